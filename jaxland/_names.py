@@ -1,0 +1,20 @@
+"""Looking a name up in a registry, with a helpful refusal."""
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
+    """Returns `registry[name]`.
+
+    Raises:
+        ValueError: the name is unknown; the message offers near ones and lists all.
+    """
+    if name in registry:
+        return registry[name]
+    near = difflib.get_close_matches(str(name), registry, n=2)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise ValueError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(sorted(registry))}.")

@@ -1,0 +1,24 @@
+"""Networks as pure functions, with their symmetry group as data."""
+
+from jaxland.networks.activations import ACTIVATIONS, Activation, get_activation
+from jaxland.networks.initializers import INITIALIZERS, get_initializer
+from jaxland.networks.minimum_energy import MinimumEnergy, minimum_energy
+from jaxland.networks.mlp import Dense, mlp
+from jaxland.networks.network import Network, NetworkSpec
+from jaxland.networks.symmetry import Symmetry, UnitLayer
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "Activation",
+    "Dense",
+    "MinimumEnergy",
+    "Network",
+    "NetworkSpec",
+    "Symmetry",
+    "UnitLayer",
+    "get_activation",
+    "get_initializer",
+    "minimum_energy",
+    "mlp",
+]

@@ -1,0 +1,101 @@
+"""The least-norm member of a scaling orbit."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from jaxland.networks.symmetry import Symmetry
+
+
+class MinimumEnergy(NamedTuple):
+    """Minimum-energy representatives and the certificate that they are."""
+
+    params: Float[np.ndarray, "F P"]
+    imbalance: Float[np.ndarray, "F"]
+    """Largest (|in| - |out|) / (|in| + |out|) over live units; zero at the minimum, NaN for non-finite parameters."""
+    sweeps: Int[np.ndarray, "F"]
+    converged: Bool[np.ndarray, "F"]
+
+
+def minimum_energy(
+    symmetry: Symmetry,
+    params: Float[np.ndarray, "F P"],
+    *,
+    tolerance: float | None = None,
+    max_sweeps: int = 10_000,
+) -> MinimumEnergy:
+    """Moves each vector to the point of least L2 norm on its orbit under positive scaling of units.
+
+    The energy sum_p w_p^2 prod_u s_u^(+-2) is convex in the logarithms of the scales s_u. Given all others, the best
+    scale of one unit makes |incoming weights and bias| = |outgoing weights|, so layers are balanced in turn until no
+    unit moves; a unit of one layer does not touch the balance of its layer mates.
+
+    A unit without incoming or without outgoing weight contributes nothing; its energy has no minimum but the limit
+    zero, so all its entries become zero. The function is unchanged.
+
+    Args:
+        symmetry: declares the units; layers whose scaling is not `"positive"` are left alone.
+        params: flat vectors, any floating dtype; the work is done in float64.
+        tolerance: imbalance at which a vector is finished; by default 32 machine epsilons of the dtype of `params`.
+        max_sweeps: give up on a vector after this many rounds through the layers.
+
+    Returns:
+        Representatives in the dtype of `params`, with their imbalance, sweeps and convergence. A vector's result
+        does not depend on which others are in the batch.
+    """
+    params = np.asarray(params)
+    tolerance = 32 * float(np.finfo(params.dtype).eps) if tolerance is None else tolerance
+    layers = tuple(layer for layer in symmetry.layers if layer.scaling == "positive")
+    scaled = np.array(params, dtype=np.float64)
+    finite = np.isfinite(scaled).all(axis=1)
+    scaled[finite] = _clear_dead_units(layers, scaled[finite])
+
+    imbalance = np.where(finite, 0.0, np.nan)
+    sweeps = np.zeros(len(params), dtype=np.int64)
+    active = np.flatnonzero(finite)
+    squares = scaled[active] ** 2
+    for _ in range(max_sweeps if layers else 0):
+        imbalance[active] = _imbalance(layers, squares)
+        unfinished = imbalance[active] > tolerance
+        active, squares = active[unfinished], squares[unfinished]
+        if not len(active):
+            break
+        for layer in layers:
+            factor = np.sqrt(_ratio(squares[:, layer.outgoing].sum(-1), squares[:, layer.incoming].sum(-1)))
+            squares[:, layer.incoming] *= factor[..., None]
+            squares[:, layer.outgoing] /= factor[..., None]
+            root = np.sqrt(factor)[..., None]
+            scaled[active[:, None, None], layer.incoming] *= root
+            scaled[active[:, None, None], layer.outgoing] /= root
+        sweeps[active] += 1
+    converged = finite & (imbalance <= tolerance)
+    return MinimumEnergy(scaled.astype(params.dtype), imbalance, sweeps, converged)
+
+
+def _imbalance(layers, squares):
+    worst = np.zeros(len(squares))
+    for layer in layers:
+        incoming = np.sqrt(squares[:, layer.incoming].sum(-1))
+        outgoing = np.sqrt(squares[:, layer.outgoing].sum(-1))
+        total = incoming + outgoing
+        share = np.divide(np.abs(incoming - outgoing), total, out=np.zeros_like(total), where=total > 0)
+        worst = np.maximum(worst, share.max(-1))
+    return worst
+
+
+def _ratio(numerator, denominator):
+    live = (numerator > 0) & (denominator > 0)
+    return np.divide(numerator, denominator, out=np.ones_like(numerator), where=live)
+
+
+def _clear_dead_units(layers, params):
+    # Clearing one unit may leave its neighbours without weights, so repeat until nothing changes.
+    while True:
+        before = np.count_nonzero(params)
+        for layer in layers:
+            live = params[:, layer.incoming].any(-1) & params[:, layer.outgoing].any(-1)
+            for entries in (layer.incoming, layer.outgoing):
+                params[:, entries] = np.where(live[..., None], params[:, entries], 0.0)
+        if np.count_nonzero(params) == before:
+            return params

@@ -1,0 +1,104 @@
+"""A network as a pair of pure functions, and its parameters as one flat vector."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from jaxland.networks.symmetry import Symmetry
+
+Params = PyTree[Float[Array, "..."]]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What is known of a network besides its functions, as data.
+
+    Attributes:
+        name: used in tables and messages.
+        widths: units of each layer from inputs to outputs; empty where the network is not a chain of dense layers.
+        activation: name of the hidden activation, "" where there is none to name.
+        symmetry: transformations of the flat vector that leave the function unchanged.
+    """
+
+    name: str = "custom"
+    widths: tuple[int, ...] = ()
+    activation: str = ""
+    symmetry: Symmetry = field(default_factory=Symmetry)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network: two pure functions and a description.
+
+    Any pair works, from Equinox, Flax or by hand:
+
+        Network(init=lambda key: params, apply=lambda params, x: y)
+
+    Attributes:
+        init: `key -> params`, any pytree of floating-point arrays.
+        apply: `(params, x) -> y` with x of shape (N, D) and y of shape (N, O).
+        spec: name, widths and symmetry; may be left out.
+    """
+
+    init: Callable[[PRNGKeyArray], Params]
+    apply: Callable[[Params, Float[Array, "N D"]], Float[Array, "N O"]]
+    spec: NetworkSpec = NetworkSpec()
+
+    @cached_property
+    def _template(self) -> tuple[list[tuple[Any, jax.ShapeDtypeStruct]], Any]:
+        shapes = jax.eval_shape(self.init, jax.random.key(0))
+        leaves, treedef = jax.tree_util.tree_flatten_with_path(shapes)
+        for path, leaf in leaves:
+            if not jnp.issubdtype(leaf.dtype, jnp.floating):
+                where = jax.tree_util.keystr(path)
+                raise TypeError(
+                    f"network {self.spec.name!r}: init returns {leaf.dtype} at {where}; every parameter must be "
+                    "floating point. Close over the rest (for Equinox: eqx.partition(model, eqx.is_inexact_array))."
+                )
+        return leaves, treedef
+
+    @property
+    def size(self) -> int:
+        """P, the number of parameters."""
+        return sum(math.prod(leaf.shape) for _, leaf in self._template[0])
+
+    @cached_property
+    def entry_names(self) -> tuple[str, ...]:
+        """A name for each of the P entries of the flat vector, such as `0.weight[2,0]`."""
+        names = []
+        for path, leaf in self._template[0]:
+            stem = jax.tree_util.keystr(path, simple=True, separator=".")
+            names += [f"{stem}[{','.join(map(str, index))}]" for index in np.ndindex(*leaf.shape)]
+        return tuple(names)
+
+    def flatten(self, params: Params) -> Float[Array, "P"]:
+        """The parameters as one vector: the leaves of the pytree in order, each in row-major order."""
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(params)])
+
+    def unflatten(self, vector: Float[Array, "P"]) -> Params:
+        """The pytree whose `flatten` is `vector`; the dtype of the vector is kept.
+
+        Raises:
+            ValueError: the vector has not P entries.
+        """
+        if vector.shape != (self.size,):
+            raise ValueError(
+                f"network {self.spec.name!r} has {self.size} parameters, but the vector has shape {vector.shape}."
+            )
+        leaves, start = [], 0
+        for _, leaf in self._template[0]:
+            stop = start + math.prod(leaf.shape)
+            leaves.append(vector[start:stop].reshape(leaf.shape))
+            start = stop
+        return jax.tree.unflatten(self._template[1], leaves)
+
+    def apply_flat(self, vector: Float[Array, "P"], x: Float[Array, "N D"]) -> Float[Array, "N O"]:
+        """`apply` for parameters given as a flat vector."""
+        return self.apply(self.unflatten(vector), x)

@@ -1,0 +1,57 @@
+"""A problem: data, a loss and, where one is known, the global minimum."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxland.networks import Network
+from jaxland.problems.losses import Loss, get_loss
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What every fit of an ensemble is trained on.
+
+    Attributes:
+        x: inputs (N, D), float64; a vector is taken as one column.
+        y: targets (N, O), float64, likewise.
+        loss: a `Loss`, or the name of one.
+        name: used in tables.
+        network: the architecture for which a global minimum is known, or None.
+        minimum: its parameters (P,), float64, or None.
+
+    Raises:
+        ValueError: empty, non-finite or mismatched data, or a minimum that does not fit the network.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    loss: Loss | str = "mean_squared_error"
+    name: str = "custom"
+    network: Network | None = None
+    minimum: np.ndarray | None = None
+
+    def __post_init__(self):
+        set_field = object.__setattr__
+        set_field(self, "x", _columns("x", self.x))
+        set_field(self, "y", _columns("y", self.y))
+        set_field(self, "loss", get_loss(self.loss) if isinstance(self.loss, str) else self.loss)
+        if len(self.x) != len(self.y):
+            raise ValueError(f"x has {len(self.x)} points but y has {len(self.y)}; give one target for each input.")
+        if self.minimum is not None and (self.network is None or np.shape(self.minimum) != (self.network.size,)):
+            raise ValueError("a known minimum needs the network it belongs to and one entry for each parameter.")
+
+
+def _columns(name: str, values: Any) -> np.ndarray:
+    values = np.array(values, dtype=np.float64)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.size == 0:
+        shape = tuple(values.shape)
+        raise ValueError(f"{name} must hold at least one point, shape (points, components) or (points,); got {shape}.")
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        raise ValueError(f"{name} has NaN or infinite values in {len(bad)} of {len(values)} points, first at {bad[0]}.")
+    values.setflags(write=False)
+    return values

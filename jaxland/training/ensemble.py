@@ -1,0 +1,169 @@
+"""What an ensemble is: everything that determines each of its fits, checked before any work starts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import optax
+from jaxtyping import Float, Int
+
+from jaxland.networks import Network
+from jaxland.problems import Problem
+from jaxland.training.precision import get_dtype
+
+OptimizerFactory = Callable[..., optax.GradientTransformation]
+
+
+class Members(NamedTuple):
+    """The per-fit inputs of some fits; W is how many."""
+
+    fits: Int[np.ndarray, "W"]
+    hyperparameters: dict[str, Float[np.ndarray, "W"]]
+    init_scale: Float[np.ndarray, "W"]
+    start: Float[np.ndarray, "W P"] | None
+    x: np.ndarray
+    """(N, D), shared, or (W, N, D), each fit's own."""
+    y: np.ndarray
+    """(N, O), shared, or (W, N, O), each fit's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Many fits of one configuration. Fit i depends on these fields and on i alone.
+
+    Attributes:
+        network: what is trained.
+        problem: what it is trained on.
+        optimizer: an optax transformation, or a factory such as `optax.adam` to be called with `hyperparameters`.
+        steps: optimizer steps of each fit.
+        seed: the key of fit i is `jax.random.fold_in(jax.random.key(seed), i)`.
+        dtype: `"float32"` or `"float64"`. Initial parameters are drawn in float32 in both cases, so that a fit starts
+            from the same point in either.
+        hyperparameters: numbers for the factory, each one for all fits or one a fit, (F,). They are traced: changing
+            them compiles nothing.
+        init_scale: factor on the initial parameters, one for all or one a fit.
+        start: own starting points (F, P) instead of `network.init`.
+        inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
+        targets: own targets of each fit (F, N, O) instead of `problem.y`; these may be non-finite.
+        first: the fit to which entry 0 of every per-fit array belongs.
+        trace_every: keep the loss of every so-manieth step, or None.
+        snapshots: steps whose parameters are kept.
+
+    Raises:
+        TypeError, ValueError: a field out of range, naming the field, the value and the remedy.
+    """
+
+    network: Network
+    problem: Problem
+    optimizer: optax.GradientTransformation | OptimizerFactory
+    steps: int
+    seed: int = 0
+    dtype: str = "float32"
+    hyperparameters: Mapping[str, float | np.ndarray] = field(default_factory=dict)
+    init_scale: float | np.ndarray = 1.0
+    start: np.ndarray | None = None
+    inputs: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    first: int = 0
+    trace_every: int | None = None
+    snapshots: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        positive("steps", self.steps)
+        get_dtype(self.dtype)
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be in [0, 2**32); got {self.seed}.")
+        if self.trace_every is not None:
+            positive("trace_every", self.trace_every)
+        object.__setattr__(self, "snapshots", tuple(sorted({int(step) for step in self.snapshots})))
+        if self.snapshots and not 0 <= self.snapshots[0] <= self.snapshots[-1] <= self.steps:
+            raise ValueError(f"snapshots must be steps between 0 and {self.steps}; got {list(self.snapshots)}.")
+        if isinstance(self.optimizer, optax.GradientTransformation):
+            if self.hyperparameters:
+                raise TypeError(
+                    "hyperparameters need an optimizer that is a factory: pass optax.adam and "
+                    "hyperparameters={'learning_rate': ...}, not optax.adam(...)."
+                )
+        elif not callable(self.optimizer):
+            raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
+        self._check_data()
+        self.per_fit_count()
+
+    def _check_data(self):
+        points = len(self.problem.x)
+        for name, values, replaced in (("inputs", self.inputs, self.problem.x), ("targets", self.targets, self.problem.y)):
+            if values is None:
+                continue
+            if np.ndim(values) != 3:
+                raise ValueError(f"{name} must have shape (fits, points, components); got {np.shape(values)}.")
+            points = np.shape(values)[1]
+            if np.shape(values)[2] != replaced.shape[1]:
+                raise ValueError(f"{name} must have {replaced.shape[1]} components; got {np.shape(values)[2]}.")
+        for name, values in (("inputs", self.inputs), ("targets", self.targets)):
+            shared = self.problem.x if name == "inputs" else self.problem.y
+            found = np.shape(values)[1] if values is not None else len(shared)
+            if found != points:
+                raise ValueError(f"{name} holds {found} points a fit where {points} are needed.")
+        if self.start is not None and np.shape(self.start)[1:] != (self.network.size,):
+            raise ValueError(f"start must have shape (fits, {self.network.size}); got {np.shape(self.start)}.")
+
+    def per_fit_count(self) -> int | None:
+        """How many fits the per-fit arrays describe, or None where there are no such arrays.
+
+        Raises:
+            ValueError: they disagree.
+        """
+        lengths = {
+            name: len(values)
+            for name, values in {
+                **{f"hyperparameters[{name!r}]": value for name, value in self.hyperparameters.items()},
+                "init_scale": self.init_scale,
+                "start": self.start,
+                "inputs": self.inputs,
+                "targets": self.targets,
+            }.items()
+            if values is not None and np.ndim(values) > 0
+        }
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"per-fit arrays must have one entry a fit; their lengths differ: {lengths}.")
+        return next(iter(lengths.values()), None)
+
+    def transformation(self, hyperparameters: Mapping) -> optax.GradientTransformationExtraArgs:
+        """The optax transformation of one fit with these (traced) numbers."""
+        if isinstance(self.optimizer, optax.GradientTransformation):
+            return optax.with_extra_args_support(self.optimizer)
+        return optax.with_extra_args_support(self.optimizer(**hyperparameters))
+
+    def members(self, fits: Int[np.ndarray, "W"]) -> Members:
+        """The per-fit inputs of `fits`. Fits outside the per-fit arrays, which only pad a group, get the nearest."""
+        dtype = get_dtype(self.dtype)
+        count = self.per_fit_count()
+        rows = np.clip(fits - self.first, 0, count - 1) if count else None
+
+        def each(value):
+            value = np.asarray(value, dtype)
+            return np.full(len(fits), value) if value.ndim == 0 else value[rows]
+
+        def own(value, shared):
+            return np.asarray(shared, dtype) if value is None else np.asarray(value[rows], dtype)
+
+        return Members(
+            fits=fits,
+            hyperparameters={name: each(value) for name, value in self.hyperparameters.items()},
+            init_scale=each(self.init_scale),
+            start=None if self.start is None else np.asarray(self.start[rows], dtype),
+            x=own(self.inputs, self.problem.x),
+            y=own(self.targets, self.problem.y),
+        )
+
+    @property
+    def trace_steps(self) -> Int[np.ndarray, "T"]:
+        """The steps whose loss is kept."""
+        return np.arange(0, self.steps + 1, self.trace_every) if self.trace_every else np.arange(0)
+
+
+def positive(name: str, value: int) -> None:
+    """Raises ValueError unless `value` is an integer of at least one."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be a positive integer; got {value!r}.")

@@ -1,0 +1,107 @@
+"""Training an ensemble in memory: the function most users need."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import optax
+from jaxtyping import Float
+
+from jaxland.networks import Network
+from jaxland.problems import Problem
+from jaxland.training.backends import choose_backend
+from jaxland.training.ensemble import Ensemble, OptimizerFactory, positive
+from jaxland.training.fits import Fits
+from jaxland.training.progress import progress_bar
+from jaxland.training.trainer import train
+
+
+def fit(
+    network: Network,
+    problem: Problem,
+    optimizer: optax.GradientTransformation | OptimizerFactory,
+    *,
+    fits: int,
+    steps: int,
+    seed: int = 0,
+    first: int = 0,
+    dtype: str = "float32",
+    hyperparameters: Mapping[str, float | Float[np.ndarray, "F"]] | None = None,
+    init_scale: float | Float[np.ndarray, "F"] = 1.0,
+    start: Float[np.ndarray, "F P"] | None = None,
+    inputs: Float[np.ndarray, "F N D"] | None = None,
+    targets: Float[np.ndarray, "F N O"] | None = None,
+    trace_every: int | None = None,
+    snapshots: Sequence[int] = (),
+    backend: str = "auto",
+    threads: int | None = None,
+    progress: bool = False,
+) -> Fits:
+    """Trains `fits` copies of a network with the full batch, each from its own initial parameters.
+
+    Fit i is a function of the other arguments and of i alone: asking for more fits, in other portions or on more
+    threads gives the same fits.
+
+        fits = jl.fit(net, problem, optax.sgd(0.01, momentum=0.9), fits=2048, steps=50_000)
+        fits = jl.fit(net, problem, optax.adam, hyperparameters={"learning_rate": np.geomspace(1e-4, 1, 512)},
+                      fits=512, steps=10_000)
+
+    Args:
+        network: `Network(init, apply)`, or `mlp(...)`.
+        problem: data and loss.
+        optimizer: an optax transformation, or a factory of one, to be called with `hyperparameters`.
+        fits: F, how many.
+        steps: S, optimizer steps of each fit.
+        seed: the key of fit i is `fold_in(key(seed), i)`.
+        first: number of the first fit.
+        dtype: `"float32"` or `"float64"`.
+        hyperparameters: numbers for the factory, one for all fits or one a fit; changing them compiles nothing.
+        init_scale: factor on the initial parameters, one for all fits or one a fit.
+        start: starting points instead of `network.init`.
+        inputs: each fit's own inputs instead of `problem.x`.
+        targets: each fit's own targets instead of `problem.y`.
+        trace_every: keep the loss of every so-manieth step.
+        snapshots: steps (0 to S) whose parameters are kept.
+        backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
+        threads: how many groups of fits are trained at a time; all processors by default.
+        progress: show a progress bar.
+
+    Returns:
+        The trained fits. A fit that diverges is flagged in `status` and `diverged_step`; others are not affected.
+
+    Raises:
+        TypeError, ValueError: an argument out of range, before any work starts.
+    """
+    positive("fits", fits)
+    if not 0 <= first <= 2**32 - fits:
+        raise ValueError(f"first must be at least 0 and first + fits at most 2**32; got first={first}.")
+    if threads is not None:
+        positive("threads", threads)
+    ensemble = Ensemble(
+        network=network,
+        problem=problem,
+        optimizer=optimizer,
+        steps=steps,
+        seed=seed,
+        dtype=dtype,
+        hyperparameters=dict(hyperparameters or {}),
+        init_scale=init_scale,
+        start=start,
+        inputs=inputs,
+        targets=targets,
+        first=first,
+        trace_every=trace_every,
+        snapshots=tuple(snapshots),
+    )
+    count = ensemble.per_fit_count()
+    if count not in (None, fits):
+        raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
+    choice = choose_backend(ensemble, backend)
+    with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
+        result, kept = train(choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress)
+    return Fits(
+        ensemble=ensemble,
+        fit=first + np.arange(fits),
+        snapshots=kept,
+        explanation=choice.explanation,
+        **result._asdict(),
+    )

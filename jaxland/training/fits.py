@@ -1,0 +1,129 @@
+"""The result of training: arrays, and a table of them."""
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxland.training.ensemble import Ensemble
+from jaxland.training.initial import initial_parameters
+from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.step import make_step
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """F trained fits.
+
+    Attributes:
+        ensemble: what was trained.
+        fit: number of each fit.
+        params: parameters after training.
+        initial_loss, loss: losses before the first and after the last step.
+        best_loss, best_step: smallest loss and its step, counting from 0 (before the first step) to S.
+        diverged_step: first step whose loss was not finite, -1 where there was none.
+        trace: losses at `ensemble.trace_steps`.
+        snapshots: parameters at `ensemble.snapshots`.
+        explanation: which backend trained the fits, and why.
+    """
+
+    ensemble: Ensemble
+    fit: Int[np.ndarray, "F"]
+    params: Float[np.ndarray, "F P"]
+    initial_loss: Float[np.ndarray, "F"]
+    loss: Float[np.ndarray, "F"]
+    best_loss: Float[np.ndarray, "F"]
+    best_step: Int[np.ndarray, "F"]
+    diverged_step: Int[np.ndarray, "F"]
+    trace: Float[np.ndarray, "F T"]
+    snapshots: Float[np.ndarray, "F S P"]
+    explanation: str
+
+    def __len__(self) -> int:
+        return len(self.fit)
+
+    @property
+    def status(self) -> np.ndarray:
+        """`"ok"` or `"diverged"` for each fit."""
+        return status_names(self.diverged_step)
+
+    @cached_property
+    def config_hash(self) -> str:
+        """Identifies the configuration: the programs and every number that enters them."""
+        return fingerprint(self.ensemble)
+
+    @cached_property
+    def table(self) -> "pandas.DataFrame":
+        """One row a fit, with where it came from."""
+        import pandas as pd
+
+        columns = {
+            "study": self.ensemble.problem.name,
+            "fit": self.fit,
+            "status": self.status,
+            "initial_loss": self.initial_loss,
+            "loss": self.loss,
+            "best_loss": self.best_loss,
+            "best_step": self.best_step,
+            "diverged_step": self.diverged_step,
+            "config_hash": self.config_hash,
+            "versions": versions(),
+            "device": device(),
+            "precision": self.ensemble.dtype,
+        }
+        return pd.DataFrame(columns, index=range(len(self)))
+
+
+def status_names(diverged_step: Int[np.ndarray, "F"]) -> np.ndarray:
+    """`"diverged"` where a step is given, else `"ok"`."""
+    return np.where(np.asarray(diverged_step) >= 0, "diverged", "ok")
+
+
+def versions() -> str:
+    """Versions of everything that decides a fit's bits."""
+    return ", ".join(f"{name} {version(name)}" for name in ("jaxland", "jax", "jaxlib", "optax", "numpy"))
+
+
+def device() -> str:
+    """The device on which XLA computes."""
+    kind = jax.devices()[0].device_kind
+    return f"{kind} ({platform.machine()})" if kind == "cpu" else kind
+
+
+def fingerprint(ensemble: Ensemble) -> str:
+    """A hash of the compiled programs' text and of every number fed to them; independent of the backend.
+
+    It changes with the version of JAX, which words programs differently; tables therefore carry versions as well.
+    """
+    step = make_step(ensemble)
+    members = ensemble.members(np.arange(1) + ensemble.first)
+    digest = hashlib.sha256()
+    with numerics(get_dtype(ensemble.dtype)):
+        params = ensemble.network.unflatten(jnp.asarray(initial_parameters(ensemble, members)[0]))
+        hyperparameters = {name: jnp.asarray(values[0]) for name, values in members.hyperparameters.items()}
+        x = members.x if ensemble.inputs is None else members.x[0]
+        y = members.y if ensemble.targets is None else members.y[0]
+        state = jax.eval_shape(step.start, hyperparameters, params)
+        programs = (
+            jax.jit(ensemble.network.init).lower(jax.random.key(0)),
+            jax.jit(step.start).lower(hyperparameters, params),
+            jax.jit(step.advance).lower(hyperparameters, params, state, jnp.asarray(x), jnp.asarray(y)),
+        )
+    for program in programs:
+        digest.update(program.as_text().encode())
+    numbers = [ensemble.hyperparameters[name] for name in sorted(ensemble.hyperparameters)]
+    numbers += [ensemble.problem.x, ensemble.problem.y, ensemble.inputs, ensemble.targets, ensemble.start]
+    for value in (*numbers, ensemble.init_scale):
+        digest.update(b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes())
+    digest.update(f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,42 @@
+"""Initial parameters of fits: a pure function of the network, the seed and the fit's number."""
+
+from functools import lru_cache
+
+
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxland.networks import Network
+from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.precision import get_dtype
+
+# One program width for every call, so that a fit's bits cannot depend on how many are asked for.
+_WIDTH = 256
+
+
+def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
+    """Draws `network.init(fold_in(key(seed), fit))` for each fit, in float32."""
+    padded = np.resize(np.asarray(fits, np.uint32), -(-len(fits) // _WIDTH) * _WIDTH)
+    with jax.enable_x64(False):
+        root, draw = jax.random.key(seed), _drawing_program(network)
+        blocks = [np.asarray(draw(root, jnp.asarray(block))) for block in padded.reshape(-1, _WIDTH)]
+    return np.concatenate(blocks)[: len(fits)]
+
+
+@lru_cache(maxsize=64)
+def _drawing_program(network):
+    def draw(root, fit):
+        return network.flatten(network.init(jax.random.fold_in(root, fit)))
+
+    return jax.jit(jax.vmap(draw, in_axes=(None, 0)))
+
+
+def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray, "W P"]:
+    """The parameters from which these members start, in the ensemble's dtype."""
+    start = members.start
+    if start is None:
+        start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(get_dtype(ensemble.dtype))
+    return start * members.init_scale[:, None]

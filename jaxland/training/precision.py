@@ -1,0 +1,30 @@
+"""The number formats in which fits are trained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jax
+import numpy as np
+
+from jaxland._names import lookup
+
+DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+
+
+def get_dtype(name: str) -> np.dtype:
+    """Returns the dtype with this name.
+
+    Raises:
+        ValueError: it is neither float32 nor float64.
+    """
+    return lookup("dtype", np.dtype(name).name if not isinstance(name, str) else name, DTYPES)
+
+
+@contextmanager
+def numerics(dtype: np.dtype) -> Iterator[None]:
+    """Full-precision arithmetic in `dtype`: 64-bit types where asked, and never TF32 or bfloat16 products.
+
+    JAX keeps these settings a thread, so every thread that trains enters this context itself.
+    """
+    with jax.enable_x64(dtype == np.float64), jax.default_matmul_precision("highest"):
+        yield

@@ -1,0 +1,44 @@
+"""One optimizer step of ONE fit, in plain JAX. Every backend is made from these functions."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from jaxland.training.ensemble import Ensemble
+
+
+class Step(NamedTuple):
+    """The pure functions of one fit's training.
+
+    Attributes:
+        loss: `(params, x, y) -> loss`.
+        start: `(hyperparameters, params) -> optimizer state`.
+        advance: `(hyperparameters, params, state, x, y) -> (params, state, loss)`, the loss being that of the
+            parameters before the step.
+    """
+
+    loss: Callable[..., Any]
+    start: Callable[..., Any]
+    advance: Callable[..., Any]
+
+
+def make_step(ensemble: Ensemble) -> Step:
+    """The step of every fit of the ensemble."""
+
+    def loss(params, x, y):
+        return ensemble.problem.loss(ensemble.network.apply(params, x), y)
+
+    def start(hyperparameters, params):
+        return ensemble.transformation(hyperparameters).init(params)
+
+    def advance(hyperparameters, params, state, x, y):
+        value, gradient = jax.value_and_grad(loss)(params, x, y)
+        updates, state = ensemble.transformation(hyperparameters).update(
+            gradient, state, params, value=value, grad=gradient, value_fn=partial(loss, x=x, y=y)
+        )
+        return optax.apply_updates(params, updates), state, value
+
+    return Step(loss, start, advance)

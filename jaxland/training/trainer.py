@@ -1,0 +1,137 @@
+"""What a backend offers, and the loop that drives it: groups of fits on threads, in blocks of steps."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxland.training.ensemble import Ensemble, Members
+
+# Long enough that the host costs nothing, short enough that Ctrl-C and the progress bar are prompt.
+_BLOCK_SECONDS = 0.3
+
+
+class GroupResult(NamedTuple):
+    """What a backend, and then `train`, returns; W is the width of the group or the number of fits."""
+
+    params: Float[np.ndarray, "W P"]
+    initial_loss: Float[np.ndarray, "W"]
+    loss: Float[np.ndarray, "W"]
+    best_loss: Float[np.ndarray, "W"]
+    """Smallest finite loss over steps 0 to S; infinite where no loss was finite."""
+    best_step: Int[np.ndarray, "W"]
+    diverged_step: Int[np.ndarray, "W"]
+    """First step with a non-finite loss, S where only parameters are non-finite at the end, -1 where all is well."""
+    trace: Float[np.ndarray, "W T"]
+
+
+class Trainer(Protocol):
+    """A backend made ready for one ensemble. All methods may be called from several threads."""
+
+    name: str
+    width: int
+    """Fits in a group. Groups start at multiples of it."""
+
+    def begin(self, members: Members) -> Any:
+        """The state of a group before its first step."""
+
+    def advance(self, group: Any, steps: int) -> Any:
+        """The state `steps` steps later."""
+
+    def parameters(self, group: Any) -> Float[np.ndarray, "W P"]:
+        """The parameters of a group as they stand."""
+
+    def finish(self, group: Any) -> GroupResult:
+        """The results of a group after its last step."""
+
+
+class Interrupted(Exception):
+    """Training was asked to stop before it was done; nothing of this call is kept."""
+
+
+def available_threads() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def train(
+    trainer: Trainer,
+    ensemble: Ensemble,
+    first: int,
+    count: int,
+    *,
+    threads: int | None = None,
+    on_progress: Callable[[int], None] = lambda net_steps: None,
+    stop: threading.Event | None = None,
+) -> tuple[GroupResult, Float[np.ndarray, "F S P"]]:
+    """Trains fits `first` to `first + count - 1`.
+
+    Args:
+        trainer: the backend, made ready for `ensemble`.
+        ensemble: what is trained.
+        first: number of the first fit.
+        count: F, how many.
+        threads: how many groups are trained at a time; all processors by default.
+        on_progress: called, one call at a time, with the net-steps done since the last call.
+        stop: when set, training ends at the next block of steps.
+
+    Returns:
+        The results of the F fits, and their parameters at the S steps of `ensemble.snapshots`.
+
+    Raises:
+        Interrupted: `stop` was set.
+    """
+    stop = stop or threading.Event()
+    lock = threading.Lock()
+
+    def report(net_steps):
+        with lock:
+            on_progress(net_steps)
+
+    starts = range(first // trainer.width * trainer.width, first + count, trainer.width)
+    with ThreadPoolExecutor(min(threads or available_threads(), len(starts))) as pool:
+        groups = [pool.submit(_train_group, trainer, ensemble, start, (first, count), report, stop) for start in starts]
+        try:
+            wait(groups, return_when=FIRST_EXCEPTION)
+            for group in groups:
+                if group.done():
+                    group.result()
+        except BaseException:
+            stop.set()
+            for group in groups:
+                group.cancel()
+            raise
+    results = [group.result() for group in groups]
+    inside = slice(first - starts[0], first - starts[0] + count)
+    joined = GroupResult(*(np.concatenate(parts)[inside] for parts in zip(*(r for r, _ in results), strict=True)))
+    return joined, np.concatenate([snapshots for _, snapshots in results])[inside]
+
+
+def _train_group(trainer, ensemble, start, asked, report, stop):
+    fits = np.arange(start, start + trainer.width)
+    mine = np.count_nonzero((fits >= asked[0]) & (fits < sum(asked)))
+    group = trainer.begin(ensemble.members(fits))
+    snapshots = np.empty((trainer.width, len(ensemble.snapshots), ensemble.network.size), ensemble.dtype)
+    done, block = 0, 64
+    for stop_at in sorted({*ensemble.snapshots, ensemble.steps}):
+        while done < stop_at:
+            if stop.is_set():
+                raise Interrupted
+            steps = min(block, stop_at - done)
+            began = time.perf_counter()
+            group = trainer.advance(group, steps)
+            block = _next_block(steps, time.perf_counter() - began)
+            done += steps
+            report(steps * mine)
+        if stop_at in ensemble.snapshots:
+            snapshots[:, ensemble.snapshots.index(stop_at)] = trainer.parameters(group)
+    return trainer.finish(group), snapshots
+
+
+def _next_block(steps: int, seconds: float) -> int:
+    return max(1, min(int(steps * _BLOCK_SECONDS / max(seconds, 1e-9)), 8 * steps))

@@ -1,0 +1,149 @@
+"""The reference backend: the step of one fit, vmapped over a group of fits and compiled by XLA.
+
+It takes any network and any optax optimizer. A group has one fixed width and fit i always stands at place i modulo
+that width, whatever else is trained beside it: the width of a vmapped program changes the bits of its results.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.initial import initial_parameters
+from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.step import make_step
+from jaxland.training.trainer import GroupResult
+
+# On a CPU 16 fits fill the vector units and stay in cache; an accelerator wants thousands to fill its cores.
+WIDTHS = {"cpu": 16}
+ACCELERATOR_WIDTH = 8192
+
+
+class _State(NamedTuple):
+    step: Int[Array, ""]
+    params: Any
+    optimizer: Any
+    initial_loss: Float[Array, "W"]
+    best_loss: Float[Array, "W"]
+    best_step: Int[Array, "W"]
+    diverged_step: Int[Array, "W"]
+    trace: Float[Array, "W T"]
+
+
+class XlaTrainer:
+    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`."""
+
+    name = "xla"
+
+    def __init__(self, ensemble: Ensemble):
+        self.ensemble = ensemble
+        self.width = WIDTHS.get(jax.default_backend(), ACCELERATOR_WIDTH)
+        self._dtype = get_dtype(ensemble.dtype)
+        step = make_step(ensemble)
+        axes = dict(x=0 if ensemble.inputs is not None else None, y=0 if ensemble.targets is not None else None)
+        self._loss = jax.vmap(step.loss, in_axes=(0, axes["x"], axes["y"]))
+        self._start = jax.vmap(step.start)
+        self._step = jax.vmap(step.advance, in_axes=(0, 0, 0, axes["x"], axes["y"]))
+        self._compile()
+
+    def _compile(self):
+        with numerics(self._dtype):
+            first = np.arange(self.width) + self.ensemble.first
+            data = self._data(self.ensemble.members(first))
+            self._begin = jax.jit(self._initial_state)
+            state = jax.eval_shape(self._begin, data, self._starting_parameters(self.ensemble.members(first)))
+            self._advance = jax.jit(self._steps).lower(jnp.int32(0), state, data).compile()
+            self._finish = jax.jit(self._closing_losses).lower(state, data).compile()
+            self._parameters = jax.jit(lambda state: jax.vmap(self.ensemble.network.flatten)(state.params))
+
+    def begin(self, members: Members) -> tuple[_State, Any]:
+        """The state of a group before its first step."""
+        with numerics(self._dtype):
+            data = self._data(members)
+            return self._begin(data, self._starting_parameters(members)), data
+
+    def advance(self, group: tuple[_State, Any], steps: int) -> tuple[_State, Any]:
+        """The state `steps` steps later; returns when the work is done."""
+        state, data = group
+        with numerics(self._dtype):
+            return jax.block_until_ready(self._advance(jnp.int32(steps), state, data)), data
+
+    def parameters(self, group: tuple[_State, Any]) -> Float[np.ndarray, "W P"]:
+        """The parameters of a group as they stand."""
+        with numerics(self._dtype):
+            return np.asarray(self._parameters(group[0]))
+
+    def finish(self, group: tuple[_State, Any]) -> GroupResult:
+        """The results of a group after its last step."""
+        with numerics(self._dtype):
+            state, loss = self._finish(*group)
+            return GroupResult(
+                params=self.parameters((state, None)),
+                initial_loss=np.asarray(state.initial_loss),
+                loss=np.asarray(loss),
+                best_loss=np.asarray(state.best_loss),
+                best_step=np.asarray(state.best_step),
+                diverged_step=np.asarray(state.diverged_step),
+                trace=np.asarray(state.trace),
+            )
+
+    def _data(self, members: Members):
+        hyperparameters = {name: jnp.asarray(values) for name, values in members.hyperparameters.items()}
+        return hyperparameters, jnp.asarray(members.x), jnp.asarray(members.y)
+
+    def _starting_parameters(self, members: Members):
+        return jnp.asarray(initial_parameters(self.ensemble, members))
+
+    def _initial_state(self, data, vectors):
+        params = jax.vmap(self.ensemble.network.unflatten)(vectors)
+        width = len(vectors)
+        infinite = jnp.full(width, jnp.inf, self._dtype)
+        return _State(
+            step=jnp.int32(0),
+            params=params,
+            optimizer=self._start(data[0], params),
+            initial_loss=infinite,
+            best_loss=infinite,
+            best_step=jnp.zeros(width, jnp.int32),
+            diverged_step=jnp.full(width, -1, jnp.int32),
+            trace=jnp.full((width, len(self.ensemble.trace_steps)), jnp.nan, self._dtype),
+        )
+
+    def _steps(self, count, state, data):
+        return jax.lax.fori_loop(0, count, lambda _, state: self._one_step(state, data), state)
+
+    def _one_step(self, state, data):
+        params, optimizer, loss = self._step(data[0], state.params, state.optimizer, *data[1:])
+        return self._record(state, loss)._replace(step=state.step + 1, params=params, optimizer=optimizer)
+
+    def _record(self, state: _State, loss) -> _State:
+        """Takes note of the loss at `state.step`. Comparisons with NaN are false, so best losses stay finite."""
+        better = loss < state.best_loss
+        diverged = (state.diverged_step < 0) & ~jnp.isfinite(loss)
+        return state._replace(
+            initial_loss=jnp.where(state.step == 0, loss, state.initial_loss),
+            best_loss=jnp.where(better, loss, state.best_loss),
+            best_step=jnp.where(better, state.step, state.best_step),
+            diverged_step=jnp.where(diverged, state.step, state.diverged_step),
+            trace=self._traced(state, loss),
+        )
+
+    def _traced(self, state, loss):
+        every = self.ensemble.trace_every
+        if every is None:
+            return state.trace
+        column = state.step // every
+        kept = jnp.where(state.step % every == 0, loss, state.trace[:, column])
+        return state.trace.at[:, column].set(kept)
+
+    def _closing_losses(self, state, data):
+        loss = self._loss(state.params, *data[1:])
+        state = self._record(state, loss)
+        # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
+        finite = jnp.stack([jnp.isfinite(leaf).reshape(self.width, -1).all(1) for leaf in jax.tree.leaves(state.params)])
+        unseen = (state.diverged_step < 0) & ~finite.all(0)
+        return state._replace(diverged_step=jnp.where(unseen, state.step, state.diverged_step)), loss
