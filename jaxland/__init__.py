@@ -23,7 +23,17 @@ _HOMES = {
     "mlp": "networks",
     "symmetrise": "landscape",
 }
-_LAYERS = ("execution", "landscape", "networks", "plots", "problems", "statistics", "store", "studies", "training")
+_LAYERS = (
+    "execution",
+    "landscape",
+    "networks",
+    "plots",
+    "problems",
+    "statistics",
+    "store",
+    "studies",
+    "training",
+)
 
 __all__ = [
     "Fits",

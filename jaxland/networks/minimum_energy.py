@@ -37,7 +37,9 @@ def minimum_energy(
     Args:
         symmetry: declares the units; layers whose scaling is not `"positive"` are left alone.
         params: flat vectors, any floating dtype; the work is done in float64.
-        tolerance: imbalance at which a vector is finished; by default 32 machine epsilons of the dtype of `params`.
+        tolerance: imbalance at which a vector counts as balanced; by default 64 machine epsilons of the dtype of
+            `params`. A vector that is balanced comes back as it is; any other is brought to an eighth of this, so
+            that rounding to its dtype leaves it balanced.
         max_sweeps: give up on a vector after this many rounds through the layers.
 
     Returns:
@@ -45,7 +47,7 @@ def minimum_energy(
         does not depend on which others are in the batch.
     """
     params = np.asarray(params)
-    tolerance = 32 * float(np.finfo(params.dtype).eps) if tolerance is None else tolerance
+    tolerance = 64 * float(np.finfo(params.dtype).eps) if tolerance is None else tolerance
     layers = tuple(layer for layer in symmetry.layers if layer.scaling == "positive")
     scaled = np.array(params, dtype=np.float64)
     finite = np.isfinite(scaled).all(axis=1)
@@ -55,9 +57,9 @@ def minimum_energy(
     sweeps = np.zeros(len(params), dtype=np.int64)
     active = np.flatnonzero(finite)
     squares = scaled[active] ** 2
-    for _ in range(max_sweeps if layers else 0):
+    for sweep in range(max_sweeps if layers else 0):
         imbalance[active] = _imbalance(layers, squares)
-        unfinished = imbalance[active] > tolerance
+        unfinished = imbalance[active] > (tolerance / 8 if sweep else tolerance)
         active, squares = active[unfinished], squares[unfinished]
         if not len(active):
             break

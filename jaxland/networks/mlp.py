@@ -1,6 +1,7 @@
 """Multilayer perceptrons with dense layers."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -79,7 +80,7 @@ def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
 
 def _unit_layers(widths: tuple[int, ...], bias: bool, scaling) -> tuple[UnitLayer, ...]:
     weights, biases, start = [], [], 0
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         weights.append(start + np.arange(outputs * inputs).reshape(outputs, inputs))
         start += outputs * inputs
         biases.append(start + np.arange(outputs if bias else 0))

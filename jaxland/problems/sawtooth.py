@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from jaxland.networks import Dense, Network, minimum_energy, mlp
+from jaxland.networks import Network, minimum_energy, mlp
 from jaxland.problems.problem import Problem
 
 MAIN_SPLINE = ((-1.0, 0.0), (-3 / 8, 0.3), (3 / 8, 0.2))
@@ -58,9 +58,10 @@ class SawtoothTarget:
 
     def __call__(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """f(x) in closed form, for x in [-1, 1]."""
-        return self._wave(x) + self._spline(x)
+        return self.wave(x) + self._spline(x)
 
-    def _wave(self, x):
+    def wave(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
+        """The high-frequency part of f, between -a and a."""
         position = (np.asarray(x) + 1) / 2 * self.saw**self.depth
         return self.amplitude * (1 - 2 * np.abs(1 - position % 2))
 
@@ -95,14 +96,14 @@ class SawtoothTarget:
         saw_bias = 1 - 2 * np.arange(self.saw) / self.saw
         spline_bias = [-knot for knot, _ in self.spline]
         bias = np.concatenate([saw_bias, spline_bias])
-        return Dense(np.ones((len(bias), 1)), bias)
+        return np.ones((len(bias), 1)), bias
 
     def _inner_layer(self, height):
         width = self.saw + len(self.spline)
         weight, bias = np.eye(width), np.zeros(width)
         weight[: self.saw, : self.saw] = self._signs
         bias[: self.saw] = -height * np.arange(self.saw) / self.saw
-        return Dense(weight, bias)
+        return weight, bias
 
     def _output_layer(self, height):
         points = [*self.spline, (1.0, self.end_height)]
@@ -110,7 +111,7 @@ class SawtoothTarget:
         slopes = np.diff([y for _, y in points]) / np.diff([x for x, _ in points])
         changes = np.diff(slopes, prepend=0.0) if self.spline else []
         weight = np.concatenate([self._signs * 2 * self.amplitude / height, changes])
-        return Dense(weight[None, :], np.array([start - self.amplitude]))
+        return weight[None, :], np.array([start - self.amplitude])
 
 
 @dataclass(frozen=True, eq=False)

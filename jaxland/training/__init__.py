@@ -5,16 +5,32 @@ from jaxland.training.ensemble import Ensemble
 from jaxland.training.fit import fit
 from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
 from jaxland.training.initial import draw_parameters
+from jaxland.training.optimizers import (
+    OPTIMIZERS,
+    Adadelta,
+    Adam,
+    Momentum,
+    OptimizerConfig,
+    Sgd,
+    get_optimizer,
+    make_optimizer,
+)
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
 from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
 
 __all__ = [
     "BACKENDS",
+    "OPTIMIZERS",
+    "Adadelta",
+    "Adam",
     "Ensemble",
     "Fits",
     "GroupResult",
     "Interrupted",
+    "Momentum",
+    "OptimizerConfig",
+    "Sgd",
     "Trainer",
     "available_threads",
     "choose_backend",
@@ -23,6 +39,8 @@ __all__ = [
     "fingerprint",
     "fit",
     "get_dtype",
+    "get_optimizer",
+    "make_optimizer",
     "numerics",
     "progress_bar",
     "status_names",

@@ -92,7 +92,10 @@ class Ensemble:
 
     def _check_data(self):
         points = len(self.problem.x)
-        for name, values, replaced in (("inputs", self.inputs, self.problem.x), ("targets", self.targets, self.problem.y)):
+        for name, values, replaced in (
+            ("inputs", self.inputs, self.problem.x),
+            ("targets", self.targets, self.problem.y),
+        ):
             if values is None:
                 continue
             if np.ndim(values) != 3:

@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-
-
 import jax
 import jax.numpy as jnp
 import numpy as np

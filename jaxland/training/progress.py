@@ -9,7 +9,7 @@ _LINE_SECONDS = 10.0
 
 
 @contextmanager
-def progress_bar(total: int, title: str, *, done: int = 0, show: bool = True) -> Iterator[Callable[[int], None]]:
+def progress_bar(total: int, title: str, *, done: int = 0, show: bool = True) -> Iterator[Callable[[int], object]]:
     """Shows how many of `total` net-steps are done, on standard error: a bar on a terminal, else lines.
 
     Args:
@@ -48,4 +48,8 @@ class _Lines:
         rate = (self.done - self.at_start) / max(now - self.began, 1e-9)
         left = (self.total - self.done) / max(rate, 1e-9)
         share = self.done / self.total
-        print(f"{self.title} {share:4.0%}  {rate:.3g} net-steps/s  {left:.0f} s left", file=sys.stderr, flush=True)
+        print(
+            f"{self.title} {share:4.0%}  {rate:.3g} net-steps/s  {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -36,22 +36,34 @@ class Trainer(Protocol):
     name: str
     width: int
     """Fits in a group. Groups start at multiples of it."""
+    settings: dict[str, Any]
+    """Everything chosen for this machine that decides bits, JSON-able; a trainer made with it computes the same."""
 
     def begin(self, members: Members) -> Any:
         """The state of a group before its first step."""
+        ...
 
     def advance(self, group: Any, steps: int) -> Any:
         """The state `steps` steps later."""
+        ...
 
     def parameters(self, group: Any) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
+        ...
 
     def finish(self, group: Any) -> GroupResult:
         """The results of a group after its last step."""
+        ...
 
 
 class Interrupted(Exception):
-    """Training was asked to stop before it was done; nothing of this call is kept."""
+    """Training was asked to stop before it was done; nothing of this call is kept.
+
+    Attributes:
+        signal_number: the signal that asked, 2 (SIGINT) where it is not known.
+    """
+
+    signal_number: int = 2
 
 
 def available_threads() -> int:
@@ -66,7 +78,7 @@ def train(
     count: int,
     *,
     threads: int | None = None,
-    on_progress: Callable[[int], None] = lambda net_steps: None,
+    on_progress: Callable[[int], object] = lambda net_steps: None,
     stop: threading.Event | None = None,
 ) -> tuple[GroupResult, Float[np.ndarray, "F S P"]]:
     """Trains fits `first` to `first + count - 1`.

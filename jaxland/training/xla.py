@@ -4,7 +4,7 @@ It takes any network and any optax optimizer. A group has one fixed width and fi
 that width, whatever else is trained beside it: the width of a vmapped program changes the bits of its results.
 """
 
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -39,15 +39,17 @@ class XlaTrainer:
 
     name = "xla"
 
-    def __init__(self, ensemble: Ensemble):
+    def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None):
         self.ensemble = ensemble
-        self.width = WIDTHS.get(jax.default_backend(), ACCELERATOR_WIDTH)
+        self.width = int((settings or {}).get("width", WIDTHS.get(jax.default_backend(), ACCELERATOR_WIDTH)))
+        self.settings = {"width": self.width}
         self._dtype = get_dtype(ensemble.dtype)
         step = make_step(ensemble)
-        axes = dict(x=0 if ensemble.inputs is not None else None, y=0 if ensemble.targets is not None else None)
-        self._loss = jax.vmap(step.loss, in_axes=(0, axes["x"], axes["y"]))
+        x_axis = 0 if ensemble.inputs is not None else None
+        y_axis = 0 if ensemble.targets is not None else None
+        self._loss = jax.vmap(step.loss, in_axes=(0, x_axis, y_axis))
         self._start = jax.vmap(step.start)
-        self._step = jax.vmap(step.advance, in_axes=(0, 0, 0, axes["x"], axes["y"]))
+        self._step = jax.vmap(step.advance, in_axes=(0, 0, 0, x_axis, y_axis))
         self._compile()
 
     def _compile(self):
@@ -144,6 +146,8 @@ class XlaTrainer:
         loss = self._loss(state.params, *data[1:])
         state = self._record(state, loss)
         # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
-        finite = jnp.stack([jnp.isfinite(leaf).reshape(self.width, -1).all(1) for leaf in jax.tree.leaves(state.params)])
+        finite = jnp.stack(
+            [jnp.isfinite(leaf).reshape(self.width, -1).all(1) for leaf in jax.tree.leaves(state.params)]
+        )
         unseen = (state.diverged_step < 0) & ~finite.all(0)
         return state._replace(diverged_step=jnp.where(unseen, state.step, state.diverged_step)), loss

@@ -1,0 +1,273 @@
+"""The command line: `jaxland COMMAND ...`. Each command is a function; its help comes from its docstring.
+
+Exit codes: 0 done; 1 the study directory, the disk or a worker failed; 2 the arguments are wrong; 130 and 143 stopped
+by Ctrl-C or SIGTERM with all finished shards kept.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jaxland._names import lookup
+from jaxland._version import __version__
+
+_UNPREFIXED = tyro.conf.arg(name="")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How and where, not what: none of these changes a fit."""
+
+    out: Path | None = None
+    """Study directory; by default runs/STUDY. A directory that holds the same study is continued."""
+    fits: int | None = None
+    """Fits of each ensemble; the study's quick scale by default. A directory can be given more later."""
+    shard_fits: int | None = None
+    """Fits of a shard, the unit of work and of what an interruption can lose."""
+    threads: int | None = None
+    """Groups of fits trained at a time; all processors by default."""
+    backend: Literal["auto", "xla"] = "auto"
+    """How fits are trained."""
+    dry_run: bool = False
+    """Print shards, storage and time, and do nothing."""
+
+
+def run(study_name: str, arguments: Sequence[str]) -> int:
+    """Run a study, or go on with one: train, analyse, draw, judge."""
+    from jaxland.studies import STUDIES
+
+    study = lookup("study", study_name, STUDIES)
+
+    def command(
+        config: Annotated[study.config, _UNPREFIXED],  # type: ignore[name-defined]
+        options: Annotated[RunOptions, _UNPREFIXED] = RunOptions(),
+    ) -> int:
+        return _run(study.name, config, options)
+
+    command.__doc__ = f"Run {study.name}: {study.title}.\n\nSource: {study.source}."
+    return _parse(command, arguments, f"jaxland run {study_name}")
+
+
+def _run(name: str, config: Any, options: RunOptions) -> int:
+    from jaxland import studies
+
+    out = options.out or Path("runs") / name
+    common = {
+        "fits": options.fits,
+        "shard_fits": options.shard_fits,
+        "threads": options.threads,
+        "backend": options.backend,
+    }
+    if options.dry_run:
+        _print_plan(studies.plan(config, out, **common), out)
+        return 0
+    return _finish(lambda: studies.run(config, out, **common, progress=True, say=_say), out)
+
+
+def _finish(work: Callable, out: Path) -> int:
+    from jaxland.studies.summary import tally
+    from jaxland.training import Interrupted
+
+    try:
+        outcome = work()
+    except Interrupted as interruption:
+        number = interruption.signal_number
+        print(f"Stopped. Finished shards are kept. Go on with:\n  jaxland resume {shlex.quote(str(out))}")
+        return 128 + number
+    print(f"Claims: {tally(outcome.claims)}.")
+    for claim in outcome.claims:
+        if claim.verdict == "differs":
+            print(f"  differs: {claim.statement} (figure {claim.figure}): {claim.source} / {claim.measured}")
+    print(f"Table, figures, claims and summary are in {outcome.path}")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print_plan(plan, out: Path) -> None:
+    from jaxland.training import available_threads
+
+    fits: dict[str, int] = {}
+    for task in plan.tasks:
+        fits[task.ensemble] = fits.get(task.ensemble, 0) + task.stop - task.start
+    print(f"{out}: {len(plan.tasks)} shards to train, {plan.net_steps:.3g} net-steps, {plan.storage / 1e6:.1f} MB")
+    for name, rate in plan.rate.items():
+        print(
+            f"  {name}: {fits.get(name, 0):,} fits at {rate:.3g} net-steps/s, measured on {available_threads()} cores"
+        )
+    print(f"about {_duration(plan.seconds)} of training; nothing was written")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def resume(directory: tyro.conf.Positional[Path], threads: int | None = None) -> int:
+    """Go on with a study where it stopped.
+
+    Args:
+        directory: a study directory.
+        threads: groups of fits trained at a time; all processors by default.
+    """
+    from jaxland import studies
+
+    store, config = studies.open_study(directory)
+    fits = store.manifest.fits
+    return _finish(
+        lambda: studies.run(config, directory, fits=fits, threads=threads, progress=True, say=_say), directory
+    )
+
+
+def status(directory: tyro.conf.Positional[Path], json: bool = False, verify: bool = False) -> int:
+    """Show what of a study is done, missing and diverged.
+
+    Args:
+        directory: a study directory.
+        json: print JSON.
+        verify: read every shard and compare it with its checksum.
+    """
+    from jaxland.studies import study_status
+
+    state = study_status(directory, verify=verify)
+    print(_status_json(state) if json else _status_text(state))
+    return 1 if state["damaged"] else 0
+
+
+def _status_json(state: dict[str, Any]) -> str:
+    return json.dumps(state, indent=1)
+
+
+def _status_text(state: dict[str, Any]) -> str:
+    lines = [f"{state['study']} in {state['path']}: {state['fits']:,} fits of each ensemble asked for"]
+    for name, each in state["ensembles"].items():
+        missing = ", ".join(f"{start}-{stop - 1}" for start, stop in each["missing"][:6])
+        more = ", ..." if len(each["missing"]) > 6 else ""
+        rest = f"missing {missing}{more}" if missing else "complete"
+        lines.append(f"  {name}: {each['done']:,} done in {each['shards']} shards, {each['diverged']} diverged; {rest}")
+    lines += [f"  damaged: {path}" for path in state["damaged"]]
+    if state["damaged"] or any(each["missing"] for each in state["ensembles"].values()):
+        lines.append(f"  go on with: jaxland resume {shlex.quote(state['path'])}")
+    return "\n".join(lines)
+
+
+def table(directory: tyro.conf.Positional[Path], out: Path) -> int:
+    """Write the table of a study, one row a fit.
+
+    Args:
+        directory: a study directory.
+        out: file to write, ending in .csv or .parquet.
+    """
+    from jaxland import studies
+    from jaxland.store import check_path
+
+    store, _ = studies.open_study(directory)
+    rows = studies.write_table(store, check_path(out))
+    print(f"{rows:,} rows in {out}")
+    return 0
+
+
+def analyse(directory: tyro.conf.Positional[Path]) -> int:
+    """Make table, figures, claims and summary again from the fits that are there.
+
+    Args:
+        directory: a study directory.
+    """
+    from jaxland import studies
+
+    store, config = studies.open_study(directory)
+    return _finish(lambda: studies.analyse(store, config, _say), directory)
+
+
+def list_studies() -> int:
+    """List the studies with their scales."""
+    from jaxland.studies import STUDIES
+
+    for study in STUDIES.values():
+        print(f"{study.name}: {study.title}\n    quick {study.quick}; paper {study.paper}\n    {study.source}")
+    return 0
+
+
+def doctor() -> int:
+    """Show versions and devices, and check that this machine computes what it should."""
+    from jaxland.doctor import report
+
+    text, healthy = report()
+    print(text)
+    return 0 if healthy else 1
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "resume": resume,
+    "status": status,
+    "table": table,
+    "analyse": analyse,
+    "studies": list_studies,
+    "doctor": doctor,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    from jaxland.execution import ShardsFailed
+    from jaxland.store import StoreError
+
+    try:
+        return _dispatch(arguments)
+    except (ValueError, TypeError) as error:
+        print(f"jaxland: {error}", file=sys.stderr)
+        return 2
+    except (StoreError, ShardsFailed) as error:
+        print(f"jaxland: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("jaxland: stopped; finished shards are kept.", file=sys.stderr)
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command, rest = arguments[0], arguments[1:]
+    if command != "run":
+        return _parse(lookup("command", command, {**COMMANDS, "run": run}), rest, f"jaxland {command}")
+    if not rest or rest[0].startswith("-"):
+        print("usage: jaxland run STUDY [OPTIONS]\n")
+        list_studies()
+        return 0 if rest and rest[0] in ("-h", "--help") else 2
+    return run(rest[0], rest[1:])
+
+
+def _parse(command: Callable[..., int], arguments: Sequence[str], program: str) -> int:
+    return tyro.cli(command, args=list(arguments), prog=program, config=(tyro.conf.FlagCreatePairsOff,))
+
+
+def _overview() -> str:
+    lines = [
+        "jaxland: ensembles of small networks, and the loss landscape they reveal",
+        "",
+        "usage: jaxland COMMAND ...",
+    ]
+    lines.append("")
+    for name, function in {"run": run, **COMMANDS}.items():
+        lines.append(f"  {name:<9} {(function.__doc__ or '').splitlines()[0]}")
+    lines += ["", "`jaxland COMMAND --help` says more; `jaxland run STUDY --help` lists a study's settings."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

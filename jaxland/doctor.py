@@ -1,0 +1,72 @@
+"""A check-up of this machine: versions, devices, precision, and vmap against a loop."""
+
+import importlib.util
+import platform
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxland.networks import mlp
+from jaxland.problems import sawtooth
+from jaxland.training import available_threads, fit, numerics, versions
+
+_OPTIONAL = {"torch": "jaxland[compare]"}
+
+
+def report() -> tuple[str, bool]:
+    """Returns the report and whether every check passed."""
+    checks = [_precision_check(), _vmap_check(), _position_check()]
+    devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
+    lines = [
+        f"python    {platform.python_version()} on {platform.machine()}, {available_threads()} cores",
+        f"versions  {versions()}",
+        f"devices   {devices}",
+        *(f"missing   {name}: pip install '{line}'" for name, line in _OPTIONAL.items() if not _installed(name)),
+        *(f"{'ok  ' if passed else 'FAIL'}      {text}" for text, passed in checks),
+    ]
+    return "\n".join(lines), all(passed for _, passed in checks)
+
+
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _precision_check() -> tuple[str, bool]:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 64, 64))
+    with numerics(np.dtype(np.float32)):
+        product = np.asarray(jnp.asarray(a, jnp.float32) @ jnp.asarray(b, jnp.float32))
+    error = float(np.abs(product - a @ b).max() / np.abs(a @ b).max())
+    return f"float32 products are full float32: relative error {error:.1e} against float64", error < 1e-6
+
+
+def _vmap_check() -> tuple[str, bool]:
+    network, problem, optimizer = mlp([1, 5, 5, 1]), sawtooth(), optax.sgd(0.01, momentum=0.9)
+    fits = fit(network, problem, optimizer, fits=4, steps=20, snapshots=(0,), backend="xla")
+    worst = 0.0
+    for start, end in zip(fits.snapshots[:, 0], fits.params, strict=True):
+        worst = max(worst, float(np.abs(_loop(network, problem, optimizer, start, 20) - end).max()))
+    return (
+        f"a batch of fits equals a loop over fits: largest difference {worst:.1e} after 20 steps",
+        worst < 1e-5,
+    )
+
+
+def _loop(network, problem, optimizer, start, steps):
+    x, y = jnp.asarray(problem.x, jnp.float32), jnp.asarray(problem.y, jnp.float32)
+    gradient = jax.jit(jax.grad(lambda params: problem.loss(network.apply_flat(params, x), y)))
+    params = jnp.asarray(start)
+    state = optimizer.init(params)
+    for _ in range(steps):
+        updates, state = optimizer.update(gradient(params), state)
+        params = optax.apply_updates(params, updates)
+    return np.asarray(params)
+
+
+def _position_check() -> tuple[str, bool]:
+    network, problem, optimizer = mlp([1, 5, 5, 1]), sawtooth(), optax.sgd(0.01, momentum=0.9)
+    many = fit(network, problem, optimizer, fits=20, steps=50)
+    alone = fit(network, problem, optimizer, fits=1, first=17, steps=50)
+    return "a fit has the same bits alone and among others", bool(np.array_equal(many.params[17], alone.params[0]))

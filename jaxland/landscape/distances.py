@@ -1,0 +1,51 @@
+"""Distances and directions between fits."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+# Rows worked on at a time; bounds memory at about 8 MB a thousand parameters.
+_ROWS = 8192
+
+
+def random_pairs(count: int, pairs: int, seed: int = 0) -> Int[np.ndarray, "pairs 2"]:
+    """Draws pairs of different indices below `count`, uniformly and with replacement.
+
+    Raises:
+        ValueError: `count` is below two.
+    """
+    if count < 2:
+        raise ValueError(f"pairs need at least two fits; got {count}.")
+    rng = np.random.default_rng(seed)
+    first = rng.integers(count, size=pairs)
+    return np.stack([first, (first + rng.integers(1, count, size=pairs)) % count], axis=1)
+
+
+def pair_distances(params: Float[np.ndarray, "F P"], pairs: Int[np.ndarray, "pairs 2"]) -> Float[np.ndarray, "pairs"]:
+    """L2 distances between the fits of each pair, in float64."""
+    blocks = (pairs[at : at + _ROWS] for at in range(0, len(pairs), _ROWS))
+    parts = [np.linalg.norm(params[i].astype(np.float64) - params[j], axis=1) for i, j in (b.T for b in blocks)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def distances_to(params: Float[np.ndarray, "F P"], reference: Float[np.ndarray, "P"]) -> Float[np.ndarray, "F"]:
+    """L2 distances of fits to one point, in float64."""
+    parts = [
+        np.linalg.norm(params[at : at + _ROWS].astype(np.float64) - reference, axis=1)
+        for at in range(0, len(params), _ROWS)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def direction_cosines(
+    pair_distance: Float[np.ndarray, "pairs"],
+    first: Float[np.ndarray, "pairs"],
+    second: Float[np.ndarray, "pairs"],
+) -> Float[np.ndarray, "pairs"]:
+    """Dot products of the unit directions from a point to the two fits of each pair, by the law of cosines.
+
+    Args:
+        pair_distance: distance between the fits.
+        first: distance of each pair's first fit to the point.
+        second: distance of its second.
+    """
+    return (first**2 + second**2 - pair_distance**2) / (2 * first * second)

@@ -1,0 +1,45 @@
+"""Outputs of many fits of one network."""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from jaxland.networks import Network
+
+# Bounds memory: 512 fits on a thousand points are a few megabytes a layer.
+_WIDTH = 512
+
+
+def outputs(
+    network: Network, params: Float[np.ndarray, "F P"], x: Float[np.ndarray, "N D"]
+) -> Float[np.ndarray, "F N O"]:
+    """Evaluates every fit at every point, in the dtype of `params`.
+
+    Args:
+        network: the fits' network.
+        params: flat parameters; non-finite ones give non-finite outputs.
+        x: points.
+    """
+    params = np.asarray(params)
+    with jax.enable_x64(params.dtype == np.float64), jax.default_matmul_precision("highest"):
+        program, points = _program(network), jnp.asarray(x, params.dtype)
+        return np.concatenate([_evaluate(program, params[at : at + _WIDTH], points) for at in _starts(params)])
+
+
+def _starts(params):
+    return range(0, max(len(params), 1), _WIDTH)
+
+
+def _evaluate(program, params, x):
+    # A last, shorter block is padded, so that one program serves all.
+    padded = np.zeros((_WIDTH, params.shape[1]), params.dtype)
+    padded[: len(params)] = params
+    return np.asarray(program(jnp.asarray(padded), x))[: len(params)]
+
+
+@lru_cache(maxsize=64)
+def _program(network):
+    return jax.jit(jax.vmap(network.apply_flat, in_axes=(0, None)))

@@ -1,0 +1,93 @@
+"""One representative of all parameter vectors that the declared symmetry makes equal."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jaxland.landscape.outputs import outputs
+from jaxland.networks import Network, Symmetry, minimum_energy
+
+
+class Symmetrised(NamedTuple):
+    """Representatives, and the certificate that they are right."""
+
+    params: Float[np.ndarray, "F P"]
+    imbalance: Float[np.ndarray, "F"]
+    """Largest relative difference of |incoming| and |outgoing| weights of a unit; zero at minimum energy."""
+    drift: Float[np.ndarray, "F"]
+    """Largest change of the output over the points looked at, in units of the output."""
+    converged: Bool[np.ndarray, "F"]
+    """False for non-finite parameters and where the balance was not reached."""
+
+
+def symmetrise(
+    network: Network,
+    params: Float[np.ndarray, "F P"],
+    *,
+    x: Float[np.ndarray, "N D"] | None = None,
+) -> Symmetrised:
+    """Brings fits to minimum energy and sorts the units of each layer by norm.
+
+    Gamst and Walker, section 3: first the least-norm member of the scaling orbit, then units in order of increasing
+    norm of their incoming weights and bias, which at minimum energy is that of their outgoing weights too. Units with
+    an odd activation get the sign that makes their largest incoming entry positive. The function does not change.
+
+    Args:
+        network: declares its symmetry in `network.spec.symmetry`; a network that declares none is left as it is.
+        params: flat parameters.
+        x: points at which the drift of the output is measured; by default 64 standard-normal ones.
+
+    Returns:
+        Representatives in the dtype of `params`, with their certificate. Non-finite fits come back as they are.
+
+    Raises:
+        ValueError: `params` does not fit the network.
+    """
+    params = np.asarray(params)
+    if params.ndim != 2 or params.shape[1] != network.size:
+        raise ValueError(f"params must have shape (fits, {network.size}); got {params.shape}.")
+    balanced = minimum_energy(network.spec.symmetry, params)
+    finite = np.isfinite(params).all(axis=1)
+    canonical = balanced.params
+    canonical[finite] = sort_units(network.spec.symmetry, fix_signs(network.spec.symmetry, canonical[finite]))
+    drift = _drift(network, params, canonical, x)
+    return Symmetrised(canonical, balanced.imbalance, drift, balanced.converged)
+
+
+def fix_signs(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P"]:
+    """Makes the incoming entry of largest magnitude positive in every unit with an odd activation."""
+    result = np.array(params)
+    for layer in symmetry.layers:
+        if layer.scaling == "sign":
+            incoming = result[:, layer.incoming]
+            largest = np.take_along_axis(incoming, np.abs(incoming).argmax(-1)[..., None], axis=-1)
+            sign = np.where(largest < 0, -1, 1).astype(result.dtype)
+            result[:, layer.incoming] *= sign
+            result[:, layer.outgoing] *= sign
+    return result
+
+
+def sort_units(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P"]:
+    """Orders the units of each layer by increasing norm of their incoming weights and bias."""
+    orders = [
+        np.argsort((np.asarray(params, np.float64)[:, layer.incoming] ** 2).sum(-1), axis=-1, kind="stable")
+        for layer in symmetry.layers
+    ]
+    return symmetry.transform(params, permutations=orders)
+
+
+def _drift(network, before, after, x):
+    if x is None:
+        inputs = _input_components(network)
+        x = np.random.default_rng(0).normal(size=(64, inputs))
+    wide = [outputs(network, np.asarray(params, np.float64), np.asarray(x)) for params in (before, after)]
+    return np.abs(wide[0] - wide[1]).max(axis=(1, 2))
+
+
+def _input_components(network):
+    if not network.spec.widths:
+        raise ValueError(
+            f"network {network.spec.name!r} does not say how many inputs it takes; pass points x of shape (N, D)."
+        )
+    return network.spec.widths[0]

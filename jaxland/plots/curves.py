@@ -1,0 +1,58 @@
+"""Functions of one variable: targets, fits, and ensembles of fits."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from jaxland.plots.style import TARGET_COLOR, own_axes
+
+
+def target_curve(x: Float[np.ndarray, "N"], f: Float[np.ndarray, "N"], *, ax: Axes | None = None) -> Axes:
+    """Draws the target f(x)."""
+    ax = own_axes(ax)
+    ax.plot(x, f, color=TARGET_COLOR, lw=1.2, label="f, the output of $W_f$")
+    ax.set(title="Target", xlabel="x", ylabel="f(x)")
+    ax.legend()
+    return ax
+
+
+def fit_curve(
+    x: Float[np.ndarray, "N"],
+    f: Float[np.ndarray, "N"],
+    fit: Float[np.ndarray, "N"],
+    *,
+    label: str,
+    color: str,
+    title: str = "One fit",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws one fit over the target."""
+    ax = own_axes(ax)
+    ax.plot(x, f, color=TARGET_COLOR, lw=0.8, alpha=0.7, label="f")
+    ax.plot(x, fit, color=color, lw=1.8, label=label)
+    ax.set(title=title, xlabel="x", ylabel="output")
+    ax.legend()
+    return ax
+
+
+def tube(
+    x: Float[np.ndarray, "N"],
+    f: Float[np.ndarray, "N"],
+    mean: Float[np.ndarray, "N"],
+    deviation: Float[np.ndarray, "N"],
+    *,
+    label: str,
+    color: str,
+    title: str = "Mean fit and standard deviation",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws the mean of many fits and the tube of one standard deviation about it."""
+    ax = own_axes(ax)
+    ax.plot(x, f, color=TARGET_COLOR, lw=0.8, alpha=0.6, label="f")
+    ax.fill_between(
+        x, mean - deviation, mean + deviation, color=color, alpha=0.25, lw=0, label="± 1 standard deviation"
+    )
+    ax.plot(x, mean, color=color, lw=1.8, label=label)
+    ax.set(title=title, xlabel="x", ylabel="output")
+    ax.legend()
+    return ax

@@ -1,0 +1,77 @@
+"""One look for all figures, and saving them."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# The paper draws gradient descent in blue and adadelta in green.
+COLORS = {"momentum": "#1f77b4", "adadelta": "#2ca02c", "adam": "#d62728", "sgd": "#9467bd"}
+LABELS = {
+    "momentum": "gradient descent with momentum",
+    "adadelta": "adadelta",
+    "adam": "adam",
+    "sgd": "gradient descent",
+}
+TARGET_COLOR = "#444444"
+
+_STYLE: dict[str, Any] = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.hashsalt": "jaxland",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Within it figures are drawn in jaxland's look; global settings are untouched."""
+    with matplotlib.rc_context(_STYLE):  # pyright: ignore[reportArgumentType]
+        yield
+
+
+def new_figure(columns: int = 1, *, width: float = 6.4, height: float = 4.0) -> tuple[Figure, list[Axes]]:
+    """A figure with axes side by side; it belongs to no window and needs no closing.
+
+    Args:
+        columns: how many axes.
+        width: of each, in inches.
+        height: in inches.
+    """
+    figure = Figure(figsize=(width * columns, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def own_axes(ax: Axes | None) -> Axes:
+    """`ax`, or the axes of a new figure."""
+    return ax if ax is not None else new_figure()[1][0]
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure as PNG or SVG, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Writes `stem`.png and `stem`.svg; returns their paths."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    for path in paths:
+        path.write_bytes(render(figure, path.suffix[1:]))
+    return paths

@@ -1,0 +1,23 @@
+"""Confidence intervals."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval for a probability, by Wilson (1927); [0, 1] without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mean_interval(
+    mean: Float[np.ndarray, "..."], deviation: Float[np.ndarray, "..."], count: int, confidence: float = 0.95
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Interval for a mean, from Student's t; NaN for fewer than two values."""
+    if count < 2:
+        return mean * np.nan, mean * np.nan
+    half = stats.t.ppf((1 + confidence) / 2, count - 1) * deviation / np.sqrt(count)
+    return mean - half, mean + half

@@ -1,0 +1,16 @@
+"""Study directories: shards in Parquet, a manifest, atomic commits, streaming readers."""
+
+from jaxland.store.files import StoreError, check_path, commit
+from jaxland.store.shard import DamagedShard, Shard, ShardFile
+from jaxland.store.study_store import Manifest, StudyStore
+
+__all__ = [
+    "DamagedShard",
+    "Manifest",
+    "Shard",
+    "ShardFile",
+    "StoreError",
+    "StudyStore",
+    "check_path",
+    "commit",
+]

@@ -1,0 +1,160 @@
+"""A shard: a contiguous range of fits in one Parquet file whose name holds its range and its checksum.
+
+The name is given by the rename that commits the file, so range, checksum and content become visible together. A
+changed bit anywhere, a truncation, an exchange of two files or foreign bytes under a good name all show as a checksum
+that does not agree.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jaxland.store.files import StoreError
+
+FORMAT = 1
+_METADATA_KEY = b"jaxland"
+_NAME = re.compile(r"(\d{10})-(\d{10})-([0-9a-f]{16})\.parquet")
+# A folder holds the shards that start within a million fits, so that no directory grows without bound.
+_FITS_PER_FOLDER = 1_000_000
+
+
+class DamagedShard(StoreError):
+    """A shard is not what its name says."""
+
+    def __init__(self, path: Path, reason: str):
+        super().__init__(f"{path}: {reason}. `jaxland resume` sets it aside and trains its fits again.")
+        self.path = path
+
+
+class ShardFile(NamedTuple):
+    """A committed shard, known by its name alone."""
+
+    start: int
+    stop: int
+    checksum: str
+    path: Path
+
+
+class Shard(NamedTuple):
+    """A shard's content: arrays with one row a fit, and what its file says of itself."""
+
+    arrays: dict[str, np.ndarray]
+    metadata: dict[str, Any]
+
+
+def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
+    """The bytes of a shard: the same for the same content.
+
+    Args:
+        arrays: columns (F,) or, as fixed-size lists, (F, P).
+        metadata: JSON-able.
+    """
+    columns = {name: _column(values) for name, values in arrays.items()}
+    note = json.dumps({"format": FORMAT, **metadata}, sort_keys=True).encode()
+    table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: note})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=max(len(table), 1), compression="none", use_dictionary=False)
+    return sink.getvalue().to_pybytes()
+
+
+def _column(values):
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+def shard_path(folder: Path, start: int, stop: int, content: bytes) -> Path:
+    """Where these bytes belong under an ensemble's folder."""
+    checksum = hashlib.sha256(content).hexdigest()[:16]
+    return folder / f"{start // _FITS_PER_FOLDER:05d}" / f"{start:010d}-{stop:010d}-{checksum}.parquet"
+
+
+def list_shards(folder: Path) -> list[ShardFile]:
+    """The committed shards under an ensemble's folder, by start, none overlapping another.
+
+    Where two writers committed overlapping ranges, the one that starts first counts, and of those the longer.
+    """
+    found = []
+    for path in folder.glob("*/*.parquet"):
+        match = _NAME.fullmatch(path.name)
+        if match:
+            found.append(ShardFile(int(match[1]), int(match[2]), match[3], path))
+    kept, covered = [], 0
+    for shard in sorted(found, key=lambda shard: (shard.start, -shard.stop, shard.checksum)):
+        if shard.start >= covered:
+            kept.append(shard)
+            covered = shard.stop
+    return kept
+
+
+def missing_ranges(shards: list[ShardFile], fits: int) -> list[tuple[int, int]]:
+    """The ranges of 0 to `fits` that no shard covers."""
+    gaps, covered = [], 0
+    for shard in shards:
+        if shard.start > covered:
+            gaps.append((covered, shard.start))
+        covered = max(covered, shard.stop)
+    if covered < fits:
+        gaps.append((covered, fits))
+    return [(start, min(stop, fits)) for start, stop in gaps if start < fits]
+
+
+def read_metadata(shard: ShardFile) -> dict[str, Any]:
+    """What a shard says of itself.
+
+    Raises:
+        DamagedShard: the file is not what its name says.
+    """
+    return _metadata(shard, pq.read_schema(pa.BufferReader(_verified(shard))).metadata)
+
+
+def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
+    """Reads and verifies a shard.
+
+    Args:
+        shard: from `list_shards`.
+        columns: names to read; all by default.
+
+    Raises:
+        DamagedShard: the file is not what its name says.
+        StoreError: it was written by a newer jaxland.
+    """
+    table = pq.read_table(pa.BufferReader(_verified(shard)), columns=columns)
+    metadata = _metadata(shard, table.schema.metadata)
+    return Shard({name: _array(table.column(name)) for name in table.column_names}, metadata)
+
+
+def _verified(shard: ShardFile) -> bytes:
+    try:
+        content = shard.path.read_bytes()
+    except OSError as error:
+        raise DamagedShard(shard.path, f"cannot be read ({error.strerror})") from error
+    if hashlib.sha256(content).hexdigest()[:16] != shard.checksum:
+        raise DamagedShard(shard.path, "its content does not agree with the checksum in its name")
+    return content
+
+
+def _metadata(shard, schema_metadata) -> dict[str, Any]:
+    note = json.loads((schema_metadata or {}).get(_METADATA_KEY, b"{}"))
+    if note.get("format", 0) > FORMAT:
+        raise StoreError(
+            f"{shard.path} has format {note['format']}; this jaxland reads up to {FORMAT}. Install a newer jaxland."
+        )
+    if (note.get("start"), note.get("stop")) != (shard.start, shard.stop):
+        raise DamagedShard(
+            shard.path, f"it holds fits {note.get('start')} to {note.get('stop')}, not those of its name"
+        )
+    return note
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    column = column.combine_chunks()
+    if pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+    return column.to_numpy(zero_copy_only=False)

@@ -1,0 +1,286 @@
+"""A study directory: a manifest and shards, valid at every instant."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxland.store.files import StoreError, check_path, commit
+from jaxland.store.shard import (
+    FORMAT,
+    DamagedShard,
+    Shard,
+    ShardFile,
+    encode,
+    list_shards,
+    missing_ranges,
+    read_metadata,
+    read_shard,
+    shard_path,
+)
+
+MANIFEST = "study.json"
+_ENSEMBLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a study directory is about.
+
+    Attributes:
+        study: name of the study.
+        config: its configuration, as JSON.
+        config_hash: identifies study and configuration.
+        ensembles: names of its ensembles.
+        fits: how many fits of each ensemble are asked for; may grow.
+        provenance: versions, device, precision, backend and its settings, which every shard must share.
+        format: version of the layout.
+    """
+
+    study: str
+    config: dict[str, Any]
+    config_hash: str
+    ensembles: tuple[str, ...]
+    fits: int
+    provenance: dict[str, Any]
+    format: int = FORMAT
+
+
+class StudyStore:
+    """Reads and writes one study directory.
+
+    Attributes:
+        path: the directory.
+        manifest: what it is about.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest):
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def create(cls, path: Path | str, manifest: Manifest) -> "StudyStore":
+        """Makes a study directory, or opens the one that is there to go on with it.
+
+        Raises:
+            ValueError: the path or an ensemble's name is unusable.
+            StoreError: it cannot be written, or holds another configuration; the message lists the differences.
+        """
+        path = check_path(path)
+        for name in manifest.ensembles:
+            if not _ENSEMBLE_NAME.fullmatch(name) or name.startswith("."):
+                raise ValueError(f"{name!r} cannot name an ensemble: use letters, digits, '-', '_' and '.'.")
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path} is a file; give the name of a directory.")
+        if not (path / MANIFEST).exists() and _is_occupied(path) and not _has_shards(path):
+            raise StoreError(f"{path} is not empty and not a study directory; give another --out.")
+        if (path / MANIFEST).exists() or _has_shards(path):
+            return cls._continue(path, manifest)
+        store = cls(path, manifest)
+        store._write_manifest()
+        return store
+
+    @classmethod
+    def _continue(cls, path, manifest):
+        store = cls.open(path, rebuild_fits=manifest.fits)
+        store._require_same(manifest)
+        if manifest.fits < store.manifest.fits:
+            raise StoreError(
+                f"{path} asks for {store.manifest.fits} fits already; give --fits {store.manifest.fits} or more, "
+                "or another --out."
+            )
+        if manifest.fits > store.manifest.fits or not (path / MANIFEST).exists():
+            store.manifest = replace(store.manifest, fits=manifest.fits)
+            store._write_manifest()
+        return store
+
+    @classmethod
+    def open(cls, path: Path | str, *, rebuild_fits: int | None = None) -> "StudyStore":
+        """Opens a study directory for reading; a damaged manifest is rebuilt, in memory, from the shards.
+
+        Args:
+            path: the directory.
+            rebuild_fits: how many fits were asked for, should the manifest be lost; by default those that are there.
+
+        Raises:
+            StoreError: there is none, or it was made by a newer jaxland.
+        """
+        path = check_path(path)
+        if not path.is_dir():
+            raise StoreError(f"{path} is not a study directory: there is no such directory.")
+        try:
+            fields = json.loads((path / MANIFEST).read_text())
+            if fields["format"] > FORMAT:
+                raise StoreError(
+                    f"{path} has format {fields['format']}; this jaxland reads up to {FORMAT}. Install a newer jaxland."
+                )
+            manifest = Manifest(**{**fields, "ensembles": tuple(fields["ensembles"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            manifest = _rebuild_manifest(path, rebuild_fits)
+        return cls(path, manifest)
+
+    def _write_manifest(self):
+        commit(
+            self.path / MANIFEST,
+            (json.dumps(asdict(self.manifest), indent=1, sort_keys=True) + "\n").encode(),
+        )
+
+    def _require_same(self, other: Manifest):
+        mine = {"study": self.manifest.study, "configuration": self.manifest.config}
+        lines = _differences(mine, {"study": other.study, "configuration": other.config}, "asked")
+        if lines:
+            title = f"{self.path} holds another configuration:"
+            raise StoreError("\n".join([title, *lines, "Give another --out, or the same values."]))
+        self.require_provenance(other.provenance)
+
+    def require_provenance(self, provenance: dict[str, Any]) -> None:
+        """Raises StoreError unless fits trained now would have the bits of those that are here."""
+        lines = _differences(self.manifest.provenance, provenance, "here")
+        if not lines:
+            return
+        if any(self.shards(ensemble) for ensemble in self.manifest.ensembles):
+            title = f"{self.path} was trained differently, and its fits must not be mixed with others:"
+            remedy = "Install the versions named, use the same device and backend, or give another --out."
+            raise StoreError("\n".join([title, *lines, remedy]))
+        self.manifest = replace(self.manifest, provenance=provenance)
+        self._write_manifest()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the directory for one writer; the hold ends with the process, however it ends.
+
+        Raises:
+            StoreError: another process is writing, or the directory is read-only.
+        """
+        try:
+            descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_WRONLY)
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.path}: {error.strerror}.") from error
+        with os.fdopen(descriptor, "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(
+                    f"another process is training in {self.path}; wait for it, or stop it first."
+                ) from error
+            yield
+
+    def _folder(self, ensemble: str) -> Path:
+        if ensemble not in self.manifest.ensembles:
+            known = ", ".join(self.manifest.ensembles)
+            raise ValueError(f"{self.path} has no ensemble {ensemble!r}; it has {known}.")
+        return self.path / "fits" / ensemble
+
+    def shards(self, ensemble: str) -> list[ShardFile]:
+        """The committed shards of an ensemble, in order; names are read, not files."""
+        return list_shards(self._folder(ensemble))
+
+    def missing(self, ensemble: str) -> list[tuple[int, int]]:
+        """The ranges (start, stop) of fits asked for and not yet committed."""
+        return missing_ranges(self.shards(ensemble), self.manifest.fits)
+
+    def commit_shard(self, ensemble: str, start: int, stop: int, arrays: dict[str, np.ndarray]) -> Path:
+        """Commits fits `start` to `stop - 1`; returns the file.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        content = encode(arrays, {**self._identity(ensemble), "start": start, "stop": stop})
+        path = shard_path(self._folder(ensemble), start, stop, content)
+        commit(path, content)
+        return path
+
+    def _identity(self, ensemble: str) -> dict[str, Any]:
+        fields = asdict(self.manifest)
+        del fields["fits"]  # a shard must not depend on how many fits are asked for beside its own
+        return {**fields, "ensemble": ensemble}
+
+    def stream(self, ensemble: str, columns: list[str] | None = None) -> Iterator[Shard]:
+        """Reads an ensemble a shard at a time, in order.
+
+        Raises:
+            DamagedShard: a shard is not what its name says, or belongs to another study.
+        """
+        for file in self.shards(ensemble):
+            shard = read_shard(file, columns)
+            if (shard.metadata["config_hash"], shard.metadata["ensemble"]) != (
+                self.manifest.config_hash,
+                ensemble,
+            ):
+                raise DamagedShard(file.path, "it belongs to another study or ensemble")
+            yield shard
+
+    def damaged(self) -> list[Path]:
+        """Reads every shard; returns those that are not what their names say."""
+        bad = []
+        for ensemble in self.manifest.ensembles:
+            for file in self.shards(ensemble):
+                try:
+                    metadata = read_metadata(file)
+                    if (metadata["config_hash"], metadata["ensemble"]) != (
+                        self.manifest.config_hash,
+                        ensemble,
+                    ):
+                        bad.append(file.path)
+                except DamagedShard:
+                    bad.append(file.path)
+        return bad
+
+    def quarantine(self, path: Path) -> Path:
+        """Moves a damaged shard aside, so that its fits count as missing; returns where it went."""
+        target = self.path / "quarantine" / f"{path.parent.parent.name}-{path.name}"
+        try:
+            target.parent.mkdir(exist_ok=True)
+            os.replace(path, target)
+        except OSError as error:
+            raise StoreError(f"cannot set {path} aside: {error.strerror}.") from error
+        return target
+
+
+def _differences(mine: dict[str, Any], other: dict[str, Any], where: str) -> list[str]:
+    """One line for each field in which two JSON-able dictionaries differ."""
+    mine, other = _fields(json.loads(json.dumps(mine))), _fields(json.loads(json.dumps(other)))
+    return [
+        f"  {name}: {mine.get(name)!r} there, {other.get(name)!r} {where}"
+        for name in sorted({*mine, *other})
+        if mine.get(name) != other.get(name)
+    ]
+
+
+def _fields(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in values.items():
+        flat |= _fields(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _is_occupied(path: Path) -> bool:
+    # Hidden files may be what a crash left behind.
+    return path.exists() and any(not entry.name.startswith(".") for entry in path.iterdir())
+
+
+def _has_shards(path: Path) -> bool:
+    return any((path / "fits").glob("*/*/*.parquet"))
+
+
+def _rebuild_manifest(path: Path, fits: int | None) -> Manifest:
+    folders = sorted(folder for folder in (path / "fits").glob("*") if folder.is_dir())
+    for folder in folders:
+        for file in list_shards(folder):
+            try:
+                metadata = read_metadata(file)
+            except DamagedShard:
+                continue
+            last = max(shard.stop for each in folders for shard in list_shards(each)[-1:])
+            fields = {name: metadata[name] for name in ("study", "config", "config_hash", "provenance", "format")}
+            return Manifest(**fields, ensembles=tuple(metadata["ensembles"]), fits=max(fits or 0, last))
+    raise StoreError(
+        f"{path} is not a study directory: it has no readable {MANIFEST} and no shards to rebuild it from."
+    )

@@ -1,0 +1,24 @@
+"""The energy landscape of a simple neural network: the main study."""
+
+from jaxland.studies.sawtooth.analysis import analyse, tables
+from jaxland.studies.sawtooth.claims import claims
+from jaxland.studies.sawtooth.config import SawtoothConfig, ensembles
+from jaxland.studies.sawtooth.figures import figures
+from jaxland.studies.study import Study
+
+STUDY = Study(
+    name="sawtooth",
+    title="the energy landscape of a simple neural network: 5 x 5 ReLU fits of a sawtooth they never find",
+    source="Gamst and Walker, The energy landscape of a simple neural network (2017)",
+    config=SawtoothConfig,
+    default_fits=512,
+    quick="2 x 512 fits, 20,000 steps",
+    paper="2 x 160,000 fits, 50,000 steps",
+    ensembles=ensembles,
+    analyse=analyse,
+    figures=figures,
+    claims=claims,
+    tables=tables,
+)
+
+__all__ = ["STUDY", "SawtoothConfig"]

@@ -1,0 +1,58 @@
+"""The summary of a run, in Markdown."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from jaxland.store import StudyStore
+from jaxland.studies.study import Claim, Study
+
+
+def summary_text(study: Study, store: StudyStore, ensembles: pd.DataFrame, claims: Sequence[Claim]) -> str:
+    """What was run, on what, its losses, and every claim with its verdict."""
+    manifest = store.manifest
+    provenance = manifest.provenance
+    backends = ", ".join(f"{name}: {settings['name']}" for name, settings in provenance["backends"].items())
+    lines = [
+        f"# {study.name}: {study.title}",
+        "",
+        f"Source: {study.source}",
+        "",
+        f"- fits asked for: {manifest.fits:,} of each ensemble ({', '.join(manifest.ensembles)})",
+        f"- configuration {manifest.config_hash}, {provenance['precision']}, {provenance['device']}",
+        f"- backend: {backends}",
+        f"- {provenance['versions']}",
+        "",
+        "## Losses",
+        "",
+        markdown_table(ensembles),
+        "",
+        "## Claims",
+        "",
+        f"{tally(claims)}.",
+        "",
+        markdown_table(pd.DataFrame(list(claims), columns=list(Claim._fields))),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def tally(claims: Sequence[Claim]) -> str:
+    """How many claims agree, differ and were not tested."""
+    counts = {
+        verdict: sum(claim.verdict == verdict for claim in claims) for verdict in ("agrees", "differs", "not tested")
+    }
+    return f"{counts['agrees']} agree, {counts['differs']} differ, {counts['not tested']} not tested"
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """The table in Markdown, numbers to four digits."""
+    rows = [list(table.columns), ["---"] * len(table.columns)]
+    rows += [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def _cell(value) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")

@@ -1,0 +1,81 @@
+"""Optimizers by name, with their numbers, for configurations that are written to disk."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import optax
+
+from jaxland._names import lookup
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Gradient descent."""
+
+    learning_rate: float = 0.01
+    """Learning rate."""
+    factory: ClassVar[Callable[..., Any]] = optax.sgd
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """Gradient descent with momentum (heavy ball)."""
+
+    learning_rate: float = 0.01
+    """Learning rate."""
+    momentum: float = 0.9
+    """Share of the last step that is repeated."""
+    factory: ClassVar[Callable[..., Any]] = optax.sgd
+
+
+@dataclass(frozen=True)
+class Adadelta:
+    """Adadelta (Zeiler 2012)."""
+
+    learning_rate: float = 1.0
+    """Factor on the step."""
+    rho: float = 0.95
+    """Decay of the running squares."""
+    eps: float = 1e-8
+    """Added under the square roots."""
+    factory: ClassVar[Callable[..., Any]] = optax.adadelta
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015)."""
+
+    learning_rate: float = 1e-3
+    """Learning rate."""
+    b1: float = 0.9
+    """Decay of the running gradient."""
+    b2: float = 0.999
+    """Decay of the running square."""
+    eps: float = 1e-8
+    """Added to the root of the running square."""
+    factory: ClassVar[Callable[..., Any]] = optax.adam
+
+
+OptimizerConfig = Sgd | Momentum | Adadelta | Adam
+
+OPTIMIZERS: dict[str, type[OptimizerConfig]] = {
+    "sgd": Sgd,
+    "momentum": Momentum,
+    "adadelta": Adadelta,
+    "adam": Adam,
+}
+
+
+def get_optimizer(name: str) -> type[OptimizerConfig]:
+    """Returns the entry of `OPTIMIZERS` with this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return lookup("optimizer", name, OPTIMIZERS)
+
+
+def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+    """The optax transformation with these numbers."""
+    return type(config).factory(**asdict(config))
