@@ -42,4 +42,4 @@ def _in_turn(queues: list[list[ShardTask]]) -> Iterable[ShardTask]:
 
 def default_shard_fits(fits: int) -> int:
     """Fits of a shard: about 64 shards an ensemble, each of 64 to 6,144 fits and a multiple of 64."""
-    return min(6144, max(64, -(-fits // 64) // 64 * 64))
+    return min(6144, max(64, -(-fits // 4096) * 64))

@@ -6,9 +6,10 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from jaxland._names import lookup
+from jaxland._types import AnyArray
 
 Scaling = Literal["positive", "sign", "none"]
 
@@ -22,11 +23,11 @@ class Activation:
     """
 
     name: str
-    function: Callable[[Float[Array, "..."]], Float[Array, "..."]]
+    function: Callable[[Float[AnyArray, "..."]], Float[AnyArray, "..."]]
     scaling: Scaling
 
 
-def relu(z: Float[Array, "..."]) -> Float[Array, "..."]:
+def relu(z: Float[AnyArray, "..."]) -> Float[AnyArray, "..."]:
     """max(z, 0), with relu'(0) = 0.
 
     Written as a select on `z <= 0`, so that NaN passes through: a comparison with NaN is false, and a fit
@@ -35,7 +36,7 @@ def relu(z: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where(z <= 0, 0.0, z)
 
 
-def _identity(z: Float[Array, "..."]) -> Float[Array, "..."]:
+def _identity(z: Float[AnyArray, "..."]) -> Float[AnyArray, "..."]:
     return z
 
 

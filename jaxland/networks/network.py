@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from jaxland._types import AnyArray
 from jaxland.networks.symmetry import Symmetry
 
-Params = PyTree[Float[Array, "..."]]
+Params = PyTree[Float[AnyArray, "..."]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Network:
     """
 
     init: Callable[[PRNGKeyArray], Params]
-    apply: Callable[[Params, Float[Array, "N D"]], Float[Array, "N O"]]
+    apply: Callable[[Params, Float[AnyArray, "N D"]], Float[Array, "N O"]]
     spec: NetworkSpec = NetworkSpec()
 
     @cached_property
@@ -78,11 +79,11 @@ class Network:
             names += [f"{stem}[{','.join(map(str, index))}]" for index in np.ndindex(*leaf.shape)]
         return tuple(names)
 
-    def flatten(self, params: Params) -> Float[Array, "P"]:
+    def flatten(self, params: Params) -> Float[AnyArray, "P"]:
         """The parameters as one vector: the leaves of the pytree in order, each in row-major order."""
         return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(params)])
 
-    def unflatten(self, vector: Float[Array, "P"]) -> Params:
+    def unflatten(self, vector: Float[AnyArray, "P"]) -> Params:
         """The pytree whose `flatten` is `vector`; the dtype of the vector is kept.
 
         Raises:
@@ -99,6 +100,6 @@ class Network:
             start = stop
         return jax.tree.unflatten(self._template[1], leaves)
 
-    def apply_flat(self, vector: Float[Array, "P"], x: Float[Array, "N D"]) -> Float[Array, "N O"]:
+    def apply_flat(self, vector: Float[AnyArray, "P"], x: Float[AnyArray, "N D"]) -> Float[Array, "N O"]:
         """`apply` for parameters given as a flat vector."""
         return self.apply(self.unflatten(vector), x)

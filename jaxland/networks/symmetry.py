@@ -39,16 +39,16 @@ class Symmetry:
     def transform(
         self,
         params: Float[np.ndarray, "*batch P"],
-        permutations: Sequence[Int[np.ndarray, "*batch U"]] | None = None,
-        scales: Sequence[Float[np.ndarray, "*batch U"]] | None = None,
+        permutations: Sequence[Int[np.ndarray, "*batch _"]] | None = None,
+        scales: Sequence[Float[np.ndarray, "*batch _"]] | None = None,
     ) -> Float[np.ndarray, "*batch P"]:
         """Acts on flat vectors with one element of the group.
 
         Args:
             params: flat vectors.
-            permutations: for each layer the old unit that comes to stand at each place; none by default.
-            scales: for each layer the factor of each (old) unit's incoming entries; ones by default. Which factors
-                leave the function unchanged depends on the layer's `scaling`.
+            permutations: for each layer, (*batch, U), the old unit that comes to stand at each place; none by default.
+            scales: for each layer, (*batch, U), the factor of each (old) unit's incoming entries; ones by default.
+                Which factors leave the function unchanged depends on the layer's `scaling`.
 
         Returns:
             The transformed vectors: scaled first, then permuted.

@@ -11,7 +11,7 @@ from jaxland.plots.style import own_axes
 
 def network_diagram(
     widths: Sequence[int],
-    weights: Sequence[Float[np.ndarray, "out in"]],
+    weights: Sequence[Float[np.ndarray, "_ _"]],
     *,
     title: str = "Network",
     ax: Axes | None = None,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxland._names import lookup
+from jaxland._types import AnyArray
 
 Reduction = Literal["mean", "sum"]
 
@@ -24,7 +25,7 @@ class Loss:
     """
 
     name: str
-    elementwise: Callable[[Float[Array, "N O"], Float[Array, "N O"]], Float[Array, "N O"]]
+    elementwise: Callable[[Float[AnyArray, "N O"], Float[AnyArray, "N O"]], Float[AnyArray, "N O"]]
     outputs: Reduction = "mean"
     points: Reduction = "mean"
 
@@ -32,7 +33,7 @@ class Loss:
         """What each elementwise value is multiplied by before all are summed."""
         return (1 / points if self.points == "mean" else 1.0) * (1 / outputs if self.outputs == "mean" else 1.0)
 
-    def __call__(self, prediction: Float[Array, "N O"], target: Float[Array, "N O"]) -> Float[Array, ""]:
+    def __call__(self, prediction: Float[AnyArray, "N O"], target: Float[AnyArray, "N O"]) -> Float[Array, ""]:
         """The loss of N predictions."""
         total = jnp.sum(self.elementwise(prediction, target))
         weight = self.weight(*prediction.shape)

@@ -59,11 +59,13 @@ class StudyStore:
     Attributes:
         path: the directory.
         manifest: what it is about.
+        rebuilt: whether the manifest had to be rebuilt from the shards.
     """
 
-    def __init__(self, path: Path, manifest: Manifest):
+    def __init__(self, path: Path, manifest: Manifest, rebuilt: bool = False):
         self.path = path
         self.manifest = manifest
+        self.rebuilt = rebuilt
 
     @classmethod
     def create(cls, path: Path | str, manifest: Manifest) -> "StudyStore":
@@ -96,7 +98,7 @@ class StudyStore:
                 f"{path} asks for {store.manifest.fits} fits already; give --fits {store.manifest.fits} or more, "
                 "or another --out."
             )
-        if manifest.fits > store.manifest.fits or not (path / MANIFEST).exists():
+        if manifest.fits > store.manifest.fits or store.rebuilt:
             store.manifest = replace(store.manifest, fits=manifest.fits)
             store._write_manifest()
         return store
@@ -123,7 +125,7 @@ class StudyStore:
                 )
             manifest = Manifest(**{**fields, "ensembles": tuple(fields["ensembles"])})
         except (OSError, ValueError, KeyError, TypeError):
-            manifest = _rebuild_manifest(path, rebuild_fits)
+            return cls(path, _rebuild_manifest(path, rebuild_fits), rebuilt=True)
         return cls(path, manifest)
 
     def _write_manifest(self):

@@ -81,7 +81,8 @@ def prepare(config: Any, backend: str = "auto", settings: dict[str, Any] | None 
     for name, ensemble in study_of(config).ensembles(config).items():
         recorded = dict((settings or {}).get(name, {"name": backend}))
         choice = choose_backend(ensemble, recorded.pop("name"), recorded or None)
-        prepared[name] = Prepared(ensemble, choice.trainer, choice.explanation)
+        reason = choice.explanation if settings is None else f"{choice.trainer.name}: as when the study began."
+        prepared[name] = Prepared(ensemble, choice.trainer, reason)
     return prepared
 
 

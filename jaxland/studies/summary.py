@@ -12,7 +12,7 @@ def summary_text(study: Study, store: StudyStore, ensembles: pd.DataFrame, claim
     """What was run, on what, its losses, and every claim with its verdict."""
     manifest = store.manifest
     provenance = manifest.provenance
-    backends = ", ".join(f"{name}: {settings['name']}" for name, settings in provenance["backends"].items())
+    backends = ", ".join(f"{name}: {provenance['backends'][name]['name']}" for name in manifest.ensembles)
     lines = [
         f"# {study.name}: {study.title}",
         "",

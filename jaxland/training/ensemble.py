@@ -91,23 +91,16 @@ class Ensemble:
         self.per_fit_count()
 
     def _check_data(self):
-        points = len(self.problem.x)
-        for name, values, replaced in (
-            ("inputs", self.inputs, self.problem.x),
-            ("targets", self.targets, self.problem.y),
-        ):
-            if values is None:
-                continue
-            if np.ndim(values) != 3:
-                raise ValueError(f"{name} must have shape (fits, points, components); got {np.shape(values)}.")
-            points = np.shape(values)[1]
-            if np.shape(values)[2] != replaced.shape[1]:
-                raise ValueError(f"{name} must have {replaced.shape[1]} components; got {np.shape(values)[2]}.")
-        for name, values in (("inputs", self.inputs), ("targets", self.targets)):
-            shared = self.problem.x if name == "inputs" else self.problem.y
-            found = np.shape(values)[1] if values is not None else len(shared)
-            if found != points:
-                raise ValueError(f"{name} holds {found} points a fit where {points} are needed.")
+        data = {"inputs": (self.inputs, self.problem.x), "targets": (self.targets, self.problem.y)}
+        points = {}
+        for name, (values, shared) in data.items():
+            if values is not None and (np.ndim(values) != 3 or np.shape(values)[2] != shared.shape[1]):
+                raise ValueError(
+                    f"{name} must have shape (fits, points, {shared.shape[1]} components); got {np.shape(values)}."
+                )
+            points[name] = len(shared) if values is None else np.shape(values)[1]
+        if points["inputs"] != points["targets"]:
+            raise ValueError(f"a fit has {points['inputs']} inputs but {points['targets']} targets.")
         if self.start is not None and np.shape(self.start)[1:] != (self.network.size,):
             raise ValueError(f"start must have shape (fits, {self.network.size}); got {np.shape(self.start)}.")
 

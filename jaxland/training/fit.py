@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import optax
-from jaxtyping import Float
 
 from jaxland.networks import Network
 from jaxland.problems import Problem
@@ -25,11 +24,11 @@ def fit(
     seed: int = 0,
     first: int = 0,
     dtype: str = "float32",
-    hyperparameters: Mapping[str, float | Float[np.ndarray, "F"]] | None = None,
-    init_scale: float | Float[np.ndarray, "F"] = 1.0,
-    start: Float[np.ndarray, "F P"] | None = None,
-    inputs: Float[np.ndarray, "F N D"] | None = None,
-    targets: Float[np.ndarray, "F N O"] | None = None,
+    hyperparameters: Mapping[str, float | np.ndarray] | None = None,
+    init_scale: float | np.ndarray = 1.0,
+    start: np.ndarray | None = None,
+    inputs: np.ndarray | None = None,
+    targets: np.ndarray | None = None,
     trace_every: int | None = None,
     snapshots: Sequence[int] = (),
     backend: str = "auto",
@@ -54,11 +53,11 @@ def fit(
         seed: the key of fit i is `fold_in(key(seed), i)`.
         first: number of the first fit.
         dtype: `"float32"` or `"float64"`.
-        hyperparameters: numbers for the factory, one for all fits or one a fit; changing them compiles nothing.
-        init_scale: factor on the initial parameters, one for all fits or one a fit.
-        start: starting points instead of `network.init`.
-        inputs: each fit's own inputs instead of `problem.x`.
-        targets: each fit's own targets instead of `problem.y`.
+        hyperparameters: numbers for the factory, one for all fits or one a fit (F,); changing them compiles nothing.
+        init_scale: factor on the initial parameters, one for all fits or one a fit (F,).
+        start: starting points (F, P) instead of `network.init`.
+        inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
+        targets: each fit's own targets (F, N, O) instead of `problem.y`.
         trace_every: keep the loss of every so-manieth step.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.

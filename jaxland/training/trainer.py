@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -30,6 +30,7 @@ class GroupResult(NamedTuple):
     trace: Float[np.ndarray, "W T"]
 
 
+@runtime_checkable
 class Trainer(Protocol):
     """A backend made ready for one ensemble. All methods may be called from several threads."""
 

@@ -21,7 +21,7 @@ from jaxland.training import (
 TARGETS = {
     "main": lambda points: sawtooth(points_per_segment=points),
     "5+0": lambda points: sawtooth(saw=5, spline=(), points_per_segment=points),
-    "3+2": lambda points: sawtooth(saw=3, spline=((-1, 0), (-1 / 3, 0.3)), points_per_segment=points),
+    "3+2": lambda points: sawtooth(saw=3, spline=((-1.0, 0.0), (-1 / 3, 0.3)), points_per_segment=points),
 }
 
 

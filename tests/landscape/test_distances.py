@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from jaxland.landscape import direction_cosines, distances_to, pair_distances, random_pairs
+
+
+def test_pairs_are_different_and_uniform():
+    pairs = random_pairs(5, 100_000)
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+    counts = np.zeros((5, 5))
+    np.add.at(counts, tuple(pairs.T), 1)
+    assert counts[~np.eye(5, dtype=bool)].min() > 0.95 * 100_000 / 20
+    np.testing.assert_array_equal(pairs, random_pairs(5, 100_000))
+    with pytest.raises(ValueError, match="at least two"):
+        random_pairs(1, 10)
+
+
+def test_distances_equal_a_loop():
+    rng = np.random.default_rng(0)
+    params = rng.normal(size=(40, 6)).astype(np.float32)
+    pairs = random_pairs(40, 20_000)
+    expected = [float(np.sqrt(((params[i].astype(float) - params[j]) ** 2).sum())) for i, j in pairs]
+    np.testing.assert_allclose(pair_distances(params, pairs), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        distances_to(params, params[3].astype(float))[:5], pair_distances(params, np.array([[k, 3] for k in range(5)]))
+    )
+    assert pair_distances(params, pairs[:0]).shape == (0,)
+
+
+def test_cosines_equal_dot_products():
+    rng = np.random.default_rng(1)
+    point, params = rng.normal(size=6), rng.normal(size=(30, 6))
+    pairs = random_pairs(30, 200)
+    units = (params - point) / np.linalg.norm(params - point, axis=1, keepdims=True)
+    radius = distances_to(params, point)
+    found = direction_cosines(pair_distances(params, pairs), radius[pairs[:, 0]], radius[pairs[:, 1]])
+    np.testing.assert_allclose(found, (units[pairs[:, 0]] * units[pairs[:, 1]]).sum(1), atol=1e-12)

@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxland.plots import (
+    compared_histograms,
+    fit_curve,
+    network_diagram,
+    new_figure,
+    render,
+    save,
+    style,
+    target_curve,
+    tube,
+)
+from jaxland.statistics import Histogram
+
+X = np.linspace(-1, 1, 50)
+HISTOGRAM = Histogram.spanning(0, 1, 100).add(np.random.default_rng(0).random(1000))
+
+
+_DRAWINGS = {
+    "target": lambda ax: target_curve(X, X**2, ax=ax),
+    "fit": lambda ax: fit_curve(X, X**2, X, label="fit", color="C0", ax=ax),
+    "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
+    "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
+}
+
+
+@pytest.mark.parametrize("name", _DRAWINGS)
+def test_a_figure_has_title_labels_and_legend(name):
+    with style():
+        _, (ax,) = new_figure()
+        assert _DRAWINGS[name](ax) is ax
+        assert ax.get_title()
+        assert ax.get_xlabel()
+        assert ax.get_ylabel()
+        assert ax.get_legend() is not None
+
+
+def test_axes_are_made_where_none_are_given():
+    assert target_curve(X, X).get_figure() is not None
+
+
+def test_histogram_shows_every_value_in_range():
+    ax = compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="x")
+    heights = np.concatenate([patch.get_data().values for patch in ax.patches[:1]])
+    assert heights.sum() == pytest.approx(1, abs=0.002)
+
+
+def test_diagram_makes_live_weights_bold():
+    weights = [np.array([[1.0], [0.0]]), np.array([[0.5, 0.0]])]
+    ax = network_diagram([1, 2, 1], weights)
+    widths = sorted(line.get_linewidth() for line in ax.lines if len(line.get_xdata()) == 2)
+    assert widths == [0.5, 0.5, 1.6, 1.6]
+
+
+def test_files_are_the_same_each_time(tmp_path):
+    def draw():
+        with style():
+            figure, (ax,) = new_figure()
+            target_curve(X, X**2, ax=ax)
+            return render(figure, "png"), render(figure, "svg"), figure
+
+    first, second = draw(), draw()
+    assert first[:2] == second[:2]
+    with style():
+        paths = save(first[2], tmp_path / "picture")
+    assert [path.name for path in paths] == ["picture.png", "picture.svg"]
+    assert paths[0].read_bytes().startswith(b"\x89PNG")
+
+
+def test_style_leaves_global_settings_alone():
+    import matplotlib
+
+    before = matplotlib.rcParams["axes.grid"]
+    with style():
+        assert matplotlib.rcParams["axes.grid"] is True
+    assert matplotlib.rcParams["axes.grid"] == before
+
+
+def test_pyplot_is_not_imported():
+    code = "import sys, jaxland.plots; assert 'matplotlib.pyplot' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from jaxland.problems import LOSSES, Problem, get_loss
+
+
+def test_vectors_become_columns():
+    problem = Problem(np.array([0.0, 1.0]), np.array([2.0, 3.0]))
+    assert problem.x.shape == problem.y.shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([], [], "at least one point"),
+        ([0.0, 1.0], [0.0], "2 points but y has 1"),
+        ([0.0, np.nan], [0.0, 1.0], "x has NaN or infinite values in 1 of 2 points, first at 1"),
+        ([0.0, 1.0], [np.inf, 1.0], "y has NaN or infinite"),
+        (np.zeros((2, 1, 1)), [0.0, 1.0], "shape"),
+    ],
+)
+def test_bad_data(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        Problem(np.array(x), np.array(y))
+
+
+def test_data_cannot_be_changed_behind_the_problem():
+    given = np.zeros(3)
+    problem = Problem(given, given)
+    given[0] = 5
+    assert problem.x[0, 0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        problem.x[0, 0] = 1
+
+
+def test_a_minimum_must_fit_its_network():
+    with pytest.raises(ValueError, match="known minimum"):
+        Problem(np.zeros(1), np.zeros(1), minimum=np.zeros(3))
+
+
+_PREDICTION = np.array([[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]])
+_TARGET = np.array([[0.0, 2.0], [1.0, 1.0], [3.0, 0.0]])
+_EXPECTED = {
+    "mean_squared_error": (1 + 0 + 1 + 4 + 0 + 0.25) / 6,
+    "half_mean_squared_error": (1 + 0 + 1 + 4 + 0 + 0.25) / 12,
+    "sum_squared_error": 6.25,
+    "mean_sum_squared_error": 6.25 / 3,
+    "mean_absolute_error": (1 + 0 + 1 + 2 + 0 + 0.5) / 6,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name):
+    assert float(get_loss(name)(_PREDICTION, _TARGET)) == pytest.approx(_EXPECTED[name], rel=1e-6)

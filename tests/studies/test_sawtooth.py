@@ -1,0 +1,167 @@
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxland as jl
+from jaxland.store import StudyStore
+from jaxland.studies import SawtoothConfig, from_json, open_study, study_status, study_table, to_json
+from jaxland.studies.sawtooth.analysis import turning_points
+
+CONFIG = SawtoothConfig(steps=300)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("studies") / "sawtooth"
+    return jl.studies.run(CONFIG, path, fits=48, shard_fits=16)
+
+
+def test_a_run_leaves_table_figures_and_claims(finished):
+    names = {str(path.relative_to(finished.path)) for path in finished.files}
+    assert {"table.parquet", "claims.csv", "summary.md", "analysis/curves.csv"} <= names
+    for figure in range(1, 8):
+        assert sum(name.startswith(f"figures/figure-{figure:02d}-") for name in names) == 2
+    assert any("direction-cosines" in name for name in names)
+    assert all((finished.path / name).stat().st_size > 100 for name in names)
+    claims = pd.read_csv(finished.path / "claims.csv")
+    assert set(claims["verdict"]) <= {"agrees", "differs", "not tested"}
+    assert {"1, section 2", "2", "3", "4", "5", "6", "7, 8", "section 4.5"} == set(claims["figure"].astype(str))
+    assert "| momentum | 48 | 0 |" in (finished.path / "summary.md").read_text()
+
+
+def test_stored_fits_are_those_of_jl_fit(finished):
+    table = pd.read_parquet(finished.path / "table.parquet")
+    assert table.shape[0] == 96
+    for name, optimizer in (("momentum", CONFIG.momentum), ("adadelta", CONFIG.adadelta)):
+        from jaxland.training import make_optimizer
+
+        fits = jl.fit(CONFIG.network, CONFIG.problem, make_optimizer(optimizer), fits=48, steps=300)
+        rows = table[table["ensemble"] == name]
+        np.testing.assert_array_equal(rows["loss"], fits.loss)
+        np.testing.assert_array_equal(rows["best_step"], fits.best_step)
+        store = StudyStore.open(finished.path)
+        stored = np.concatenate([shard.arrays["params"] for shard in store.stream(name)])
+        np.testing.assert_array_equal(stored, fits.params)
+
+
+def test_every_row_says_where_it_comes_from(finished):
+    table = study_table(StudyStore.open(finished.path))
+    for column in ("study", "ensemble", "fit", "config_hash", "versions", "device", "precision", "backend"):
+        assert table[column].notna().all()
+
+
+def test_both_optimizers_start_from_the_same_points(finished):
+    table = pd.read_parquet(finished.path / "table.parquet").pivot(
+        index="fit", columns="ensemble", values="initial_loss"
+    )
+    np.testing.assert_allclose(table["momentum"], table["adadelta"], rtol=1e-6)
+
+
+def test_running_again_trains_nothing_and_gives_the_same_files(finished):
+    before = {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()}
+    jl.studies.run(CONFIG, finished.path, fits=48)
+    assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(("shard_fits", "threads"), [(48, 1), (7, 2)])
+def test_bits_do_not_depend_on_how_the_work_is_cut(finished, tmp_path, shard_fits, threads):
+    jl.studies.run(CONFIG, tmp_path / "s", fits=48, shard_fits=shard_fits, threads=threads)
+    one, two = (study_table(StudyStore.open(path)) for path in (finished.path, tmp_path / "s"))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_a_damaged_shard_is_trained_again(tmp_path):
+    outcome = jl.studies.run(CONFIG, tmp_path / "s", fits=32, shard_fits=16)
+    store = StudyStore.open(outcome.path)
+    victim = store.shards("adadelta")[1].path
+    original = victim.read_bytes()
+    victim.write_bytes(original[:-1])
+    said = []
+    jl.studies.run(CONFIG, tmp_path / "s", fits=32, shard_fits=16, say=said.append)
+    assert victim.read_bytes() == original
+    assert any("damaged" in line for line in said)
+    assert len(list((outcome.path / "quarantine").iterdir())) == 1
+
+
+def test_a_study_is_opened_with_its_configuration(finished):
+    _, config = open_study(finished.path)
+    assert config == CONFIG
+    assert study_status(finished.path)["ensembles"]["momentum"]["missing"] == []
+
+
+def test_status_counts_the_diverged(tmp_path):
+    wild = dataclasses.replace(CONFIG, optimizers=("sgd",), sgd=jl.training.Sgd(1e6), steps=50)
+    jl.studies.run(wild, tmp_path / "s", fits=8)
+    state = study_status(tmp_path / "s", verify=True)
+    assert state["ensembles"]["sgd"]["diverged"] > 0
+    assert json.loads(json.dumps(state)) == state
+
+
+def test_an_executor_of_processes_gives_the_same_study(finished, tmp_path):
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        jl.studies.run(CONFIG, tmp_path / "s", fits=48, shard_fits=16, executor=executor)
+    names = [
+        sorted((path.name, path.read_bytes()) for path in (root / "fits").rglob("*.parquet"))
+        for root in (finished.path, tmp_path / "s")
+    ]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizers": ()}, "at least one"),
+        ({"optimizers": ("momentum", "momentum")}, "each once"),
+        ({"optimizers": ("adadelt",)}, "Did you mean 'adadelta'"),
+        ({"steps": 0}, "steps must be"),
+        ({"dtype": "float16"}, "dtype|float16"),
+    ],
+)
+def test_bad_configurations(changes, message):
+    with pytest.raises(Exception, match=message):
+        SawtoothConfig(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"fits": 0}, {"threads": 0}, {"shard_fits": -1}])
+def test_bad_options_write_nothing(tmp_path, changes):
+    with pytest.raises(ValueError, match="must be a positive integer"):
+        jl.studies.run(CONFIG, tmp_path / "s", **changes)
+    assert not (tmp_path / "s").exists()
+
+
+def test_configuration_survives_json():
+    config = SawtoothConfig(optimizers=("adam",), momentum=jl.training.Momentum(0.5, 0.1))
+    assert from_json(SawtoothConfig, json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_a_configuration_of_a_newer_version_is_refused():
+    with pytest.raises(jl.store.StoreError, match="unknown fields"):
+        from_json(SawtoothConfig, {"steps": 3, "colour": "blue"})
+
+
+def test_the_other_targets_run_and_their_claims_are_not_judged(tmp_path):
+    config = SawtoothConfig(target="3+2", steps=5, points_per_segment=1, optimizers=("adam",))
+    outcome = jl.studies.run(config, tmp_path / "s", fits=4)
+    assert {claim.verdict for claim in outcome.claims} == {"not tested"}
+
+
+def test_plan_measures_and_writes_nothing(tmp_path):
+    plan = jl.studies.plan(CONFIG, tmp_path / "s", fits=100, shard_fits=64)
+    assert [(task.start, task.stop) for task in plan.tasks if task.ensemble == "adadelta"] == [(0, 64), (64, 100)]
+    assert plan.net_steps == 2 * 100 * 300
+    assert plan.seconds > 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_turning_points():
+    x = np.linspace(-1, 1, 2001)
+    curves = np.stack(
+        [x, np.abs(x), np.sin(5 * np.pi * x), np.zeros_like(x), np.clip(x, -0.5, 0.5), np.maximum(np.abs(x), 0.3)]
+    )
+    np.testing.assert_array_equal(turning_points(curves), [0, 1, 10, 0, 0, 1])

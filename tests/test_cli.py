@@ -1,0 +1,160 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import jaxland
+from jaxland.cli import COMMANDS, main
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "s"
+    assert main(["run", "sawtooth", "--fits", "16", "--steps", "20", "--optimizers", "adam", "--out", str(out)]) == 0
+    return out
+
+
+def test_overview_names_every_command(capsys):
+    assert main([]) == 2
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(re.search(rf"^  {name} ", text, re.M) for name in ("run", *COMMANDS))
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == jaxland.__version__
+
+
+def test_run_says_where_everything_is(study, capsys):
+    assert main(["run", "sawtooth", "--fits", "16", "--steps", "20", "--optimizers", "adam", "--out", str(study)]) == 0
+    text = capsys.readouterr().out
+    assert f"are in {study}" in text
+    assert "Claims: " in text
+
+
+def test_status(study, capsys):
+    assert main(["status", str(study)]) == 0
+    assert "adam: 16 done in 1 shards, 0 diverged; complete" in capsys.readouterr().out
+    assert main(["status", str(study), "--json", "--verify"]) == 0
+    assert json.loads(capsys.readouterr().out)["ensembles"]["adam"]["done"] == 16
+
+
+def test_status_finds_damage(study, capsys, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    (shard,) = (copy / "fits").rglob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-5])
+    assert main(["status", str(copy), "--verify"]) == 1
+    assert f"damaged: {shard}" in capsys.readouterr().out
+    assert main(["resume", str(copy)]) == 0
+    assert main(["status", str(copy), "--verify"]) == 0
+
+
+@pytest.mark.parametrize(("name", "read"), [("t.csv", pd.read_csv), ("t.parquet", pd.read_parquet)])
+def test_table(study, tmp_path, name, read):
+    assert main(["table", str(study), "--out", str(tmp_path / name)]) == 0
+    assert read(tmp_path / name)["fit"].tolist() == list(range(16))
+
+
+def test_analyse_makes_everything_again(study):
+    claims = (study / "claims.csv").read_bytes()
+    (study / "claims.csv").unlink()
+    assert main(["analyse", str(study)]) == 0
+    assert (study / "claims.csv").read_bytes() == claims
+
+
+def test_studies_and_doctor(capsys):
+    assert main(["studies"]) == 0
+    assert "sawtooth: " in capsys.readouterr().out
+    assert main(["doctor"]) == 0
+    assert "FAIL" not in capsys.readouterr().out
+
+
+def test_dry_run_writes_nothing(tmp_path, capsys):
+    assert main(["run", "sawtooth", "--fits", "64", "--dry-run", "--out", str(tmp_path / "s")]) == 0
+    text = capsys.readouterr().out
+    assert "2 shards to train" in text
+    assert "nothing was written" in text
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "sawtoth"], "unknown study 'sawtoth'. Did you mean 'sawtooth'"),
+        (["rnu"], "unknown command 'rnu'. Did you mean 'run'"),
+        (["run", "sawtooth", "--optimizers", "adadelt"], "Did you mean 'adadelta'"),
+        (["run", "sawtooth", "--fits", "0"], "fits must be a positive integer; got 0"),
+        (["run", "sawtooth", "--fits", "-5"], "fits must be a positive integer; got -5"),
+        (["run", "sawtooth", "--steps", "0"], "steps must be a positive integer; got 0"),
+        (["run", "sawtooth", "--seed", "-1", "--out", "x"], "seed must be in"),
+        (["run", "sawtooth", "--fits", "8", "--out", "../up"], "climbs with '..'"),
+        (["run", "sawtooth", "--fits", "8", "--out", "x" * 300], "longer than 255 bytes"),
+    ],
+)
+def test_wrong_arguments(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("arguments", [["run", "sawtooth", "--fits", "many"], ["run", "sawtooth", "--colour", "blue"]])
+def test_arguments_of_the_wrong_kind(arguments, capsys):
+    with pytest.raises(SystemExit) as refusal:
+        main(arguments)
+    assert refusal.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["resume", "status", "analyse"])
+def test_a_place_that_is_no_study(tmp_path, command, capsys):
+    assert main([command, str(tmp_path)]) == 1
+    assert "is not a study directory" in capsys.readouterr().err
+
+
+def test_another_configuration(study, capsys):
+    assert main(["run", "sawtooth", "--fits", "16", "--steps", "21", "--optimizers", "adam", "--out", str(study)]) == 1
+    assert "configuration.steps: 20 there, 21 asked" in capsys.readouterr().err
+
+
+def test_table_needs_a_known_ending(study, tmp_path, capsys):
+    assert main(["table", str(study), "--out", str(tmp_path / "t.xlsx")]) == 2
+    assert ".csv or .parquet" in capsys.readouterr().err
+    assert main(["table", str(study), "--out", "../t.csv"]) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_place(study, tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert main(["run", "sawtooth", "--fits", "8", "--out", str(tmp_path / "s")]) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_full_disk(tmp_path, capsys):
+    """/dev/full cannot hold a directory, so a small file system stands in: a limit on file size of the process."""
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
+        "from jaxland.cli import main;"
+        f"sys.exit(main(['run', 'sawtooth', '--fits', '16', '--steps', '5', '--out', {str(tmp_path / 's')!r}]))"
+    )
+    full = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert full.returncode == 1
+    assert re.search(r"cannot write .*parquet: File too large.*Finished work is safe", full.stderr)
+    assert list((tmp_path / "s" / "fits").rglob("*.parquet")) == []
+    assert main(["run", "sawtooth", "--fits", "16", "--steps", "5", "--out", str(tmp_path / "s")]) == 0
+
+
+def test_installed_command():
+    program = Path(sys.executable).with_name("jaxland")
+    if not program.exists():
+        pytest.skip("jaxland is not installed as a command here")
+    assert subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip() == jaxland.__version__

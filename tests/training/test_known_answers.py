@@ -1,0 +1,72 @@
+"""Training against float64 NumPy loops."""
+
+import numpy as np
+import optax
+import pytest
+import reference
+
+import jaxland as jl
+
+WIDTHS = [1, 5, 5, 5, 5, 5, 1]
+NETWORK = jl.mlp(WIDTHS)
+STEPS = 50
+OPTIMIZERS = {
+    "sgd": (optax.sgd(0.05), reference.sgd(0.05)),
+    "momentum": (optax.sgd(0.01, momentum=0.9), reference.momentum(0.01, 0.9)),
+    "adadelta": (optax.adadelta(1.0, 0.95, 1e-8), reference.adadelta(1.0, 0.95, 1e-8)),
+    "adam": (optax.adam(1e-3), reference.adam(1e-3, 0.9, 0.999, 1e-8)),
+}
+# float32 rounds every sum over 320 points; 50 steps let that grow to some 1e-5 of the parameters.
+TOLERANCE = {"float64": 1e-12, "float32": 3e-5}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_training_equals_a_numpy_loop(name, dtype, sawtooth_problem):
+    problem = sawtooth_problem
+    optimizer, update = OPTIMIZERS[name]
+    fits = jl.fit(
+        NETWORK,
+        problem,
+        optimizer,
+        fits=3,
+        steps=STEPS,
+        dtype=dtype,
+        snapshots=(0,),
+        trace_every=1,
+        backend="xla",
+    )
+    assert fits.params.dtype == np.dtype(dtype)
+    for row, start in enumerate(fits.snapshots[:, 0]):
+        params, losses = reference.train(WIDTHS, start, problem.x, problem.y, update, STEPS)
+        np.testing.assert_allclose(fits.params[row], params, atol=TOLERANCE[dtype])
+        np.testing.assert_allclose(fits.trace[row], losses, rtol=30 * TOLERANCE[dtype])
+        assert fits.initial_loss[row] == fits.trace[row, 0]
+        assert fits.loss[row] == fits.trace[row, -1]
+        assert fits.best_loss[row] == fits.trace[row].min()
+        assert fits.best_step[row] == fits.trace[row].argmin()
+
+
+def test_reference_gradient_equals_finite_differences(sawtooth_problem):
+    problem = sawtooth_problem
+    vector = np.random.default_rng(0).normal(size=136)
+    _, gradient = reference.relu_loss_and_gradient(WIDTHS, vector, problem.x, problem.y)
+    for entry in range(0, 136, 7):
+        step = np.zeros(136)
+        step[entry] = 1e-6
+        ahead, behind = (
+            reference.relu_loss_and_gradient(WIDTHS, vector + sign * step, problem.x, problem.y)[0] for sign in (1, -1)
+        )
+        assert gradient[entry] == pytest.approx((ahead - behind) / 2e-6, rel=1e-4, abs=1e-7)
+
+
+def test_gradient_flow_conserves_the_balance_of_every_unit(sawtooth_problem):
+    """|incoming|^2 - |outgoing|^2 of a ReLU unit is constant under gradient flow; small steps come near it."""
+    fits = jl.fit(NETWORK, sawtooth_problem, optax.sgd(1e-3), fits=2, steps=2000, dtype="float64", snapshots=(0,))
+    for layer in NETWORK.spec.symmetry.layers:
+        before, after = (
+            (params[:, layer.incoming] ** 2).sum(-1) - (params[:, layer.outgoing] ** 2).sum(-1)
+            for params in (fits.snapshots[:, 0], fits.params)
+        )
+        np.testing.assert_allclose(after, before, atol=2e-3)
+    assert np.abs(fits.params - fits.snapshots[:, 0]).max() > 0.05
