@@ -14,26 +14,25 @@ def compared_histograms(
     *,
     title: str,
     xlabel: str,
-    bins: int = 120,
     reference: tuple[float, str] | None = None,
+    window: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the histogram of each ensemble as shares a bin, over the range that holds 99.9 % of all values.
+    """Draws the histogram of each ensemble as shares of all its values a bin.
 
     Args:
         histograms: one for each ensemble, with equal edges.
         title: of the axes.
         xlabel: quantity and unit.
-        bins: about how many bins to draw.
         reference: a value to be marked, with its label.
+        window: range to be shown; by default that of the middle 99.9 % of all values.
         ax: where to draw.
     """
     ax = own_axes(ax)
     drawn = {name: histogram for name, histogram in histograms.items() if histogram.total}
-    low = min((histogram.quantile(0.0005) for histogram in drawn.values()), default=0.0)
-    high = max((histogram.quantile(0.9995) for histogram in drawn.values()), default=1.0)
+    low, high = window or _range_of(drawn)
     for name, histogram in drawn.items():
-        shown = histogram.coarsen(low, high, bins)
+        shown = histogram.coarsen(low, high, _bins(histogram.total))
         color = COLORS.get(name)
         share = shown.counts / histogram.total
         label = f"{LABELS.get(name, name)} (n = {histogram.total:,})"
@@ -42,9 +41,19 @@ def compared_histograms(
     if reference is not None:
         ax.axvline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
     ax.set(title=title, xlabel=xlabel, ylabel="share of values a bin")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.2 * ax.get_ylim()[1])  # room for the legend
     if not np.isclose(low, high):
         pad = 0.03 * (high - low)
         ax.set_xlim(low - pad, high + pad)
     ax.legend()
     return ax
+
+
+def _range_of(histograms):
+    low = min((histogram.quantile(0.0005) for histogram in histograms.values()), default=0.0)
+    return low, max((histogram.quantile(0.9995) for histogram in histograms.values()), default=1.0)
+
+
+def _bins(values):
+    # Grows like the cube root, as the best width of a histogram does (Scott 1979), up to what an eye can tell apart.
+    return int(np.clip(4 * np.cbrt(values), 20, 120))

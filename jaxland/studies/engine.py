@@ -137,7 +137,7 @@ def run(
             raise ValueError(f"{name} must be a positive integer; got {value}.")
     recorded = _recorded_backends(out)
     prepared = prepare(config, backend, recorded if backend == "auto" else None)
-    store = StudyStore.create(out, _manifest(study, config, fits, prepared))
+    store = StudyStore.create(out, manifest_of(config, fits, prepared))
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
     with store.writing():
@@ -318,7 +318,9 @@ def _csv(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False, float_format="%.9g").encode()
 
 
-def _manifest(study: Study, config: Any, fits: int, prepared: dict[str, Prepared]) -> Manifest:
+def manifest_of(config: Any, fits: int, prepared: dict[str, Prepared]) -> Manifest:
+    """The manifest of a study directory with this many fits of each ensemble."""
+    study = study_of(config)
     return Manifest(
         study=study.name,
         config=to_json(config),

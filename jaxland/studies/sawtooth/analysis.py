@@ -37,6 +37,9 @@ class EnsembleAnalysis:
     turns: Histogram
     """Of the number of turning points of each fit's output."""
     loss: Histogram
+    first_fit: int
+    first_output: Float[np.ndarray, "N"]
+    """The first fit that did not diverge, as an example chosen without looking."""
     best_fit: int
     best_loss: float
     best_output: Float[np.ndarray, "N"]
@@ -114,6 +117,7 @@ class _Reduction:
         self.loss = Histogram.spanning(0, 2 * scale, 4000)
         self.energy, self.minimum_distance = Histogram.spanning(0, 50, 5000), Histogram.spanning(0, 50, 5000)
         self.best_fit, self.best_loss, self.best_output = -1, np.inf, np.full(len(x), np.nan)
+        self.first_fit, self.first_output = -1, np.full(len(x), np.nan)
         self.imbalance = self.drift = 0.0
         self.pool: list[np.ndarray] = []
         self.pooled = 0
@@ -129,6 +133,8 @@ class _Reduction:
         curves = outputs(self.network, params, self.grid)[:, :, 0]
         self.curve = self.curve.add(curves)
         self.turns = self.turns.add(turning_points(curves))
+        if self.first_fit < 0:
+            self.first_fit, self.first_output = int(fit[0]), curves[0]
         best = int(np.argmin(loss))
         if loss[best] < self.best_loss:
             self.best_fit, self.best_loss, self.best_output = int(fit[best]), float(loss[best]), curves[best]
@@ -154,6 +160,8 @@ class _Reduction:
             curve=self.curve,
             turns=self.turns,
             loss=self.loss,
+            first_fit=self.first_fit,
+            first_output=self.first_output,
             best_fit=self.best_fit,
             best_loss=self.best_loss,
             best_output=self.best_output,
@@ -219,6 +227,7 @@ def _curves(analysis):
         empty = np.full(len(analysis.x), np.nan)
         columns[f"{name}_mean"] = each.curve.mean if each.curve.count else empty
         columns[f"{name}_deviation"] = each.curve.deviation if each.curve.count > 1 else empty
+        columns[f"{name}_first"] = each.first_output
         columns[f"{name}_best"] = each.best_output
     return pd.DataFrame(columns)
 

@@ -46,18 +46,12 @@ def _network_and_target(config, analysis):
 
 def _one_fit(analysis, drawn):
     figure, (ax,) = new_figure()
-    name, each = next(iter(drawn.items()))
-    title = f"A typical fit is smooth: the mean of {each.curve.count:,} and the best"
-    fit_curve(
-        analysis.x,
-        analysis.target,
-        each.best_output,
-        label="best fit",
-        color=COLORS[name],
-        title=title,
-        ax=ax,
-    )
-    ax.plot(analysis.x, each.curve.mean, color="#ff7f0e", lw=1.4, label=f"mean fit, {LABELS[name]}")
+    target_curve(analysis.x, analysis.target, ax=ax)
+    for name, each in drawn.items():
+        ax.plot(
+            analysis.x, each.first_output, color=COLORS[name], lw=1.8, label=f"fit {each.first_fit}, {LABELS[name]}"
+        )
+    ax.set(title="A fit is smooth where f is not", ylabel="output")
     ax.legend()
     return figure
 
@@ -93,39 +87,41 @@ def _best_fits(analysis, drawn):
     return figure
 
 
+_HISTOGRAMS = {
+    "figure-06-pair-distances": (
+        "pair_distance",
+        "Distances of random pairs of fits, symmetrised",
+        "L2 distance in parameter space",
+    ),
+    "figure-07-distances-to-the-global-minimum": (
+        "minimum_distance",
+        "Distances of fits to the global minimum, symmetrised",
+        "L2 distance in parameter space",
+    ),
+    "section-4.5-direction-cosines": (
+        "cosine",
+        "Directions from the global minimum to random pairs of fits",
+        "dot product of unit directions",
+    ),
+}
+
+
 def _histograms(config, drawn):
-    smooth = config.problem.target.amplitude**2 / 3
-    pictures = {
-        "figure-05-losses": (
-            "loss",
-            "Losses after training",
-            "mean squared error",
-            (smooth, "smooth fit, a²/3"),
-        ),
-        "figure-06-pair-distances": (
-            "pair_distance",
-            "Distances of random pairs of fits, symmetrised",
-            "L2 distance in parameter space",
-            None,
-        ),
-        "figure-07-distances-to-the-global-minimum": (
-            "minimum_distance",
-            "Distances of fits to the global minimum, symmetrised",
-            "L2 distance in parameter space",
-            None,
-        ),
-        "section-4.5-direction-cosines": (
-            "cosine",
-            "Directions from the global minimum to random pairs of fits",
-            "dot product of unit directions",
-            None,
-        ),
-    }
-    result = {}
-    for stem, (quantity, title, xlabel, reference) in pictures.items():
+    result = {"figure-05-losses": _losses(config, {name: each.loss for name, each in drawn.items()})}
+    for stem, (quantity, title, xlabel) in _HISTOGRAMS.items():
         histograms = {name: getattr(each, quantity) for name, each in drawn.items()}
         if any(histogram.total for histogram in histograms.values()):
             figure, (ax,) = new_figure()
-            compared_histograms(histograms, title=title, xlabel=xlabel, reference=reference, ax=ax)
+            compared_histograms(histograms, title=title, xlabel=xlabel, ax=ax)
             result[stem] = figure
     return result
+
+
+def _losses(config, histograms):
+    smooth = config.problem.target.amplitude**2 / 3
+    shared = {"xlabel": "mean squared error", "reference": (smooth, "smooth fit, a²/3")}
+    figure, (left, right) = new_figure(2)
+    compared_histograms(histograms, title="Losses after training", **shared, ax=left)
+    window = (0.75 * smooth, 1.1 * smooth)
+    compared_histograms(histograms, title="The same, near the smooth fit", **shared, window=window, ax=right)
+    return figure

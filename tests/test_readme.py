@@ -1,0 +1,37 @@
+"""The README's Python runs as written."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.mark.filterwarnings("default")
+def test_python_of_the_readme_runs():
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    assert len(blocks) == 2
+    names: dict = {}
+    exec(blocks[0], names)
+    assert names["fits"].params.shape == (256, 136)
+    assert len(names["fits"].table) == 256
+    assert names["canonical"].drift.max() < 1e-5
+    exec(blocks[1], names)
+    assert names["fits"].params.shape == (512, 16)
+    assert 1e-3 < names["rates"][names["fits"].loss.argmin()] <= 1
+    assert np.isfinite(names["fits"].loss).any()
+
+
+def test_commands_of_the_readme_exist():
+    from jaxland.cli import COMMANDS
+
+    commands = set(re.findall(r"^jaxland (\w+)", README.read_text(), re.M))
+    assert commands <= {"run", *COMMANDS}
+    assert {"status", "resume", "table"} <= commands
+
+
+def test_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README.read_text()):
+        assert (README.parent / target).exists(), target
