@@ -110,6 +110,9 @@ class Histogram:
         first, last = np.searchsorted(self.edges, [low, high])
         first, last = max(int(first) - 1, 0), min(int(last), len(self.counts))
         joined = max((last - first) // bins, 1)
+        # Whole bins only: a narrow last one would look like a gap or a spike.
+        last = min(first + -(-(last - first) // joined) * joined, len(self.counts))
+        first = max(last - -(-(last - first) // joined) * joined, 0)
         starts = np.arange(first, last, joined)
         counts = np.add.reduceat(self.counts[:last], starts)
         edges = self.edges[[*starts, last]]

@@ -67,6 +67,14 @@ def test_coarser_bins_hold_the_same_values():
     assert coarse.total == 1000
     assert len(coarse.counts) == pytest.approx(10, abs=1)
     assert set(coarse.edges) <= set(histogram.edges)
+    assert coarse.edges[0] <= 0.25
+    assert coarse.edges[-1] >= 0.75
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.1, 0.9), (0.37, 1.0), (0.0, 0.331)])
+def test_coarser_bins_are_of_one_width(low, high):
+    widths = np.diff(_histogram(np.random.default_rng(3).random(1000)).coarsen(low, high, 17).edges)
+    np.testing.assert_allclose(widths, widths[0])
 
 
 def test_other_edges_cannot_be_merged():
