@@ -8,7 +8,7 @@ NaN and infinity stay what they are.
 Memory of a group, all in one buffer at constant offsets: slot k holds scalar k of all lanes, side by side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,9 +27,24 @@ _PREDICATES = {
     "integer": {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"},
 }
 _FLOAT_OPS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
-_INTEGER_OPS = {"add": "add", "sub": "sub", "mul": "mul", "div": "sdiv", "and": "and", "or": "or", "xor": "xor"}
+_INTEGER_OPS = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "sdiv",
+    "and": "and",
+    "or": "or",
+    "xor": "xor",
+}
 _INTEGER_OPS |= {"shl": "shl", "shr": "ashr"}
-_INTRINSICS = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "ceil": "ceil", "nearest": "roundeven", "fma": "fma"}
+_INTRINSICS = {
+    "sqrt": "sqrt",
+    "abs": "fabs",
+    "floor": "floor",
+    "ceil": "ceil",
+    "nearest": "roundeven",
+    "fma": "fma",
+}
 
 
 class Target(NamedTuple):
@@ -77,6 +92,16 @@ class Layout:
         """Bytes from the start of the buffer to entry `(kind, index)`."""
         return self._offsets[target]  # type: ignore[attr-defined]
 
+    def slot(self, type: str) -> int:
+        """Bytes of an entry of all lanes."""
+        return self.lanes * memory_type(type).itemsize
+
+    def distance(self, first: tuple, second: tuple) -> int | None:
+        """Bytes between two entries of a group's buffer, None where one is not there."""
+        if first not in self._offsets or second not in self._offsets:  # type: ignore[attr-defined]
+            return None
+        return self.offset(second) - self.offset(first)
+
     def view(self, buffer: np.ndarray, kind: str) -> list[np.ndarray]:
         """The entries of a kind in a buffer of bytes, each a view of shape (lanes,)."""
         views = []
@@ -99,6 +124,8 @@ class Writer:
         self.text: list[str] = []
         self.block = "entry"
         self.declarations: set[str] = set()
+        self.shifted: set[tuple] = set()
+        self.shift = "%state"
         self._count = 0
 
     def fresh(self, stem: str = "v") -> str:
@@ -143,14 +170,18 @@ class Writer:
         return f"call {vector} {function}({', '.join(f'{vector} {arg}' for arg in args)})"
 
     def address(self, target: tuple) -> str:
-        return self.put(f"getelementptr i8, ptr %state, i64 {self.layout.offset(target)}", "p")
+        """Pointer to an entry of the group's buffer; to a later one for the `shifted` ones of a loop."""
+        base = self.shift if target in self.shifted else "%state"
+        return self.put(f"getelementptr i8, ptr {base}, i64 {self.layout.offset(target)}", "p")
 
     def load(self, target: tuple, type: str) -> str:
         """All lanes of an entry of the group's buffer."""
         memory = "i32" if type == "i1" else type
         alignment = min(64, self.layout.lanes * memory_type(type).itemsize)
         value = self.put(f"load {self.vector(memory)}, ptr {self.address(target)}, align {alignment}")
-        return self.put(f"trunc {self.vector('i32')} {value} to {self.vector('i1')}") if type == "i1" else value
+        return (
+            self.put(f"trunc {self.vector('i32')} {value} to {self.vector('i1')}") if type == "i1" else value
+        )
 
     def store(self, target: tuple, value: str, type: str) -> None:
         """Writes all lanes of an entry."""
@@ -163,7 +194,9 @@ class Writer:
         """A scalar in every lane."""
         vector = self.vector(type)
         one = self.put(f"insertelement {vector} poison, {_TEXT[type]} {scalar}, i64 0")
-        return self.put(f"shufflevector {vector} {one}, {vector} poison, <{self.layout.lanes} x i32> zeroinitializer")
+        return self.put(
+            f"shufflevector {vector} {one}, {vector} poison, <{self.layout.lanes} x i32> zeroinitializer"
+        )
 
 
 def number(value, type: str) -> str:
@@ -174,22 +207,22 @@ def number(value, type: str) -> str:
 
 
 class Straight:
-    """Emits the straight-line code of a scheduled program.
+    """Emits the straight-line code of a scheduled program, in blocks of `BLOCK_LINES`.
 
     Args:
         writer: where it goes.
         read: returns the text of the vector of an input that does not live in the group's buffer, or None.
     """
 
-    def __init__(self, writer: Writer, read):
+    def __init__(self, writer: Writer, read: Callable[[Expression], str | None] = lambda node: None):
         self.writer, self.read = writer, read
         self.names: dict[int, str] = {}
         self.loaded: dict[tuple, str] = {}
         self.pinned: dict[tuple, str] = {}
 
     def emit(self, lines: Sequence[Line]) -> None:
-        """Writes all lines, in blocks of `BLOCK_LINES`."""
-        last_use = {
+        """Writes all lines."""
+        last_read = {
             arg.value: position
             for position, line in enumerate(lines)
             for arg in line.args
@@ -197,12 +230,23 @@ class Straight:
         }
         for position, line in enumerate(lines):
             if position and position % BLOCK_LINES == 0:
-                self.writer.next_block()
-                self.loaded.clear()
+                self._next_block()
             if line.op == "store":
-                self._store(line, still_needed=last_use.get(line.target, -1) > position)
+                self._store(line, still_needed=last_read.get(line.target, -1) > position)
             else:
                 self.names[id(line)] = self._compute(line)
+
+    def repeat(self, lines: Sequence[Line]) -> None:
+        """Writes the body of a loop, whose values nothing outside uses."""
+        self._next_block()
+        kept, self.pinned = self.pinned, {}
+        self.emit(lines)
+        self.pinned = kept
+        self._next_block()
+
+    def _next_block(self):
+        self.writer.next_block()
+        self.loaded.clear()
 
     def _store(self, line, still_needed):
         value = self._operand(line.args[0])
@@ -270,11 +314,15 @@ class Straight:
         # `nsz` lets 'z <= 0 ? 0 : z' be one maximum; it can turn -0.0 into 0.0, nothing else.
         vector = self.writer.vector(line.type)
         flags = "nsz " if line.type in FLOATS else ""
-        return self.writer.put(f"select {flags}{self.writer.vector('i1')} {condition}, {vector} {a}, {vector} {b}")
+        return self.writer.put(
+            f"select {flags}{self.writer.vector('i1')} {condition}, {vector} {a}, {vector} {b}"
+        )
 
     def _cast(self, line, a):
         source, result = line.args[0].type, line.type
-        return self.writer.put(f"{_cast(source, result)} {self.writer.vector(source)} {a} to {self.writer.vector(result)}")
+        return self.writer.put(
+            f"{_cast(source, result)} {self.writer.vector(source)} {a} to {self.writer.vector(result)}"
+        )
 
     def _bits(self, line, a):
         source = self.writer.vector(line.args[0].type)

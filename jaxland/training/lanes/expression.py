@@ -65,9 +65,7 @@ class Builder:
 
     def sum(self, terms: Sequence[Expression]) -> Expression:
         """A sum whose order is free, as that of a matrix product; `schedule` makes a chain of multiply-adds of it."""
-        terms = [term for term in terms if not _is(term, 0)]
-        if not terms:
-            raise ValueError("an empty sum has no type; use a constant.")
+        terms = [term for term in terms if not _is(term, 0)] or [terms[0]]
         if len(terms) == 1:
             return terms[0]
         if terms[0].type not in FLOATS:

@@ -1,15 +1,15 @@
 """The kernel of an ensemble: the whole training loop of one group of lanes, as LLVM assembly.
 
-    train(state, x, y, trace, first, count, every, closing)
-        for step in first ... first + count - 1:
-            set gradients and loss to zero
-            for each tile of points: add its loss and its gradients
-            the points left over: likewise
-            take note of the loss: initial, best and its step, first that is not finite, trace
-            return if closing
-            update parameters and optimizer state
-    start(state)
-        set the optimizer's state
+train(state, x, y, trace, first, count, every, closing)
+    for step in first ... first + count - 1:
+        set gradients and loss to zero
+        for each tile of points: add its loss and its gradients
+        the points left over: likewise
+        take note of the loss: initial, best and its step, first that is not finite, trace
+        return if closing
+        update parameters and optimizer state
+start(state)
+    set the optimizer's state
 """
 
 from typing import NamedTuple
@@ -17,9 +17,10 @@ from typing import NamedTuple
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.emit import Layout, Straight, Target, Writer
 from jaxland.training.lanes.expression import Expression
+from jaxland.training.lanes.roll import emit_segments, roll
 from jaxland.training.lanes.scalarize import type_name
 from jaxland.training.lanes.schedule import Line, Result, schedule
-from jaxland.training.lanes.trace import TileProgram, UpdateProgram, trace_tile, trace_update
+from jaxland.training.lanes.trace import TileProgram, UpdateProgram, trace_tile
 from jaxland.training.precision import get_dtype
 
 FUNCTIONS = ("train", "start")
@@ -137,7 +138,7 @@ class _KernelWriter:
     def _start(self) -> Writer:
         w = Writer(self.layout, self.target, self.type)
         w.label("entry")
-        Straight(w, lambda node: None).emit(self.programs.start_lines)
+        emit_segments(w, Straight(w), roll(self.programs.start_lines, "state", self.layout))
         w.do("ret void")
         return w
 
@@ -149,15 +150,14 @@ class _KernelWriter:
         w.do("br i1 %any, label %step, label %done")
         w.label("step")
         w.do("%s = phi i64 [ %first, %entry ], [ %s.next, %updated ]")
-        for kind in ("grad", "total"):
-            for index in range(len(self.layout.kinds[kind])):
-                w.store((kind, index), w.constant(0, self.type), self.type)
+        emit_segments(w, Straight(w), roll(self._zeros(), "grad", self.layout))
         self._points(w)
         loss = self._record(w)
         w.do("%stop = icmp ne i64 %closing, 0")
         w.do("br i1 %stop, label %done, label %update")
         w.label("update")
-        Straight(w, lambda node: loss if node.value[0] == "loss" else None).emit(self.programs.update_lines)
+        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
+        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
         w.do("br label %updated")
         w.label("updated")
         w.do("%s.next = add i64 %s, 1")
@@ -166,6 +166,11 @@ class _KernelWriter:
         w.label("done")
         w.do("ret void")
         return w
+
+    def _zeros(self):
+        zero = Expression(-1, "constant", (), self.type, 0.0)
+        targets = [(kind, k) for kind in ("total", "grad") for k in range(len(self.layout.kinds[kind]))]
+        return [Line("store", (zero,), self.type, target) for target in targets]
 
     def _points(self, w):
         tiles = self.programs.points // self.programs.tile
@@ -197,11 +202,19 @@ class _KernelWriter:
             if kind not in self.data:
                 return None
             data = self.data[kind]
-            place = data.numbers(1, self.layout.lanes) * index[0] + (self.layout.lanes if data.own else 1) * index[1]
+            place = (
+                data.numbers(1, self.layout.lanes) * index[0]
+                + (self.layout.lanes if data.own else 1) * index[1]
+            )
             pointer = w.put(f"getelementptr i8, ptr {bases[kind]}, i64 {place * size}", "p")
             if data.own:
-                return w.put(f"load {w.vector(self.type)}, ptr {pointer}, align {min(64, self.layout.lanes * size)}")
-            return w.splat(w.put(f"load {w.vector(self.type).split(' x ')[1][:-1]}, ptr {pointer}, align {size}"), self.type)
+                return w.put(
+                    f"load {w.vector(self.type)}, ptr {pointer}, align {min(64, self.layout.lanes * size)}"
+                )
+            return w.splat(
+                w.put(f"load {w.vector(self.type).split(' x ')[1][:-1]}, ptr {pointer}, align {size}"),
+                self.type,
+            )
 
         Straight(w, read).emit(lines)
 
@@ -216,7 +229,9 @@ class _KernelWriter:
 
         initial = w.load(("initial_loss", 0), type)
         is_first = w.put("icmp eq i64 %s, 0")
-        w.store(("initial_loss", 0), w.put(f"select i1 {is_first}, {vector} {loss}, {vector} {initial}"), type)
+        w.store(
+            ("initial_loss", 0), w.put(f"select i1 {is_first}, {vector} {loss}, {vector} {initial}"), type
+        )
 
         best, best_step = w.load(("best_loss", 0), type), w.load(("best_step", 0), "i32")
         better = w.put(f"fcmp olt {vector} {loss}, {best}")
@@ -229,7 +244,9 @@ class _KernelWriter:
         wild = w.put(f"fcmp uge {vector} {size}, {w.constant(float('inf'), type)}")
         unseen = w.put(f"icmp slt {steps} {diverged}, zeroinitializer")
         found = w.put(f"and {mask} {wild}, {unseen}")
-        w.store(("diverged_step", 0), w.put(f"select {mask} {found}, {steps} {now}, {steps} {diverged}"), "i32")
+        w.store(
+            ("diverged_step", 0), w.put(f"select {mask} {found}, {steps} {now}, {steps} {diverged}"), "i32"
+        )
         self._trace(w, loss)
         return loss
 

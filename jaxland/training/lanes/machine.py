@@ -54,7 +54,9 @@ def host(instructions: str | None = None) -> Target:
     if level == "neon":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 16, True)
     if level not in _LEVELS or not all(features.get(name) for name in _LEVELS[level]):
-        raise ValueError(f"instructions {level!r} are not among those of this processor: {_available(features)}.")
+        raise ValueError(
+            f"instructions {level!r} are not among those of this processor: {_available(features)}."
+        )
     if level == "avx512":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 64, True)
     # Plain levels, so that every processor that has them runs the same code.

@@ -6,16 +6,17 @@ Inner programs (`jit`, `custom_jvp_call`, `cond`, `scan`, ...) are inlined, loop
 both branches of a `cond` are computed.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jax import lax
 
 from jaxland.training.lanes import approximations
 from jaxland.training.lanes.expression import (
     COMPARISONS,
     FLOATS,
-    INTEGERS,
     NAMES,
     TYPES,
     Builder,
@@ -63,8 +64,8 @@ def type_name(dtype: Any) -> str:
 
 
 def map_scalars(function: Callable[..., Expression], *arrays: np.ndarray) -> Scalars:
-    """Applies a function of scalars elementwise, with broadcasting of rank-0 arrays."""
-    shape = max((array.shape for array in arrays), key=len)
+    """Applies a function of scalars elementwise, with broadcasting."""
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
     result = np.empty(shape, dtype=object)
     flat = [np.broadcast_to(array, shape).ravel() for array in arrays]
     result.ravel()[:] = [function(*scalars) for scalars in zip(*flat, strict=True)] if result.size else []
@@ -92,6 +93,8 @@ class _Evaluator:
         inner = _inner_program(equation)
         if inner is not None:
             return self.closed(inner, inputs)
+        if name in _INDEXED:
+            return [self.indexed(equation, inputs)]
         if name in approximations.FUNCTIONS:
             function = approximations.FUNCTIONS[name]
             return [map_scalars(lambda x: function(self.build, x), *inputs)]
@@ -118,7 +121,9 @@ class _Evaluator:
         result = outputs[-1]
         for number in range(len(branches) - 2, -1, -1):
             chosen = self.each(lambda i, n=number: self._is_branch(i, n), index)
-            result = [self._select(chosen, one, other) for one, other in zip(outputs[number], result, strict=True)]
+            result = [
+                self._select(chosen, one, other) for one, other in zip(outputs[number], result, strict=True)
+            ]
         return result
 
     def _is_branch(self, index, number):
@@ -131,7 +136,9 @@ class _Evaluator:
 
     def p_scan(self, *inputs, jaxpr, length, num_consts, num_carry, reverse, **_):
         if length > _LONGEST_SCAN:
-            raise Unlowerable(f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times in lanes, not {length}.")
+            raise Unlowerable(
+                f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times in lanes, not {length}."
+            )
         constants, carry = list(inputs[:num_consts]), list(inputs[num_consts : num_consts + num_carry])
         sequences = inputs[num_consts + num_carry :]
         stacked = []
@@ -157,10 +164,7 @@ class _Evaluator:
         return result
 
     def p_square(self, x, **_):
-        return self._integer_pow_array(x, 2)
-
-    def _integer_pow_array(self, x, y):
-        return self.each(lambda scalar: self._integer_power(scalar, y), x)
+        return self.p_integer_pow(x, y=2)
 
     def p_pow(self, x, y, **_):
         return self.each(self._power, x, y)
@@ -171,7 +175,9 @@ class _Evaluator:
         return approximations.power(self.build, x, y)
 
     def p_rsqrt(self, x, **_):
-        return self.each(lambda a: self.build("div", self.build.constant(1, a.type), self.build("sqrt", a)), x)
+        return self.each(
+            lambda a: self.build("div", self.build.constant(1, a.type), self.build("sqrt", a)), x
+        )
 
     def p_max(self, x, y, **_):
         return self.each(lambda a, b: self._extreme("gt", a, b), x, y)
@@ -206,7 +212,9 @@ class _Evaluator:
         def absolute(a):
             if a.type in FLOATS:
                 return self.build("abs", a)
-            return self.build("select", self.build("lt", a, self.build.constant(0, a.type)), self.build("neg", a), a)
+            return self.build(
+                "select", self.build("lt", a, self.build.constant(0, a.type)), self.build("neg", a), a
+            )
 
         return self.each(absolute, x)
 
@@ -224,7 +232,9 @@ class _Evaluator:
     def p_rem(self, x, y, **_):
         def remainder(a, b):
             if a.type in FLOATS:
-                raise Unlowerable("the primitive `rem` on floating-point numbers has no scalar form in lanes.")
+                raise Unlowerable(
+                    "the primitive `rem` on floating-point numbers has no scalar form in lanes."
+                )
             return self.build("sub", a, self.build("mul", self.build("div", a, b), b))
 
         return self.each(remainder, x, y)
@@ -234,13 +244,19 @@ class _Evaluator:
         for number, case in enumerate(cases[1:], 1):
             chosen = which
             if len(cases) > 2:
-                chosen = self.each(lambda i, n=number: self.build("eq", i, self.build.constant(n, i.type)), which)
+                chosen = self.each(
+                    lambda i, n=number: self.build("eq", i, self.build.constant(n, i.type)), which
+                )
             result = self._select(chosen, case, result)
         return result
 
     def p_not(self, x, **_):
         def invert(a):
-            return self.build("not", a) if a.type == "i1" else self.build("xor", a, self.build.constant(-1, a.type))
+            return (
+                self.build("not", a)
+                if a.type == "i1"
+                else self.build("xor", a, self.build.constant(-1, a.type))
+            )
 
         return self.each(invert, x)
 
@@ -253,7 +269,9 @@ class _Evaluator:
 
         def reread(a):
             if TYPES[a.type].itemsize != TYPES[type].itemsize:
-                raise Unlowerable("the primitive `bitcast_convert_type` between sizes has no scalar form in lanes.")
+                raise Unlowerable(
+                    "the primitive `bitcast_convert_type` between sizes has no scalar form in lanes."
+                )
             return self.build.bits(a, type)
 
         return self.each(reread, x)
@@ -295,14 +313,21 @@ class _Evaluator:
     def _reduce(self, join, x, axes):
         axes = tuple(axes)
         kept = [axis for axis in range(x.ndim) if axis not in axes]
-        rows = x.transpose(*kept, *sorted(axes)).reshape(*(x.shape[axis] for axis in kept), -1)
+        rows = x.transpose(*kept, *sorted(axes)).reshape((*(x.shape[axis] for axis in kept), -1))
         if not rows.shape[-1]:
             raise Unlowerable("a reduction over no elements has no scalar form in lanes.")
         result = np.empty(rows.shape[:-1], dtype=object)
         for index in np.ndindex(*result.shape):
-            terms = [term for term in rows[index] if not (term.op == "constant" and term.value == 0)]
-            result[index] = join(terms if terms and join == self.build.sum else list(rows[index]))
+            result[index] = join(list(rows[index]))
         return result
+
+    def p_cumsum(self, x, *, axis, reverse, **_):
+        moved = np.moveaxis(x, axis, -1)
+        moved = moved[..., ::-1] if reverse else moved
+        result = np.empty(moved.shape, dtype=object)
+        for index in np.ndindex(*moved.shape[:-1]):
+            result[index] = list(itertools.accumulate(moved[index], lambda a, b: self.build("add", a, b)))
+        return np.moveaxis(result[..., ::-1] if reverse else result, -1, axis)
 
     def p_dot_general(self, x, y, *, dimension_numbers, **_):
         (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
@@ -311,33 +336,35 @@ class _Evaluator:
         batch = [x.shape[axis] for axis in x_batch]
         x_shape, y_shape = [x.shape[axis] for axis in x_free], [y.shape[axis] for axis in y_free]
         length = int(np.prod([x.shape[axis] for axis in x_contract], dtype=int))
-        rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(-1, int(np.prod(x_shape, dtype=int)), length)
-        columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(-1, int(np.prod(y_shape, dtype=int)), length)
+        rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(
+            -1, int(np.prod(x_shape, dtype=int)), length
+        )
+        columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(
+            -1, int(np.prod(y_shape, dtype=int)), length
+        )
         result = np.empty((len(rows), rows.shape[1], columns.shape[1]), dtype=object)
         for group, row, column in np.ndindex(*result.shape):
             result[group, row, column] = self._dot(rows[group, row], columns[group, column])
-        return result.reshape(*batch, *x_shape, *y_shape)
+        return result.reshape((*batch, *x_shape, *y_shape))
 
     def _dot(self, a, b):
-        products = [self.build("mul", one, other) for one, other in zip(a, b, strict=True)]
-        terms = [term for term in products if not (term.op == "constant" and term.value == 0)]
-        return self.build.sum(terms) if terms else products[0]
+        return self.build.sum([self.build("mul", one, other) for one, other in zip(a, b, strict=True)])
 
     # Moving numbers.
 
     def p_broadcast_in_dim(self, x, *_, shape, broadcast_dimensions, **__):
         expanded = np.ones(len(shape), dtype=int)
         expanded[list(broadcast_dimensions)] = x.shape
-        return np.broadcast_to(x.reshape(*expanded), shape)
+        return np.broadcast_to(x.reshape(tuple(expanded)), shape)
 
     def p_reshape(self, x, *_, new_sizes, **__):
-        return x.reshape(*new_sizes)
+        return x.reshape(tuple(new_sizes))
 
     def p_transpose(self, x, *, permutation, **_):
         return x.transpose(*permutation)
 
     def p_squeeze(self, x, *, dimensions, **_):
-        return x.reshape(*(size for axis, size in enumerate(x.shape) if axis not in dimensions))
+        return x.reshape(tuple(size for axis, size in enumerate(x.shape) if axis not in dimensions))
 
     def p_expand_dims(self, x, *, dimensions, **_):
         return np.expand_dims(x, tuple(dimensions))
@@ -365,15 +392,43 @@ class _Evaluator:
         if any(start.op != "constant" for start in scalars):
             raise Unlowerable(f"the primitive `{name}` with a computed position has no scalar form in lanes.")
         # JAX moves a window that would stick out back inside.
-        begins = [int(np.clip(s.value, 0, n - size)) for s, n, size in zip(scalars, shape, sizes, strict=True)]
+        begins = [
+            int(np.clip(s.value, 0, n - size)) for s, n, size in zip(scalars, shape, sizes, strict=True)
+        ]
         return tuple(slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True))
 
+    def indexed(self, equation, inputs):
+        """gather and scatter at fixed places: the primitive itself moves the numbers of elements instead of elements."""
+        operand, indices, *updates = inputs
+        name, params = equation.primitive.name, dict(equation.params)
+        if any(index.op != "constant" for index in indices.ravel()):
+            raise Unlowerable(f"the primitive `{name}` with computed indices has no scalar form in lanes.")
+        places = np.array([index.value for index in indices.ravel()], np.int32).reshape(indices.shape)
+        numbers = np.arange(1, operand.size + 1, dtype=np.int32).reshape(operand.shape)
+        if not updates:
+            chosen = equation.primitive.bind(numbers, places, **{**params, "fill_value": 0})
+            scalars = [self.build.constant(np.nan, operand.ravel()[0].type), *operand.ravel()]
+            return map_scalars(lambda number: scalars[int(number)], np.asarray(chosen).astype(object))
+        update = updates[0]
+        zeros, ones = np.zeros(operand.shape, np.int32), np.ones(update.shape, np.int32)
+        if np.max(_scatter_add(zeros, places, ones, params)) > 1:
+            raise Unlowerable(f"the primitive `{name}` with repeated indices has no scalar form in lanes.")
+        order = np.arange(1, update.size + 1, dtype=np.int32).reshape(update.shape)
+        chosen = np.asarray(_scatter_add(zeros, places, order, params))
+        result, scalars = operand.copy(), update.ravel()
+        for place in np.argwhere(chosen):
+            new = scalars[chosen[tuple(place)] - 1]
+            old = operand[tuple(place)]
+            result[tuple(place)] = new if name == "scatter" else self.build("add", old, new)
+        return result
+
     def p_pad(self, x, value, *, padding_config, **_):
-        shape = [low + high + max(n + (n - 1) * gap, 0) for n, (low, high, gap) in zip(x.shape, padding_config)]
+        config = list(zip(x.shape, padding_config, strict=True))
+        shape = [low + high + max(n + (n - 1) * gap, 0) for n, (low, high, gap) in config]
         if any(low < 0 or high < 0 for low, high, _ in padding_config):
             raise Unlowerable("the primitive `pad` with negative padding has no scalar form in lanes.")
         result = np.full(shape, value.item(), dtype=object)
-        places = (slice(low, low + n + (n - 1) * gap, gap + 1) for n, (low, _, gap) in zip(x.shape, padding_config))
+        places = (slice(low, low + n + (n - 1) * gap, gap + 1) for n, (low, _, gap) in config)
         result[tuple(places)] = x
         return result
 
@@ -407,6 +462,15 @@ _ELEMENTWISE = {
     **{name: name for name in COMPARISONS},
 }
 """Primitives that are one operation of the scalar program."""
+
+
+_INDEXED = {"gather", "scatter", "scatter-add", "scatter_add"}
+
+
+def _scatter_add(operand, indices, updates, params):
+    return lax.scatter_add(
+        operand, indices, updates, params["dimension_numbers"], mode=params["mode"], indices_are_sorted=False
+    )
 
 
 def _inner_program(equation):

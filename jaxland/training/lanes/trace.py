@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxland.problems import Loss
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.expression import Builder, Expression, Unlowerable, reachable
 from jaxland.training.lanes.scalarize import Scalars, map_scalars, scalarize, type_name
@@ -52,6 +53,7 @@ def trace_tile(ensemble: Ensemble, points: int) -> TileProgram:
         Unlowerable: something in it has no scalar form.
     """
     network, loss = ensemble.network, ensemble.problem.loss
+    assert isinstance(loss, Loss)
     (total, inputs), outputs = _data_shapes(ensemble)
     weight = loss.weight(total, outputs)
 
@@ -68,7 +70,9 @@ def trace_tile(ensemble: Ensemble, points: int) -> TileProgram:
     with numerics(get_dtype(ensemble.dtype)):
         abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
         program = jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
-    arguments = [_inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)]
+    arguments = [
+        _inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)
+    ]
     gradient, value = scalarize(build, program, arguments)
     return TileProgram(points, value.item(), list(gradient))
 
@@ -106,7 +110,9 @@ def trace_update(ensemble: Ensemble) -> UpdateProgram:
     names = sorted(ensemble.hyperparameters)
 
     def start(hyperparameters, vector):
-        state = ensemble.transformation(dict(zip(names, hyperparameters, strict=True))).init(network.unflatten(vector))
+        state = ensemble.transformation(dict(zip(names, hyperparameters, strict=True))).init(
+            network.unflatten(vector)
+        )
         return jax.tree.leaves(state)
 
     def update(hyperparameters, vector, leaves, gradient, value):

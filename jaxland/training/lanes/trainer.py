@@ -10,14 +10,16 @@ from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.kernel import layout_of
 from jaxland.training.lanes.expression import Unlowerable
+from jaxland.training.lanes.kernel import layout_of, schedule_programs
 from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.lanes.tuning import VERSION, build_kernel, choose_tile
 from jaxland.training.precision import get_dtype
 from jaxland.training.trainer import GroupResult
 
 _ALIGNMENT = 64
+# Straight-line code outgrows the caches. With this many lines a point (15 x 15 units) xla is as fast and compiles sooner.
+LARGEST_PROGRAM = 8000
 
 
 @dataclass
@@ -37,6 +39,7 @@ class LanesTrainer:
     Args:
         ensemble: what is trained.
         settings: those of an earlier trainer, to repeat its bits; measured or remembered by default.
+        largest: refuse programs with more lines a point than this.
 
     Attributes:
         settings: what decides the bits of a fit besides the ensemble, as JSON values: `lanes`, the width of a group;
@@ -50,17 +53,22 @@ class LanesTrainer:
 
     name = "lanes"
 
-    def __init__(self, ensemble: Ensemble, settings: dict[str, Any] | None = None):
+    def __init__(
+        self, ensemble: Ensemble, settings: dict[str, Any] | None = None, *, largest: int | None = None
+    ):
         if ensemble.steps >= 2**31:
             raise Unlowerable("lanes counts steps in 32 bits.")
+        # Three multiply-adds a parameter and point; a program far too large is not even traced.
+        _check_size(3 * ensemble.network.size, largest)
         self.ensemble = ensemble
-        self._dtype = get_dtype(ensemble.dtype)
         check_points_apart(ensemble)
         update = trace_update(ensemble)
+        one = schedule_programs(ensemble, update, 1)
+        _check_size(len(one.tile_lines), largest)
         target = machine.host()
-        lanes = target.vector_bytes // self._dtype.itemsize
+        lanes = target.vector_bytes // get_dtype(ensemble.dtype).itemsize
         if settings is None:
-            tile = choose_tile(ensemble, update, target, lanes)
+            tile = choose_tile(ensemble, update, target, lanes, one)
         else:
             _check_settings(settings, target)
             tile, lanes = settings["tile"], settings["lanes"]
@@ -113,7 +121,9 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
 
 
-def run_kernel(kernel: machine.Kernel, ensemble: Ensemble, group: Group, steps: int, closing: bool = False) -> None:
+def run_kernel(
+    kernel: machine.Kernel, ensemble: Ensemble, group: Group, steps: int, closing: bool = False
+) -> None:
     """Trains a group for `steps` steps, or takes note of its last loss if `closing`."""
     arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
     kernel.functions["train"](*arrays, group.step, steps, ensemble.trace_every or 0, int(closing))
@@ -133,6 +143,13 @@ def _aligned(count: int, dtype: np.dtype) -> np.ndarray:
     memory = np.zeros(count * dtype.itemsize + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + count * dtype.itemsize].view(dtype)
+
+
+def _check_size(lines, largest):
+    if largest is not None and lines > largest:
+        raise Unlowerable(
+            f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}."
+        )
 
 
 def _check_settings(settings, target):
