@@ -37,7 +37,6 @@ def _initialize() -> None:
     llvm.initialize_native_asmprinter()
 
 
-@lru_cache(maxsize=8)
 def host(instructions: str | None = None) -> Target:
     """The processor this runs on.
 
