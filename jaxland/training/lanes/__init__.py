@@ -1,0 +1,9 @@
+"""Fused kernels in which every lane of a vector register trains one fit.
+
+trace -> scalarize (expressions, approximations) -> schedule -> emit, roll, kernel -> machine, cache, tuning -> trainer
+"""
+
+from jaxland.training.lanes.expression import Unlowerable
+from jaxland.training.lanes.trainer import LARGEST_PROGRAM, LanesTrainer
+
+__all__ = ["LARGEST_PROGRAM", "LanesTrainer", "Unlowerable"]

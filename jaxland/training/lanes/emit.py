@@ -1,0 +1,339 @@
+"""Writes a kernel as LLVM assembly in which every value is a vector of LANES fits.
+
+The text says what is to be computed and in which width, so nothing is left to a vectoriser: a `<16 x float>` is one
+AVX-512 register, `<8 x float>` one of AVX2, `<4 x float>` one of SSE or NEON, and a multiply-add is one instruction
+where the CPU has it. No fast-math flag is set, apart from `nsz` on a select: bits do not depend on lane or width, and
+NaN and infinity stay what they are.
+
+Memory of a group, all in one buffer at constant offsets: slot k holds scalar k of all lanes, side by side.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxland.training.lanes.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
+from jaxland.training.lanes.schedule import Line
+
+# A block ends after so many lines. Scalars in memory are loaded once a block, near their uses, and the compiler
+# orders lines within a block only.
+BLOCK_LINES = 24
+
+_TEXT = {"f32": "float", "f64": "double", "i32": "i32", "i64": "i64", "i1": "i1"}
+_PREDICATES = {
+    "float": {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"},
+    "integer": {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"},
+}
+_FLOAT_OPS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_INTEGER_OPS = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "sdiv",
+    "and": "and",
+    "or": "or",
+    "xor": "xor",
+}
+_INTEGER_OPS |= {"shl": "shl", "shr": "ashr"}
+_INTRINSICS = {
+    "sqrt": "sqrt",
+    "abs": "fabs",
+    "floor": "floor",
+    "ceil": "ceil",
+    "nearest": "roundeven",
+    "fma": "fma",
+}
+
+
+class Target(NamedTuple):
+    """What code is made for.
+
+    Attributes:
+        cpu: LLVM's name of the processor.
+        features: LLVM's list, such as `"+avx2,+fma,-avx512f"`.
+        vector_bytes: width of a register.
+        fused: whether it has fused multiply-add.
+    """
+
+    cpu: str
+    features: str
+    vector_bytes: int
+    fused: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each scalar of a fit lives in the buffer of its group.
+
+    Attributes:
+        lanes: fits in a group.
+        kinds: for each kind of slot, the type of each of its entries.
+    """
+
+    lanes: int
+    kinds: dict[str, list[str]]
+
+    def __post_init__(self):
+        offset, offsets = 0, {}
+        for kind, types in self.kinds.items():
+            for index, type in enumerate(types):
+                width = self.lanes * memory_type(type).itemsize
+                offset = -(-offset // width) * width
+                offsets[kind, index] = offset
+                offset += width
+        object.__setattr__(self, "_offsets", offsets)
+        object.__setattr__(self, "bytes", offset)
+
+    bytes: int = 0
+
+    def offset(self, target: tuple) -> int:
+        """Bytes from the start of the buffer to entry `(kind, index)`."""
+        return self._offsets[target]  # type: ignore[attr-defined]
+
+    def slot(self, type: str) -> int:
+        """Bytes of an entry of all lanes."""
+        return self.lanes * memory_type(type).itemsize
+
+    def distance(self, first: tuple, second: tuple) -> int | None:
+        """Bytes between two entries of a group's buffer, None where one is not there."""
+        if first not in self._offsets or second not in self._offsets:  # type: ignore[attr-defined]
+            return None
+        return self.offset(second) - self.offset(first)
+
+    def view(self, buffer: np.ndarray, kind: str) -> list[np.ndarray]:
+        """The entries of a kind in a buffer of bytes, each a view of shape (lanes,)."""
+        views = []
+        for index, type in enumerate(self.kinds[kind]):
+            dtype, start = memory_type(type), self.offset((kind, index))
+            views.append(buffer[start : start + self.lanes * dtype.itemsize].view(dtype))
+        return views
+
+
+def memory_type(type: str) -> np.dtype:
+    """How a scalar is kept in memory: truth values as 32-bit integers."""
+    return TYPES["i32" if type == "i1" else type]
+
+
+class Writer:
+    """Collects the assembly of one function, and its current block."""
+
+    def __init__(self, layout: Layout, target: Target, type: str):
+        self.layout, self.target, self.type = layout, target, type
+        self.text: list[str] = []
+        self.block = "entry"
+        self.declarations: set[str] = set()
+        self.shifted: set[tuple] = set()
+        self.shift = "%state"
+        self._count = 0
+
+    def fresh(self, stem: str = "v") -> str:
+        """A new name."""
+        self._count += 1
+        return f"%{stem}{self._count}"
+
+    def put(self, text: str, stem: str = "v") -> str:
+        """Adds an instruction and returns the name of its result."""
+        name = self.fresh(stem)
+        self.text.append(f"  {name} = {text}")
+        return name
+
+    def do(self, text: str) -> None:
+        """Adds an instruction without a result."""
+        self.text.append(f"  {text}")
+
+    def label(self, name: str) -> None:
+        """Begins a block."""
+        self.text.append(f"{name}:")
+        self.block = name
+
+    def next_block(self) -> None:
+        """Ends a block of straight-line code and goes on in another."""
+        name = self.fresh("b")[1:]
+        self.do(f"br label %{name}")
+        self.label(name)
+
+    def vector(self, type: str) -> str:
+        """The vector type of all lanes."""
+        return f"<{self.layout.lanes} x {_TEXT[type]}>"
+
+    def constant(self, value, type: str) -> str:
+        """The same number in every lane."""
+        return f"splat ({_TEXT[type]} {number(value, type)})"
+
+    def intrinsic(self, name: str, type: str, *args: str) -> str:
+        """Text of a call of an elementwise LLVM intrinsic."""
+        vector = self.vector(type)
+        function = f"@llvm.{name}.v{self.layout.lanes}{type}"
+        self.declarations.add(f"declare {vector} {function}({', '.join([vector] * len(args))})")
+        return f"call {vector} {function}({', '.join(f'{vector} {arg}' for arg in args)})"
+
+    def address(self, target: tuple) -> str:
+        """Pointer to an entry of the group's buffer; to a later one for the `shifted` ones of a loop."""
+        base = self.shift if target in self.shifted else "%state"
+        return self.put(f"getelementptr i8, ptr {base}, i64 {self.layout.offset(target)}", "p")
+
+    def load(self, target: tuple, type: str) -> str:
+        """All lanes of an entry of the group's buffer."""
+        memory = "i32" if type == "i1" else type
+        alignment = min(64, self.layout.lanes * memory_type(type).itemsize)
+        value = self.put(f"load {self.vector(memory)}, ptr {self.address(target)}, align {alignment}")
+        return (
+            self.put(f"trunc {self.vector('i32')} {value} to {self.vector('i1')}") if type == "i1" else value
+        )
+
+    def store(self, target: tuple, value: str, type: str) -> None:
+        """Writes all lanes of an entry."""
+        if type == "i1":
+            value, type = self.put(f"zext {self.vector('i1')} {value} to {self.vector('i32')}"), "i32"
+        alignment = min(64, self.layout.lanes * memory_type(type).itemsize)
+        self.do(f"store {self.vector(type)} {value}, ptr {self.address(target)}, align {alignment}")
+
+    def splat(self, scalar: str, type: str) -> str:
+        """A scalar in every lane."""
+        vector = self.vector(type)
+        one = self.put(f"insertelement {vector} poison, {_TEXT[type]} {scalar}, i64 0")
+        return self.put(
+            f"shufflevector {vector} {one}, {vector} poison, <{self.layout.lanes} x i32> zeroinitializer"
+        )
+
+
+def number(value, type: str) -> str:
+    """A constant in LLVM's notation; floating-point numbers as the bits of a double."""
+    if type in FLOATS:
+        return f"0x{np.float64(TYPES[type].type(value)).view(np.uint64):016X}"
+    return str(bool(value)).lower() if type == "i1" else str(int(value))
+
+
+class Straight:
+    """Emits the straight-line code of a scheduled program, in blocks of `BLOCK_LINES`.
+
+    Args:
+        writer: where it goes.
+        read: returns the text of the vector of an input that does not live in the group's buffer, or None.
+    """
+
+    def __init__(self, writer: Writer, read: Callable[[Expression], str | None] = lambda node: None):
+        self.writer, self.read = writer, read
+        self.names: dict[int, str] = {}
+        self.loaded: dict[tuple, str] = {}
+        self.pinned: dict[tuple, str] = {}
+
+    def emit(self, lines: Sequence[Line]) -> None:
+        """Writes all lines."""
+        last_read = {
+            arg.value: position
+            for position, line in enumerate(lines)
+            for arg in line.args
+            if isinstance(arg, Expression) and arg.op == "input"
+        }
+        for position, line in enumerate(lines):
+            if position and position % BLOCK_LINES == 0:
+                self._next_block()
+            if line.op == "store":
+                self._store(line, still_needed=last_read.get(line.target, -1) > position)
+            else:
+                self.names[id(line)] = self._compute(line)
+
+    def repeat(self, lines: Sequence[Line]) -> None:
+        """Writes the body of a loop, whose values nothing outside uses."""
+        self._next_block()
+        kept, self.pinned = self.pinned, {}
+        self.emit(lines)
+        self.pinned = kept
+        self._next_block()
+
+    def _next_block(self):
+        self.writer.next_block()
+        self.loaded.clear()
+
+    def _store(self, line, still_needed):
+        value = self._operand(line.args[0])
+        if still_needed and line.target not in self.pinned:
+            self.pinned[line.target] = self._input(Expression(-1, "input", (), line.type, line.target))
+        self.writer.store(line.target, value, line.type)
+        self.loaded.pop(line.target, None)
+
+    def _operand(self, arg) -> str:
+        if isinstance(arg, Line):
+            return self.names[id(arg)]
+        if arg.op == "constant":
+            return self.writer.constant(arg.value, arg.type)
+        return self._input(arg)
+
+    def _input(self, node) -> str:
+        if node.value in self.pinned:
+            return self.pinned[node.value]
+        if node.value not in self.loaded:
+            text = self.read(node)
+            self.loaded[node.value] = self.writer.load(node.value, node.type) if text is None else text
+        return self.loaded[node.value]
+
+    def _compute(self, line) -> str:
+        args = [self._operand(arg) for arg in line.args]
+        return getattr(self, f"_{line.op}", self._simple)(line, *args)
+
+    def _simple(self, line, *args):
+        writer, type = self.writer, line.args[0].type
+        vector = writer.vector(type)
+        if line.op in COMPARISONS:
+            kind = "float" if type in FLOATS else "integer"
+            instruction = f"{'fcmp' if kind == 'float' else 'icmp'} {_PREDICATES[kind][line.op]}"
+        elif line.op in _INTRINSICS:
+            return writer.put(writer.intrinsic(_INTRINSICS[line.op], type, *args))
+        else:
+            instruction = (_FLOAT_OPS if type in FLOATS else _INTEGER_OPS)[line.op]
+        return writer.put(f"{instruction} {vector} {', '.join(args)}")
+
+    def _fma(self, line, a, b, c):
+        writer, vector = self.writer, self.writer.vector(line.type)
+        if writer.target.fused:
+            return writer.put(writer.intrinsic("fma", line.type, a, b, c))
+        product = writer.put(f"fmul {vector} {a}, {b}")
+        return writer.put(f"fadd {vector} {product}, {c}")
+
+    def _fnma(self, line, a, b, c):
+        return self._fma(line, self._negated(line.type, a), b, c)
+
+    def _fms(self, line, a, b, c):
+        return self._fma(line, a, b, self._negated(line.type, c))
+
+    def _negated(self, type, value):
+        return self.writer.put(f"fneg {self.writer.vector(type)} {value}")
+
+    def _neg(self, line, a):
+        if line.type in FLOATS:
+            return self._negated(line.type, a)
+        return self.writer.put(f"sub {self.writer.vector(line.type)} zeroinitializer, {a}")
+
+    def _not(self, line, a):
+        return self.writer.put(f"xor {self.writer.vector('i1')} {a}, splat (i1 true)")
+
+    def _select(self, line, condition, a, b):
+        # `nsz` lets 'z <= 0 ? 0 : z' be one maximum; it can turn -0.0 into 0.0, nothing else.
+        vector = self.writer.vector(line.type)
+        flags = "nsz " if line.type in FLOATS else ""
+        return self.writer.put(
+            f"select {flags}{self.writer.vector('i1')} {condition}, {vector} {a}, {vector} {b}"
+        )
+
+    def _cast(self, line, a):
+        source, result = line.args[0].type, line.type
+        return self.writer.put(
+            f"{_cast(source, result)} {self.writer.vector(source)} {a} to {self.writer.vector(result)}"
+        )
+
+    def _bits(self, line, a):
+        source = self.writer.vector(line.args[0].type)
+        return self.writer.put(f"bitcast {source} {a} to {self.writer.vector(line.type)}")
+
+
+def _cast(source: str, result: str) -> str:
+    if source in FLOATS:
+        return {"f64": "fpext", "f32": "fptrunc"}.get(result, "fptosi")
+    if source == "i1":
+        return "uitofp" if result in FLOATS else "zext"
+    if result in FLOATS:
+        return "sitofp"
+    return "trunc" if INTEGERS[result].itemsize < INTEGERS[source].itemsize else "sext"

@@ -1,0 +1,267 @@
+"""The kernel of an ensemble: the whole training loop of one group of lanes, as LLVM assembly.
+
+train(state, x, y, trace, first, count, every, closing)
+    for step in first ... first + count - 1:
+        set gradients and loss to zero
+        for each tile of points: add its loss and its gradients
+        the points left over: likewise
+        take note of the loss: initial, best and its step, first that is not finite, trace
+        return if closing
+        update parameters and optimizer state
+start(state)
+    set the optimizer's state
+"""
+
+from typing import NamedTuple
+
+from jaxland.training.ensemble import Ensemble
+from jaxland.training.lanes.emit import Layout, Straight, Target, Writer
+from jaxland.training.lanes.expression import Expression
+from jaxland.training.lanes.roll import emit_segments, roll
+from jaxland.training.lanes.scalarize import type_name
+from jaxland.training.lanes.schedule import Line, Result, schedule
+from jaxland.training.lanes.trace import TileProgram, UpdateProgram, trace_tile
+from jaxland.training.precision import get_dtype
+
+FUNCTIONS = ("train", "start")
+
+
+class Programs(NamedTuple):
+    """The scheduled programs of an ensemble, for one size of tiles.
+
+    Attributes:
+        points: N.
+        tile: points in a tile.
+        tile_lines: gradient over a tile.
+        rest_lines: gradient over the N modulo tile points left over.
+        update_lines: the optimizer's update.
+        start_lines: its initial state.
+    """
+
+    points: int
+    tile: int
+    tile_lines: list[Line]
+    rest_lines: list[Line]
+    update_lines: list[Line]
+    start_lines: list[Line]
+
+
+def layout_of(ensemble: Ensemble, update: UpdateProgram, lanes: int) -> Layout:
+    """The memory of a group."""
+    type, size = type_name(get_dtype(ensemble.dtype)), ensemble.network.size
+    return Layout(
+        lanes,
+        {
+            "param": [type] * size,
+            "grad": [type] * size,
+            "total": [type],
+            "state": update.state_types,
+            "hyper": [type] * len(ensemble.hyperparameters),
+            "initial_loss": [type],
+            "loss": [type],
+            "best_loss": [type],
+            "best_step": ["i32"],
+            "diverged_step": ["i32"],
+        },
+    )
+
+
+def schedule_programs(ensemble: Ensemble, update: UpdateProgram, tile: int) -> Programs:
+    """Traces and schedules everything that depends on the size of tiles."""
+    points = len(ensemble.problem.x) if ensemble.inputs is None else ensemble.inputs.shape[1]
+    rest = points % tile
+    return Programs(
+        points=points,
+        tile=tile,
+        tile_lines=_gradient_lines(trace_tile(ensemble, tile)) if points >= tile else [],
+        rest_lines=_gradient_lines(trace_tile(ensemble, rest)) if rest else [],
+        update_lines=_update_lines(update),
+        start_lines=schedule([Result(("state", k), node) for k, node in enumerate(update.initial_state)]),
+    )
+
+
+def _gradient_lines(program: TileProgram) -> list[Line]:
+    results = [Result(("grad", k), node, accumulate=True) for k, node in enumerate(program.gradient)]
+    return schedule([Result(("total", 0), program.loss, accumulate=True), *results])
+
+
+def _update_lines(update: UpdateProgram) -> list[Line]:
+    params = [Result(("param", k), node) for k, node in enumerate(update.params)]
+    state = [Result(("state", k), node) for k, node in enumerate(update.state)]
+    return schedule(params + state, depth_first=True)
+
+
+class _Data(NamedTuple):
+    """How a kernel reads x or y: `components` a point, one number for all lanes or one each."""
+
+    name: str
+    components: int
+    own: bool
+
+    def numbers(self, points: int, lanes: int) -> int:
+        return points * self.components * (lanes if self.own else 1)
+
+
+def write_kernel(ensemble: Ensemble, programs: Programs, layout: Layout, target: Target) -> str:
+    """The assembly of both functions."""
+    return _KernelWriter(ensemble, programs, layout, target).text()
+
+
+class _KernelWriter:
+    def __init__(self, ensemble, programs, layout, target):
+        self.programs, self.layout, self.target = programs, layout, target
+        self.type = type_name(get_dtype(ensemble.dtype))
+        x = ensemble.problem.x if ensemble.inputs is None else ensemble.inputs
+        y = ensemble.problem.y if ensemble.targets is None else ensemble.targets
+        self.data = {
+            "x": _Data("x", x.shape[-1], ensemble.inputs is not None),
+            "y": _Data("y", y.shape[-1], ensemble.targets is not None),
+        }
+        self.loss_weight = ensemble.problem.loss.weight(programs.points, y.shape[-1])
+
+    def text(self) -> str:
+        train, start = self._train(), self._start()
+        bits = 8 * self.target.vector_bytes
+        pieces = [
+            "define void @train(ptr noalias %state, ptr noalias readonly %x, ptr noalias readonly %y, "
+            "ptr noalias %trace, i64 %first, i64 %count, i64 %every, i64 %closing) #0 {",
+            *train.text,
+            "}",
+            "define void @start(ptr noalias %state) #0 {",
+            *start.text,
+            "}",
+            *sorted(train.declarations | start.declarations),
+            f'attributes #0 = {{ nounwind alignstack=64 "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}" }}',
+        ]
+        return "\n".join(pieces) + "\n"
+
+    def _start(self) -> Writer:
+        w = Writer(self.layout, self.target, self.type)
+        w.label("entry")
+        emit_segments(w, Straight(w), roll(self.programs.start_lines, "state", self.layout))
+        w.do("ret void")
+        return w
+
+    def _train(self) -> Writer:
+        w = Writer(self.layout, self.target, self.type)
+        w.label("entry")
+        w.do("%last = add i64 %first, %count")
+        w.do("%any = icmp sgt i64 %count, 0")
+        w.do("br i1 %any, label %step, label %done")
+        w.label("step")
+        w.do("%s = phi i64 [ %first, %entry ], [ %s.next, %updated ]")
+        emit_segments(w, Straight(w), roll(self._zeros(), "grad", self.layout))
+        self._points(w)
+        loss = self._record(w)
+        w.do("%stop = icmp ne i64 %closing, 0")
+        w.do("br i1 %stop, label %done, label %update")
+        w.label("update")
+        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
+        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
+        w.do("br label %updated")
+        w.label("updated")
+        w.do("%s.next = add i64 %s, 1")
+        w.do("%more = icmp slt i64 %s.next, %last")
+        w.do("br i1 %more, label %step, label %done")
+        w.label("done")
+        w.do("ret void")
+        return w
+
+    def _zeros(self):
+        zero = Expression(-1, "constant", (), self.type, 0.0)
+        targets = [(kind, k) for kind in ("total", "grad") for k in range(len(self.layout.kinds[kind]))]
+        return [Line("store", (zero,), self.type, target) for target in targets]
+
+    def _points(self, w):
+        tiles = self.programs.points // self.programs.tile
+        before = w.block
+        w.do("br label %tile")
+        w.label("tile")
+        w.do(f"%t = phi i64 [ 0, %{before} ], [ %t.next, %tiled ]")
+        if self.programs.tile_lines:
+            self._tile(w, "%t", self.programs.tile_lines)
+        w.do("br label %tiled")
+        w.label("tiled")
+        w.do("%t.next = add i64 %t, 1")
+        w.do(f"%more.tiles = icmp slt i64 %t.next, {tiles}")
+        w.do("br i1 %more.tiles, label %tile, label %rest")
+        w.label("rest")
+        if self.programs.rest_lines:
+            self._tile(w, str(tiles), self.programs.rest_lines)
+
+    def _tile(self, w, tile, lines):
+        size = 4 if self.type == "f32" else 8
+        bases = {}
+        for data in self.data.values():
+            stride = data.numbers(self.programs.tile, self.layout.lanes) * size
+            start = w.put(f"mul i64 {tile}, {stride}")
+            bases[data.name] = w.put(f"getelementptr i8, ptr %{data.name}, i64 {start}")
+
+        def read(node: Expression) -> str | None:
+            kind, index = node.value
+            if kind not in self.data:
+                return None
+            data = self.data[kind]
+            place = (
+                data.numbers(1, self.layout.lanes) * index[0]
+                + (self.layout.lanes if data.own else 1) * index[1]
+            )
+            pointer = w.put(f"getelementptr i8, ptr {bases[kind]}, i64 {place * size}", "p")
+            if data.own:
+                return w.put(
+                    f"load {w.vector(self.type)}, ptr {pointer}, align {min(64, self.layout.lanes * size)}"
+                )
+            return w.splat(
+                w.put(f"load {w.vector(self.type).split(' x ')[1][:-1]}, ptr {pointer}, align {size}"),
+                self.type,
+            )
+
+        Straight(w, read).emit(lines)
+
+    def _record(self, w) -> str:
+        """Takes note of the loss of step %s. Comparisons with NaN are false, so best losses stay finite."""
+        type, vector, steps = self.type, w.vector(self.type), w.vector("i32")
+        loss = w.load(("total", 0), type)
+        if self.loss_weight != 1:
+            loss = w.put(f"fmul {vector} {loss}, {w.constant(self.loss_weight, type)}")
+        w.store(("loss", 0), loss, type)
+        now = w.splat(w.put("trunc i64 %s to i32"), "i32")
+
+        initial = w.load(("initial_loss", 0), type)
+        is_first = w.put("icmp eq i64 %s, 0")
+        w.store(
+            ("initial_loss", 0), w.put(f"select i1 {is_first}, {vector} {loss}, {vector} {initial}"), type
+        )
+
+        best, best_step = w.load(("best_loss", 0), type), w.load(("best_step", 0), "i32")
+        better = w.put(f"fcmp olt {vector} {loss}, {best}")
+        mask = w.vector("i1")
+        w.store(("best_loss", 0), w.put(f"select {mask} {better}, {vector} {loss}, {vector} {best}"), type)
+        w.store(("best_step", 0), w.put(f"select {mask} {better}, {steps} {now}, {steps} {best_step}"), "i32")
+
+        diverged = w.load(("diverged_step", 0), "i32")
+        size = w.put(w.intrinsic("fabs", type, loss))
+        wild = w.put(f"fcmp uge {vector} {size}, {w.constant(float('inf'), type)}")
+        unseen = w.put(f"icmp slt {steps} {diverged}, zeroinitializer")
+        found = w.put(f"and {mask} {wild}, {unseen}")
+        w.store(
+            ("diverged_step", 0), w.put(f"select {mask} {found}, {steps} {now}, {steps} {diverged}"), "i32"
+        )
+        self._trace(w, loss)
+        return loss
+
+    def _trace(self, w, loss):
+        w.do("%traced = icmp sgt i64 %every, 0")
+        w.do("br i1 %traced, label %due, label %recorded")
+        w.label("due")
+        row = w.put("udiv i64 %s, %every")
+        late = w.put(f"mul i64 {row}, %every")
+        due = w.put(f"icmp eq i64 {late}, %s")
+        w.do(f"br i1 {due}, label %keep, label %recorded")
+        w.label("keep")
+        size = self.layout.lanes * (4 if self.type == "f32" else 8)
+        place = w.put(f"mul i64 {row}, {size}")
+        pointer = w.put(f"getelementptr i8, ptr %trace, i64 {place}")
+        w.do(f"store {w.vector(self.type)} {loss}, ptr {pointer}, align {min(64, size)}")
+        w.do("br label %recorded")
+        w.label("recorded")

@@ -1,0 +1,132 @@
+"""Rolls up a program that does the same to parameter after parameter, as an optimizer's update does.
+
+The scheduled update is a list of segments, each ending with a store of one parameter. Neighbouring segments that
+differ only in being one slot further become one loop: less to compile, and less to keep in the instruction cache.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxland.training.lanes.emit import Layout, Straight, Writer
+from jaxland.training.lanes.schedule import Line
+
+
+class Segment(NamedTuple):
+    """Lines that are run `count` times; at each repetition the `shifted` entries are one slot further."""
+
+    lines: list[Line]
+    count: int
+    shifted: frozenset[tuple]
+
+
+def roll(lines: Sequence[Line], kind: str, layout: Layout) -> list[Segment]:
+    """Splits a program after each store of this kind and joins segments that repeat.
+
+    Args:
+        lines: the scheduled program.
+        kind: of the stores that end a segment.
+        layout: tells whether entries lie one slot apart.
+    """
+    pieces = _split(lines, kind)
+    private = _private(pieces)
+    segments, position = [], 0
+    while position < len(pieces):
+        count, shifted = _repetitions(pieces, private, position, layout)
+        segments.append(Segment(pieces[position], count, shifted))
+        position += count
+    return segments
+
+
+def emit_segments(writer: Writer, straight: Straight, segments: Sequence[Segment]) -> None:
+    """Writes a rolled program: straight runs as one piece, repeated segments as loops."""
+    pending: list[Line] = []
+    for segment in segments:
+        if segment.count == 1:
+            pending += segment.lines
+            continue
+        straight.emit(pending)
+        pending = []
+        _emit_loop(writer, straight, segment)
+    straight.emit(pending)
+
+
+def _emit_loop(w: Writer, straight: Straight, segment: Segment) -> None:
+    name = w.fresh("loop")[1:]
+    before = w.block
+    w.do(f"br label %{name}")
+    w.label(name)
+    w.do(f"%{name}.i = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.end ]")
+    slot = w.layout.slot(w.type)
+    w.shift = w.put(f"getelementptr i8, ptr %state, i64 {w.put(f'mul i64 %{name}.i, {slot}')}")
+    w.shifted = set(segment.shifted)
+    straight.repeat(segment.lines)
+    w.shifted, w.shift = set(), "%state"
+    w.do(f"br label %{name}.end")
+    w.label(f"{name}.end")
+    w.do(f"%{name}.next = add i64 %{name}.i, 1")
+    w.do(f"%{name}.more = icmp slt i64 %{name}.next, {segment.count}")
+    w.do(f"br i1 %{name}.more, label %{name}, label %{name}.done")
+    w.label(f"{name}.done")
+
+
+def _split(lines, kind):
+    pieces: list[list[Line]] = [[]]
+    for line in lines:
+        pieces[-1].append(line)
+        if line.op == "store" and line.target[0] == kind:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+def _private(pieces):
+    """Whether nothing outside a piece uses its lines."""
+    home = {id(line): number for number, piece in enumerate(pieces) for line in piece}
+    private = [True] * len(pieces)
+    for number, piece in enumerate(pieces):
+        for line in piece:
+            for arg in line.args:
+                if isinstance(arg, Line) and home[id(arg)] != number:
+                    private[home[id(arg)]] = False
+    return private
+
+
+def _repetitions(pieces, private, first, layout):
+    """How many pieces from `first` on repeat it, and which entries move from one to the next."""
+    count, shifted = 1, None
+    while first + count < len(pieces) and private[first] and private[first + count]:
+        moved = _moved(pieces[first], pieces[first + count], count, layout)
+        if moved is None or (shifted is not None and moved != shifted):
+            break
+        shifted, count = moved, count + 1
+    # What a loop stores must not be read by it at a place that does not move.
+    return (count, shifted or frozenset()) if count > 2 else (1, frozenset())
+
+
+def _moved(one, other, distance, layout):
+    """Entries of `one` that lie `distance` slots further in `other`, or None where the two differ otherwise."""
+    if len(one) != len(other):
+        return None
+    places, moved, fixed = {id(line): k for k, line in enumerate(one)}, set(), set()
+    others = {id(line): k for k, line in enumerate(other)}
+    for a, b in zip(one, other, strict=True):
+        if (a.op, a.type, len(a.args)) != (b.op, b.type, len(b.args)):
+            return None
+        pairs = [(a.target, b.target, a.type)] if a.op == "store" else []
+        for p, q in zip(a.args, b.args, strict=True):
+            if isinstance(p, Line) or isinstance(q, Line):
+                if p is not q and places.get(id(p), -1) != others.get(id(q), -2):
+                    return None
+            elif p.op == "constant" or q.op == "constant":
+                if p is not q:
+                    return None
+            else:
+                pairs.append((p.value, q.value, p.type))
+        for here, there, type in pairs:
+            if here == there:
+                fixed.add(here)
+            elif layout.distance(here, there) == distance * layout.slot(type):
+                moved.add(here)
+            else:
+                return None
+    stored = {line.target for line in one if line.op == "store"}
+    return None if moved & fixed or stored & fixed else frozenset(moved)

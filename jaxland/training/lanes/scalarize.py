@@ -1,0 +1,483 @@
+"""Evaluates a jaxpr on NumPy object arrays of scalar expressions.
+
+Everything that only moves numbers (`reshape`, `transpose`, `broadcast_in_dim`, `concatenate`, the indices of
+`dot_general` and `reduce_sum`) happens here, while the program is written; what is left is arithmetic on scalars.
+Inner programs (`jit`, `custom_jvp_call`, `cond`, `scan`, ...) are inlined, loops of known length are unrolled and
+both branches of a `cond` are computed.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jax import lax
+
+from jaxland.training.lanes import approximations
+from jaxland.training.lanes.expression import (
+    COMPARISONS,
+    FLOATS,
+    NAMES,
+    TYPES,
+    Builder,
+    Expression,
+    Unlowerable,
+)
+
+Scalars = np.ndarray
+"""An object array whose elements are expressions."""
+
+_LONGEST_SCAN = 256
+
+
+def scalarize(build: Builder, closed_jaxpr: Any, arguments: Sequence[Scalars]) -> list[Scalars]:
+    """The outputs of a jaxpr as expressions of those of its arguments.
+
+    Args:
+        build: makes the expressions.
+        closed_jaxpr: what `jax.make_jaxpr` returns.
+        arguments: one object array for each input, of its shape.
+
+    Raises:
+        Unlowerable: a primitive or a type has no scalar form; the message names it.
+    """
+    constants = [constants_of(build, constant) for constant in closed_jaxpr.consts]
+    return _Evaluator(build).run(closed_jaxpr.jaxpr, constants, arguments)
+
+
+def constants_of(build: Builder, values: Any) -> Scalars:
+    """An array of numbers as an object array of constants.
+
+    Raises:
+        Unlowerable: their type is none of `TYPES`, such as that of random keys.
+    """
+    type = type_name(values.dtype if hasattr(values, "dtype") else np.result_type(values))
+    return map_scalars(lambda value: build.constant(value, type), np.asarray(values))
+
+
+def type_name(dtype: Any) -> str:
+    """The name in `TYPES` of a NumPy or JAX dtype."""
+    name = NAMES.get(dtype)
+    if name is None:
+        raise Unlowerable(f"numbers of type {dtype} have no scalar form in lanes.")
+    return name
+
+
+def map_scalars(function: Callable[..., Expression], *arrays: np.ndarray) -> Scalars:
+    """Applies a function of scalars elementwise, with broadcasting."""
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    result = np.empty(shape, dtype=object)
+    flat = [np.broadcast_to(array, shape).ravel() for array in arrays]
+    result.ravel()[:] = [function(*scalars) for scalars in zip(*flat, strict=True)] if result.size else []
+    return result
+
+
+class _Evaluator:
+    def __init__(self, build: Builder):
+        self.build = build
+
+    def run(self, jaxpr, constants, arguments):
+        values = dict(zip(jaxpr.constvars, constants, strict=True))
+        values.update(zip(jaxpr.invars, arguments, strict=True))
+
+        def read(atom):
+            return constants_of(self.build, atom.val) if hasattr(atom, "val") else values[atom]
+
+        for equation in jaxpr.eqns:
+            outputs = self.equation(equation, [read(atom) for atom in equation.invars])
+            values.update(zip(equation.outvars, outputs, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def equation(self, equation, inputs) -> list[Scalars]:
+        name = equation.primitive.name
+        inner = _inner_program(equation)
+        if inner is not None:
+            return self.closed(inner, inputs)
+        if name in _INDEXED:
+            return [self.indexed(equation, inputs)]
+        if name in approximations.FUNCTIONS:
+            function = approximations.FUNCTIONS[name]
+            return [map_scalars(lambda x: function(self.build, x), *inputs)]
+        if name in _ELEMENTWISE:
+            return [map_scalars(lambda *scalars: self.build(_ELEMENTWISE[name], *scalars), *inputs)]
+        rule = getattr(self, f"p_{name}", None)
+        if rule is None:
+            raise Unlowerable(f"the primitive `{name}` has no scalar form in lanes.")
+        result = rule(*inputs, **equation.params)
+        return result if isinstance(result, list) else [result]
+
+    def closed(self, program, inputs):
+        if hasattr(program, "consts"):
+            return self.run(program.jaxpr, [constants_of(self.build, c) for c in program.consts], inputs)
+        return self.run(program, [], inputs)
+
+    def each(self, function, *arrays):
+        return map_scalars(function, *arrays)
+
+    # Control flow.
+
+    def p_cond(self, index, *operands, branches, **_):
+        outputs = [self.closed(branch, operands) for branch in branches]
+        result = outputs[-1]
+        for number in range(len(branches) - 2, -1, -1):
+            chosen = self.each(lambda i, n=number: self._is_branch(i, n), index)
+            result = [
+                self._select(chosen, one, other) for one, other in zip(outputs[number], result, strict=True)
+            ]
+        return result
+
+    def _is_branch(self, index, number):
+        if index.type == "i1":
+            return index if number else self.build("not", index)
+        return self.build("le", index, self.build.constant(number, index.type))
+
+    def _select(self, chosen, one, other):
+        return self.each(lambda c, a, b: self.build("select", c, a, b), chosen, one, other)
+
+    def p_scan(self, *inputs, jaxpr, length, num_consts, num_carry, reverse, **_):
+        if length > _LONGEST_SCAN:
+            raise Unlowerable(
+                f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times in lanes, not {length}."
+            )
+        constants, carry = list(inputs[:num_consts]), list(inputs[num_consts : num_consts + num_carry])
+        sequences = inputs[num_consts + num_carry :]
+        stacked = []
+        for step in range(length)[:: -1 if reverse else 1]:
+            outputs = self.closed(jaxpr, [*constants, *carry, *(sequence[step] for sequence in sequences)])
+            carry = outputs[:num_carry]
+            stacked.append(outputs[num_carry:])
+        columns = zip(*(stacked[::-1] if reverse else stacked), strict=True)
+        return [*carry, *(np.stack(column) for column in columns)]
+
+    # Arithmetic.
+
+    def p_integer_pow(self, x, *, y, **_):
+        return self.each(lambda scalar: self._integer_power(scalar, y), x)
+
+    def _integer_power(self, x, y):
+        if y < 0:
+            return self.build("div", self.build.constant(1, x.type), self._integer_power(x, -y))
+        result = self.build.constant(1, x.type)
+        while y:
+            result = self.build("mul", result, x) if y % 2 else result
+            x, y = self.build("mul", x, x), y // 2
+        return result
+
+    def p_square(self, x, **_):
+        return self.p_integer_pow(x, y=2)
+
+    def p_pow(self, x, y, **_):
+        return self.each(self._power, x, y)
+
+    def _power(self, x, y):
+        if y.op == "constant" and float(y.value).is_integer() and abs(y.value) <= 16:
+            return self._integer_power(x, int(y.value))
+        return approximations.power(self.build, x, y)
+
+    def p_rsqrt(self, x, **_):
+        return self.each(
+            lambda a: self.build("div", self.build.constant(1, a.type), self.build("sqrt", a)), x
+        )
+
+    def p_max(self, x, y, **_):
+        return self.each(lambda a, b: self._extreme("gt", a, b), x, y)
+
+    def p_min(self, x, y, **_):
+        return self.each(lambda a, b: self._extreme("lt", a, b), x, y)
+
+    def _extreme(self, comparison, a, b):
+        # A comparison with NaN is false, so a NaN in b is chosen; one in a needs the second select.
+        if a.op == "constant":
+            a, b = b, a
+        if a.type in FLOATS and b.op == "constant":
+            reverse = {"gt": "lt", "lt": "gt"}[comparison]
+            return self.build("select", self.build(reverse, a, b), b, a)
+        chosen = self.build("select", self.build(comparison, a, b), a, b)
+        if a.type not in FLOATS:
+            return chosen
+        return self.build("select", self.build("ne", a, a), a, chosen)
+
+    def p_clamp(self, low, x, high, **_):
+        return self.p_min(self.p_max(x, low), high)
+
+    def p_sign(self, x, **_):
+        return self.each(self._sign, x)
+
+    def _sign(self, x):
+        zero, one = self.build.constant(0, x.type), self.build.constant(1, x.type)
+        result = self.build("select", self.build("lt", x, zero), self.build.constant(-1, x.type), x)
+        return self.build("select", self.build("gt", x, zero), one, result)
+
+    def p_abs(self, x, **_):
+        def absolute(a):
+            if a.type in FLOATS:
+                return self.build("abs", a)
+            return self.build(
+                "select", self.build("lt", a, self.build.constant(0, a.type)), self.build("neg", a), a
+            )
+
+        return self.each(absolute, x)
+
+    def p_is_finite(self, x, **_):
+        def finite(a):
+            return self.build("lt", self.build("abs", a), self.build.constant(np.inf, a.type))
+
+        return self.each(finite, x)
+
+    def p_round(self, x, *, rounding_method, **_):
+        if int(rounding_method) != 1:
+            raise Unlowerable("the primitive `round`, away from zero, has no scalar form in lanes.")
+        return self.each(lambda a: self.build("nearest", a), x)
+
+    def p_rem(self, x, y, **_):
+        def remainder(a, b):
+            if a.type in FLOATS:
+                raise Unlowerable(
+                    "the primitive `rem` on floating-point numbers has no scalar form in lanes."
+                )
+            return self.build("sub", a, self.build("mul", self.build("div", a, b), b))
+
+        return self.each(remainder, x, y)
+
+    def p_select_n(self, which, *cases):
+        result = cases[0]
+        for number, case in enumerate(cases[1:], 1):
+            chosen = which
+            if len(cases) > 2:
+                chosen = self.each(
+                    lambda i, n=number: self.build("eq", i, self.build.constant(n, i.type)), which
+                )
+            result = self._select(chosen, case, result)
+        return result
+
+    def p_not(self, x, **_):
+        def invert(a):
+            return (
+                self.build("not", a)
+                if a.type == "i1"
+                else self.build("xor", a, self.build.constant(-1, a.type))
+            )
+
+        return self.each(invert, x)
+
+    def p_convert_element_type(self, x, *, new_dtype, **_):
+        type = type_name(np.dtype(new_dtype))
+        return self.each(lambda a: self.build.cast(a, type), x)
+
+    def p_bitcast_convert_type(self, x, *, new_dtype, **_):
+        type = type_name(np.dtype(new_dtype))
+
+        def reread(a):
+            if TYPES[a.type].itemsize != TYPES[type].itemsize:
+                raise Unlowerable(
+                    "the primitive `bitcast_convert_type` between sizes has no scalar form in lanes."
+                )
+            return self.build.bits(a, type)
+
+        return self.each(reread, x)
+
+    def p_reduce_precision(self, x, *, exponent_bits, mantissa_bits, **_):
+        if x.size and (exponent_bits, mantissa_bits) != {"f32": (8, 23), "f64": (11, 52)}[x.ravel()[0].type]:
+            raise Unlowerable("the primitive `reduce_precision` has no scalar form in lanes.")
+        return x
+
+    # Sums and products over axes.
+
+    def p_reduce_sum(self, x, *, axes, **_):
+        return self._reduce(self.build.sum, x, axes)
+
+    def p_reduce_max(self, x, *, axes, **_):
+        return self._reduce(self._chain(lambda a, b: self._extreme("gt", a, b)), x, axes)
+
+    def p_reduce_min(self, x, *, axes, **_):
+        return self._reduce(self._chain(lambda a, b: self._extreme("lt", a, b)), x, axes)
+
+    def p_reduce_prod(self, x, *, axes, **_):
+        return self._reduce(self._chain(lambda a, b: self.build("mul", a, b)), x, axes)
+
+    def p_reduce_and(self, x, *, axes, **_):
+        return self._reduce(self._chain(lambda a, b: self.build("and", a, b)), x, axes)
+
+    def p_reduce_or(self, x, *, axes, **_):
+        return self._reduce(self._chain(lambda a, b: self.build("or", a, b)), x, axes)
+
+    def _chain(self, join):
+        def joined(terms):
+            total = terms[0]
+            for term in terms[1:]:
+                total = join(total, term)
+            return total
+
+        return joined
+
+    def _reduce(self, join, x, axes):
+        axes = tuple(axes)
+        kept = [axis for axis in range(x.ndim) if axis not in axes]
+        rows = x.transpose(*kept, *sorted(axes)).reshape((*(x.shape[axis] for axis in kept), -1))
+        if not rows.shape[-1]:
+            raise Unlowerable("a reduction over no elements has no scalar form in lanes.")
+        result = np.empty(rows.shape[:-1], dtype=object)
+        for index in np.ndindex(*result.shape):
+            result[index] = join(list(rows[index]))
+        return result
+
+    def p_cumsum(self, x, *, axis, reverse, **_):
+        moved = np.moveaxis(x, axis, -1)
+        moved = moved[..., ::-1] if reverse else moved
+        result = np.empty(moved.shape, dtype=object)
+        for index in np.ndindex(*moved.shape[:-1]):
+            result[index] = list(itertools.accumulate(moved[index], lambda a, b: self.build("add", a, b)))
+        return np.moveaxis(result[..., ::-1] if reverse else result, -1, axis)
+
+    def p_dot_general(self, x, y, *, dimension_numbers, **_):
+        (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
+        x_free = [axis for axis in range(x.ndim) if axis not in (*x_contract, *x_batch)]
+        y_free = [axis for axis in range(y.ndim) if axis not in (*y_contract, *y_batch)]
+        batch = [x.shape[axis] for axis in x_batch]
+        x_shape, y_shape = [x.shape[axis] for axis in x_free], [y.shape[axis] for axis in y_free]
+        length = int(np.prod([x.shape[axis] for axis in x_contract], dtype=int))
+        rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(
+            -1, int(np.prod(x_shape, dtype=int)), length
+        )
+        columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(
+            -1, int(np.prod(y_shape, dtype=int)), length
+        )
+        result = np.empty((len(rows), rows.shape[1], columns.shape[1]), dtype=object)
+        for group, row, column in np.ndindex(*result.shape):
+            result[group, row, column] = self._dot(rows[group, row], columns[group, column])
+        return result.reshape((*batch, *x_shape, *y_shape))
+
+    def _dot(self, a, b):
+        return self.build.sum([self.build("mul", one, other) for one, other in zip(a, b, strict=True)])
+
+    # Moving numbers.
+
+    def p_broadcast_in_dim(self, x, *_, shape, broadcast_dimensions, **__):
+        expanded = np.ones(len(shape), dtype=int)
+        expanded[list(broadcast_dimensions)] = x.shape
+        return np.broadcast_to(x.reshape(tuple(expanded)), shape)
+
+    def p_reshape(self, x, *_, new_sizes, **__):
+        return x.reshape(tuple(new_sizes))
+
+    def p_transpose(self, x, *, permutation, **_):
+        return x.transpose(*permutation)
+
+    def p_squeeze(self, x, *, dimensions, **_):
+        return x.reshape(tuple(size for axis, size in enumerate(x.shape) if axis not in dimensions))
+
+    def p_expand_dims(self, x, *, dimensions, **_):
+        return np.expand_dims(x, tuple(dimensions))
+
+    def p_rev(self, x, *, dimensions, **_):
+        return np.flip(x, dimensions)
+
+    def p_concatenate(self, *arrays, dimension, **_):
+        return np.concatenate(arrays, axis=dimension)
+
+    def p_slice(self, x, *, start_indices, limit_indices, strides, **_):
+        strides = strides or (1,) * x.ndim
+        return x[tuple(map(slice, start_indices, limit_indices, strides))]
+
+    def p_dynamic_slice(self, x, *starts, slice_sizes, **_):
+        return x[self._window(x.shape, starts, slice_sizes, "dynamic_slice")]
+
+    def p_dynamic_update_slice(self, x, update, *starts, **_):
+        result = x.copy()
+        result[self._window(x.shape, starts, update.shape, "dynamic_update_slice")] = update
+        return result
+
+    def _window(self, shape, starts, sizes, name):
+        scalars = [start.item() for start in starts]
+        if any(start.op != "constant" for start in scalars):
+            raise Unlowerable(f"the primitive `{name}` with a computed position has no scalar form in lanes.")
+        # JAX moves a window that would stick out back inside.
+        begins = [
+            int(np.clip(s.value, 0, n - size)) for s, n, size in zip(scalars, shape, sizes, strict=True)
+        ]
+        return tuple(slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True))
+
+    def indexed(self, equation, inputs):
+        """gather and scatter at fixed places: the primitive itself moves the numbers of elements instead of elements."""
+        operand, indices, *updates = inputs
+        name, params = equation.primitive.name, dict(equation.params)
+        if any(index.op != "constant" for index in indices.ravel()):
+            raise Unlowerable(f"the primitive `{name}` with computed indices has no scalar form in lanes.")
+        places = np.array([index.value for index in indices.ravel()], np.int32).reshape(indices.shape)
+        numbers = np.arange(1, operand.size + 1, dtype=np.int32).reshape(operand.shape)
+        if not updates:
+            chosen = equation.primitive.bind(numbers, places, **{**params, "fill_value": 0})
+            scalars = [self.build.constant(np.nan, operand.ravel()[0].type), *operand.ravel()]
+            return map_scalars(lambda number: scalars[int(number)], np.asarray(chosen).astype(object))
+        update = updates[0]
+        zeros, ones = np.zeros(operand.shape, np.int32), np.ones(update.shape, np.int32)
+        if np.max(_scatter_add(zeros, places, ones, params)) > 1:
+            raise Unlowerable(f"the primitive `{name}` with repeated indices has no scalar form in lanes.")
+        order = np.arange(1, update.size + 1, dtype=np.int32).reshape(update.shape)
+        chosen = np.asarray(_scatter_add(zeros, places, order, params))
+        result, scalars = operand.copy(), update.ravel()
+        for place in np.argwhere(chosen):
+            new = scalars[chosen[tuple(place)] - 1]
+            old = operand[tuple(place)]
+            result[tuple(place)] = new if name == "scatter" else self.build("add", old, new)
+        return result
+
+    def p_pad(self, x, value, *, padding_config, **_):
+        config = list(zip(x.shape, padding_config, strict=True))
+        shape = [low + high + max(n + (n - 1) * gap, 0) for n, (low, high, gap) in config]
+        if any(low < 0 or high < 0 for low, high, _ in padding_config):
+            raise Unlowerable("the primitive `pad` with negative padding has no scalar form in lanes.")
+        result = np.full(shape, value.item(), dtype=object)
+        places = (slice(low, low + n + (n - 1) * gap, gap + 1) for n, (low, _, gap) in config)
+        result[tuple(places)] = x
+        return result
+
+    def p_iota(self, *, dtype, shape, dimension, **_):
+        sizes = [-1 if axis == dimension else 1 for axis in range(len(shape))]
+        numbers = np.arange(shape[dimension]).reshape(sizes).astype(dtype)
+        return constants_of(self.build, np.broadcast_to(numbers, shape))
+
+    def p_split(self, x, *, sizes, axis, **_):
+        return np.split(x, np.cumsum(sizes)[:-1], axis=axis)
+
+    def p_copy(self, x, **_):
+        return x
+
+    p_copy_p = p_stop_gradient = p_optimization_barrier = p_copy
+
+
+_ELEMENTWISE = {
+    "add": "add",
+    "add_any": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "div",
+    "neg": "neg",
+    "sqrt": "sqrt",
+    "floor": "floor",
+    "ceil": "ceil",
+    "and": "and",
+    "or": "or",
+    "xor": "xor",
+    **{name: name for name in COMPARISONS},
+}
+"""Primitives that are one operation of the scalar program."""
+
+
+_INDEXED = {"gather", "scatter", "scatter-add", "scatter_add"}
+
+
+def _scatter_add(operand, indices, updates, params):
+    return lax.scatter_add(
+        operand, indices, updates, params["dimension_numbers"], mode=params["mode"], indices_are_sorted=False
+    )
+
+
+def _inner_program(equation):
+    """The program a call-like equation runs once on its inputs, or None."""
+    if equation.primitive.name in ("cond", "scan", "while"):
+        return None
+    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+        if key in equation.params:
+            return equation.params[key]
+    return None

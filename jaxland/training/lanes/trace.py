@@ -1,0 +1,176 @@
+"""Traces one fit's training into scalar programs: the loss and its gradient over a tile of points, and the update.
+
+A tile is a few points whose gradients are added up before the next tile is taken. The loss is a sum over points, so
+is its gradient, and both are written as sums whose terms come in the order of the points; their bits therefore do not
+depend on how many points a tile has.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxland.problems import Loss
+from jaxland.training.ensemble import Ensemble
+from jaxland.training.lanes.expression import Builder, Expression, Unlowerable, reachable
+from jaxland.training.lanes.scalarize import Scalars, map_scalars, scalarize, type_name
+from jaxland.training.precision import get_dtype, numerics
+
+
+class TileProgram(NamedTuple):
+    """The gradient over a tile.
+
+    Inputs: `("param", k)`, `("x", (point, component))` and `("y", (point, component))`.
+    """
+
+    points: int
+    loss: Expression
+    """Sum of the elementwise losses, before `Loss.weight`."""
+    gradient: list[Expression]
+    """dL/dw_k of this tile, weight included, for each of the P parameters."""
+
+
+class UpdateProgram(NamedTuple):
+    """The optimizer's update, and its state before the first step.
+
+    Inputs: `("param", k)`, `("grad", k)`, `("state", k)`, `("hyper", k)` and `("loss", 0)`, of which the initial state
+    knows parameters and hyperparameters only.
+    """
+
+    state_types: list[str]
+    initial_state: list[Expression]
+    params: list[Expression]
+    state: list[Expression]
+
+
+def trace_tile(ensemble: Ensemble, points: int) -> TileProgram:
+    """The scalar program of the loss and its gradient over `points` points.
+
+    Raises:
+        Unlowerable: something in it has no scalar form.
+    """
+    network, loss = ensemble.network, ensemble.problem.loss
+    assert isinstance(loss, Loss)
+    (total, inputs), outputs = _data_shapes(ensemble)
+    weight = loss.weight(total, outputs)
+
+    def objective(vector, x, y):
+        prediction = network.apply(network.unflatten(vector), x)
+        if prediction.shape != y.shape:
+            raise Unlowerable(f"the network returns shape {prediction.shape} where targets have {y.shape}.")
+        value = jnp.sum(loss.elementwise(prediction, y))
+        return (value if weight == 1 else weight * value), value
+
+    type = type_name(get_dtype(ensemble.dtype))
+    build = Builder()
+    shapes = [(network.size,), (points, inputs), (points, outputs)]
+    with numerics(get_dtype(ensemble.dtype)):
+        abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
+        program = jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
+    arguments = [
+        _inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)
+    ]
+    gradient, value = scalarize(build, program, arguments)
+    return TileProgram(points, value.item(), list(gradient))
+
+
+def check_points_apart(ensemble: Ensemble) -> None:
+    """Makes sure that what a network says of one point does not depend on which others are beside it.
+
+    Raises:
+        Unlowerable: it does, as with batch normalisation, so that gradients over tiles do not add up.
+    """
+    network = ensemble.network
+    (_, inputs), _ = _data_shapes(ensemble)
+    dtype = get_dtype(ensemble.dtype)
+    build = Builder()
+    with numerics(dtype):
+        abstract = jax.ShapeDtypeStruct((network.size,), dtype), jax.ShapeDtypeStruct((2, inputs), dtype)
+        program = jax.make_jaxpr(network.apply_flat)(*abstract)
+    arguments = [_inputs(build, "param", (network.size,), type_name(dtype))]
+    arguments.append(_inputs(build, "x", (2, inputs), type_name(dtype)))
+    (outputs,) = scalarize(build, program, arguments)
+    for point in range(2):
+        for node in reachable(list(outputs[point].ravel())):
+            if node.op == "input" and node.value[0] == "x" and node.value[1][0] != point:
+                raise Unlowerable("the network couples points, so that its gradient is not a sum over tiles.")
+
+
+def trace_update(ensemble: Ensemble) -> UpdateProgram:
+    """The scalar programs of the optimizer.
+
+    Raises:
+        Unlowerable: something in it has no scalar form.
+    """
+    network, dtype = ensemble.network, get_dtype(ensemble.dtype)
+    type = type_name(dtype)
+    names = sorted(ensemble.hyperparameters)
+
+    def start(hyperparameters, vector):
+        state = ensemble.transformation(dict(zip(names, hyperparameters, strict=True))).init(
+            network.unflatten(vector)
+        )
+        return jax.tree.leaves(state)
+
+    def update(hyperparameters, vector, leaves, gradient, value):
+        params, gradient = network.unflatten(vector), network.unflatten(gradient)
+        transformation = ensemble.transformation(dict(zip(names, hyperparameters, strict=True)))
+        state = jax.tree.unflatten(jax.tree.structure(jax.eval_shape(transformation.init, params)), leaves)
+        updates, state = transformation.update(
+            gradient, state, params, value=value, grad=gradient, value_fn=_no_second_evaluation
+        )
+        return network.flatten(optax.apply_updates(params, updates)), jax.tree.leaves(state)
+
+    build = Builder()
+    scalar, vector = jax.ShapeDtypeStruct((), dtype), jax.ShapeDtypeStruct((network.size,), dtype)
+    with numerics(dtype):
+        numbers = [scalar] * len(names)
+        leaves = jax.eval_shape(start, numbers, vector)
+        start_program = jax.make_jaxpr(start)(numbers, vector)
+        update_program = jax.make_jaxpr(update)(numbers, vector, leaves, vector, scalar)
+    hyper = [build.input("hyper", k, type) for k in range(len(names))]
+    hyper = [np.array(node, dtype=object) for node in hyper]
+    params = _inputs(build, "param", (network.size,), type)
+    initial = scalarize(build, start_program, [*hyper, params])
+    state = _state_inputs(build, leaves)
+    value = np.array(build.input("loss", 0, type), dtype=object)
+    gradient = _inputs(build, "grad", (network.size,), type)
+    new_params, *new_state = scalarize(build, update_program, [*hyper, params, *state, gradient, value])
+    return UpdateProgram(
+        state_types=[node.type for leaf in state for node in leaf.ravel()],
+        initial_state=[node for leaf in initial for node in leaf.ravel()],
+        params=list(new_params),
+        state=[node for leaf in new_state for node in leaf.ravel()],
+    )
+
+
+def _no_second_evaluation(*_, **__):
+    raise Unlowerable("the optimizer evaluates the loss a second time within a step (a line search).")
+
+
+def _data_shapes(ensemble):
+    """((N, D), O)."""
+    x = ensemble.problem.x.shape if ensemble.inputs is None else ensemble.inputs.shape[1:]
+    y = ensemble.problem.y.shape if ensemble.targets is None else ensemble.targets.shape[1:]
+    return x, y[1]
+
+
+def _inputs(build: Builder, kind: str, shape: tuple[int, ...], type: str) -> Scalars:
+    indices = np.empty(shape, dtype=object)
+    for position, index in enumerate(np.ndindex(*shape)):
+        indices[index] = index if len(shape) > 1 else position
+    return map_scalars(lambda index: build.input(kind, index, type), indices)
+
+
+def _state_inputs(build: Builder, leaves: Any) -> list[Scalars]:
+    arrays, first = [], 0
+    for leaf in leaves:
+        count = math.prod(leaf.shape)
+        type = type_name(leaf.dtype)
+        scalars = np.array([build.input("state", first + k, type) for k in range(count)], dtype=object)
+        arrays.append(scalars.reshape(leaf.shape))
+        first += count
+    return arrays
