@@ -1,6 +1,7 @@
 """The processor, and machine code for it."""
 
 import ctypes
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,8 @@ import llvmlite.binding as llvm
 
 from jaxland.training.lanes.emit import Target
 
-_ARGUMENTS = {
-    "train": [ctypes.c_void_p] * 4 + [ctypes.c_int64] * 4,
-    "start": [ctypes.c_void_p],
-}
+ADDRESS, INTEGER = ctypes.c_void_p, ctypes.c_int64
+_TRAINING = {"train": [ADDRESS] * 4 + [INTEGER] * 4, "start": [ADDRESS]}
 
 
 class Kernel(NamedTuple):
@@ -24,11 +23,11 @@ class Kernel(NamedTuple):
 
     Attributes:
         functions: the functions of `kernel.FUNCTIONS`, by name, taking addresses and integers.
-        engine: keeps the code alive.
+        code: keeps the machine code in memory.
     """
 
     functions: dict
-    engine: llvm.ExecutionEngine
+    code: llvm.ResourceTracker
 
 
 @lru_cache(maxsize=1)
@@ -53,9 +52,7 @@ def host(instructions: str | None = None) -> Target:
     if level == "neon":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 16, True)
     if level not in _LEVELS or not all(features.get(name) for name in _LEVELS[level]):
-        raise ValueError(
-            f"instructions {level!r} are not among those of this processor: {_available(features)}."
-        )
+        raise ValueError(f"instructions {level!r} are not among those of this processor: {_available(features)}.")
     if level == "avx512":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 64, True)
     # Plain levels, so that every processor that has them runs the same code.
@@ -103,17 +100,33 @@ def _lines_in_order() -> Iterator[None]:
 _OPTION_LOCK = threading.Lock()
 
 
-def load_object(code: bytes) -> Kernel:
-    """Makes machine code callable."""
+def load_object(code: bytes, signatures: dict[str, list] = _TRAINING) -> Kernel:
+    """Makes machine code callable.
+
+    Args:
+        code: an object file.
+        signatures: argument types of each function in it; those of a training kernel by default.
+    """
+    # JITLink, which this engine uses, keeps code and constants in one piece of memory. MCJIT places them apart, and in
+    # a process that holds much memory they can come to lie further apart than an instruction can reach.
+    with _LINKING:
+        name = f"kernel-{next(_LIBRARIES)}"
+        library = llvm.JITLibraryBuilder().add_object_img(code)
+        for function in signatures:
+            library.export_symbol(function)
+        tracker = library.link(_linker(), name)
+    functions = {name: ctypes.CFUNCTYPE(None, *arguments)(tracker[name]) for name, arguments in signatures.items()}
+    return Kernel(functions, tracker)
+
+
+_LINKING = threading.Lock()
+_LIBRARIES = itertools.count()
+
+
+@lru_cache(maxsize=1)
+def _linker() -> llvm.LLJIT:
     _initialize()
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _native_machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    functions = {
-        name: ctypes.CFUNCTYPE(None, *arguments)(engine.get_function_address(name))
-        for name, arguments in _ARGUMENTS.items()
-    }
-    return Kernel(functions, engine)
+    return llvm.create_lljit_compiler(_native_machine(), use_jit_link=True)
 
 
 def compiler_version() -> str:

@@ -53,9 +53,7 @@ class LanesTrainer:
 
     name = "lanes"
 
-    def __init__(
-        self, ensemble: Ensemble, settings: dict[str, Any] | None = None, *, largest: int | None = None
-    ):
+    def __init__(self, ensemble: Ensemble, settings: dict[str, Any] | None = None, *, largest: int | None = None):
         if ensemble.steps >= 2**31:
             raise Unlowerable("lanes counts steps in 32 bits.")
         # Three multiply-adds a parameter and point; a program far too large is not even traced.
@@ -121,9 +119,7 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
 
 
-def run_kernel(
-    kernel: machine.Kernel, ensemble: Ensemble, group: Group, steps: int, closing: bool = False
-) -> None:
+def run_kernel(kernel: machine.Kernel, ensemble: Ensemble, group: Group, steps: int, closing: bool = False) -> None:
     """Trains a group for `steps` steps, or takes note of its last loss if `closing`."""
     arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
     kernel.functions["train"](*arrays, group.step, steps, ensemble.trace_every or 0, int(closing))
@@ -147,9 +143,7 @@ def _aligned(count: int, dtype: np.dtype) -> np.ndarray:
 
 def _check_size(lines, largest):
     if largest is not None and lines > largest:
-        raise Unlowerable(
-            f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}."
-        )
+        raise Unlowerable(f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}.")
 
 
 def _check_settings(settings, target):

@@ -1,0 +1,36 @@
+"""Timing ways of doing the same work, in turn, so that a change of the machine's speed touches all alike."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+Timed = Callable[[], float]
+"""Does some work and returns its rate, such as net-steps per second."""
+
+
+def on_threads(work: Callable[[], int], threads: int) -> Timed:
+    """Runs `work`, which returns how much it did, on so many threads at a time."""
+
+    def timed():
+        done: list[int] = []
+        pool = [threading.Thread(target=lambda: done.append(work())) for _ in range(threads)]
+        began = time.perf_counter()
+        for thread in pool:
+            thread.start()
+        for thread in pool:
+            thread.join()
+        return sum(done) / (time.perf_counter() - began)
+
+    return timed
+
+
+def medians(ways: Mapping[str, Timed], rounds: int = 7) -> dict[str, float]:
+    """Median rate of each way over so many rounds, after one round of warm-up. All are timed once a round."""
+    readings: dict[str, list[float]] = {name: [] for name in ways}
+    for index in range(rounds + 1):
+        for name, timed in ways.items():
+            rate = timed()
+            if index:
+                readings[name].append(rate)
+    return {name: statistics.median(values) for name, values in readings.items()}
