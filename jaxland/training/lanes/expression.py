@@ -201,7 +201,7 @@ def _is(node: Expression, value: float) -> bool:
 
 
 def _normal(node: Expression) -> bool:
-    return bool(np.isfinite(node.value)) and abs(node.value) >= np.finfo(TYPES[node.type]).tiny
+    return bool(np.isfinite(node.value) and abs(node.value) >= np.finfo(TYPES[node.type]).tiny)
 
 
 def _result_type(op: str, args: Sequence[Expression]) -> str:

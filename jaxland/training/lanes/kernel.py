@@ -131,7 +131,8 @@ class _KernelWriter:
             *start.text,
             "}",
             *sorted(train.declarations | start.declarations),
-            f'attributes #0 = {{ nounwind alignstack=64 "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}" }}',
+            f'attributes #0 = {{ nounwind alignstack=64 "prefer-vector-width"="{bits}" '
+            f'"min-legal-vector-width"="{bits}" }}',
         ]
         return "\n".join(pieces) + "\n"
 

@@ -374,7 +374,7 @@ class _Evaluator:
         return tuple(slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True))
 
     def indexed(self, equation, inputs):
-        """gather and scatter at fixed places: the primitive itself moves the numbers of elements instead of elements."""
+        """gather and scatter at fixed places, found by letting the primitive move the numbers of elements."""
         operand, indices, *updates = inputs
         name, params = equation.primitive.name, dict(equation.params)
         if any(index.op != "constant" for index in indices.ravel()):

@@ -1,5 +1,6 @@
 """The lanes backend: trains one fit in every lane of a vector register."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxland.training.precision import get_dtype
 from jaxland.training.trainer import GroupResult
 
 _ALIGNMENT = 64
-# Straight-line code outgrows the caches. With this many lines a point (15 x 15 units) xla is as fast and compiles sooner.
+# Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.
 LARGEST_PROGRAM = 8000
 
 
@@ -53,7 +54,9 @@ class LanesTrainer:
 
     name = "lanes"
 
-    def __init__(self, ensemble: Ensemble, settings: dict[str, Any] | None = None, *, largest: int | None = None):
+    def __init__(
+        self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None, *, largest: int | None = None
+    ):
         if ensemble.steps >= 2**31:
             raise Unlowerable("lanes counts steps in 32 bits.")
         # Three multiply-adds a parameter and point; a program far too large is not even traced.
@@ -83,7 +86,7 @@ class LanesTrainer:
 
     def advance(self, group: Group, steps: int) -> Group:
         """The group `steps` steps later."""
-        run_kernel(self._kernel, self.ensemble, group, steps)
+        run_kernel(self._kernel, group, steps, every=self.ensemble.trace_every or 0)
         return group
 
     def parameters(self, group: Group) -> Float[np.ndarray, "W P"]:
@@ -92,7 +95,7 @@ class LanesTrainer:
 
     def finish(self, group: Group) -> GroupResult:
         """The results of a group after its last step."""
-        run_kernel(self._kernel, self.ensemble, group, 1, closing=True)
+        run_kernel(self._kernel, group, 1, every=self.ensemble.trace_every or 0, closing=True)
         params = self.parameters(group)
         record = {
             name: self._layout.view(group.buffer, name)[0].copy()
@@ -119,10 +122,10 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
 
 
-def run_kernel(kernel: machine.Kernel, ensemble: Ensemble, group: Group, steps: int, closing: bool = False) -> None:
-    """Trains a group for `steps` steps, or takes note of its last loss if `closing`."""
+def run_kernel(kernel: machine.Kernel, group: Group, steps: int, *, every: int = 0, closing: bool = False) -> None:
+    """Trains a group for `steps` steps, or takes note of its last loss if `closing`; traces `every` so-manieth step."""
     arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
-    kernel.functions["train"](*arrays, group.step, steps, ensemble.trace_every or 0, int(closing))
+    kernel.functions["train"](*arrays, group.step, steps, every, int(closing))
     group.step += 0 if closing else steps
 
 
@@ -143,7 +146,9 @@ def _aligned(count: int, dtype: np.dtype) -> np.ndarray:
 
 def _check_size(lines, largest):
     if largest is not None and lines > largest:
-        raise Unlowerable(f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}.")
+        raise Unlowerable(
+            f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}."
+        )
 
 
 def _check_settings(settings, target):

@@ -87,13 +87,12 @@ def _seconds_per_step(ensemble: Ensemble, update: UpdateProgram, lanes: int, ker
     group: Any = new_group(
         ensemble, layout_of(ensemble, update, lanes), ensemble.members(np.arange(lanes) + ensemble.first)
     )
-    group.trace = np.zeros((2**16, lanes), ensemble.dtype) if ensemble.trace_every else group.trace
     kernel.functions["start"](group.buffer.ctypes.data)
     steps, best = 1, float("inf")
     for _ in range(_MEASUREMENTS + 8):
         group.step = 0
         began = time.perf_counter()
-        run_kernel(kernel, ensemble, group, steps)
+        run_kernel(kernel, group, steps)
         elapsed = time.perf_counter() - began
         best = min(best, elapsed / steps)
         if elapsed < _MEASURED_SECONDS:

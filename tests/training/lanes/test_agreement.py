@@ -4,11 +4,9 @@ Training is chaotic, so agreement is asked for over a few steps: errors of one s
 and grow from step to step by a factor that is moderate in these examples.
 """
 
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
+import lanes_reference as reference
 import numpy as np
 import optax
 import pytest
@@ -17,9 +15,6 @@ import jaxland as jl
 from jaxland.training import Ensemble, choose_backend, train
 from jaxland.training.lanes import LanesTrainer, Unlowerable
 from jaxland.training.xla import XlaTrainer
-
-sys.path.insert(0, str(Path(__file__).parent))
-import reference
 
 STEPS = 8
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}

@@ -1,5 +1,7 @@
 """An independent reference: multilayer perceptrons and optimizers in float64 NumPy, written from their formulas."""
 
+from itertools import pairwise
+
 import numpy as np
 
 ACTIVATIONS = {
@@ -15,7 +17,7 @@ ACTIVATIONS = {
 def split(vector, widths):
     """Weights and biases of a flat vector."""
     layers, start = [], 0
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         weight = vector[start : start + inputs * outputs].reshape(outputs, inputs)
         start += inputs * outputs
         layers.append((weight, vector[start : start + outputs]))
