@@ -38,9 +38,7 @@ def cache_directory() -> Path | None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = directory.stat()
     except OSError as error:
-        warnings.warn(
-            f"compiled kernels are not kept: {directory}: {error.strerror}.", RuntimeWarning, stacklevel=2
-        )
+        warnings.warn(f"compiled kernels are not kept: {directory}: {error.strerror}.", RuntimeWarning, stacklevel=2)
         return None
     if not _private(status):
         warnings.warn(
@@ -90,9 +88,7 @@ def store(key: str, contents: bytes) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        warnings.warn(
-            f"a compiled kernel was not kept: {directory}: {error.strerror}.", RuntimeWarning, stacklevel=2
-        )
+        warnings.warn(f"a compiled kernel was not kept: {directory}: {error.strerror}.", RuntimeWarning, stacklevel=2)
 
 
 def load_choice(key: str) -> dict[str, Any] | None:

@@ -179,9 +179,7 @@ class Writer:
         memory = "i32" if type == "i1" else type
         alignment = min(64, self.layout.lanes * memory_type(type).itemsize)
         value = self.put(f"load {self.vector(memory)}, ptr {self.address(target)}, align {alignment}")
-        return (
-            self.put(f"trunc {self.vector('i32')} {value} to {self.vector('i1')}") if type == "i1" else value
-        )
+        return self.put(f"trunc {self.vector('i32')} {value} to {self.vector('i1')}") if type == "i1" else value
 
     def store(self, target: tuple, value: str, type: str) -> None:
         """Writes all lanes of an entry."""
@@ -194,9 +192,7 @@ class Writer:
         """A scalar in every lane."""
         vector = self.vector(type)
         one = self.put(f"insertelement {vector} poison, {_TEXT[type]} {scalar}, i64 0")
-        return self.put(
-            f"shufflevector {vector} {one}, {vector} poison, <{self.layout.lanes} x i32> zeroinitializer"
-        )
+        return self.put(f"shufflevector {vector} {one}, {vector} poison, <{self.layout.lanes} x i32> zeroinitializer")
 
 
 def number(value, type: str) -> str:
@@ -314,9 +310,7 @@ class Straight:
         # `nsz` lets 'z <= 0 ? 0 : z' be one maximum; it can turn -0.0 into 0.0, nothing else.
         vector = self.writer.vector(line.type)
         flags = "nsz " if line.type in FLOATS else ""
-        return self.writer.put(
-            f"select {flags}{self.writer.vector('i1')} {condition}, {vector} {a}, {vector} {b}"
-        )
+        return self.writer.put(f"select {flags}{self.writer.vector('i1')} {condition}, {vector} {a}, {vector} {b}")
 
     def _cast(self, line, a):
         source, result = line.args[0].type, line.type

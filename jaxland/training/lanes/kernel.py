@@ -203,15 +203,10 @@ class _KernelWriter:
             if kind not in self.data:
                 return None
             data = self.data[kind]
-            place = (
-                data.numbers(1, self.layout.lanes) * index[0]
-                + (self.layout.lanes if data.own else 1) * index[1]
-            )
+            place = data.numbers(1, self.layout.lanes) * index[0] + (self.layout.lanes if data.own else 1) * index[1]
             pointer = w.put(f"getelementptr i8, ptr {bases[kind]}, i64 {place * size}", "p")
             if data.own:
-                return w.put(
-                    f"load {w.vector(self.type)}, ptr {pointer}, align {min(64, self.layout.lanes * size)}"
-                )
+                return w.put(f"load {w.vector(self.type)}, ptr {pointer}, align {min(64, self.layout.lanes * size)}")
             return w.splat(
                 w.put(f"load {w.vector(self.type).split(' x ')[1][:-1]}, ptr {pointer}, align {size}"),
                 self.type,
@@ -230,9 +225,7 @@ class _KernelWriter:
 
         initial = w.load(("initial_loss", 0), type)
         is_first = w.put("icmp eq i64 %s, 0")
-        w.store(
-            ("initial_loss", 0), w.put(f"select i1 {is_first}, {vector} {loss}, {vector} {initial}"), type
-        )
+        w.store(("initial_loss", 0), w.put(f"select i1 {is_first}, {vector} {loss}, {vector} {initial}"), type)
 
         best, best_step = w.load(("best_loss", 0), type), w.load(("best_step", 0), "i32")
         better = w.put(f"fcmp olt {vector} {loss}, {best}")
@@ -245,9 +238,7 @@ class _KernelWriter:
         wild = w.put(f"fcmp uge {vector} {size}, {w.constant(float('inf'), type)}")
         unseen = w.put(f"icmp slt {steps} {diverged}, zeroinitializer")
         found = w.put(f"and {mask} {wild}, {unseen}")
-        w.store(
-            ("diverged_step", 0), w.put(f"select {mask} {found}, {steps} {now}, {steps} {diverged}"), "i32"
-        )
+        w.store(("diverged_step", 0), w.put(f"select {mask} {found}, {steps} {now}, {steps} {diverged}"), "i32")
         self._trace(w, loss)
         return loss
 

@@ -20,15 +20,17 @@ _ARGUMENTS = {
 
 
 class Kernel(NamedTuple):
-    """Machine code in memory. Calls release the GIL.
+    """Machine code in memory, which stays there as long as the process lives. Calls release the GIL.
 
     Attributes:
         functions: the functions of `kernel.FUNCTIONS`, by name, taking addresses and integers.
-        engine: keeps the code alive.
     """
 
     functions: dict
-    engine: llvm.ExecutionEngine
+
+
+_LOADED: list = []
+"""Engines and the object files they were given: LLVM is not asked to unload what a thread might still run."""
 
 
 @lru_cache(maxsize=1)
@@ -53,9 +55,7 @@ def host(instructions: str | None = None) -> Target:
     if level == "neon":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 16, True)
     if level not in _LEVELS or not all(features.get(name) for name in _LEVELS[level]):
-        raise ValueError(
-            f"instructions {level!r} are not among those of this processor: {_available(features)}."
-        )
+        raise ValueError(f"instructions {level!r} are not among those of this processor: {_available(features)}.")
     if level == "avx512":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 64, True)
     # Plain levels, so that every processor that has them runs the same code.
@@ -107,13 +107,15 @@ def load_object(code: bytes) -> Kernel:
     """Makes machine code callable."""
     _initialize()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _native_machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    image = llvm.ObjectFileRef.from_data(code)
+    _LOADED.append((engine, image, code))
+    engine.add_object_file(image)
     engine.finalize_object()
     functions = {
         name: ctypes.CFUNCTYPE(None, *arguments)(engine.get_function_address(name))
         for name, arguments in _ARGUMENTS.items()
     }
-    return Kernel(functions, engine)
+    return Kernel(functions)
 
 
 def compiler_version() -> str:

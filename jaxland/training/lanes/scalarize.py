@@ -121,9 +121,7 @@ class _Evaluator:
         result = outputs[-1]
         for number in range(len(branches) - 2, -1, -1):
             chosen = self.each(lambda i, n=number: self._is_branch(i, n), index)
-            result = [
-                self._select(chosen, one, other) for one, other in zip(outputs[number], result, strict=True)
-            ]
+            result = [self._select(chosen, one, other) for one, other in zip(outputs[number], result, strict=True)]
         return result
 
     def _is_branch(self, index, number):
@@ -136,9 +134,7 @@ class _Evaluator:
 
     def p_scan(self, *inputs, jaxpr, length, num_consts, num_carry, reverse, **_):
         if length > _LONGEST_SCAN:
-            raise Unlowerable(
-                f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times in lanes, not {length}."
-            )
+            raise Unlowerable(f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times in lanes, not {length}.")
         constants, carry = list(inputs[:num_consts]), list(inputs[num_consts : num_consts + num_carry])
         sequences = inputs[num_consts + num_carry :]
         stacked = []
@@ -175,9 +171,7 @@ class _Evaluator:
         return approximations.power(self.build, x, y)
 
     def p_rsqrt(self, x, **_):
-        return self.each(
-            lambda a: self.build("div", self.build.constant(1, a.type), self.build("sqrt", a)), x
-        )
+        return self.each(lambda a: self.build("div", self.build.constant(1, a.type), self.build("sqrt", a)), x)
 
     def p_max(self, x, y, **_):
         return self.each(lambda a, b: self._extreme("gt", a, b), x, y)
@@ -212,9 +206,7 @@ class _Evaluator:
         def absolute(a):
             if a.type in FLOATS:
                 return self.build("abs", a)
-            return self.build(
-                "select", self.build("lt", a, self.build.constant(0, a.type)), self.build("neg", a), a
-            )
+            return self.build("select", self.build("lt", a, self.build.constant(0, a.type)), self.build("neg", a), a)
 
         return self.each(absolute, x)
 
@@ -232,9 +224,7 @@ class _Evaluator:
     def p_rem(self, x, y, **_):
         def remainder(a, b):
             if a.type in FLOATS:
-                raise Unlowerable(
-                    "the primitive `rem` on floating-point numbers has no scalar form in lanes."
-                )
+                raise Unlowerable("the primitive `rem` on floating-point numbers has no scalar form in lanes.")
             return self.build("sub", a, self.build("mul", self.build("div", a, b), b))
 
         return self.each(remainder, x, y)
@@ -244,19 +234,13 @@ class _Evaluator:
         for number, case in enumerate(cases[1:], 1):
             chosen = which
             if len(cases) > 2:
-                chosen = self.each(
-                    lambda i, n=number: self.build("eq", i, self.build.constant(n, i.type)), which
-                )
+                chosen = self.each(lambda i, n=number: self.build("eq", i, self.build.constant(n, i.type)), which)
             result = self._select(chosen, case, result)
         return result
 
     def p_not(self, x, **_):
         def invert(a):
-            return (
-                self.build("not", a)
-                if a.type == "i1"
-                else self.build("xor", a, self.build.constant(-1, a.type))
-            )
+            return self.build("not", a) if a.type == "i1" else self.build("xor", a, self.build.constant(-1, a.type))
 
         return self.each(invert, x)
 
@@ -269,9 +253,7 @@ class _Evaluator:
 
         def reread(a):
             if TYPES[a.type].itemsize != TYPES[type].itemsize:
-                raise Unlowerable(
-                    "the primitive `bitcast_convert_type` between sizes has no scalar form in lanes."
-                )
+                raise Unlowerable("the primitive `bitcast_convert_type` between sizes has no scalar form in lanes.")
             return self.build.bits(a, type)
 
         return self.each(reread, x)
@@ -336,12 +318,8 @@ class _Evaluator:
         batch = [x.shape[axis] for axis in x_batch]
         x_shape, y_shape = [x.shape[axis] for axis in x_free], [y.shape[axis] for axis in y_free]
         length = int(np.prod([x.shape[axis] for axis in x_contract], dtype=int))
-        rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(
-            -1, int(np.prod(x_shape, dtype=int)), length
-        )
-        columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(
-            -1, int(np.prod(y_shape, dtype=int)), length
-        )
+        rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(-1, int(np.prod(x_shape, dtype=int)), length)
+        columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(-1, int(np.prod(y_shape, dtype=int)), length)
         result = np.empty((len(rows), rows.shape[1], columns.shape[1]), dtype=object)
         for group, row, column in np.ndindex(*result.shape):
             result[group, row, column] = self._dot(rows[group, row], columns[group, column])
@@ -392,9 +370,7 @@ class _Evaluator:
         if any(start.op != "constant" for start in scalars):
             raise Unlowerable(f"the primitive `{name}` with a computed position has no scalar form in lanes.")
         # JAX moves a window that would stick out back inside.
-        begins = [
-            int(np.clip(s.value, 0, n - size)) for s, n, size in zip(scalars, shape, sizes, strict=True)
-        ]
+        begins = [int(np.clip(s.value, 0, n - size)) for s, n, size in zip(scalars, shape, sizes, strict=True)]
         return tuple(slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True))
 
     def indexed(self, equation, inputs):

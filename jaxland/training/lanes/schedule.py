@@ -78,9 +78,7 @@ class _Schedule:
         absorbed = set()
         for node in nodes:
             if node.op in ("add", "sub", "sum") and node.type in FLOATS:
-                absorbed.update(
-                    n.number for term in node.args for n in self._absorbable(term, node.op == "add")
-                )
+                absorbed.update(n.number for term in node.args for n in self._absorbable(term, node.op == "add"))
             if any(result.accumulate for result in self.results_of.get(node.number, ())):
                 absorbed.update(n.number for n in self._absorbable(node, True))
         return absorbed

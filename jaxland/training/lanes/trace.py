@@ -70,9 +70,7 @@ def trace_tile(ensemble: Ensemble, points: int) -> TileProgram:
     with numerics(get_dtype(ensemble.dtype)):
         abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
         program = jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
-    arguments = [
-        _inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)
-    ]
+    arguments = [_inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)]
     gradient, value = scalarize(build, program, arguments)
     return TileProgram(points, value.item(), list(gradient))
 
@@ -110,9 +108,7 @@ def trace_update(ensemble: Ensemble) -> UpdateProgram:
     names = sorted(ensemble.hyperparameters)
 
     def start(hyperparameters, vector):
-        state = ensemble.transformation(dict(zip(names, hyperparameters, strict=True))).init(
-            network.unflatten(vector)
-        )
+        state = ensemble.transformation(dict(zip(names, hyperparameters, strict=True))).init(network.unflatten(vector))
         return jax.tree.leaves(state)
 
     def update(hyperparameters, vector, leaves, gradient, value):

@@ -23,9 +23,7 @@ _MEASUREMENTS = 5
 _MEASURED_SECONDS = 4e-3
 
 
-def build_kernel(
-    ensemble: Ensemble, update: UpdateProgram, target: Target, lanes: int, tile: int
-) -> machine.Kernel:
+def build_kernel(ensemble: Ensemble, update: UpdateProgram, target: Target, lanes: int, tile: int) -> machine.Kernel:
     """The kernel for tiles of this size, from the cache or compiled."""
     return _kernel_for(ensemble, update, target, lanes, schedule_programs(ensemble, update, tile))
 
