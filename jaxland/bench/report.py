@@ -19,10 +19,10 @@ from jaxland.networks import mlp
 from jaxland.problems import Problem
 from jaxland.training import Ensemble, available_threads, choose_backend, versions
 from jaxland.training.lanes import LanesTrainer
-from jaxland.training.lanes.expression import COMPARISONS
 from jaxland.training.lanes.kernel import schedule_programs
 from jaxland.training.lanes.trace import trace_update
 
+_OPERATIONS = {"fma": 2, "fnma": 2, "fms": 2, "add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1}
 # A measurement of one way lasts about this long, a round of all ways some twenty times as long.
 _SECONDS = 0.15
 
@@ -77,15 +77,15 @@ def backend(ensemble: Ensemble, name: str, threads: int) -> Timed:
 def step_flop(ensemble: Ensemble) -> int:
     """Floating-point operations of a net-step, counted in the scalar program of the lanes backend.
 
-    A multiply-add counts two, any other arithmetic operation or selection one; loads, stores and comparisons none.
+    A multiply-add counts two, any other sum, product, quotient or root one; comparisons and selections (the ReLU),
+    loads and stores none.
     """
     programs = schedule_programs(ensemble, trace_update(ensemble), 1)
     return programs.points * _flop(programs.tile_lines) + _flop(programs.update_lines)
 
 
 def _flop(lines) -> int:
-    multiply_adds = sum(line.op in ("fma", "fnma", "fms") for line in lines)
-    return multiply_adds + sum(line.op not in ("store", *COMPARISONS) for line in lines)
+    return sum(_OPERATIONS.get(line.op, 0) for line in lines)
 
 
 def peers() -> dict[str, Timed]:

@@ -4,6 +4,7 @@ trace -> scalarize (expressions, approximations) -> schedule -> emit, roll, kern
 """
 
 from jaxland.training.lanes.expression import Unlowerable
+from jaxland.training.lanes.text import describe
 from jaxland.training.lanes.trainer import LARGEST_PROGRAM, LanesTrainer
 
-__all__ = ["LARGEST_PROGRAM", "LanesTrainer", "Unlowerable"]
+__all__ = ["LARGEST_PROGRAM", "LanesTrainer", "Unlowerable", "describe"]

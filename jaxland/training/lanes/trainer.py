@@ -54,9 +54,7 @@ class LanesTrainer:
 
     name = "lanes"
 
-    def __init__(
-        self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None, *, largest: int | None = None
-    ):
+    def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None, *, largest: int | None = None):
         if ensemble.steps >= 2**31:
             raise Unlowerable("lanes counts steps in 32 bits.")
         # Three multiply-adds a parameter and point; a program far too large is not even traced.
@@ -146,9 +144,7 @@ def _aligned(count: int, dtype: np.dtype) -> np.ndarray:
 
 def _check_size(lines, largest):
     if largest is not None and lines > largest:
-        raise Unlowerable(
-            f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}."
-        )
+        raise Unlowerable(f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}.")
 
 
 def _check_settings(settings, target):

@@ -13,7 +13,7 @@ import pytest
 
 import jaxland as jl
 from jaxland.training import Ensemble, choose_backend, train
-from jaxland.training.lanes import LanesTrainer, Unlowerable
+from jaxland.training.lanes import Unlowerable
 from jaxland.training.xla import XlaTrainer
 
 STEPS = 8
@@ -62,9 +62,9 @@ def pairs():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("network", "optimizer"), list(pairs()))
-def test_lanes_agrees_with_numpy_and_with_xla(network, optimizer, dtype):
+def test_lanes_agrees_with_numpy_and_with_xla(network, optimizer, dtype, make_trainer):
     ensemble = ensemble_of(network, OPTIMIZERS[optimizer], dtype, snapshots=(0,))
-    lanes, started = train(LanesTrainer(ensemble), ensemble, 0, 3)
+    lanes, started = train(make_trainer(ensemble), ensemble, 0, 3)
     xla, _ = train(XlaTrainer(ensemble), ensemble, 0, 3)
     # Schedules are computed in float32 by optax, whatever the dtype of the parameters.
     tolerance = 2e-7 if (optimizer, dtype) == ("chain", "float64") else TOLERANCE[dtype]
@@ -84,9 +84,9 @@ def test_lanes_agrees_with_numpy_and_with_xla(network, optimizer, dtype):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_gradients_are_those_of_finite_differences(network):
+def test_gradients_are_those_of_finite_differences(network, make_trainer):
     ensemble = ensemble_of(network, optax.sgd(1.0), "float64", steps=1, snapshots=(0,))
-    result, started = train(LanesTrainer(ensemble), ensemble, 0, 1)
+    result, started = train(make_trainer(ensemble), ensemble, 0, 1)
     start, gradient = started[0, 0], started[0, 0] - result.params[0]
     loss, x, y = ensemble.problem.loss, ensemble.problem.x, ensemble.problem.y
 
@@ -116,14 +116,14 @@ def test_gradients_are_those_of_finite_differences(network):
     ],
     ids=["global-norm", "cosine", "masked", "amsgrad", "if-finite", "multi-steps", "inject", "sm3", "lamb"],
 )
-def test_other_optimizers_agree_with_xla(optimizer):
+def test_other_optimizers_agree_with_xla(optimizer, make_trainer):
     ensemble = ensemble_of("deep", optimizer, "float32", steps=5)
-    lanes, _ = train(LanesTrainer(ensemble), ensemble, 0, 4)
+    lanes, _ = train(make_trainer(ensemble), ensemble, 0, 4)
     xla, _ = train(XlaTrainer(ensemble), ensemble, 0, 4)
     np.testing.assert_allclose(lanes.params, xla.params, rtol=2e-5, atol=2e-6)
 
 
-def test_each_fit_has_its_own_numbers_and_data():
+def test_each_fit_has_its_own_numbers_and_data(make_trainer):
     rng = np.random.default_rng(5)
     ensemble = ensemble_of(
         "deep",
@@ -135,13 +135,13 @@ def test_each_fit_has_its_own_numbers_and_data():
         targets=rng.normal(size=(20, 9, 2)),
         snapshots=(0, 3, 8),
     )
-    lanes, kept = train(LanesTrainer(ensemble), ensemble, 0, 20)
+    lanes, kept = train(make_trainer(ensemble), ensemble, 0, 20)
     xla, expected = train(XlaTrainer(ensemble), ensemble, 0, 20)
     np.testing.assert_allclose(kept, expected, rtol=2e-5, atol=2e-6)
     np.testing.assert_allclose(lanes.trace, xla.trace, rtol=2e-5)
 
 
-def test_more_kinds_of_network_agree_with_xla():
+def test_more_kinds_of_network_agree_with_xla(make_trainer):
     def apply(params, x):
         h = jax.nn.elu(x @ params["a"])[:, jnp.array([2, 0, 1])]
         h = jax.lax.scan(lambda h, _: (jax.nn.gelu(h, approximate=False), None), h, None, length=2)[0]
@@ -152,7 +152,7 @@ def test_more_kinds_of_network_agree_with_xla():
         return {"a": jax.random.normal(key, (2, 3)), "b": jax.random.normal(key, (9, 2))}
 
     ensemble = Ensemble(jl.Network(init, apply), problem_for((2, 2)), optax.sgd(0.01), steps=5)
-    lanes, _ = train(LanesTrainer(ensemble), ensemble, 0, 4)
+    lanes, _ = train(make_trainer(ensemble), ensemble, 0, 4)
     xla, _ = train(XlaTrainer(ensemble), ensemble, 0, 4)
     np.testing.assert_allclose(lanes.params, xla.params, rtol=2e-5, atol=2e-6)
 

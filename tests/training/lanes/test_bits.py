@@ -19,8 +19,8 @@ def ensemble():
 
 
 @pytest.fixture(scope="module")
-def trainer(ensemble):
-    return LanesTrainer(ensemble)
+def trainer(ensemble, make_trainer):
+    return make_trainer(ensemble)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def test_bits_of_a_fit_do_not_depend_on_how_many_are_trained(trainer, ensemble, 
     same_bits(part, type(part)(*(values[first : first + count] for values in everything)))
 
 
-def test_bits_do_not_depend_on_the_lane():
+def test_bits_do_not_depend_on_the_lane(make_trainer):
     start = np.tile(NETWORK.flatten(NETWORK.init(_key())), (16, 1)).astype(np.float32)
     ensemble = Ensemble(NETWORK, PROBLEM, optax.adam(0.01), steps=12, start=start)
-    result, _ = train(LanesTrainer(ensemble), ensemble, 0, 16)
+    result, _ = train(make_trainer(ensemble), ensemble, 0, 16)
     assert (result.params == result.params[0]).all()
 
 
@@ -56,7 +56,7 @@ def _key():
 
 @pytest.mark.parametrize("place", [0, 7, 15])
 @pytest.mark.parametrize("disease", ["rate", "start", "targets"])
-def test_diverging_neighbours_change_no_bit_and_are_flagged(disease, place):
+def test_diverging_neighbours_change_no_bit_and_are_flagged(disease, place, make_trainer):
     healthy = np.delete(np.arange(16), place)
     rates = np.full(16, 0.01)
     start = np.random.default_rng(0).normal(size=(16, NETWORK.size)).astype(np.float32)
@@ -72,7 +72,7 @@ def test_diverging_neighbours_change_no_bit_and_are_flagged(disease, place):
             start=start,
             targets=targets,
         )
-        return train(LanesTrainer(ensemble), ensemble, 0, 16)[0]
+        return train(make_trainer(ensemble), ensemble, 0, 16)[0]
 
     well = fitted()
     if disease == "rate":
@@ -88,31 +88,31 @@ def test_diverging_neighbours_change_no_bit_and_are_flagged(disease, place):
     assert np.isfinite(ill.best_loss[place]) == (disease == "rate")
 
 
-def test_diverged_step_is_the_first_with_a_loss_that_is_not_finite():
+def test_diverged_step_is_the_first_with_a_loss_that_is_not_finite(make_trainer):
     ensemble = Ensemble(NETWORK, PROBLEM, optax.sgd(1e4), steps=40, trace_every=1)
-    result, _ = train(LanesTrainer(ensemble), ensemble, 0, 16)
+    result, _ = train(make_trainer(ensemble), ensemble, 0, 16)
     wild = ~np.isfinite(result.trace)
     assert wild.any()
     np.testing.assert_array_equal(result.diverged_step, np.where(wild.any(1), wild.argmax(1), -1))
 
 
-def test_parameters_that_are_not_finite_behind_a_finite_loss_are_flagged():
+def test_parameters_that_are_not_finite_behind_a_finite_loss_are_flagged(make_trainer):
     start = np.zeros((1, NETWORK.size), np.float32)
     start[0, 0] = -np.inf  # unit 0 is off for every positive input
     problem = jl.Problem([0.5, 1.0], [0.0, 0.0])
     ensemble = Ensemble(NETWORK, problem, optax.sgd(0.1), steps=3, start=start)
-    result, _ = train(LanesTrainer(ensemble), ensemble, 0, 1)
+    result, _ = train(make_trainer(ensemble), ensemble, 0, 1)
     assert np.isfinite(result.loss[0])
     assert result.diverged_step[0] == 3
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_bits_do_not_depend_on_tile_or_vector_width(dtype, monkeypatch):
+def test_bits_do_not_depend_on_tile_or_vector_width(dtype, monkeypatch, make_trainer):
     ensemble = Ensemble(NETWORK, PROBLEM, optax.adam(0.01), steps=12, dtype=dtype, trace_every=3)
     results = []
     for instructions in available(fused=True):
         monkeypatch.setenv("JAXLAND_INSTRUCTIONS", instructions)
-        settings = LanesTrainer(ensemble).settings
+        settings = make_trainer(ensemble).settings
         results += [
             train(LanesTrainer(ensemble, {**settings, "tile": tile}), ensemble, 0, 16)[0] for tile in (1, 2, 4, 16)
         ]
@@ -132,11 +132,11 @@ def available(fused=None):
 
 
 @pytest.mark.parametrize("instructions", ["avx512", "avx2", "sse"])
-def test_every_vector_width_trains(instructions, ensemble, everything, monkeypatch):
+def test_every_vector_width_trains(instructions, ensemble, everything, monkeypatch, make_trainer):
     if instructions not in available():
         pytest.skip("this processor lacks the instructions")
     monkeypatch.setenv("JAXLAND_INSTRUCTIONS", instructions)
-    trainer = LanesTrainer(ensemble)
+    trainer = make_trainer(ensemble)
     assert trainer.width == {"avx512": 16, "avx2": 8, "sse": 4}[instructions]
     result, _ = train(trainer, ensemble, 0, 20)
     np.testing.assert_allclose(result.params, everything.params[:20], rtol=1e-4, atol=1e-5)
