@@ -216,8 +216,8 @@ class Straight:
         self.loaded: dict[tuple, str] = {}
         self.pinned: dict[tuple, str] = {}
 
-    def emit(self, lines: Sequence[Line]) -> None:
-        """Writes all lines."""
+    def emit(self, lines: Sequence[Line], read_later: frozenset[tuple] = frozenset()) -> None:
+        """Writes all lines; entries in `read_later` are read by others afterwards, who want what is there now."""
         last_read = {
             arg.value: position
             for position, line in enumerate(lines)
@@ -228,14 +228,14 @@ class Straight:
             if position and position % BLOCK_LINES == 0:
                 self._next_block()
             if line.op == "store":
-                self._store(line, still_needed=last_read.get(line.target, -1) > position)
+                self._store(line, line.target in read_later or last_read.get(line.target, -1) > position)
             else:
                 self.names[id(line)] = self._compute(line)
 
     def repeat(self, lines: Sequence[Line]) -> None:
         """Writes the body of a loop, whose values nothing outside uses."""
         self._next_block()
-        kept, self.pinned = self.pinned, {}
+        kept = dict(self.pinned)
         self.emit(lines)
         self.pinned = kept
         self._next_block()

@@ -86,9 +86,13 @@ def _gradient_lines(program: TileProgram) -> list[Line]:
 
 
 def _update_lines(update: UpdateProgram) -> list[Line]:
-    params = [Result(("param", k), node) for k, node in enumerate(update.params)]
-    state = [Result(("state", k), node) for k, node in enumerate(update.state)]
-    return schedule(params + state, depth_first=True)
+    """The state of each parameter before the parameter, so that what one of them needs stands together."""
+    results: dict[int | None, list[Result]] = {k: [] for k in [*range(len(update.params)), None]}
+    for index, (node, owner) in enumerate(zip(update.state, update.state_params, strict=True)):
+        results[owner].append(Result(("state", index), node))
+    for k, node in enumerate(update.params):
+        results[k].append(Result(("param", k), node))
+    return schedule([result for group in results.values() for result in group], depth_first=True)
 
 
 class _Data(NamedTuple):

@@ -17,6 +17,8 @@ class Segment(NamedTuple):
     lines: list[Line]
     count: int
     shifted: frozenset[tuple]
+    read_later: frozenset[tuple]
+    """Entries read after this segment; where it stores to one of them, the old value must be kept."""
 
 
 def roll(lines: Sequence[Line], kind: str, layout: Layout) -> list[Segment]:
@@ -27,27 +29,23 @@ def roll(lines: Sequence[Line], kind: str, layout: Layout) -> list[Segment]:
         kind: of the stores that end a segment.
         layout: tells whether entries lie one slot apart.
     """
-    pieces = _split(lines, kind)
-    private = _private(pieces)
+    pieces = _Pieces(_split(lines, kind), layout)
     segments, position = [], 0
-    while position < len(pieces):
-        count, shifted = _repetitions(pieces, private, position, layout)
-        segments.append(Segment(pieces[position], count, shifted))
+    while position < len(pieces.lines):
+        count, shifted = pieces.repetitions(position)
+        read_later = pieces.read_after[position + count - 1]
+        segments.append(Segment(pieces.lines[position], count, shifted, read_later))
         position += count
     return segments
 
 
 def emit_segments(writer: Writer, straight: Straight, segments: Sequence[Segment]) -> None:
     """Writes a rolled program: straight runs as one piece, repeated segments as loops."""
-    pending: list[Line] = []
     for segment in segments:
         if segment.count == 1:
-            pending += segment.lines
-            continue
-        straight.emit(pending)
-        pending = []
-        _emit_loop(writer, straight, segment)
-    straight.emit(pending)
+            straight.emit(segment.lines, segment.read_later)
+        else:
+            _emit_loop(writer, straight, segment)
 
 
 def _emit_loop(w: Writer, straight: Straight, segment: Segment) -> None:
@@ -56,7 +54,7 @@ def _emit_loop(w: Writer, straight: Straight, segment: Segment) -> None:
     w.do(f"br label %{name}")
     w.label(name)
     w.do(f"%{name}.i = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.end ]")
-    slot = w.layout.slot(w.type)
+    slot = w.layout.slot(segment.lines[-1].type)
     w.shift = w.put(f"getelementptr i8, ptr %state, i64 {w.put(f'mul i64 %{name}.i, {slot}')}")
     w.shifted = set(segment.shifted)
     straight.repeat(segment.lines)
@@ -78,6 +76,50 @@ def _split(lines, kind):
     return [piece for piece in pieces if piece]
 
 
+class _Pieces:
+    """The pieces of a program, with what each shares with others."""
+
+    def __init__(self, lines: list[list[Line]], layout: Layout):
+        self.lines, self.layout = lines, layout
+        self.reads = [_reads(piece) for piece in lines]
+        self.stores = [frozenset(line.target for line in piece if line.op == "store") for piece in lines]
+        self.read_after = _unions(self.reads[::-1])[::-1]
+        self.stored_before = _unions(self.stores)
+        self.alone = [
+            private and not stored & later
+            for private, stored, later in zip(_private(lines), self.stores, self.read_after, strict=True)
+        ]
+
+    def repetitions(self, first: int) -> tuple[int, frozenset[tuple]]:
+        """How many pieces from `first` on repeat it, and which entries move from one to the next."""
+        count, shifted = 1, None
+        while first + count < len(self.lines) and self.alone[first] and self.alone[first + count]:
+            moved = _moved(self.lines[first], self.lines[first + count], count, self.layout)
+            if moved is None or (shifted is not None and moved != shifted):
+                break
+            # A loop reads entries that move from memory, so they must still hold their old values.
+            fixed = self.reads[first] - moved
+            if ((self.reads[first] | self.reads[first + count]) - fixed) & self.stored_before[first]:
+                break
+            shifted, count = moved, count + 1
+        return (count, shifted or frozenset()) if count > 2 else (1, frozenset())
+
+
+def _reads(piece):
+    return frozenset(
+        arg.value for line in piece for arg in line.args if not isinstance(arg, Line) and arg.op == "input"
+    )
+
+
+def _unions(sets):
+    """For each set the union of all before it."""
+    unions, union = [], frozenset()
+    for one in sets:
+        unions.append(union)
+        union |= one
+    return unions
+
+
 def _private(pieces):
     """Whether nothing outside a piece uses its lines."""
     home = {id(line): number for number, piece in enumerate(pieces) for line in piece}
@@ -90,22 +132,11 @@ def _private(pieces):
     return private
 
 
-def _repetitions(pieces, private, first, layout):
-    """How many pieces from `first` on repeat it, and which entries move from one to the next."""
-    count, shifted = 1, None
-    while first + count < len(pieces) and private[first] and private[first + count]:
-        moved = _moved(pieces[first], pieces[first + count], count, layout)
-        if moved is None or (shifted is not None and moved != shifted):
-            break
-        shifted, count = moved, count + 1
-    # What a loop stores must not be read by it at a place that does not move.
-    return (count, shifted or frozenset()) if count > 2 else (1, frozenset())
-
-
 def _moved(one, other, distance, layout):
     """Entries of `one` that lie `distance` slots further in `other`, or None where the two differ otherwise."""
     if len(one) != len(other):
         return None
+    stride = layout.slot(one[-1].type)
     places, moved, fixed = {id(line): k for k, line in enumerate(one)}, set(), set()
     others = {id(line): k for k, line in enumerate(other)}
     for a, b in zip(one, other, strict=True):
@@ -124,7 +155,7 @@ def _moved(one, other, distance, layout):
         for here, there, type in pairs:
             if here == there:
                 fixed.add(here)
-            elif layout.distance(here, there) == distance * layout.slot(type):
+            elif layout.distance(here, there) == distance * stride and layout.slot(type) == stride:
                 moved.add(here)
             else:
                 return None

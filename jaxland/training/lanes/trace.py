@@ -44,6 +44,8 @@ class UpdateProgram(NamedTuple):
     initial_state: list[Expression]
     params: list[Expression]
     state: list[Expression]
+    state_params: list[int | None]
+    """For each entry of the state the parameter it belongs to, as a velocity does; None for a count of steps."""
 
 
 def trace_tile(ensemble: Ensemble, points: int) -> TileProgram:
@@ -140,7 +142,27 @@ def trace_update(ensemble: Ensemble) -> UpdateProgram:
         initial_state=[node for leaf in initial for node in leaf.ravel()],
         params=list(new_params),
         state=[node for leaf in new_state for node in leaf.ravel()],
+        state_params=_owners([leaf.shape for leaf in state], _leaf_shapes(ensemble)),
     )
+
+
+def _leaf_shapes(ensemble):
+    vector = jax.ShapeDtypeStruct((ensemble.network.size,), np.float32)
+    return [leaf.shape for leaf in jax.tree.leaves(jax.eval_shape(ensemble.network.unflatten, vector))]
+
+
+def _owners(shapes, param_shapes):
+    """Finds the parts of an optimizer's state that have one entry a parameter, by the shapes of their leaves."""
+    owners: list[int | None] = []
+    leaf = 0
+    while leaf < len(shapes):
+        if shapes[leaf : leaf + len(param_shapes)] == param_shapes:
+            owners += range(sum(map(math.prod, param_shapes)))
+            leaf += len(param_shapes)
+        else:
+            owners += [None] * math.prod(shapes[leaf])
+            leaf += 1
+    return owners
 
 
 def _no_second_evaluation(*_, **__):

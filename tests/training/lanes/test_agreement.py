@@ -108,16 +108,18 @@ def test_gradients_are_those_of_finite_differences(network, make_trainer):
         optax.adam(optax.cosine_decay_schedule(0.01, 40)),
         optax.masked(optax.sgd(0.1), lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)),
         optax.amsgrad(0.01),
+        optax.adan(0.01),
         optax.apply_if_finite(optax.adam(0.01), 3),
         optax.MultiSteps(optax.adam(0.01), 3).gradient_transformation(),
         optax.inject_hyperparams(optax.adam)(learning_rate=0.01),
         optax.sm3(0.01),
         optax.lamb(0.01),
     ],
-    ids=["global-norm", "cosine", "masked", "amsgrad", "if-finite", "multi-steps", "inject", "sm3", "lamb"],
+    ids=["global-norm", "cosine", "masked", "amsgrad", "adan", "if-finite", "multi-steps", "inject", "sm3", "lamb"],
 )
-def test_other_optimizers_agree_with_xla(optimizer, make_trainer):
-    ensemble = ensemble_of("deep", optimizer, "float32", steps=5)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_other_optimizers_agree_with_xla(optimizer, dtype, make_trainer):
+    ensemble = ensemble_of("deep", optimizer, dtype, steps=5)
     lanes, _ = train(make_trainer(ensemble), ensemble, 0, 4)
     xla, _ = train(XlaTrainer(ensemble), ensemble, 0, 4)
     np.testing.assert_allclose(lanes.params, xla.params, rtol=2e-5, atol=2e-6)

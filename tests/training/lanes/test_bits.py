@@ -99,7 +99,7 @@ def test_diverged_step_is_the_first_with_a_loss_that_is_not_finite(make_trainer)
 def test_parameters_that_are_not_finite_behind_a_finite_loss_are_flagged(make_trainer):
     start = np.zeros((1, NETWORK.size), np.float32)
     start[0, 0] = -np.inf  # unit 0 is off for every positive input
-    problem = jl.Problem([0.5, 1.0], [0.0, 0.0])
+    problem = jl.Problem(np.array([0.5, 1.0]), np.zeros(2))
     ensemble = Ensemble(NETWORK, problem, optax.sgd(0.1), steps=3, start=start)
     result, _ = train(make_trainer(ensemble), ensemble, 0, 1)
     assert np.isfinite(result.loss[0])
