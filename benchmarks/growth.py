@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py
 
-Main network of the sawtooth study, momentum, float32, the backend that `auto` chooses. Times are medians of five; for what
-grows in proportion, the time for one unit of work is constant down a column.
+Main network of the sawtooth study, momentum, float32, the backend that `auto` chooses. Times are medians of five;
+for what grows in proportion, the time for one unit of work is constant down a column.
 """
 
 import statistics

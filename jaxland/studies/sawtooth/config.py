@@ -31,7 +31,7 @@ class SawtoothConfig:
 
     optimizers: tuple[str, ...] = ("momentum", "adadelta")
     """One ensemble for each: sgd, momentum, adadelta, adam."""
-    steps: int = 20_000
+    steps: int = 50_000
     """Optimizer steps of each fit; the paper takes 50,000."""
     seed: int = 0
     """Fit i starts from the key fold_in(key(seed), i), with every optimizer."""
