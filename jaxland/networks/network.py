@@ -49,7 +49,7 @@ class Network:
     """
 
     init: Callable[[PRNGKeyArray], Params]
-    apply: Callable[[Params, Float[AnyArray, "N D"]], Float[Array, "N O"]]
+    apply: Callable[[Params, Float[AnyArray, "N D"]], Float[AnyArray, "N O"]]
     spec: NetworkSpec = NetworkSpec()
 
     @cached_property
@@ -100,6 +100,6 @@ class Network:
             start = stop
         return jax.tree.unflatten(self._template[1], leaves)
 
-    def apply_flat(self, vector: Float[AnyArray, "P"], x: Float[AnyArray, "N D"]) -> Float[Array, "N O"]:
+    def apply_flat(self, vector: Float[AnyArray, "P"], x: Float[AnyArray, "N D"]) -> Float[AnyArray, "N O"]:
         """`apply` for parameters given as a flat vector."""
         return self.apply(self.unflatten(vector), x)

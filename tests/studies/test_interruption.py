@@ -39,7 +39,8 @@ def uninterrupted(tmp_path_factory):
 
 
 def _status(out):
-    answer = subprocess.run([*JAXLAND, "status", str(out), "--json"], capture_output=True, text=True, check=True)
+    answer = subprocess.run([*JAXLAND, "status", str(out), "--json"], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
 
 
