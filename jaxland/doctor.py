@@ -1,4 +1,4 @@
-"""A check-up of this machine: versions, devices, precision, and vmap against a loop."""
+"""A check-up of this machine: versions, devices, precision, and each backend against a loop over fits."""
 
 import importlib.util
 import platform
@@ -10,14 +10,14 @@ import optax
 
 from jaxland.networks import mlp
 from jaxland.problems import sawtooth
-from jaxland.training import available_threads, fit, numerics, versions
+from jaxland.training import BACKENDS, available_threads, fit, numerics, versions
 
 _OPTIONAL = {"torch": "jaxland[compare]"}
 
 
 def report() -> tuple[str, bool]:
     """Returns the report and whether every check passed."""
-    checks = [_precision_check(), _vmap_check(), _position_check()]
+    checks = [_precision_check(), *(_loop_check(backend) for backend in BACKENDS), _position_check()]
     devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
     lines = [
         f"python    {platform.python_version()} on {platform.machine()}, {available_threads()} cores",
@@ -42,16 +42,13 @@ def _precision_check() -> tuple[str, bool]:
     return f"float32 products are full float32: relative error {error:.1e} against float64", error < 1e-6
 
 
-def _vmap_check() -> tuple[str, bool]:
+def _loop_check(backend: str) -> tuple[str, bool]:
     network, problem, optimizer = mlp([1, 5, 5, 1]), sawtooth(), optax.sgd(0.01, momentum=0.9)
-    fits = fit(network, problem, optimizer, fits=4, steps=20, snapshots=(0,), backend="xla")
+    fits = fit(network, problem, optimizer, fits=4, steps=20, snapshots=(0,), backend=backend)
     worst = 0.0
     for start, end in zip(fits.snapshots[:, 0], fits.params, strict=True):
         worst = max(worst, float(np.abs(_loop(network, problem, optimizer, start, 20) - end).max()))
-    return (
-        f"a batch of fits equals a loop over fits: largest difference {worst:.1e} after 20 steps",
-        worst < 1e-5,
-    )
+    return f"{backend}: a batch of fits equals a loop over fits to {worst:.1e} after 20 steps", worst < 1e-5
 
 
 def _loop(network, problem, optimizer, start, steps):
