@@ -5,6 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+# Thread pools of the way before may go on spinning for a while after their work is done.
+_REST = 0.1
+
 Timed = Callable[[], float]
 """Does some work and returns its rate, such as net-steps per second."""
 
@@ -30,6 +33,7 @@ def medians(ways: Mapping[str, Timed], rounds: int = 7) -> dict[str, float]:
     readings: dict[str, list[float]] = {name: [] for name in ways}
     for index in range(rounds + 1):
         for name, timed in ways.items():
+            time.sleep(_REST)
             rate = timed()
             if index:
                 readings[name].append(rate)
