@@ -74,7 +74,7 @@ def obvious_vmap(width: int = 64, steps: int = 200) -> Timed:
 
 def torch_func(width: int = 64, steps: int = 10) -> Timed:
     """PyTorch: torch.func.vmap of grad, points on rows; threads are PyTorch's own."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     x, y = torch.tensor(PROBLEM.x, dtype=torch.float32), torch.tensor(PROBLEM.y, dtype=torch.float32)
 
@@ -102,7 +102,7 @@ def torch_func(width: int = 64, steps: int = 10) -> Timed:
 
 def torch_stacked(width: int = 64, steps: int = 40) -> Timed:
     """PyTorch: stacked weights, baddbmm with points on the minor axis, one backward for the sum of all losses."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     x = torch.tensor(PROBLEM.x.T, dtype=torch.float32).expand(width, 1, -1)
     y = torch.tensor(PROBLEM.y.T, dtype=torch.float32)
