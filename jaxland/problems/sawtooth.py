@@ -79,7 +79,7 @@ class SawtoothTarget:
 
     def parameters(self) -> Float[np.ndarray, "P"]:
         """The hand-made parameters W_f, block-diagonal, before any rescaling (Gamst and Walker, section 2)."""
-        layers = [self._first_layer()]
+        layers: list[tuple[np.ndarray, np.ndarray]] = [self._first_layer()]
         height = 2 / self.saw
         for _ in range(self.depth - 1):
             layers.append(self._inner_layer(height))
