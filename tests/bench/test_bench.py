@@ -1,0 +1,71 @@
+import numpy as np
+import optax
+import pytest
+
+import jaxland as jl
+from jaxland.bench import report
+from jaxland.bench.peak import fma_peak
+from jaxland.bench.report import processor, step_flop
+from jaxland.bench.timing import medians, on_threads
+from jaxland.training import Ensemble
+
+
+def test_flop_are_those_counted_by_hand():
+    """1-2-1 ReLU, 8 points: 9 multiply-adds and 7 other operations a point, 2 multiply-adds a parameter."""
+    x = np.linspace(-1, 1, 8)
+    ensemble = Ensemble(jl.mlp([1, 2, 1]), jl.Problem(x, np.abs(x)), optax.sgd(0.1, momentum=0.9), steps=1)
+    assert step_flop(ensemble) == 8 * (2 * 9 + 7) + 7 * 2 * 2
+
+
+def test_main_network_is_near_its_multiply_adds():
+    ensemble = Ensemble(jl.mlp([1, 5, 5, 5, 5, 5, 1]), jl.problems.sawtooth(), optax.sgd(0.1, momentum=0.9), steps=1)
+    least = 320 * 2 * (110 + 110 + 105)  # forward, weight gradient, back-propagated
+    assert least < step_flop(ensemble) < 1.1 * least
+
+
+def test_all_ways_are_timed_once_a_round(monkeypatch):
+    monkeypatch.setattr("jaxland.bench.timing._REST", 0)
+    calls = []
+    rates = {"a": iter([99, 1, 5, 3]), "b": iter([99, 2, 2, 8])}
+
+    def way(name):
+        def timed():
+            calls.append(name)
+            return next(rates[name])
+
+        return timed
+
+    assert medians({"a": way("a"), "b": way("b")}, rounds=3) == {"a": 3, "b": 2}
+    assert calls == ["a", "b"] * 4
+
+
+def test_work_of_all_threads_counts():
+    done = []
+    rate = on_threads(lambda: done.append(1) or 10, 3)()
+    assert len(done) == 3
+    assert rate > 0
+
+
+def test_the_peak_is_that_of_a_processor():
+    assert 1e9 < fma_peak(1)() < 1e12
+
+
+def test_the_processor_is_named():
+    assert "cores" in processor()
+
+
+@pytest.mark.slow
+def test_the_report_covers_every_table():
+    lines = []
+    report(rounds=1, say=lines.append)
+    text = "\n".join(lines)
+    for part in (
+        "lanes, 1 thread",
+        "xla, all",
+        "the obvious vmap",
+        "Multiply-add peak",
+        "adam against",
+        "15 x 15",
+        "cache",
+    ):
+        assert part in text
