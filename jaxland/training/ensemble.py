@@ -47,7 +47,7 @@ class Ensemble:
         inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
         targets: own targets of each fit (F, N, O) instead of `problem.y`; these may be non-finite.
         first: the fit to which entry 0 of every per-fit array belongs.
-        trace_every: keep the loss of every so-manieth step, or None.
+        trace_every: keep the losses of steps 0, k, 2k, ... for this k; None keeps none.
         snapshots: steps whose parameters are kept.
 
     Raises:

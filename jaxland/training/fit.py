@@ -58,7 +58,7 @@ def fit(
         start: starting points (F, P) instead of `network.init`.
         inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
         targets: each fit's own targets (F, N, O) instead of `problem.y`.
-        trace_every: keep the loss of every so-manieth step.
+        trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
         threads: how many groups of fits are trained at a time; all processors by default.

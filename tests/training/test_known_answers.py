@@ -11,24 +11,23 @@ WIDTHS = [1, 5, 5, 5, 5, 5, 1]
 NETWORK = jl.mlp(WIDTHS)
 STEPS = 50
 OPTIMIZERS = {
-    "sgd": (optax.sgd(0.05), reference.sgd(0.05)),
-    "momentum": (optax.sgd(0.01, momentum=0.9), reference.momentum(0.01, 0.9)),
-    "adadelta": (optax.adadelta(1.0, 0.95, 1e-8), reference.adadelta(1.0, 0.95, 1e-8)),
-    "adam": (optax.adam(1e-3), reference.adam(1e-3, 0.9, 0.999, 1e-8)),
+    "sgd": optax.sgd(0.05),
+    "momentum": optax.sgd(0.02, momentum=0.9),
+    "adadelta of the sawtooth study": optax.adadelta(1.0, 0.95, 1e-8),
+    "adam": optax.adam(0.01),
 }
-# float32 rounds every sum over 320 points; 50 steps let that grow to some 1e-5 of the parameters.
-TOLERANCE = {"float64": 1e-12, "float32": 3e-5}
+# float32 rounds every sum over 320 points, and adam turns the rounding of a vanishing gradient into a step of its own.
+TOLERANCE = {"float64": 1e-12, "float32": 3e-4}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_training_equals_a_numpy_loop(name, dtype, sawtooth_problem):
     problem = sawtooth_problem
-    optimizer, update = OPTIMIZERS[name]
     fits = jl.fit(
         NETWORK,
         problem,
-        optimizer,
+        OPTIMIZERS[name],
         fits=3,
         steps=STEPS,
         dtype=dtype,
@@ -38,9 +37,9 @@ def test_training_equals_a_numpy_loop(name, dtype, sawtooth_problem):
     )
     assert fits.params.dtype == np.dtype(dtype)
     for row, start in enumerate(fits.snapshots[:, 0]):
-        params, losses = reference.train(WIDTHS, start, problem.x, problem.y, update, STEPS)
+        losses, params = reference.train(start, WIDTHS, "relu", name, problem.x, problem.y, STEPS)
         np.testing.assert_allclose(fits.params[row], params, atol=TOLERANCE[dtype])
-        np.testing.assert_allclose(fits.trace[row], losses, rtol=30 * TOLERANCE[dtype])
+        np.testing.assert_allclose(fits.trace[row], losses, rtol=3 * TOLERANCE[dtype])
         assert fits.initial_loss[row] == fits.trace[row, 0]
         assert fits.loss[row] == fits.trace[row, -1]
         assert fits.best_loss[row] == fits.trace[row].min()
@@ -50,12 +49,13 @@ def test_training_equals_a_numpy_loop(name, dtype, sawtooth_problem):
 def test_reference_gradient_equals_finite_differences(sawtooth_problem):
     problem = sawtooth_problem
     vector = np.random.default_rng(0).normal(size=136)
-    _, gradient = reference.relu_loss_and_gradient(WIDTHS, vector, problem.x, problem.y)
+    _, gradient = reference.loss_and_gradient(vector, WIDTHS, "relu", problem.x, problem.y)
     for entry in range(0, 136, 7):
         step = np.zeros(136)
         step[entry] = 1e-6
         ahead, behind = (
-            reference.relu_loss_and_gradient(WIDTHS, vector + sign * step, problem.x, problem.y)[0] for sign in (1, -1)
+            reference.loss_and_gradient(vector + sign * step, WIDTHS, "relu", problem.x, problem.y)[0]
+            for sign in (1, -1)
         )
         assert gradient[entry] == pytest.approx((ahead - behind) / 2e-6, rel=1e-4, abs=1e-7)
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes import cache, machine
 from jaxland.training.lanes.emit import Target
+from jaxland.training.lanes.group import new_group, run_kernel
 from jaxland.training.lanes.kernel import Programs, layout_of, schedule_programs, write_kernel
 from jaxland.training.lanes.trace import UpdateProgram
 
@@ -82,8 +83,6 @@ def candidate_tiles(lines_per_point: int, points: int) -> list[int]:
 
 def _seconds_per_step(ensemble: Ensemble, update: UpdateProgram, lanes: int, kernel: machine.Kernel) -> float:
     """Time of a step of a group, the smallest of several measurements."""
-    from jaxland.training.lanes.trainer import new_group, run_kernel
-
     group: Any = new_group(
         ensemble, layout_of(ensemble, update, lanes), ensemble.members(np.arange(lanes) + ensemble.first)
     )

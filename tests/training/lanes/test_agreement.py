@@ -6,10 +6,10 @@ and grow from step to step by a factor that is moderate in these examples.
 
 import jax
 import jax.numpy as jnp
-import lanes_reference as reference
 import numpy as np
 import optax
 import pytest
+import reference
 
 import jaxland as jl
 from jaxland.training import Ensemble, choose_backend, train

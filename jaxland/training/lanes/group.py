@@ -1,0 +1,62 @@
+"""The memory of a group of fits, and calls of its kernel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.initial import initial_parameters
+from jaxland.training.lanes import machine
+from jaxland.training.lanes.emit import Layout
+from jaxland.training.precision import get_dtype
+
+_ALIGNMENT = 64
+
+
+@dataclass
+class Group:
+    """The fits of one group while they are trained. Calls of the kernel change it in place."""
+
+    buffer: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    trace: Float[np.ndarray, "T W"]
+    step: int = 0
+
+
+def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
+    """The memory of a group, with everything in it but the optimizer's state."""
+    dtype = get_dtype(ensemble.dtype)
+    buffer = _aligned(layout.bytes, np.dtype(np.uint8))
+    params = initial_parameters(ensemble, members)
+    for entry, column in zip(layout.view(buffer, "param"), params.T, strict=True):
+        entry[:] = column
+    for entry, name in zip(layout.view(buffer, "hyper"), sorted(ensemble.hyperparameters), strict=True):
+        entry[:] = members.hyperparameters[name]
+    layout.view(buffer, "best_loss")[0][:] = np.inf
+    layout.view(buffer, "diverged_step")[0][:] = -1
+    trace = _aligned(len(ensemble.trace_steps) * layout.lanes, dtype).reshape(-1, layout.lanes)
+    return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
+
+
+def run_kernel(kernel: machine.Kernel, group: Group, steps: int, *, every: int = 0, closing: bool = False) -> None:
+    """Trains a group for `steps` steps, keeping the loss of each `every`-th, or only takes note of its last loss."""
+    arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
+    kernel.functions["train"](*arrays, group.step, steps, every, int(closing))
+    group.step += 0 if closing else steps
+
+
+def _by_lanes(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Shared data (N, D) as it is, each fit's own (W, N, D) with fits on the minor axis."""
+    ordered = values.transpose(1, 2, 0) if values.ndim == 3 else values
+    result = _aligned(ordered.size, dtype)
+    result[:] = ordered.ravel()
+    return result
+
+
+def _aligned(count: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros at an address that is a multiple of a vector register."""
+    memory = np.zeros(count * dtype.itemsize + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + count * dtype.itemsize].view(dtype)
