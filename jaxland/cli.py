@@ -5,7 +5,9 @@ by Ctrl-C or SIGTERM with all finished shards kept.
 """
 
 import json
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,14 +78,13 @@ def _finish(work: Callable, out: Path) -> int:
 
     try:
         outcome = work()
-    except Interrupted as interruption:
-        number = interruption.signal_number
+    except (Interrupted, KeyboardInterrupt) as interruption:
         print(f"Stopped. Finished shards are kept. Go on with:\n  jaxland resume {shlex.quote(str(out))}")
-        return 128 + number
+        return 128 + getattr(interruption, "signal_number", signal.SIGINT)
     print(f"Claims: {tally(outcome.claims)}.")
     for claim in outcome.claims:
         if claim.verdict == "differs":
-            print(f"  differs: {claim.statement} (figure {claim.figure}): {claim.source} / {claim.measured}")
+            print(f"  differs: {claim.statement}: paper {claim.source}; measured {claim.measured}")
     print(f"Table, figures, claims and summary are in {outcome.path}")
     return 0
 
@@ -128,17 +129,17 @@ def resume(directory: tyro.conf.Positional[Path], threads: int | None = None) ->
     )
 
 
-def status(directory: tyro.conf.Positional[Path], json: bool = False, verify: bool = False) -> int:
+def status(directory: tyro.conf.Positional[Path], json: bool = False, quick: bool = False) -> int:
     """Show what of a study is done, missing and diverged.
 
     Args:
         directory: a study directory.
         json: print JSON.
-        verify: read every shard and compare it with its checksum.
+        quick: look at names only, instead of reading every shard and comparing it with its checksum.
     """
     from jaxland.studies import study_status
 
-    state = study_status(directory, verify=verify)
+    state = study_status(directory, quick=quick)
     print(_status_json(state) if json else _status_text(state))
     return 1 if state["damaged"] else 0
 
@@ -153,9 +154,12 @@ def _status_text(state: dict[str, Any]) -> str:
         missing = ", ".join(f"{start}-{stop - 1}" for start, stop in each["missing"][:6])
         more = ", ..." if len(each["missing"]) > 6 else ""
         rest = f"missing {missing}{more}" if missing else "complete"
-        lines.append(f"  {name}: {each['done']:,} done in {each['shards']} shards, {each['diverged']} diverged; {rest}")
+        diverged = "" if each["diverged"] is None else f", {each['diverged']:,} diverged"
+        lines.append(f"  {name}: {each['done']:,} done in {each['shards']} shards{diverged}; {rest}")
     lines += [f"  damaged: {path}" for path in state["damaged"]]
-    if state["damaged"] or any(each["missing"] for each in state["ensembles"].values()):
+    if not state["analysed"]:
+        lines.append("  not analysed yet")
+    if not state["analysed"] or any(each["missing"] for each in state["ensembles"].values()):
         lines.append(f"  go on with: jaxland resume {shlex.quote(state['path'])}")
     return "\n".join(lines)
 
@@ -245,6 +249,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, ShardsFailed) as error:
         print(f"jaxland: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not complain again when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("jaxland: stopped; finished shards are kept.", file=sys.stderr)
         return 130
@@ -255,7 +263,7 @@ def _dispatch(arguments: list[str]) -> int:
     if command != "run":
         return _parse(lookup("command", command, {**COMMANDS, "run": run}), rest, f"jaxland {command}")
     if not rest or rest[0].startswith("-"):
-        print("usage: jaxland run STUDY [OPTIONS]\n")
+        print("usage: jaxland run STUDY [OPTIONS]\n\n`jaxland run STUDY --help` lists the settings of a study.\n")
         list_studies()
         return 0 if rest and rest[0] in ("-h", "--help") else 2
     return run(rest[0], rest[1:])

@@ -19,9 +19,8 @@ def test_python_of_the_readme_runs():
     assert len(names["fits"].table) == 256
     assert names["canonical"].drift.max() < 1e-5
     exec(blocks[1], names)
-    assert names["fits"].params.shape == (512, 16)
-    assert 1e-3 < names["rates"][names["fits"].loss.argmin()] <= 1
-    assert np.isfinite(names["fits"].loss).any()
+    assert names["fits"].params.shape == (512, 24)
+    assert np.nanmin(names["fits"].loss) < 0.1 * np.nanmin(names["fits"].initial_loss)
 
 
 def test_commands_of_the_readme_exist():

@@ -40,7 +40,7 @@ def compared_histograms(
         ax.stairs(share, shown.edges, color=color, lw=1.0, label=label)
     if reference is not None:
         ax.axvline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
-    ax.set(title=title, xlabel=xlabel, ylabel="share of values a bin")
+    ax.set(title=title, xlabel=xlabel, ylabel="share of values per bin")
     ax.set_ylim(0, 1.2 * ax.get_ylim()[1])  # room for the legend
     if not np.isclose(low, high):
         pad = 0.03 * (high - low)

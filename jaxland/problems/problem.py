@@ -1,5 +1,6 @@
 """A problem: data, a loss and, where one is known, the global minimum."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ class Problem:
     Attributes:
         x: inputs (N, D), float64; a vector is taken as one column.
         y: targets (N, O), float64, likewise.
-        loss: a `Loss`, or the name of one.
+        loss: a `Loss`, the name of one (see `LOSSES`), or a function of prediction and target that works elementwise;
+            its mean over outputs and points is taken.
         name: used in tables.
         network: the architecture for which a global minimum is known, or None.
         minimum: its parameters (P,), float64, or None.
@@ -27,7 +29,7 @@ class Problem:
 
     x: np.ndarray
     y: np.ndarray
-    loss: Loss | str = "mean_squared_error"
+    loss: Loss | str | Callable = "mean_squared_error"
     name: str = "custom"
     network: Network | None = None
     minimum: np.ndarray | None = None
@@ -36,14 +38,22 @@ class Problem:
         set_field = object.__setattr__
         set_field(self, "x", _columns("x", self.x))
         set_field(self, "y", _columns("y", self.y))
-        set_field(self, "loss", get_loss(self.loss) if isinstance(self.loss, str) else self.loss)
+        set_field(self, "loss", _as_loss(self.loss))
         if len(self.x) != len(self.y):
             raise ValueError(f"x has {len(self.x)} points but y has {len(self.y)}; give one target for each input.")
         if self.minimum is not None and (self.network is None or np.shape(self.minimum) != (self.network.size,)):
             raise ValueError("a known minimum needs the network it belongs to and one entry for each parameter.")
 
 
+def _as_loss(loss: Loss | str | Callable) -> Loss:
+    if isinstance(loss, Loss):
+        return loss
+    return get_loss(loss) if isinstance(loss, str) else Loss(getattr(loss, "__name__", "custom"), loss)
+
+
 def _columns(name: str, values: Any) -> np.ndarray:
+    if np.iscomplexobj(values):
+        raise ValueError(f"{name} must be real; got complex numbers.")
     values = np.array(values, dtype=np.float64)
     if values.ndim == 1:
         values = values[:, None]

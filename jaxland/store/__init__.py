@@ -1,7 +1,7 @@
 """Study directories: shards in Parquet, a manifest, atomic commits, streaming readers."""
 
 from jaxland.store.files import StoreError, check_path, commit
-from jaxland.store.shard import DamagedShard, Shard, ShardFile
+from jaxland.store.shard import DamagedShard, Shard, ShardFile, missing_ranges
 from jaxland.store.study_store import Manifest, StudyStore
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "StudyStore",
     "check_path",
     "commit",
+    "missing_ranges",
 ]

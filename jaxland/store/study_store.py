@@ -92,7 +92,8 @@ class StudyStore:
     @classmethod
     def _continue(cls, path, manifest):
         store = cls.open(path, rebuild_fits=manifest.fits)
-        store._require_same(manifest)
+        store._check_configuration(manifest)
+        store.require_provenance(manifest.provenance)
         if manifest.fits < store.manifest.fits:
             raise StoreError(
                 f"{path} asks for {store.manifest.fits} fits already; give --fits {store.manifest.fits} or more, "
@@ -116,7 +117,8 @@ class StudyStore:
         """
         path = check_path(path)
         if not path.is_dir():
-            raise StoreError(f"{path} is not a study directory: there is no such directory.")
+            found = "it is a file" if path.exists() else "there is no such directory"
+            raise StoreError(f"{path} is not a study directory: {found}.")
         try:
             fields = json.loads((path / MANIFEST).read_text())
             if fields["format"] > FORMAT:
@@ -128,19 +130,33 @@ class StudyStore:
             return cls(path, _rebuild_manifest(path, rebuild_fits), rebuilt=True)
         return cls(path, manifest)
 
+    @classmethod
+    def missing_for(cls, path: Path | str, manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
+        """The ranges of fits that `create` would find missing in each ensemble; nothing is written.
+
+        Raises:
+            StoreError: the directory holds another configuration.
+        """
+        path = check_path(path)
+        if not (path / MANIFEST).exists() and not (path.is_dir() and _has_shards(path)):
+            return {name: [(0, manifest.fits)] for name in manifest.ensembles}
+        store = cls.open(path, rebuild_fits=manifest.fits)
+        store._check_configuration(manifest)
+        fits = max(manifest.fits, store.manifest.fits)
+        return {name: missing_ranges(store.shards(name), fits) for name in manifest.ensembles}
+
     def _write_manifest(self):
         commit(
             self.path / MANIFEST,
             (json.dumps(asdict(self.manifest), indent=1, sort_keys=True) + "\n").encode(),
         )
 
-    def _require_same(self, other: Manifest):
+    def _check_configuration(self, other: Manifest):
         mine = {"study": self.manifest.study, "configuration": self.manifest.config}
         lines = _differences(mine, {"study": other.study, "configuration": other.config}, "asked")
         if lines:
             title = f"{self.path} holds another configuration:"
             raise StoreError("\n".join([title, *lines, "Give another --out, or the same values."]))
-        self.require_provenance(other.provenance)
 
     def require_provenance(self, provenance: dict[str, Any]) -> None:
         """Raises StoreError unless fits trained now would have the bits of those that are here."""
@@ -204,36 +220,21 @@ class StudyStore:
         del fields["fits"]  # a shard must not depend on how many fits are asked for beside its own
         return {**fields, "ensemble": ensemble}
 
-    def stream(self, ensemble: str, columns: list[str] | None = None) -> Iterator[Shard]:
-        """Reads an ensemble a shard at a time, in order.
+    def read(self, ensemble: str, file: ShardFile, columns: list[str] | None = None) -> Shard:
+        """Reads one shard.
 
         Raises:
-            DamagedShard: a shard is not what its name says, or belongs to another study.
+            DamagedShard: it is not what its name says, or belongs to another study.
         """
-        for file in self.shards(ensemble):
-            shard = read_shard(file, columns)
-            if (shard.metadata["config_hash"], shard.metadata["ensemble"]) != (
-                self.manifest.config_hash,
-                ensemble,
-            ):
-                raise DamagedShard(file.path, "it belongs to another study or ensemble")
-            yield shard
+        shard = read_shard(file, columns)
+        if (shard.metadata["config_hash"], shard.metadata["ensemble"]) != (self.manifest.config_hash, ensemble):
+            raise DamagedShard(file.path, "it belongs to another study or ensemble")
+        return shard
 
-    def damaged(self) -> list[Path]:
-        """Reads every shard; returns those that are not what their names say."""
-        bad = []
-        for ensemble in self.manifest.ensembles:
-            for file in self.shards(ensemble):
-                try:
-                    metadata = read_metadata(file)
-                    if (metadata["config_hash"], metadata["ensemble"]) != (
-                        self.manifest.config_hash,
-                        ensemble,
-                    ):
-                        bad.append(file.path)
-                except DamagedShard:
-                    bad.append(file.path)
-        return bad
+    def stream(self, ensemble: str, columns: list[str] | None = None) -> Iterator[Shard]:
+        """Reads an ensemble a shard at a time, in order; raises as `read` does."""
+        for file in self.shards(ensemble):
+            yield self.read(ensemble, file, columns)
 
     def quarantine(self, path: Path) -> Path:
         """Moves a damaged shard aside, so that its fits count as missing; returns where it went."""

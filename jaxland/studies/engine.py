@@ -162,11 +162,7 @@ def plan(
     study = study_of(config)
     fits = study.default_fits if fits is None else fits
     prepared = prepare(config, backend)
-    try:
-        store = StudyStore.open(out)
-        missing = {name: store.missing(name) if name in store.manifest.ensembles else [(0, fits)] for name in prepared}
-    except StoreError:
-        missing = {name: [(0, fits)] for name in prepared}
+    missing = StudyStore.missing_for(out, manifest_of(config, fits, prepared))
     tasks = plan_shards(missing, shard_fits or default_shard_fits(fits))
     rate = {name: measure_rate(each, threads) for name, each in prepared.items()}
     steps = {name: each.ensemble.steps for name, each in prepared.items()}

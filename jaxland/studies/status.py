@@ -3,33 +3,38 @@
 from pathlib import Path
 from typing import Any
 
-from jaxland.store import StudyStore
+from jaxland.store import DamagedShard, ShardFile, StudyStore, missing_ranges
 
 
-def study_status(path: Path | str, *, verify: bool = False) -> dict[str, Any]:
+def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
     """Done, missing and diverged fits of each ensemble.
 
     Args:
         path: a study directory.
-        verify: read every shard and compare it with its checksum; otherwise only the diverged column is read.
+        quick: look at names only; otherwise every shard is read and compared with its checksum.
 
     Returns:
-        JSON-able: study, path, fits, damaged shards, and for each ensemble done, shards, diverged and the missing
-        ranges as pairs (start, stop).
+        JSON-able: study, path, fits, damaged shards, and for each ensemble done, shards, diverged (None if quick) and
+        the missing ranges as pairs (start, stop). The fits of damaged shards count as missing.
 
     Raises:
         StoreError: there is no study.
     """
     store = StudyStore.open(path)
-    damaged = store.damaged() if verify else []
-    ensembles = {}
+    ensembles, damaged = {}, []
     for name in store.manifest.ensembles:
         shards = store.shards(name)
+        diverged = None
+        if not quick:
+            counts = {shard: _diverged(store, name, shard) for shard in shards}
+            damaged += [str(shard.path) for shard, count in counts.items() if count is None]
+            shards = [shard for shard in shards if counts[shard] is not None]
+            diverged = sum(count for count in counts.values() if count is not None)
         ensembles[name] = {
             "done": sum(shard.stop - shard.start for shard in shards),
             "shards": len(shards),
-            "diverged": None if damaged else _diverged(store, name),
-            "missing": [list(gap) for gap in store.missing(name)],
+            "diverged": diverged,
+            "missing": [list(gap) for gap in missing_ranges(shards, store.manifest.fits)],
         }
     return {
         "study": store.manifest.study,
@@ -37,9 +42,14 @@ def study_status(path: Path | str, *, verify: bool = False) -> dict[str, Any]:
         "config_hash": store.manifest.config_hash,
         "fits": store.manifest.fits,
         "ensembles": ensembles,
-        "damaged": [str(path) for path in damaged],
+        "damaged": damaged,
+        "analysed": (store.path / "summary.md").exists(),
     }
 
 
-def _diverged(store: StudyStore, name: str) -> int:
-    return sum(int((shard.arrays["diverged_step"] >= 0).sum()) for shard in store.stream(name, ["diverged_step"]))
+def _diverged(store: StudyStore, name: str, shard: ShardFile) -> int | None:
+    """How many fits of a shard diverged, None if it is damaged."""
+    try:
+        return int((store.read(name, shard, ["diverged_step"]).arrays["diverged_step"] >= 0).sum())
+    except DamagedShard:
+        return None

@@ -19,7 +19,8 @@ def summary_text(study: Study, store: StudyStore, ensembles: pd.DataFrame, claim
         f"Source: {study.source}",
         "",
         f"- fits asked for: {manifest.fits:,} of each ensemble ({', '.join(manifest.ensembles)})",
-        f"- configuration {manifest.config_hash}, {provenance['precision']}, {provenance['device']}",
+        f"- configuration {manifest.config_hash}: {_settings(manifest.config, manifest.ensembles)}",
+        f"- {provenance['precision']}, {provenance['device']}",
         f"- backend: {backends}",
         f"- {provenance['versions']}",
         "",
@@ -35,6 +36,18 @@ def summary_text(study: Study, store: StudyStore, ensembles: pd.DataFrame, claim
         "",
     ]
     return "\n".join(lines)
+
+
+def _settings(config: dict, ensembles: Sequence[str]) -> str:
+    """The settings that matter here: those of optimizers that were not used are left out."""
+    parts = []
+    for name, value in sorted(config.items()):
+        if isinstance(value, dict):
+            numbers = ", ".join(f"{number} {each}" for number, each in sorted(value.items()))
+            parts += [f"{name} ({numbers})"] if name in ensembles else []
+        elif name != "optimizers":
+            parts.append(f"{name} {value}")
+    return ", ".join(parts)
 
 
 def tally(claims: Sequence[Claim]) -> str:

@@ -43,7 +43,7 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
         Unlowerable: lanes was asked for and cannot train this ensemble; the message says why.
     """
     if backend != "auto":
-        trainer = lookup("backend", backend, BACKENDS)
+        trainer = lookup("backend", backend, {**BACKENDS, "auto": XlaTrainer})
         return Choice(trainer(ensemble, settings), f"{backend}: as asked.")
     if jax.default_backend() != "cpu":
         reason = f"lanes makes kernels for CPUs, and this process computes on {jax.default_backend()}."

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import optax
 from jaxtyping import Float, Int
 
 from jaxland.networks import Network
-from jaxland.problems import Problem
+from jaxland.problems import Loss, Problem
 from jaxland.training.precision import get_dtype
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
@@ -70,10 +71,13 @@ class Ensemble:
     snapshots: tuple[int, ...] = ()
 
     def __post_init__(self):
+        for name, kind in (("network", Network), ("problem", Problem)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} must be a jaxland {kind.__name__}; got {type(getattr(self, name)).__name__}.")
         positive("steps", self.steps)
         get_dtype(self.dtype)
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be in [0, 2**32); got {self.seed}.")
+        if not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be an integer in [0, 2**32); got {self.seed!r}.")
         if self.trace_every is not None:
             positive("trace_every", self.trace_every)
         object.__setattr__(self, "snapshots", tuple(sorted({int(step) for step in self.snapshots})))
@@ -89,6 +93,7 @@ class Ensemble:
             raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
         self._check_data()
         self.per_fit_count()
+        self._check_shapes()
 
     def _check_data(self):
         data = {"inputs": (self.inputs, self.problem.x), "targets": (self.targets, self.problem.y)}
@@ -103,6 +108,31 @@ class Ensemble:
             raise ValueError(f"a fit has {points['inputs']} inputs but {points['targets']} targets.")
         if self.start is not None and np.shape(self.start)[1:] != (self.network.size,):
             raise ValueError(f"start must have shape (fits, {self.network.size}); got {np.shape(self.start)}.")
+
+    def _check_shapes(self):
+        """Asks JAX for the shapes that network and loss give, so that nothing is silently broadcast."""
+        x, y = (
+            jax.ShapeDtypeStruct(np.shape(shared) if own is None else np.shape(own)[1:], np.float32)
+            for own, shared in ((self.inputs, self.problem.x), (self.targets, self.problem.y))
+        )
+        name, loss = self.network.spec.name, self.problem.loss
+        widths = self.network.spec.widths
+        if widths and widths[0] != x.shape[1]:
+            raise ValueError(f"network {name!r} takes {widths[0]} inputs, but x has {x.shape[1]} components.")
+        vector = jax.ShapeDtypeStruct((self.network.size,), np.float32)
+        prediction = jax.eval_shape(lambda v, x: self.network.apply(self.network.unflatten(v), x), vector, x)
+        if prediction.shape != y.shape:
+            raise ValueError(
+                f"network {name!r} returns shape {prediction.shape} for x of shape {x.shape}, but y has shape "
+                f"{y.shape}; apply must return (points, outputs)."
+            )
+        assert isinstance(loss, Loss)
+        values = jax.eval_shape(loss.elementwise, prediction, y)
+        if values.shape != y.shape:
+            raise ValueError(
+                f"loss {loss.name!r} returns shape {values.shape} for predictions of shape {y.shape}; give a function "
+                "that works elementwise, and leave means and sums to jaxland.problems.Loss."
+            )
 
     def per_fit_count(self) -> int | None:
         """How many fits the per-fit arrays describe, or None where there are no such arrays.
@@ -121,6 +151,9 @@ class Ensemble:
             }.items()
             if values is not None and np.ndim(values) > 0
         }
+        deep = [name for name, value in self.hyperparameters.items() if np.ndim(value) > 1]
+        if deep or np.ndim(self.init_scale) > 1:
+            raise ValueError(f"{', '.join(deep) or 'init_scale'} must be one number, or one a fit with shape (fits,).")
         if len(set(lengths.values())) > 1:
             raise ValueError(f"per-fit arrays must have one entry a fit; their lengths differ: {lengths}.")
         return next(iter(lengths.values()), None)

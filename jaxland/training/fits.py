@@ -76,6 +76,7 @@ class Fits:
             "best_loss": self.best_loss,
             "best_step": self.best_step,
             "diverged_step": self.diverged_step,
+            **self.ensemble.hyperparameters,
             "config_hash": self.config_hash,
             "versions": versions(),
             "device": device(),

@@ -138,6 +138,16 @@ def _flip(path, position):
     path.write_bytes(content)
 
 
+def _damaged(store):
+    found = []
+    for shard in store.shards("momentum"):
+        try:
+            store.read("momentum", shard)
+        except DamagedShard:
+            found.append(shard.path)
+    return found
+
+
 _DAMAGE = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2]),
     "emptied": lambda path: path.write_bytes(b""),
@@ -156,7 +166,7 @@ def test_a_damaged_shard_is_found_set_aside_and_missed(store, damage):
     _DAMAGE[damage](victim.path)
     with pytest.raises(DamagedShard, match="jaxland resume"):
         list(store.stream("momentum"))
-    assert store.damaged() == [victim.path]
+    assert _damaged(store) == [victim.path]
     kept = store.quarantine(victim.path)
     assert kept.exists()
     assert store.missing("momentum") == [(30, 80)]
@@ -180,7 +190,7 @@ def test_exchanged_shards_are_found(store):
     one, two = first.read_bytes(), second.read_bytes()
     first.write_bytes(two)
     second.write_bytes(one)
-    assert store.damaged() == [first, second]
+    assert _damaged(store) == [first, second]
 
 
 def test_a_shard_of_another_study_is_found(store, tmp_path):

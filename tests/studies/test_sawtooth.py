@@ -95,7 +95,7 @@ def test_a_study_is_opened_with_its_configuration(finished):
 def test_status_counts_the_diverged(tmp_path):
     wild = dataclasses.replace(CONFIG, optimizers=("sgd",), sgd=jl.training.Sgd(1e6), steps=50)
     jl.studies.run(wild, tmp_path / "s", fits=8)
-    state = study_status(tmp_path / "s", verify=True)
+    state = study_status(tmp_path / "s")
     assert state["ensembles"]["sgd"]["diverged"] > 0
     assert json.loads(json.dumps(state)) == state
 
@@ -120,6 +120,7 @@ def test_an_executor_of_processes_gives_the_same_study(finished, tmp_path):
         ({"optimizers": ("momentum", "momentum")}, "each once"),
         ({"optimizers": ("adadelt",)}, "Did you mean 'adadelta'"),
         ({"steps": 0}, "steps must be"),
+        ({"momentum": jl.training.Momentum(float("nan"))}, "momentum.learning_rate must be finite"),
         ({"dtype": "float16"}, "dtype|float16"),
     ],
 )
@@ -157,6 +158,29 @@ def test_plan_measures_and_writes_nothing(tmp_path):
     assert plan.net_steps == 2 * 100 * 300
     assert plan.seconds > 0
     assert not (tmp_path / "s").exists()
+
+
+def test_plan_of_a_directory_that_grows(finished):
+    plan = jl.studies.plan(CONFIG, finished.path, fits=64)
+    assert {(task.start, task.stop) for task in plan.tasks} == {(48, 64)}
+    with pytest.raises(jl.store.StoreError, match="another configuration"):
+        jl.studies.plan(dataclasses.replace(CONFIG, steps=301), finished.path)
+
+
+def test_status_counts_damaged_fits_as_missing(tmp_path):
+    outcome = jl.studies.run(CONFIG, tmp_path / "s", fits=32, shard_fits=16)
+    victim = StudyStore.open(outcome.path).shards("adadelta")[1].path
+    victim.write_bytes(victim.read_bytes()[:-1])
+    state = study_status(tmp_path / "s")
+    assert state["damaged"] == [str(victim)]
+    assert state["ensembles"]["adadelta"] == {"done": 16, "shards": 1, "diverged": 0, "missing": [[16, 32]]}
+    assert state["ensembles"]["momentum"]["done"] == 32
+    assert study_status(tmp_path / "s", quick=True)["ensembles"]["adadelta"]["done"] == 32
+
+
+def test_claims_are_not_judged_from_too_little(finished):
+    assert {claim.verdict for claim in finished.claims} == {"not tested"}
+    assert "10,000 steps" in finished.claims[0].detail
 
 
 def test_turning_points():

@@ -189,8 +189,10 @@ def test_config_hash_tells_configurations_apart():
     ("changes", "error", "message"),
     [
         ({"fits": 0}, ValueError, "fits must be a positive integer"),
+        ({"seed": None}, (TypeError, ValueError), "seed"),
+        ({"optimizer": optax.sgd, "hyperparameters": {"learning_rate": np.ones((5, 2))}}, ValueError, "one number"),
         ({"steps": -1}, ValueError, "steps must be a positive integer"),
-        ({"seed": -1}, ValueError, "seed must be in"),
+        ({"seed": -1}, ValueError, "seed must be an integer in"),
         ({"first": -1}, ValueError, "first must be"),
         ({"threads": 0}, ValueError, "threads must be"),
         ({"dtype": "float16"}, ValueError, "unknown dtype 'float16'"),
@@ -210,6 +212,33 @@ def test_config_hash_tells_configurations_apart():
 def test_bad_arguments_are_refused_before_any_work(changes, error, message):
     with pytest.raises(error, match=message):
         _fit(**changes)
+
+
+@pytest.mark.parametrize(
+    ("network", "problem", "message"),
+    [
+        (jl.mlp([1, 4, 2]), PROBLEM, r"returns shape \(20, 2\).*y has shape \(20, 1\)"),
+        (jl.mlp([2, 4, 1]), PROBLEM, "takes 2 inputs, but x has 1"),
+        (jl.Network(NETWORK.init, lambda params, x: NETWORK.apply(params, x)[:, 0]), PROBLEM, "must return"),
+        (NETWORK, jl.Problem(PROBLEM.x, PROBLEM.y, loss=lambda p, t: jnp.mean((p - t) ** 2)), "elementwise"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(network, problem, message):
+    with pytest.raises(ValueError, match=message):
+        jl.fit(network, problem, MOMENTUM, fits=2, steps=3)
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+def test_any_elementwise_function_is_a_loss(backend):
+    problem = jl.Problem(PROBLEM.x, PROBLEM.y, loss=lambda prediction, target: (prediction - target) ** 2)
+    own = jl.fit(NETWORK, problem, MOMENTUM, fits=2, steps=20, seed=3, backend=backend)
+    np.testing.assert_array_equal(own.params, _fit(fits=2, steps=20, backend=backend).params)
+
+
+def test_per_fit_numbers_are_in_the_table():
+    rates = np.array([0.01, 0.1])
+    table = _fit(fits=2, optimizer=optax.sgd, hyperparameters={"learning_rate": rates}).table
+    assert table["learning_rate"].tolist() == rates.tolist()
 
 
 def test_full_precision_products():

@@ -179,13 +179,20 @@ class _Reduction:
         if self.pooled < 2:
             return distances, cosines
         pool = np.concatenate(self.pool)
-        pairs = random_pairs(len(pool), PAIRS)
+        pairs = _pairs_of(len(pool))
         between = pair_distances(pool, pairs)
         distances = distances.add(between)
         if self.minimum is not None:
             radius = distances_to(pool, self.minimum)
             cosines = cosines.add(direction_cosines(between, radius[pairs[:, 0]], radius[pairs[:, 1]]))
         return distances, cosines
+
+
+def _pairs_of(count: int):
+    """All pairs where they are no more than `PAIRS`, else so many random ones."""
+    if count * (count - 1) // 2 <= PAIRS:
+        return np.stack(np.triu_indices(count, 1), axis=1)
+    return random_pairs(count, PAIRS)
 
 
 def _comparable_minimum(config: SawtoothConfig):

@@ -1,6 +1,7 @@
 """What decides the fits of the sawtooth study."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from jaxland._names import lookup
@@ -59,6 +60,9 @@ class SawtoothConfig:
             raise ValueError(f"optimizers must name at least one, each once; got {list(self.optimizers)}.")
         for name in self.optimizers:
             get_optimizer(name)
+            for number, value in asdict(self.optimizer(name)).items():
+                if not math.isfinite(value):
+                    raise ValueError(f"{name}.{number} must be finite; got {value}.")
         lookup("target", self.target, TARGETS)
         get_dtype(self.dtype)
         for name in ("steps", "depth", "width", "points_per_segment"):
