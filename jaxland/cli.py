@@ -73,12 +73,14 @@ def _run(name: str, config: Any, options: RunOptions) -> int:
 
 
 def _finish(work: Callable, out: Path) -> int:
+    from jaxland.execution import Terminated, raise_on_sigterm
     from jaxland.studies.summary import tally
     from jaxland.training import Interrupted
 
     try:
-        outcome = work()
-    except (Interrupted, KeyboardInterrupt) as interruption:
+        with raise_on_sigterm():
+            outcome = work()
+    except (Interrupted, Terminated, KeyboardInterrupt) as interruption:
         print(f"Stopped. Finished shards are kept. Go on with:\n  jaxland resume {shlex.quote(str(out))}")
         return 128 + getattr(interruption, "signal_number", signal.SIGINT)
     print(f"Claims: {tally(outcome.claims)}.")

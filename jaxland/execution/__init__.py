@@ -1,6 +1,6 @@
 """Planning shards and doing them, here or on an executor; interruption."""
 
-from jaxland.execution.interruption import Stop, stop_on_signals
+from jaxland.execution.interruption import Stop, Terminated, raise_on_sigterm, stop_on_signals
 from jaxland.execution.plan import ShardTask, default_shard_fits, plan_shards
 from jaxland.execution.run import ShardsFailed, run_shards
 
@@ -8,8 +8,10 @@ __all__ = [
     "ShardTask",
     "ShardsFailed",
     "Stop",
+    "Terminated",
     "default_shard_fits",
     "plan_shards",
+    "raise_on_sigterm",
     "run_shards",
     "stop_on_signals",
 ]

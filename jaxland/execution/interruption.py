@@ -13,6 +13,32 @@ class Stop(threading.Event):
     signal_number: int = 0
 
 
+class Terminated(Exception):
+    """SIGTERM came where nothing asks `Stop`, as while results are analysed."""
+
+    signal_number: int = signal.SIGTERM
+
+
+@contextmanager
+def raise_on_sigterm() -> Iterator[None]:
+    """Within it SIGTERM raises `Terminated`, as Ctrl-C raises KeyboardInterrupt.
+
+    Training inside it still stops by `Stop`. Outside the main thread it does nothing.
+    """
+
+    def handle(number, frame):
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
     """Yields an event that SIGINT and SIGTERM set. A second signal ends the process at once.

@@ -1,12 +1,22 @@
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 
-from jaxland.execution import ShardsFailed, ShardTask, default_shard_fits, plan_shards, run_shards, stop_on_signals
+from jaxland.execution import (
+    ShardsFailed,
+    ShardTask,
+    Terminated,
+    default_shard_fits,
+    plan_shards,
+    raise_on_sigterm,
+    run_shards,
+    stop_on_signals,
+)
 
 
 def test_plan_covers_what_is_missing_and_nothing_else():
@@ -71,6 +81,22 @@ def test_dead_workers_end_in_an_error_and_not_in_silence():
         pytest.raises(Exception, match=r"process pool|failed 3 times"),
     ):
         run_shards(TASKS[:2], _die, executor)
+
+
+def _terminate_and_wait():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+
+
+def test_sigterm_is_raised_where_nothing_asks():
+    before = signal.getsignal(signal.SIGTERM)
+    with raise_on_sigterm():
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.wait(5)
+        with pytest.raises(Terminated):
+            _terminate_and_wait()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,7 +13,7 @@ import pytest
 import jaxland as jl
 from jaxland.studies import SawtoothConfig
 
-STEPS, FITS, SHARD = 1000, 64, 16
+STEPS, FITS, SHARD = 20_000, 64, 16
 JAXLAND = [sys.executable, "-m", "jaxland.cli"]
 RUN = [*JAXLAND, "run", "sawtooth", "--steps", str(STEPS), "--fits", str(FITS), "--shard-fits", str(SHARD)]
 
