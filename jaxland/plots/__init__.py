@@ -3,7 +3,7 @@
 from jaxland.plots.curves import fit_curve, target_curve, tube
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
-from jaxland.plots.style import COLORS, LABELS, new_figure, render, save, style
+from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 
 __all__ = [
     "COLORS",
@@ -13,7 +13,6 @@ __all__ = [
     "network_diagram",
     "new_figure",
     "render",
-    "save",
     "style",
     "target_curve",
     "tube",

@@ -1,9 +1,8 @@
-"""One look for all figures, and saving them."""
+"""One look for all figures, and rendering them."""
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -67,11 +66,3 @@ def render(figure: Figure, kind: str) -> bytes:
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
-
-
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Writes `stem`.png and `stem`.svg; returns their paths."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
-    for path in paths:
-        path.write_bytes(render(figure, path.suffix[1:]))
-    return paths

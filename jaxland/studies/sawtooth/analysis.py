@@ -1,6 +1,6 @@
 """What figures 1 to 7 need, gathered from the shards one at a time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,6 @@ class SawtoothAnalysis:
     wave: Float[np.ndarray, "N"]
     """The high-frequency part of the target."""
     ensembles: dict[str, EnsembleAnalysis]
-    provenance: dict[str, object] = field(default_factory=dict)
 
 
 def analyse(config: SawtoothConfig, store: StudyStore) -> SawtoothAnalysis:
