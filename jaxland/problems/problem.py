@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
+from jaxland._types import AnyArray
 from jaxland.networks import Network
 from jaxland.problems.losses import Loss, get_loss
 
@@ -43,6 +46,17 @@ class Problem:
             raise ValueError(f"x has {len(self.x)} points but y has {len(self.y)}; give one target for each input.")
         if self.minimum is not None and (self.network is None or np.shape(self.minimum) != (self.network.size,)):
             raise ValueError("a known minimum needs the network it belongs to and one entry for each parameter.")
+
+    def objective(self, network: Network) -> Callable[[Float[AnyArray, "P"]], Float[Array, ""]]:
+        """The loss of one fit as a pure function of its flat parameters, in the dtype of these."""
+        loss = self.loss
+        assert isinstance(loss, Loss)
+
+        def objective(params):
+            x, y = (jnp.asarray(values, params.dtype) for values in (self.x, self.y))
+            return loss(network.apply_flat(params, x), y)
+
+        return objective
 
 
 def _as_loss(loss: Loss | str | Callable) -> Loss:

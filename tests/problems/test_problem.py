@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -52,3 +54,15 @@ _EXPECTED = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(name):
     assert float(get_loss(name)(_PREDICTION, _TARGET)) == pytest.approx(_EXPECTED[name], rel=1e-6)
+
+
+def test_objective_of_flat_parameters(sawtooth_problem):
+    """At W_f it is zero; elsewhere it is the mean squared error written out."""
+    network, minimum = sawtooth_problem.network, sawtooth_problem.minimum
+    objective = sawtooth_problem.objective(network)
+    with jax.enable_x64(True):
+        assert float(objective(jnp.asarray(minimum))) < 1e-26
+        vector = jnp.asarray(minimum) + 0.01
+        errors = np.asarray(network.apply_flat(vector, sawtooth_problem.x)) - sawtooth_problem.y
+        np.testing.assert_allclose(float(objective(vector)), np.mean(errors**2), rtol=1e-12)
+    assert objective(jnp.asarray(minimum, jnp.float32)).dtype == jnp.float32
