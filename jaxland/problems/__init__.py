@@ -1,7 +1,19 @@
 """Problems: data, loss and, where known, the global minimum."""
 
+from jaxland.problems.gradients import Evaluate, Objective, gradients_of
 from jaxland.problems.losses import LOSSES, Loss, get_loss
 from jaxland.problems.problem import Problem
 from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
 
-__all__ = ["LOSSES", "Loss", "Problem", "SawtoothProblem", "SawtoothTarget", "get_loss", "sawtooth"]
+__all__ = [
+    "LOSSES",
+    "Evaluate",
+    "Loss",
+    "Objective",
+    "Problem",
+    "SawtoothProblem",
+    "SawtoothTarget",
+    "get_loss",
+    "gradients_of",
+    "sawtooth",
+]

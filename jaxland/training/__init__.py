@@ -4,6 +4,7 @@ from jaxland.training.backends import BACKENDS, choose_backend
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.fit import fit
 from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
+from jaxland.training.gradients import gradients
 from jaxland.training.initial import draw_parameters
 from jaxland.training.optimizers import (
     OPTIMIZERS,
@@ -40,6 +41,7 @@ __all__ = [
     "fit",
     "get_dtype",
     "get_optimizer",
+    "gradients",
     "make_optimizer",
     "numerics",
     "progress_bar",

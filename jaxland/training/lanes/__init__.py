@@ -4,7 +4,8 @@ trace -> scalarize (expressions, approximations) -> schedule -> emit, roll, kern
 """
 
 from jaxland.training.lanes.expression import Unlowerable
+from jaxland.training.lanes.gradient import LanesGradient
 from jaxland.training.lanes.text import describe
 from jaxland.training.lanes.trainer import LARGEST_PROGRAM, LanesTrainer
 
-__all__ = ["LARGEST_PROGRAM", "LanesTrainer", "Unlowerable", "describe"]
+__all__ = ["LARGEST_PROGRAM", "LanesGradient", "LanesTrainer", "Unlowerable", "describe"]
