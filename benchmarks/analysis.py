@@ -19,7 +19,7 @@ import jaxland as jl
 from jaxland.execution import default_shard_fits, plan_shards
 from jaxland.landscape import outputs
 from jaxland.store import StudyStore
-from jaxland.studies.engine import manifest_of, prepare
+from jaxland.studies.fitting import manifest_of, prepare
 
 
 def write_random_fits(path: Path, fits: int) -> None:

@@ -191,7 +191,7 @@ def analyse(directory: tyro.conf.Positional[Path]) -> int:
     from jaxland import studies
 
     store, config = studies.open_study(directory)
-    return _finish(lambda: studies.analyse(store, config, _say), directory)
+    return _finish(lambda: studies.analyse(store, config, say=_say), directory)
 
 
 def list_studies() -> int:

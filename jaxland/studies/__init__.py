@@ -1,16 +1,22 @@
 """Studies: named questions with their ensembles, analyses, figures and claims."""
 
+from jaxland.studies.analyses import SCALES, analyse, wanted
 from jaxland.studies.configuration import config_hash, from_json, to_json
-from jaxland.studies.engine import Plan, ShardWork, analyse, open_study, plan, prepare, run, study_of
-from jaxland.studies.registry import STUDIES
+from jaxland.studies.engine import Plan, plan, run
+from jaxland.studies.fitting import ShardWork, open_study, prepare
+from jaxland.studies.registry import STUDIES, study_of
 from jaxland.studies.sawtooth import SawtoothConfig
 from jaxland.studies.status import study_status
-from jaxland.studies.study import Claim, Outcome, Study
+from jaxland.studies.study import Analysis, Claim, Context, Findings, Outcome, Study
 from jaxland.studies.tables import study_table, table_parts, write_table
 
 __all__ = [
+    "SCALES",
     "STUDIES",
+    "Analysis",
     "Claim",
+    "Context",
+    "Findings",
     "Outcome",
     "Plan",
     "SawtoothConfig",
@@ -28,5 +34,6 @@ __all__ = [
     "study_table",
     "table_parts",
     "to_json",
+    "wanted",
     "write_table",
 ]

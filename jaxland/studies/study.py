@@ -1,13 +1,14 @@
-"""What a study is: a question with its ensembles, analysis, figures and claims."""
+"""What a study is: a question with its ensembles, and the analyses that answer it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxland.store import StudyStore
+from jaxland.store import Parts, StudyStore
 from jaxland.training import Ensemble
 
 Verdict = Literal["agrees", "differs", "not tested"]
@@ -33,6 +34,68 @@ class Claim(NamedTuple):
     detail: str
 
 
+def judged(figure: str, statement: str, source: str, measured: str, agrees: bool | None, detail: str) -> Claim:
+    """A claim whose verdict is `agrees`: True, False, or None where it could not be tested."""
+    verdict: Verdict = "not tested" if agrees is None else "agrees" if agrees else "differs"
+    return Claim(figure, statement, source, measured, verdict, detail)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an analysis may use.
+
+    Attributes:
+        config: of the study.
+        settings: of the analysis.
+        store: the study's fits.
+        parts: keeps finished pieces of the analysis.
+        threads: how many to use.
+        say: receives lines for the user.
+    """
+
+    config: Any
+    settings: Any
+    store: StudyStore
+    parts: Parts
+    threads: int
+    say: Callable[[str], None]
+
+
+class Findings(NamedTuple):
+    """What an analysis leaves behind: all of it small.
+
+    Attributes:
+        tables: by file name.
+        figures: by file stem.
+        claims: in the order of the source.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    figures: Mapping[str, Figure]
+    claims: list[Claim]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis of a study.
+
+    Attributes:
+        title: one line for lists.
+        quick, paper: its settings at the quick scale and at that of the source; frozen dataclasses of one type.
+        find: does it. Fits are streamed; pieces that take long are kept as parts.
+    """
+
+    title: str
+    quick: Any
+    paper: Any
+    find: Callable[[Context], Findings]
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of an analysis that has none."""
+
+
 @dataclass(frozen=True)
 class Study:
     """A named study.
@@ -45,10 +108,8 @@ class Study:
         default_fits: fits of each ensemble in a quick run.
         quick, paper: scale and cost of a quick run and of the source's, in words.
         ensembles: `config -> {name: ensemble}`.
-        analyse: `(config, store) -> analysis`; streams the shards and keeps only small results.
-        figures: `(config, analysis) -> {file stem: figure}`.
-        claims: `(config, analysis) -> claims`.
-        tables: `analysis -> {file name: DataFrame}`, the small results that are kept.
+        analyses: by name, in the order of the source.
+        default_analyses: those that are made unless others are asked for.
     """
 
     name: str
@@ -59,10 +120,8 @@ class Study:
     quick: str
     paper: str
     ensembles: Callable[[Any], dict[str, Ensemble]]
-    analyse: Callable[[Any, StudyStore], Any]
-    figures: Callable[[Any, Any], dict[str, Figure]]
-    claims: Callable[[Any, Any], list[Claim]]
-    tables: Callable[[Any], dict[str, Any]]
+    analyses: Mapping[str, Analysis]
+    default_analyses: tuple[str, ...]
 
 
 class Outcome(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 import jaxland as jl
 from jaxland.store import StudyStore
 from jaxland.studies import SawtoothConfig, from_json, open_study, study_status, study_table, to_json
-from jaxland.studies.sawtooth.analysis import turning_points
+from jaxland.studies.sawtooth.overview.reduction import turning_points
 
 CONFIG = SawtoothConfig(steps=300)
 

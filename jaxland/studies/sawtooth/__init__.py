@@ -1,9 +1,7 @@
 """The energy landscape of a simple neural network: the main study."""
 
-from jaxland.studies.sawtooth.analysis import analyse, tables
-from jaxland.studies.sawtooth.claims import claims
+from jaxland.studies.sawtooth import overview
 from jaxland.studies.sawtooth.config import SawtoothConfig, ensembles
-from jaxland.studies.sawtooth.figures import figures
 from jaxland.studies.study import Study
 
 STUDY = Study(
@@ -15,10 +13,8 @@ STUDY = Study(
     quick="2 x 1,024 fits, 50,000 steps, about a minute on two AVX-512 cores",
     paper="2 x 160,000 fits, 50,000 steps, about two hours there",
     ensembles=ensembles,
-    analyse=analyse,
-    figures=figures,
-    claims=claims,
-    tables=tables,
+    analyses={"overview": overview.ANALYSIS},
+    default_analyses=("overview",),
 )
 
 __all__ = ["STUDY", "SawtoothConfig"]

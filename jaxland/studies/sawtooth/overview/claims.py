@@ -3,12 +3,12 @@
 import numpy as np
 
 from jaxland.landscape import outputs
-from jaxland.studies.sawtooth.analysis import EnsembleAnalysis, SawtoothAnalysis, turning_points
+from jaxland.studies.sawtooth.comparable import judged_where_comparable
 from jaxland.studies.sawtooth.config import SawtoothConfig
-from jaxland.studies.study import Claim
+from jaxland.studies.sawtooth.overview.reduction import EnsembleAnalysis, SawtoothAnalysis, turning_points
+from jaxland.studies.study import Claim, judged
 
 SMOOTH_LOSS = 0.0045
-_LEAST_STEPS, _LEAST_FITS = 10_000, 100
 
 
 def claims(config: SawtoothConfig, analysis: SawtoothAnalysis) -> list[Claim]:
@@ -25,27 +25,8 @@ def claims(config: SawtoothConfig, analysis: SawtoothAnalysis) -> list[Claim]:
             _distinct(analysis, name),
         ]
         result += [_minimum_distance(analysis, name), _corner(analysis, name)]
-    reason = _not_comparable(config, analysis)
-    if reason:
-        result = [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in result]
-    return result
-
-
-def _not_comparable(config: SawtoothConfig, analysis: SawtoothAnalysis) -> str:
-    """Why nothing can be said of the paper's claims, "" where something can."""
-    if config.target != "main" or (config.depth, config.width) != (5, 5):
-        return "the claims are about 5 x 5 fits of the main example"
-    if not set(config.optimizers) <= {"momentum", "adadelta"}:
-        return "the claims are about gradient descent with momentum and adadelta"
     finite = min(each.curve.count for each in analysis.ensembles.values())
-    if config.steps < _LEAST_STEPS or finite < _LEAST_FITS:
-        return f"claims are judged from {_LEAST_STEPS:,} steps and {_LEAST_FITS} finite fits of each optimizer"
-    return ""
-
-
-def _claim(figure, statement, source, measured, agrees, detail):
-    verdict = "not tested" if agrees is None else "agrees" if agrees else "differs"
-    return Claim(figure, statement, source, measured, verdict, detail)
+    return judged_where_comparable(config, result, finite)
 
 
 def _pair(analysis: SawtoothAnalysis) -> tuple[EnsembleAnalysis, EnsembleAnalysis] | None:
@@ -63,7 +44,7 @@ def _perfect_fit(config: SawtoothConfig) -> Claim:
     assert minimum is not None
     assert problem.network is not None
     error = float(np.abs(outputs(problem.network, minimum[None], problem.x)[0] - problem.y).max())
-    return _claim(
+    return judged(
         "1, section 2",
         "the constructed network W_f fits its target perfectly",
         "loss 0",
@@ -76,7 +57,7 @@ def _perfect_fit(config: SawtoothConfig) -> Claim:
 def _smooth_fits(analysis: SawtoothAnalysis) -> Claim:
     own = int(turning_points(analysis.target[None])[0])
     medians = {name: each.turns.quantile(0.5) for name, each in analysis.ensembles.items() if each.turns.total}
-    return _claim(
+    return judged(
         "2",
         "a fit is smooth where f is not",
         "smooth",
@@ -96,7 +77,7 @@ def _wave_share(curve, analysis: SawtoothAnalysis, where=slice(None)) -> float:
 def _flat_mean(analysis: SawtoothAnalysis, name: str) -> Claim:
     each = analysis.ensembles[name]
     share = _wave_share(each.curve.mean, analysis) if each.curve.count else float("nan")
-    return _claim(
+    return judged(
         "3",
         f"{name}: the mean fit is flat and does not hold the sawtooth",
         "flat",
@@ -117,7 +98,7 @@ def _middle_roughness(curve, analysis: SawtoothAnalysis) -> float:
 def _wiggle(analysis: SawtoothAnalysis) -> Claim:
     both = _pair(analysis)
     rough = [_middle_roughness(each.curve.mean, analysis) for each in both] if both else [np.nan, np.nan]
-    return _claim(
+    return judged(
         "3",
         "the mean adadelta fit has a slight wiggle in the middle, that of gradient descent has none",
         "wiggle",
@@ -130,7 +111,7 @@ def _wiggle(analysis: SawtoothAnalysis) -> Claim:
 def _best_fits(analysis: SawtoothAnalysis) -> Claim:
     both = _pair(analysis)
     losses = [each.best_loss for each in both] if both else [np.nan, np.nan]
-    return _claim(
+    return judged(
         "4",
         "adadelta's best fit is better than gradient descent's, and neither reaches the optimum",
         "adadelta < gradient descent, both > 0",
@@ -144,7 +125,7 @@ def _spike(analysis: SawtoothAnalysis, name: str) -> Claim:
     histogram = analysis.ensembles[name].loss
     mode = histogram.coarsen(0, float(histogram.edges[-1]), 400).mode
     near = histogram.share(0.95 * SMOOTH_LOSS, 1.05 * SMOOTH_LOSS)
-    return _claim(
+    return judged(
         "5",
         f"{name}: the losses have a spike at the smooth fit",
         f"{SMOOTH_LOSS}",
@@ -157,7 +138,7 @@ def _spike(analysis: SawtoothAnalysis, name: str) -> Claim:
 def _lower(analysis: SawtoothAnalysis) -> Claim:
     both = _pair(analysis)
     medians = [each.loss.quantile(0.5) for each in both] if both else [np.nan, np.nan]
-    return _claim(
+    return judged(
         "5",
         "adadelta's losses are lower",
         "adadelta < gradient descent",
@@ -171,7 +152,7 @@ def _wider(analysis: SawtoothAnalysis) -> Claim:
     both = _pair(analysis)
     spreads = [each.loss.quantile(0.95) - each.loss.quantile(0.05) for each in both] if both else [np.nan, np.nan]
     middle = [each.loss.quantile(0.75) - each.loss.quantile(0.25) for each in both] if both else [np.nan, np.nan]
-    return _claim(
+    return judged(
         "5",
         "adadelta's losses are spread more widely",
         "adadelta > gradient descent",
@@ -184,7 +165,7 @@ def _wider(analysis: SawtoothAnalysis) -> Claim:
 def _typical_distance(analysis: SawtoothAnalysis, name: str) -> Claim:
     histogram = analysis.ensembles[name].pair_distance
     share = histogram.share(6, 8)
-    return _claim(
+    return judged(
         "6",
         f"{name}: minima lie within 6 to 8 of each other",
         "6-8",
@@ -197,7 +178,7 @@ def _typical_distance(analysis: SawtoothAnalysis, name: str) -> Claim:
 
 def _smallest_distance(analysis: SawtoothAnalysis, name: str) -> Claim:
     histogram = analysis.ensembles[name].pair_distance
-    return _claim(
+    return judged(
         "6",
         f"{name}: the smallest distance of a pair is about 4",
         "4",
@@ -209,7 +190,7 @@ def _smallest_distance(analysis: SawtoothAnalysis, name: str) -> Claim:
 
 def _distinct(analysis: SawtoothAnalysis, name: str) -> Claim:
     histogram = analysis.ensembles[name].pair_distance
-    return _claim(
+    return judged(
         "section 4.5",
         f"{name}: no two fits are the same after symmetrisation",
         "none",
@@ -222,7 +203,7 @@ def _distinct(analysis: SawtoothAnalysis, name: str) -> Claim:
 def _minimum_distance(analysis: SawtoothAnalysis, name: str) -> Claim:
     histogram = analysis.ensembles[name].minimum_distance
     share = histogram.share(9.5, 10.5)
-    return _claim(
+    return judged(
         "7, 8",
         f"{name}: most minima are 9.5 to 10.5 from the global minimum",
         "about 10",
@@ -234,7 +215,7 @@ def _minimum_distance(analysis: SawtoothAnalysis, name: str) -> Claim:
 
 def _corner(analysis: SawtoothAnalysis, name: str) -> Claim:
     histogram = analysis.ensembles[name].cosine
-    return _claim(
+    return judged(
         "section 4.5",
         f"{name}: the smallest dot product of unit directions from the global minimum is about 0.6",
         "0.6",

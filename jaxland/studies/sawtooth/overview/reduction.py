@@ -67,7 +67,7 @@ class SawtoothAnalysis:
     ensembles: dict[str, EnsembleAnalysis]
 
 
-def analyse(config: SawtoothConfig, store: StudyStore) -> SawtoothAnalysis:
+def reduce(config: SawtoothConfig, store: StudyStore) -> SawtoothAnalysis:
     """Reduces every ensemble of the study."""
     target = config.problem.target
     assert target is not None
@@ -76,11 +76,11 @@ def analyse(config: SawtoothConfig, store: StudyStore) -> SawtoothAnalysis:
         x=x,
         target=target(x),
         wave=target.wave(x),
-        ensembles={name: analyse_ensemble(config, store, name, x) for name in config.optimizers},
+        ensembles={name: reduce_ensemble(config, store, name, x) for name in config.optimizers},
     )
 
 
-def analyse_ensemble(
+def reduce_ensemble(
     config: SawtoothConfig, store: StudyStore, name: str, x: Float[np.ndarray, "N"]
 ) -> EnsembleAnalysis:
     """Reduces one ensemble, a shard at a time."""

@@ -13,8 +13,8 @@ from jaxland.plots import (
     target_curve,
     tube,
 )
-from jaxland.studies.sawtooth.analysis import SawtoothAnalysis
 from jaxland.studies.sawtooth.config import SawtoothConfig
+from jaxland.studies.sawtooth.overview.reduction import SawtoothAnalysis
 
 
 def figures(config: SawtoothConfig, analysis: SawtoothAnalysis) -> dict[str, Figure]:

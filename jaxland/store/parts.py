@@ -1,0 +1,62 @@
+"""Finished pieces of long computations, kept so that an interrupted one goes on where it stopped."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jaxland.store.files import commit
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Parts:
+    """Named arrays in one folder, each part a file whose name holds its checksum.
+
+    A part that is damaged, or not there, is computed again. Nothing is pickled.
+
+    Attributes:
+        folder: made when the first part is kept.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def get(self, name: str, compute: Callable[[], Arrays]) -> dict[str, np.ndarray]:
+        """The part with this name: read if it is there, else computed and kept.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        found = self._read(name)
+        if found is None:
+            found = {key: np.asarray(values) for key, values in compute().items()}
+            content = _encode(found)
+            commit(self.folder / f"{name}-{_checksum(content)}.npz", content)
+        return found
+
+    def _read(self, name: str) -> dict[str, np.ndarray] | None:
+        for path in sorted(self.folder.glob(f"{name}-*.npz")):
+            content = path.read_bytes()
+            if path.name == f"{name}-{_checksum(content)}.npz":
+                with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                    return {key: arrays[key] for key in arrays.files}
+        return None
+
+
+def _encode(arrays: Arrays) -> bytes:
+    """An uncompressed .npz, the same bytes for the same arrays: no time is stamped."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for key in sorted(arrays):
+            array = io.BytesIO()
+            np.lib.format.write_array(array, np.asanyarray(arrays[key]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), array.getvalue())
+    return sink.getvalue()
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

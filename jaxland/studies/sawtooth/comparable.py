@@ -1,0 +1,31 @@
+"""Where the paper's claims can be judged at all."""
+
+from jaxland.studies.sawtooth.config import SawtoothConfig
+from jaxland.studies.study import Claim
+
+LEAST_STEPS, LEAST_FITS = 10_000, 100
+
+
+def judged_where_comparable(config: SawtoothConfig, claims: list[Claim], fits: int | None = None) -> list[Claim]:
+    """The claims as they are, or all marked as not tested where the study is not of the paper's kind.
+
+    Args:
+        config: of the study.
+        claims: as judged.
+        fits: how many finite fits of each optimizer they rest on; None where a few are enough.
+    """
+    reason = _not_comparable(config, fits)
+    if not reason:
+        return claims
+    return [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in claims]
+
+
+def _not_comparable(config: SawtoothConfig, fits: int | None) -> str:
+    """Why nothing can be said of the paper's claims, "" where something can."""
+    if config.target != "main" or (config.depth, config.width) != (5, 5):
+        return "the claims are about 5 x 5 fits of the main example"
+    if not set(config.optimizers) <= {"momentum", "adadelta"}:
+        return "the claims are about gradient descent with momentum and adadelta"
+    if config.steps < LEAST_STEPS or (fits is not None and fits < LEAST_FITS):
+        return f"claims are judged from {LEAST_STEPS:,} steps and {LEAST_FITS} finite fits of each optimizer"
+    return ""
