@@ -3,6 +3,7 @@
 from jaxland.plots.curves import fit_curve, target_curve, tube
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
+from jaxland.plots.knots import knot_counts, knot_positions
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "LABELS",
     "compared_histograms",
     "fit_curve",
+    "knot_counts",
+    "knot_positions",
     "network_diagram",
     "new_figure",
     "render",

@@ -7,6 +7,8 @@ import pytest
 from jaxland.plots import (
     compared_histograms,
     fit_curve,
+    knot_counts,
+    knot_positions,
     network_diagram,
     new_figure,
     render,
@@ -17,6 +19,7 @@ from jaxland.plots import (
 from jaxland.statistics import Histogram
 
 X = np.linspace(-1, 1, 50)
+COUNTS = Histogram.spanning(-0.5, 49.5, 50).add(np.array([0.0, 3, 3, 7, 21]))
 HISTOGRAM = Histogram.spanning(0, 1, 100).add(np.random.default_rng(0).random(1000))
 
 
@@ -25,6 +28,8 @@ _DRAWINGS = {
     "fit": lambda ax: fit_curve(X, X**2, X, label="fit", color="C0", ax=ax),
     "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
+    "knot counts": lambda ax: knot_counts({"momentum": COUNTS}, target=31, most=7775, ax=ax),
+    "knot positions": lambda ax: knot_positions({"adam": HISTOGRAM}, target=np.linspace(0, 1, 5), ax=ax),
 }
 
 
@@ -47,6 +52,24 @@ def test_histogram_shows_every_value_in_range():
     ax = compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="x")
     heights = np.concatenate([patch.get_data().values for patch in ax.patches[:1]])
     assert heights.sum() == pytest.approx(1, abs=0.002)
+
+
+@pytest.mark.parametrize(("most", "scale"), [(63, "linear"), (7775, "symlog")])
+def test_knot_counts_show_every_fit_and_both_marks(most, scale):
+    ax = knot_counts({"momentum": COUNTS, "empty": Histogram.spanning(-0.5, 49.5, 50)}, target=31, most=most)
+    heights, edges, _ = ax.patches[0].get_data()
+    np.testing.assert_allclose(heights[[0, 3, 7, 21]], [0.2, 0.4, 0.2, 0.2])
+    assert (edges[0], edges[-1]) == (-0.5, 21.5)
+    assert ax.get_xscale() == scale
+    assert [line.get_xdata()[0] for line in ax.lines] == [31, most]
+    assert ax.get_xlim()[1] > most
+
+
+def test_knot_positions_are_a_density():
+    ax = knot_positions({"adam": HISTOGRAM}, target=np.linspace(0, 1, 5))
+    heights, edges, _ = ax.patches[0].get_data()
+    assert (heights * np.diff(edges)).sum() == pytest.approx(1)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), np.linspace(0, 1, 5))
 
 
 def test_diagram_makes_live_weights_bold():
