@@ -4,6 +4,7 @@ from jaxland.plots.curves import fit_curve, target_curve, tube
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
+from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 
 __all__ = [
@@ -15,6 +16,10 @@ __all__ = [
     "knot_positions",
     "network_diagram",
     "new_figure",
+    "path_angles",
+    "path_energies",
+    "path_outputs",
+    "path_with_interpolation",
     "render",
     "style",
     "target_curve",

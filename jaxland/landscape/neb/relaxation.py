@@ -132,8 +132,14 @@ def relax(
         on_progress(len(batch))
         return Bands(*(values[: len(batch)] for values in result))
 
+    stop = stop or threading.Event()
     with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(work, range(0, len(bands), WIDTH)))
+        try:
+            parts = list(pool.map(work, range(0, len(bands), WIDTH)))
+        except BaseException:
+            stop.set()  # or Ctrl-C would wait for the batches under way
+            pool.shutdown(cancel_futures=True)
+            raise
     return Bands(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
@@ -151,7 +157,7 @@ def _relax_batch(evaluate: Evaluate, bands, settings: NebSettings, stop) -> Band
             slopes = slopes.astype(np.float64).reshape(inner.shape)
             state = advance(state, ends, end_energies, energies, slopes)
             reason = np.asarray(state.reason)
-            if (reason != _RUNNING).all() or (stop is not None and stop.is_set()):
+            if (reason != _RUNNING).all() or (stop.is_set()):
                 break
     # The last step only judged bands that have stopped, so these energies are those of the images.
     return Bands(

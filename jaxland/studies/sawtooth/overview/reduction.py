@@ -18,6 +18,7 @@ from jaxland.networks import Network
 from jaxland.statistics import Histogram, Moments
 from jaxland.store import StudyStore
 from jaxland.studies.sawtooth.config import SawtoothConfig
+from jaxland.studies.sawtooth.sample import global_minimum
 
 PAIRS = 1_000_000
 # Pairs are drawn among the first fits of an ensemble, so that memory does not grow with their number. Fits are
@@ -108,7 +109,7 @@ class _Reduction:
         self.network: Network = config.network
         self.problem = config.problem
         self.grid = x[:, None]
-        self.minimum = _comparable_minimum(config)
+        self.minimum = global_minimum(config)
         scale = float(np.var(self.problem.y))
         self.fits = self.diverged = self.unconverged = 0
         self.curve = Moments()
@@ -192,13 +193,6 @@ def _pairs_of(count: int):
     if count * (count - 1) // 2 <= PAIRS:
         return np.stack(np.triu_indices(count, 1), axis=1)
     return random_pairs(count, PAIRS)
-
-
-def _comparable_minimum(config: SawtoothConfig):
-    problem, network = config.problem, config.network
-    if problem.minimum is None or problem.network is None or problem.network.spec.widths != network.spec.widths:
-        return None
-    return symmetrise(network, problem.minimum[None], x=problem.x).params[0]
 
 
 def tables(analysis: SawtoothAnalysis) -> dict[str, pd.DataFrame]:
