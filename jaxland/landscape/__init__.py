@@ -1,6 +1,7 @@
 """What an ensemble shows of its loss landscape: arrays in, arrays out. It takes parameters from anywhere."""
 
-from jaxland.landscape.distances import direction_cosines, distances_to, pair_distances, random_pairs
+from jaxland.landscape.basin import Jittered, jitter, returned
+from jaxland.landscape.distances import direction_cosines, distances_to, output_distances, pair_distances, random_pairs
 from jaxland.landscape.knots import most_knots, piecewise_linear
 from jaxland.landscape.neb import (
     Bands,
@@ -21,6 +22,7 @@ from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, sym
 __all__ = [
     "Bands",
     "FunctionMoments",
+    "Jittered",
     "NebSettings",
     "PiecewiseLinear",
     "Symmetrised",
@@ -33,13 +35,16 @@ __all__ = [
     "function_moments",
     "gaps",
     "interpolate",
+    "jitter",
     "most_knots",
+    "output_distances",
     "outputs",
     "pair_distances",
     "piecewise_linear",
     "random_pairs",
     "refine",
     "relax",
+    "returned",
     "sort_units",
     "straight_bands",
     "symmetrise",

@@ -3,6 +3,9 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland.landscape.outputs import outputs
+from jaxland.networks import Network
+
 # Rows worked on at a time; bounds memory at about 8 MB a thousand parameters.
 _ROWS = 8192
 
@@ -31,6 +34,30 @@ def distances_to(params: Float[np.ndarray, "F P"], reference: Float[np.ndarray, 
     """L2 distances of fits to one point, in float64."""
     parts = [
         np.linalg.norm(params[at : at + _ROWS].astype(np.float64) - reference, axis=1)
+        for at in range(0, len(params), _ROWS)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def output_distances(
+    network: Network,
+    params: Float[np.ndarray, "F P"],
+    reference: Float[np.ndarray, "P"],
+    x: Float[np.ndarray, "N D"],
+) -> Float[np.ndarray, "F"]:
+    """Root-mean-square differences between the outputs of fits and of one other, over points and outputs, in float64.
+
+    Unlike distances of parameters they do not depend on symmetries, of which a network may have more than it declares.
+
+    Args:
+        network: of all of them.
+        params: the fits; one that is not finite gives a distance that is not.
+        reference: the other.
+        x: points at which they are compared.
+    """
+    target = outputs(network, np.asarray(reference, np.float64)[None], x)
+    parts = [
+        np.sqrt(((outputs(network, params[at : at + _ROWS].astype(np.float64), x) - target) ** 2).mean(axis=(1, 2)))
         for at in range(0, len(params), _ROWS)
     ]
     return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,19 +1,25 @@
 """Figures: arrays or tables in, matplotlib Axes out; nothing is ever shown."""
 
+from jaxland.plots.basin import basin_scatter
 from jaxland.plots.curves import fit_curve, target_curve, tube
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
+from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
 
 __all__ = [
     "COLORS",
     "LABELS",
+    "barrier_matrix",
+    "basin_scatter",
     "compared_histograms",
+    "disconnectivity_graph",
     "fit_curve",
     "knot_counts",
     "knot_positions",
+    "leaf_order",
     "network_diagram",
     "new_figure",
     "path_angles",

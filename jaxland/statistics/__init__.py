@@ -1,7 +1,21 @@
-"""Reductions of tables and arrays: moments, histograms, intervals."""
+"""Reductions of tables and arrays: moments, histograms, intervals, curves through scatters."""
 
 from jaxland.statistics.histogram import Histogram
 from jaxland.statistics.intervals import mean_interval, wilson_interval
+from jaxland.statistics.logistic import LogisticFit, logistic_fit
+from jaxland.statistics.lowess import Lowess, lowess
 from jaxland.statistics.moments import Moments
+from jaxland.statistics.shares import BinnedShares, binned_shares
 
-__all__ = ["Histogram", "Moments", "mean_interval", "wilson_interval"]
+__all__ = [
+    "BinnedShares",
+    "Histogram",
+    "LogisticFit",
+    "Lowess",
+    "Moments",
+    "binned_shares",
+    "logistic_fit",
+    "lowess",
+    "mean_interval",
+    "wilson_interval",
+]
