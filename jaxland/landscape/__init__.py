@@ -2,7 +2,17 @@
 
 from jaxland.landscape.basin import Jittered, jitter, returned
 from jaxland.landscape.distances import direction_cosines, distances_to, output_distances, pair_distances, random_pairs
+from jaxland.landscape.hessian import Spectra, ZeroModes, hessians, leading_entries, spectra, zero_modes
 from jaxland.landscape.knots import most_knots, piecewise_linear
+from jaxland.landscape.lanczos import (
+    Eigenpairs,
+    ExtremeEigenvalues,
+    SpectralDensity,
+    TraceEstimate,
+    extreme_eigenvalues,
+    hessian_trace,
+    spectral_density,
+)
 from jaxland.landscape.neb import (
     Bands,
     NebSettings,
@@ -21,21 +31,31 @@ from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, sym
 
 __all__ = [
     "Bands",
+    "Eigenpairs",
+    "ExtremeEigenvalues",
     "FunctionMoments",
     "Jittered",
     "NebSettings",
     "PiecewiseLinear",
+    "Spectra",
+    "SpectralDensity",
     "Symmetrised",
+    "TraceEstimate",
+    "ZeroModes",
     "arc_lengths",
     "direction_cosines",
     "distances_to",
     "energies_of",
+    "extreme_eigenvalues",
     "fix_signs",
     "function_distances",
     "function_moments",
     "gaps",
+    "hessian_trace",
+    "hessians",
     "interpolate",
     "jitter",
+    "leading_entries",
     "most_knots",
     "output_distances",
     "outputs",
@@ -46,7 +66,10 @@ __all__ = [
     "relax",
     "returned",
     "sort_units",
+    "spectra",
+    "spectral_density",
     "straight_bands",
     "symmetrise",
     "turning_angles",
+    "zero_modes",
 ]

@@ -1,9 +1,10 @@
 """Networks as pure functions, with their symmetry group as data."""
 
-from jaxland.networks.activations import ACTIVATIONS, Activation, get_activation
+from jaxland.networks.activations import ACTIVATIONS, Activation, get_activation, smooth_relu
+from jaxland.networks.embedding import embed
 from jaxland.networks.initializers import INITIALIZERS, get_initializer
 from jaxland.networks.minimum_energy import MinimumEnergy, minimum_energy
-from jaxland.networks.mlp import Dense, mlp
+from jaxland.networks.mlp import Dense, mlp, smoothed
 from jaxland.networks.network import Network, NetworkSpec
 from jaxland.networks.symmetry import Symmetry, UnitLayer
 
@@ -17,8 +18,11 @@ __all__ = [
     "NetworkSpec",
     "Symmetry",
     "UnitLayer",
+    "embed",
     "get_activation",
     "get_initializer",
     "minimum_energy",
     "mlp",
+    "smooth_relu",
+    "smoothed",
 ]

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxland.networks.activations import get_activation
+from jaxland.networks.activations import Activation, get_activation, smooth_relu
 from jaxland.networks.initializers import get_initializer
 from jaxland.networks.network import Network, NetworkSpec
 from jaxland.networks.symmetry import Symmetry, UnitLayer
@@ -23,9 +23,9 @@ class Dense(NamedTuple):
 
 def mlp(
     widths: Sequence[int],
-    activation: str = "relu",
+    activation: str | Activation = "relu",
     *,
-    output_activation: str = "identity",
+    output_activation: str | Activation = "identity",
     bias: bool = True,
     init: str = "glorot_uniform",
 ) -> Network:
@@ -33,7 +33,7 @@ def mlp(
 
     Args:
         widths: units of each layer, inputs first, outputs last: `[1, 5, 5, 5, 5, 5, 1]` is the 5 x 5 network.
-        activation: name of an entry of `ACTIVATIONS`, applied to hidden layers.
+        activation: an `Activation`, or the name of an entry of `ACTIVATIONS`, applied to hidden layers.
         output_activation: the same for the last layer.
         bias: whether layers have biases.
         init: name of an entry of `INITIALIZERS`.
@@ -45,7 +45,7 @@ def mlp(
         ValueError: fewer than two widths, a width below one, or an unknown name.
     """
     widths = _checked_widths(widths)
-    hidden, output = get_activation(activation), get_activation(output_activation)
+    hidden, output = _as_activation(activation), _as_activation(output_activation)
     initializer = get_initializer(init)
     depth = len(widths) - 1
 
@@ -66,9 +66,39 @@ def mlp(
             h = (hidden if index < depth - 1 else output).function(h)
         return h.T
 
-    name = f"mlp-{'-'.join(map(str, widths))}-{activation}"
+    def replace_activation(old, new):
+        first, last = (new if each.name == old else each for each in (hidden, output))
+        return mlp(widths, first, output_activation=last, bias=bias, init=init)
+
+    name = f"mlp-{'-'.join(map(str, widths))}-{hidden.name}"
     symmetry = Symmetry(_unit_layers(widths, bias, hidden.scaling))
-    return Network(initialize, apply, NetworkSpec(name, widths, activation, symmetry))
+    spec = NetworkSpec(name, widths, hidden.name, symmetry, output.name, replace_activation)
+    return Network(initialize, apply, spec)
+
+
+def smoothed(network: Network, sharpness: float = 5000.0) -> Network:
+    """The same network, with the same flat parameters, that has `smooth_relu(sharpness)` in place of ReLU.
+
+    Where data lie on the knots of a ReLU network, as they do at the known global minimum of the sawtooth problem, its
+    Hessian depends on the value one chooses for relu'(0); that of the smoothed network does not (Gamst and Walker,
+    section 4.7).
+
+    Raises:
+        ValueError: the network has no ReLU, or does not know how to replace it.
+    """
+    spec = network.spec
+    if spec.replace_activation is None:
+        raise ValueError(
+            f"network {spec.name!r} does not know how to replace its activation; build it with mlp, or give its "
+            "NetworkSpec a replace_activation."
+        )
+    if "relu" not in (spec.activation, spec.output_activation):
+        raise ValueError(f"network {spec.name!r} has no ReLU to smooth; its activation is {spec.activation!r}.")
+    return spec.replace_activation("relu", smooth_relu(sharpness))
+
+
+def _as_activation(activation: str | Activation) -> Activation:
+    return activation if isinstance(activation, Activation) else get_activation(activation)
 
 
 def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:

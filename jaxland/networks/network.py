@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from jaxland._types import AnyArray
+from jaxland.networks.activations import Activation
 from jaxland.networks.symmetry import Symmetry
 
 Params = PyTree[Float[AnyArray, "..."]]
@@ -26,12 +27,17 @@ class NetworkSpec:
         widths: units of each layer from inputs to outputs; empty where the network is not a chain of dense layers.
         activation: name of the hidden activation, "" where there is none to name.
         symmetry: transformations of the flat vector that leave the function unchanged.
+        output_activation: name of the activation of the last layer, "" where there is none to name.
+        replace_activation: makes the same network, with the same flat vector, that has another activation wherever
+            the one of this name stands; None where the network does not know how.
     """
 
     name: str = "custom"
     widths: tuple[int, ...] = ()
     activation: str = ""
     symmetry: Symmetry = field(default_factory=Symmetry)
+    output_activation: str = ""
+    replace_activation: Callable[[str, Activation], "Network"] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,3 +64,29 @@ class Symmetry:
                 for entries in (layer.incoming, layer.outgoing):
                     result[..., entries] = np.take_along_axis(result[..., entries], order[..., None], axis=-2)
         return result
+
+    def scaling_directions(self, params: Float[np.ndarray, "*batch P"]) -> Float[np.ndarray, "*batch units P"]:
+        """Tangents of the orbit of each vector under positive scaling, one for each unit that may be scaled.
+
+        The tangent of a unit is its incoming entries and minus its outgoing entries: the derivative of `transform` by
+        the logarithm of the unit's scale. The loss is constant along the orbit, so its gradient is orthogonal to them
+        all, and where the gradient vanishes its Hessian annihilates them.
+
+        Args:
+            params: flat vectors.
+
+        Returns:
+            Float64 directions, in the order of the layers and of the units in each; a unit without weights has zeros.
+        """
+        params = np.asarray(params, np.float64)
+        parts = [_scaling_tangents(layer, params) for layer in self.layers if layer.scaling == "positive"]
+        return np.concatenate([np.zeros((*params.shape[:-1], 0, params.shape[-1])), *parts], axis=-2)
+
+
+def _scaling_tangents(layer, params):
+    units = len(layer.incoming)
+    tangents = np.zeros((*params.shape[:-1], units, params.shape[-1]))
+    each = np.arange(units)[:, None]
+    tangents[..., each, layer.incoming] = params[..., layer.incoming]
+    tangents[..., each, layer.outgoing] = -params[..., layer.outgoing]
+    return tangents

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxland.networks import INITIALIZERS, Network, NetworkSpec, get_initializer, mlp
+from jaxland.networks import INITIALIZERS, Activation, Network, NetworkSpec, get_initializer, mlp, smoothed
 
 
 def test_main_network_has_136_parameters():
@@ -85,3 +85,36 @@ def test_initializer_variance(name):
         assert np.abs(bias).max() > 0
     else:
         np.testing.assert_array_equal(bias, 0)
+
+
+def test_an_activation_of_ones_own():
+    square = Activation("square", jnp.square, "none")
+    network = mlp([1, 2, 1], square)
+    assert network.spec.name == "mlp-1-2-1-square"
+    params = np.arange(7, dtype=np.float32)
+    x = np.array([[0.5], [-2.0]], np.float32)
+    expected = (x @ [[0, 1]] + [2, 3]) ** 2 @ [[4], [5]] + 6
+    np.testing.assert_allclose(network.apply_flat(params, x), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_smoothed_network_is_near_and_has_the_same_parameters(bias):
+    network = mlp([2, 4, 3, 1], output_activation="relu", bias=bias, init="standard_normal")
+    smooth = smoothed(network)
+    assert smooth.entry_names == network.entry_names
+    vector = network.flatten(network.init(jax.random.key(0)))
+    np.testing.assert_array_equal(smooth.flatten(smooth.init(jax.random.key(0))), vector)
+    x = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    sharp, soft, softer = (each.apply_flat(vector, x) for each in (network, smooth, smoothed(network, 50.0)))
+    assert 0 < np.abs(soft - sharp).max() < 0.01
+    assert np.abs(softer - sharp).max() > 0.01
+    # Nothing is left with a kink, the last layer included.
+    np.testing.assert_array_equal(smooth.spec.activation, smooth.spec.output_activation)
+    assert smooth.spec.symmetry.layers[0].scaling == "none"
+
+
+def test_what_cannot_be_smoothed():
+    with pytest.raises(ValueError, match="does not know how to replace its activation"):
+        smoothed(Network(lambda key: jnp.zeros(1), lambda params, x: x))
+    with pytest.raises(ValueError, match="no ReLU to smooth; its activation is 'tanh'"):
+        smoothed(mlp([1, 2, 1], "tanh"))

@@ -100,3 +100,25 @@ def test_non_finite_vectors_are_left_alone_and_flagged():
     assert found.converged.tolist() == [True, False, True]
     np.testing.assert_array_equal(found.params[1], params[1])
     np.testing.assert_array_equal(found.params[[0, 2]], clean.params)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_scaling_directions_are_derivatives_along_the_orbit(bias):
+    network = mlp([2, 4, 3, 2], bias=bias)
+    rng = np.random.default_rng(5)
+    params = rng.normal(size=(3, 2, network.size))
+    tangents = network.spec.symmetry.scaling_directions(params)
+    assert tangents.shape == (3, 2, 7, network.size)
+    for unit in range(7):
+        logs = np.zeros((3, 2, 7))
+        logs[..., unit] = 1e-6
+        forward, backward = (
+            network.spec.symmetry.transform(params, scales=np.split(np.exp(step), [4], axis=-1))
+            for step in (logs, -logs)
+        )
+        np.testing.assert_allclose(tangents[..., unit, :], (forward - backward) / 2e-6, atol=1e-8)
+
+
+def test_only_positive_scaling_has_directions():
+    network = mlp([1, 4, 1], "tanh")
+    assert network.spec.symmetry.scaling_directions(np.ones(network.size)).shape == (0, network.size)

@@ -1,0 +1,195 @@
+"""Exact Hessian spectra of ensembles, and how much of their null space the scaling symmetry explains."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxland._types import AnyArray
+from jaxland.networks import Network, Symmetry
+
+Objective = Callable[[Float[AnyArray, "P"]], Float[Array, ""]]
+
+# Hessians computed by one call: many where they are small, and at most about 32 MB.
+_MEMBERS, _ENTRIES = 32, 2**22
+# Columns of a Hessian computed at a time: bounds memory at this many times that of one gradient.
+_COLUMNS = 256
+
+
+class Spectra(NamedTuple):
+    """Spectra of the Hessians of many fits. Those of fits without a finite Hessian are NaN."""
+
+    eigenvalues: Float[np.ndarray, "F P"]
+    """In ascending order."""
+    eigenvectors: Float[np.ndarray, "F P P"] | None
+    """Unit vectors in columns, in the order of the eigenvalues; None where they were not asked for."""
+    gradient_norm: Float[np.ndarray, "F"]
+    """L2 norm of the gradient: how far from critical the fit is."""
+
+
+class ZeroModes(NamedTuple):
+    """How many directions are flat or descend, and how many of the flat ones scaling explains.
+
+    Fits without a finite spectrum have -1 in place of counts and NaN in place of other numbers.
+    """
+
+    zero: Int[np.ndarray, "F"]
+    """Eigenvalues of at most `tolerance` times the largest magnitude."""
+    negative: Int[np.ndarray, "F"]
+    """Eigenvalues below that range: the index of the saddle, 0 at a minimum."""
+    scaling: Int[np.ndarray, "F"]
+    """Rank of the tangents of the scaling orbit: the zero modes that the symmetry demands at a critical point."""
+    explained: Float[np.ndarray, "F"]
+    """Squared cosines of the principal angles between tangents and null space, summed: how many zero modes the
+    symmetry explains. It equals `scaling` where every tangent is flat, and `zero` where nothing else is."""
+    tangent_curvature: Float[np.ndarray, "F"]
+    """Largest |H t| of a unit vector t in the span of the tangents, as a share of the largest eigenvalue. It is zero
+    at a critical point; elsewhere only a tolerance above it counts every tangent as flat."""
+
+
+def hessians(objective: Objective, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P P"]:
+    """The Hessian of the objective at each fit, in float64, exact to rounding and symmetric.
+
+    Forward-mode derivatives of the reverse-mode gradient, so that the cost is some P gradients a fit.
+
+    Args:
+        objective: scalar function of a flat vector, such as `problem.objective(network)`.
+        params: flat parameters; non-finite ones give NaN.
+    """
+    parts = [hessian for _, hessian in _derivatives(objective, params)]
+    return np.concatenate(parts) if parts else np.zeros((0, params.shape[1], params.shape[1]))
+
+
+def spectra(objective: Objective, params: Float[np.ndarray, "F P"], *, vectors: bool = False) -> Spectra:
+    """All eigenvalues of the Hessian at each fit, by dense decomposition in float64.
+
+    Args:
+        objective: scalar function of a flat vector, such as `problem.objective(network)`. Where data lie on the knots
+            of a ReLU network take that of `smoothed(network)`.
+        params: flat parameters; non-finite ones give NaN.
+        vectors: whether eigenvectors are wanted; they take 8 P^2 bytes a fit.
+
+    Returns:
+        Eigenvalues, eigenvectors and gradient norms. A fit's do not depend on which others are in the batch.
+    """
+    values = np.full(params.shape, np.nan)
+    columns = np.full((*params.shape, params.shape[1]), np.nan) if vectors else None
+    norm = np.full(len(params), np.nan)
+    start = 0
+    for gradient, hessian in _derivatives(objective, params):
+        rows = start + np.flatnonzero(np.isfinite(hessian).all(axis=(1, 2)))
+        finite = hessian[rows - start]
+        norm[start : start + len(hessian)] = np.linalg.norm(gradient, axis=1)
+        if columns is None:
+            values[rows] = np.linalg.eigvalsh(finite)
+        else:
+            values[rows], columns[rows] = np.linalg.eigh(finite)
+        start += len(hessian)
+    return Spectra(values, columns, norm)
+
+
+def zero_modes(
+    spectra: Spectra, symmetry: Symmetry, params: Float[np.ndarray, "F P"], *, tolerance: float = 1e-8
+) -> ZeroModes:
+    """Counts flat and descending directions, and the flat ones that the scaling symmetry explains.
+
+    At a critical point the Hessian annihilates every tangent t of the scaling orbit: a K x N ReLU network whose units
+    are all live has at least K N zero modes. Elsewhere H t is the gradient, with its sign changed on the incoming
+    entries, so the count is right only as far as the gradient is small; see `Spectra.gradient_norm`.
+
+    Args:
+        spectra: with eigenvectors.
+        symmetry: that of the network, `network.spec.symmetry`. That of a ReLU network serves its smoothed one too.
+        params: the flat parameters the spectra belong to.
+        tolerance: an eigenvalue is zero if its magnitude is at most this share of the largest. The default, about the
+            root of the float64 epsilon, stands well above the rounding of Hessian and decomposition (some 1e-13) and
+            well below the curvatures of interest. A fit whose gradient has not vanished needs a larger one: see
+            `ZeroModes.tangent_curvature`.
+
+    Raises:
+        ValueError: the spectra have no eigenvectors.
+    """
+    if spectra.eigenvectors is None:
+        raise ValueError("zero modes need eigenvectors; compute them with spectra(objective, params, vectors=True).")
+    values = spectra.eigenvalues
+    finite = np.isfinite(values).all(axis=1)
+    bound = tolerance * np.abs(values).max(axis=1, keepdims=True)
+    null = np.abs(values) <= bound
+    zero, negative = (np.where(finite, which.sum(axis=1), -1) for which in (null, values < -bound))
+    scaling = np.full(len(values), -1)
+    explained, curvature = np.full((2, len(values)), np.nan)
+    for fit in np.flatnonzero(finite):
+        basis = _orthonormal_rows(symmetry.scaling_directions(params[fit]))
+        cosines = basis @ spectra.eigenvectors[fit]
+        scaling[fit] = len(basis)
+        explained[fit] = (cosines[:, null[fit]] ** 2).sum()
+        curvature[fit] = _norm(cosines * _relative(values[fit]))
+    return ZeroModes(zero, negative, scaling, explained, curvature)
+
+
+def leading_entries(network: Network, directions: Float[np.ndarray, "F P"], count: int = 3) -> list[tuple[str, ...]]:
+    """Names of the entries of largest weight in each direction, largest first; none where it is not finite.
+
+    For the directions that descend most steeply: `leading_entries(network, spectra.eigenvectors[:, :, 0])`.
+    """
+    order = np.argsort(-np.abs(directions), axis=1, kind="stable")[:, :count]
+    names = network.entry_names
+    return [
+        tuple(names[entry] for entry in row) if np.isfinite(direction).all() else ()
+        for row, direction in zip(order, directions, strict=True)
+    ]
+
+
+def _orthonormal_rows(tangents):
+    # Every tangent has length one before the rank is taken, so that it does not depend on the size of the weights.
+    norm = np.linalg.norm(tangents, axis=1, keepdims=True)
+    unit = tangents[norm[:, 0] > 0] / norm[norm[:, 0] > 0]
+    _, singular, rows = np.linalg.svd(unit, full_matrices=False)
+    return rows[singular > max(unit.shape) * np.finfo(np.float64).eps * singular.max(initial=0.0)]
+
+
+def _norm(matrix):
+    return np.linalg.svd(matrix, compute_uv=False).max(initial=0.0)
+
+
+def _relative(eigenvalues):
+    largest = np.abs(eigenvalues).max()
+    return eigenvalues / largest if largest > 0 else eigenvalues
+
+
+def _derivatives(objective, params):
+    # Blocks of gradients and Hessians. A last, shorter block is padded, so that one program serves all, and the
+    # program stops before the padding.
+    params = np.asarray(params, np.float64)
+    size = params.shape[1]
+    width = int(np.clip(_ENTRIES // size**2, 1, _MEMBERS))
+    for start in range(0, len(params), width):
+        block = params[start : start + width]
+        padded = np.zeros((width, size))
+        padded[: len(block)] = block
+        with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+            gradient, hessian = _program(objective)(jnp.asarray(padded), len(block))
+            gradient, hessian = (np.asarray(values)[: len(block)] for values in (gradient, hessian))
+        yield gradient, (hessian + hessian.transpose(0, 2, 1)) / 2
+
+
+@lru_cache(maxsize=64)
+def _program(objective):
+    def derivatives(vector):
+        gradient, curvature = jax.linearize(jax.grad(objective), vector)
+        columns = jnp.eye(vector.size, dtype=vector.dtype)
+        return gradient, jax.lax.map(curvature, columns, batch_size=_COLUMNS)
+
+    # One fit after another: many at a time would leave the caches, and a single one keeps all processors busy.
+    def program(params, count):
+        def one(index, results):
+            return jax.tree.map(lambda all_, new: all_.at[index].set(new), results, derivatives(params[index]))
+
+        width, size = params.shape
+        return jax.lax.fori_loop(0, count, one, (jnp.zeros((width, size)), jnp.zeros((width, size, size))))
+
+    return jax.jit(program)

@@ -1,0 +1,307 @@
+"""Spectra of Hessians too large to be written down, from products of the Hessian with vectors alone."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+import scipy.special
+from jaxtyping import Bool, Float
+
+from jaxland.landscape.hessian import Objective
+
+# Steps between two looks at convergence, and numbers held by the probes that are worked on at a time.
+_STEPS_BETWEEN, _NUMBERS = 10, 2**26
+
+
+class Eigenpairs(NamedTuple):
+    """Approximate eigenvalues with what is known of their error."""
+
+    values: Float[np.ndarray, "E"]
+    residuals: Float[np.ndarray, "E"]
+    """|H v - value v| of the unit vector v, by a product with the Hessian: some eigenvalue is at most this far away."""
+    converged: Bool[np.ndarray, "E"]
+    vectors: Float[np.ndarray, "E P"]
+
+
+class ExtremeEigenvalues(NamedTuple):
+    """Eigenvalues at both ends of a spectrum."""
+
+    largest: Eigenpairs
+    """In descending order."""
+    smallest: Eigenpairs
+    """In ascending order."""
+    steps: int
+    """Products with the Hessian that were needed."""
+
+
+class TraceEstimate(NamedTuple):
+    """An estimate of a trace, with its sampling error."""
+
+    trace: float
+    standard_error: float
+    low: float
+    """Lower end of the 95 % confidence interval by Student's t."""
+    high: float
+
+
+class SpectralDensity(NamedTuple):
+    """The distribution of eigenvalues as a discrete one: from each probe a Gauss quadrature of its spectral measure."""
+
+    nodes: Float[np.ndarray, "probes steps"]
+    weights: Float[np.ndarray, "probes steps"]
+    """Shares of eigenvalues; those of all probes together sum to one."""
+
+    def cumulative(self, x: Float[np.ndarray, "points"]) -> Float[np.ndarray, "points"]:
+        """Share of eigenvalues at or below each value."""
+        order = np.argsort(self.nodes, axis=None)
+        shares = np.concatenate([[0.0], np.cumsum(self.weights.ravel()[order])])
+        return shares[np.searchsorted(self.nodes.ravel()[order], x, side="right")]
+
+    def smoothed(self, x: Float[np.ndarray, "points"], width: float) -> Float[np.ndarray, "points"]:
+        """Density at each value, with a normal kernel of this standard deviation in place of each node."""
+        kernel = np.exp(-0.5 * ((x[:, None] - self.nodes.ravel()) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+        return kernel @ self.weights.ravel()
+
+    def moment(self, order: int) -> float:
+        """Mean of the eigenvalues' powers of this order."""
+        return float((self.weights * self.nodes**order).sum())
+
+
+def extreme_eigenvalues(
+    objective: Objective,
+    params: Float[np.ndarray, "P"],
+    count: int = 5,
+    *,
+    max_steps: int = 300,
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> ExtremeEigenvalues:
+    """The largest and the smallest eigenvalues of the Hessian, by Lanczos with full reorthogonalisation.
+
+    Goes on until all are converged or `max_steps` is reached. A residual says that an eigenvalue is near, not that
+    none was passed over: of eigenvalues that are equal Lanczos finds one until the rest of its space is exhausted.
+
+    Args:
+        objective: scalar function of a flat vector.
+        params: flat parameters; the work is done in their dtype. Non-finite ones give NaN.
+        count: how many at each end.
+        max_steps: products with the Hessian at most; `max_steps` times P numbers are held.
+        tolerance: a value has converged if its residual is at most this share of the largest magnitude; by default
+            the root of the dtype's epsilon.
+        seed: of the first vector.
+
+    Raises:
+        ValueError: `params` is not one vector, or `count` is not between 1 and what P and `max_steps` allow.
+
+    References:
+        Golub and Van Loan, Matrix Computations, 4th edition, section 10.1 and 10.3.
+    """
+    params = _checked(params)
+    steps = min(max_steps, params.size)
+    if not 1 <= count <= steps:
+        raise ValueError(f"count must be between 1 and {steps}, the smaller of max_steps and P; got {count}.")
+    share = np.sqrt(np.finfo(params.dtype).eps) if tolerance is None else tolerance
+    with _precision(params):
+        programs, vector = _programs(objective), jnp.asarray(params)
+        state, taken = programs.start(vector, jax.random.key(seed), steps), 0
+        while True:
+            until = min(taken + _STEPS_BETWEEN, steps)
+            state, taken = programs.advance(vector, state, taken, until), until
+            values, coordinates, last = _ritz(state, taken)
+            chosen = np.concatenate([np.arange(taken)[::-1][:count], np.arange(taken)[:count]])
+            estimates = last * np.abs(coordinates[-1, chosen])
+            done = taken >= count and (estimates <= share / 2 * np.abs(values).max()).all()
+            if done or taken == steps or not np.isfinite(values).all():
+                break
+        vectors = jnp.asarray(coordinates.T[chosen], params.dtype) @ state.basis[:taken]
+        products = np.asarray(programs.products(vector, vectors))
+    vectors = np.asarray(vectors)
+    residuals = np.linalg.norm(products - values[chosen, None] * vectors, axis=1)
+    converged = residuals <= share * np.abs(values).max()
+    pairs = Eigenpairs(values[chosen], residuals, converged, vectors)
+    largest, smallest = (Eigenpairs(*(part[half] for part in pairs)) for half in (slice(count), slice(count, None)))
+    return ExtremeEigenvalues(largest, smallest, taken)
+
+
+def hessian_trace(
+    objective: Objective, params: Float[np.ndarray, "P"], probes: int = 100, *, seed: int = 0
+) -> TraceEstimate:
+    """The trace of the Hessian, the sum of its eigenvalues, by Hutchinson's estimator.
+
+    The mean of z^T H z over random vectors z of signs; its variance comes from the entries off the diagonal alone.
+
+    Args:
+        objective: scalar function of a flat vector.
+        params: flat parameters; the work is done in their dtype. Non-finite ones give NaN.
+        probes: how many vectors; each draws its own whatever the number.
+        seed: of the vectors.
+
+    Raises:
+        ValueError: `params` is not one vector, or there are fewer than two probes.
+
+    References:
+        Hutchinson, A stochastic estimator of the trace of the influence matrix (1990).
+    """
+    params = _checked(params)
+    if probes < 2:
+        raise ValueError(f"a standard error needs at least two probes; got {probes}.")
+    with _precision(params):
+        forms = _programs(objective).forms(jnp.asarray(params), jax.random.key(seed), probes)
+    forms = np.asarray(forms, np.float64)
+    trace, error = float(forms.mean()), float(forms.std(ddof=1) / np.sqrt(probes))
+    margin = float(scipy.special.stdtrit(probes - 1, 0.975)) * error
+    return TraceEstimate(trace, error, trace - margin, trace + margin)
+
+
+def spectral_density(
+    objective: Objective, params: Float[np.ndarray, "P"], probes: int = 10, steps: int = 100, *, seed: int = 0
+) -> SpectralDensity:
+    """The distribution of the Hessian's eigenvalues, by stochastic Lanczos quadrature.
+
+    Moments of order up to 2 steps - 1 are exact but for the sampling of the probes.
+
+    Args:
+        objective: scalar function of a flat vector.
+        params: flat parameters; the work is done in their dtype. Non-finite ones give NaN.
+        probes: random vectors of signs; each draws its own whatever the number.
+        steps: of Lanczos, with full reorthogonalisation; at most P are taken.
+        seed: of the vectors.
+
+    Raises:
+        ValueError: `params` is not one vector, or `probes` or `steps` is below one.
+
+    References:
+        Ubaru, Chen and Saad, Fast estimation of tr(f(A)) via stochastic Lanczos quadrature (2017), algorithm 1.
+    """
+    params = _checked(params)
+    if min(probes, steps) < 1:
+        raise ValueError(f"probes and steps must be at least 1; got {probes} and {steps}.")
+    steps = min(steps, params.size)
+    with _precision(params):
+        coefficients = _programs(objective).tridiagonals(jnp.asarray(params), jax.random.key(seed), probes, steps)
+        diagonals, others = (np.asarray(part, np.float64) for part in coefficients)
+    solved = [_tridiagonal(*pair) for pair in zip(diagonals, others[:, :-1], strict=True)]
+    nodes = np.stack([values for values, _ in solved])
+    return SpectralDensity(nodes, np.stack([vectors[0] ** 2 for _, vectors in solved]) / probes)
+
+
+class _State(NamedTuple):
+    basis: jax.Array  # (steps + 1, P): orthonormal rows so far, then zeros
+    diagonal: jax.Array  # (steps,)
+    other: jax.Array  # (steps,): norm of what each step leaves, which couples it to the next
+    key: jax.Array  # of directions drawn where the space is exhausted
+
+
+class _Programs(NamedTuple):
+    start: Callable
+    advance: Callable
+    products: Callable
+    forms: Callable
+    tridiagonals: Callable
+
+
+@lru_cache(maxsize=64)
+def _programs(objective):
+    def product(params, vector):
+        return jax.jvp(jax.grad(objective), (params,), (vector,))[1]
+
+    def products(params, vectors):
+        return jax.lax.map(lambda vector: product(params, vector), vectors)
+
+    def advance(params, state, start, stop):
+        return jax.lax.fori_loop(start, stop, lambda index, state: _step(product, params, state, index), state)
+
+    def forms(params, key, probes):
+        def form(index):
+            signs = _signs(params, jax.random.fold_in(key, index))
+            return signs @ product(params, signs)
+
+        return jax.lax.map(form, jnp.arange(probes), batch_size=_at_once(probes, params.size))
+
+    def tridiagonals(params, key, probes, steps):
+        def tridiagonal(index):
+            own = jax.random.fold_in(key, index)
+            state = advance(params, _initial(_signs(params, own) / np.sqrt(params.size), own, steps), 0, steps)
+            return state.diagonal, state.other
+
+        return jax.lax.map(tridiagonal, jnp.arange(probes), batch_size=_at_once(probes, steps * params.size))
+
+    def start(params, key, steps):
+        first = _unit(jax.random.normal(key, params.shape, params.dtype))
+        return _initial(first, key, steps)
+
+    return _Programs(
+        jax.jit(start, static_argnums=2),
+        jax.jit(advance),
+        jax.jit(products),
+        jax.jit(forms, static_argnums=2),
+        jax.jit(tridiagonals, static_argnums=(2, 3)),
+    )
+
+
+def _at_once(probes, numbers):
+    return int(np.clip(_NUMBERS // numbers, 1, probes))
+
+
+def _signs(params, key):
+    return jax.random.rademacher(key, params.shape, params.dtype)
+
+
+def _initial(first, key, steps):
+    basis = jnp.zeros((steps + 1, first.size), first.dtype).at[0].set(first)
+    return _State(basis, jnp.zeros(steps, first.dtype), jnp.zeros(steps, first.dtype), key)
+
+
+def _step(product, params, state, index):
+    """One step of Lanczos: the next basis vector is what H times the last one adds to the space."""
+    image = product(params, state.basis[index])
+    diagonal = state.diagonal.at[index].set(state.basis[index] @ image)
+    rest = _orthogonal(state.basis, image)
+    norm = jnp.linalg.norm(rest)
+    # Where nothing is added the space is invariant, and a random direction outside it begins the next one.
+    fresh = jax.random.normal(jax.random.fold_in(state.key, index), rest.shape, rest.dtype)
+    exhausted = norm <= 100 * jnp.finfo(rest.dtype).eps * jnp.linalg.norm(image)
+    following = _unit(jax.lax.cond(exhausted, lambda: _orthogonal(state.basis, fresh), lambda: rest))
+    other = state.other.at[index].set(jnp.where(exhausted, 0.0, norm))
+    return _State(state.basis.at[index + 1].set(following), diagonal, other, state.key)
+
+
+def _orthogonal(basis, vector):
+    # Once leaves rounding errors the size of what is taken away; twice is enough (Kahan, in Parlett 1980).
+    for _ in range(2):
+        vector = vector - (basis @ vector) @ basis
+    return vector
+
+
+def _unit(vector):
+    return vector / jnp.linalg.norm(vector)
+
+
+def _ritz(state, taken):
+    """Ritz values in ascending order, their coordinates in the basis, and what the last step leaves."""
+    diagonal, other = (np.asarray(part, np.float64)[:taken] for part in (state.diagonal, state.other))
+    return *_tridiagonal(diagonal, other[:-1]), other[-1]
+
+
+def _tridiagonal(diagonal, other):
+    if not (np.isfinite(diagonal).all() and np.isfinite(other).all()):
+        return np.full(len(diagonal), np.nan), np.full((len(diagonal), len(diagonal)), np.nan)
+    return scipy.linalg.eigh_tridiagonal(diagonal, other)
+
+
+def _checked(params):
+    params = np.asarray(params)
+    if params.ndim != 1 or not params.size:
+        raise ValueError(f"params must be one flat vector, shape (P,); got shape {params.shape}.")
+    return params
+
+
+@contextmanager
+def _precision(params):
+    with jax.enable_x64(params.dtype == np.float64), jax.default_matmul_precision("highest"):
+        yield
