@@ -1,5 +1,6 @@
 """What an ensemble shows of its loss landscape: arrays in, arrays out. It takes parameters from anywhere."""
 
+from jaxland.landscape.barriers import barrier_tree, lowest_passes, spanning_tree
 from jaxland.landscape.basin import Jittered, jitter, returned
 from jaxland.landscape.distances import direction_cosines, distances_to, output_distances, pair_distances, random_pairs
 from jaxland.landscape.hessian import Spectra, ZeroModes, hessians, leading_entries, spectra, zero_modes
@@ -43,6 +44,7 @@ __all__ = [
     "TraceEstimate",
     "ZeroModes",
     "arc_lengths",
+    "barrier_tree",
     "direction_cosines",
     "distances_to",
     "energies_of",
@@ -56,6 +58,7 @@ __all__ = [
     "interpolate",
     "jitter",
     "leading_entries",
+    "lowest_passes",
     "most_knots",
     "output_distances",
     "outputs",
@@ -66,6 +69,7 @@ __all__ = [
     "relax",
     "returned",
     "sort_units",
+    "spanning_tree",
     "spectra",
     "spectral_density",
     "straight_bands",

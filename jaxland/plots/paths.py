@@ -77,7 +77,7 @@ def path_outputs(
         ax.plot(x, curve + index * shift, color=_shade(shades(length)), lw=1.4)
         ax.annotate(f"{length:.1f}", (1.02, curve[-1] + index * shift), fontsize=8, annotation_clip=False)
     ax.set(title=title, xlabel="x", ylabel="output, shifted", yticks=[])
-    ax.annotate("distance", (1.02, target[-1] + (len(lengths) - 0.4) * shift), fontsize=8, annotation_clip=False)
+    ax.annotate("distance", (1.02, curve[-1] + (len(lengths) - 0.6) * shift), fontsize=8, annotation_clip=False)
     return ax
 
 
@@ -100,7 +100,7 @@ def path_angles(
     ax.plot(lengths[0], angles[0], color="black", lw=0.8, label="one path")
     ax.axhline(np.pi / 2, color="#888888", ls=":", lw=1, label="a right angle")
     ax.set(title=title, xlabel="distance along the path", ylabel="angle between steps, radians")
-    ax.set_ylim(0, np.pi)
+    ax.set_ylim(0, 1.4 * max(np.pi / 2, max(np.nanmax(a) for a in angles)))  # room for the legend
     ax.legend()
     return ax
 

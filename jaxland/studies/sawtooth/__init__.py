@@ -1,6 +1,6 @@
 """The energy landscape of a simple neural network: the main study."""
 
-from jaxland.studies.sawtooth import overview, paths
+from jaxland.studies.sawtooth import barriers, basin, knots, overview, paths
 from jaxland.studies.sawtooth.config import SawtoothConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -13,8 +13,14 @@ STUDY = Study(
     quick="2 x 1,024 fits, 50,000 steps, about a minute on two AVX-512 cores",
     paper="2 x 160,000 fits, 50,000 steps, about two hours there",
     ensembles=ensembles,
-    analyses={"overview": overview.ANALYSIS, "paths": paths.ANALYSIS},
-    default_analyses=("overview",),
+    analyses={
+        "overview": overview.ANALYSIS,
+        "paths": paths.ANALYSIS,
+        "basin": basin.ANALYSIS,
+        "knots": knots.ANALYSIS,
+        "barriers": barriers.ANALYSIS,
+    },
+    default_analyses=("overview", "knots"),
 )
 
 __all__ = ["STUDY", "SawtoothConfig"]
