@@ -59,7 +59,11 @@ def hessians(objective: Objective, params: Float[np.ndarray, "F P"]) -> Float[np
     Args:
         objective: scalar function of a flat vector, such as `problem.objective(network)`.
         params: flat parameters; non-finite ones give NaN.
+
+    Raises:
+        ValueError: `params` is not a matrix with a row for each fit.
     """
+    params = _checked(params)
     parts = [hessian for _, hessian in _derivatives(objective, params)]
     return np.concatenate(parts) if parts else np.zeros((0, params.shape[1], params.shape[1]))
 
@@ -75,7 +79,11 @@ def spectra(objective: Objective, params: Float[np.ndarray, "F P"], *, vectors: 
 
     Returns:
         Eigenvalues, eigenvectors and gradient norms. A fit's do not depend on which others are in the batch.
+
+    Raises:
+        ValueError: `params` is not a matrix with a row for each fit.
     """
+    params = _checked(params)
     values = np.full(params.shape, np.nan)
     columns = np.full((*params.shape, params.shape[1]), np.nan) if vectors else None
     norm = np.full(len(params), np.nan)
@@ -103,7 +111,8 @@ def zero_modes(
 
     Args:
         spectra: with eigenvectors.
-        symmetry: that of the network, `network.spec.symmetry`. That of a ReLU network serves its smoothed one too.
+        symmetry: that of the network, `network.spec.symmetry`. That of a ReLU network serves its smoothed one too,
+            whose tangents are flat but for a curvature that shrinks as one over the sharpness.
         params: the flat parameters the spectra belong to.
         tolerance: an eigenvalue is zero if its magnitude is at most this share of the largest. The default, about the
             root of the float64 epsilon, stands well above the rounding of Hessian and decomposition (some 1e-13) and
@@ -161,10 +170,16 @@ def _relative(eigenvalues):
     return eigenvalues / largest if largest > 0 else eigenvalues
 
 
+def _checked(params):
+    params = np.asarray(params, np.float64)
+    if params.ndim != 2 or not params.shape[1]:
+        raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
+    return params
+
+
 def _derivatives(objective, params):
     # Blocks of gradients and Hessians. A last, shorter block is padded, so that one program serves all, and the
     # program stops before the padding.
-    params = np.asarray(params, np.float64)
     size = params.shape[1]
     width = int(np.clip(_ENTRIES // size**2, 1, _MEMBERS))
     for start in range(0, len(params), width):

@@ -6,6 +6,7 @@ from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
+from jaxland.plots.spectra import spectra_band, spectrum
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
 
@@ -27,6 +28,8 @@ __all__ = [
     "path_outputs",
     "path_with_interpolation",
     "render",
+    "spectra_band",
+    "spectrum",
     "style",
     "target_curve",
     "tube",

@@ -11,14 +11,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # The paper draws gradient descent in blue and adadelta in green.
-COLORS = {"momentum": "#1f77b4", "adadelta": "#2ca02c", "adam": "#d62728", "sgd": "#9467bd"}
+TARGET_COLOR = "#444444"
+COLORS = {"momentum": "#1f77b4", "adadelta": "#2ca02c", "adam": "#d62728", "sgd": "#9467bd", "W_f": TARGET_COLOR}
 LABELS = {
     "momentum": "gradient descent with momentum",
     "adadelta": "adadelta",
     "adam": "adam",
     "sgd": "gradient descent",
+    "W_f": "$W_f$",
 }
-TARGET_COLOR = "#444444"
 
 _STYLE: dict[str, Any] = {
     "figure.dpi": 110,

@@ -234,3 +234,20 @@ def test_one_program_serves_all_numbers_of_fits():
 def test_zero_modes_need_eigenvectors():
     with pytest.raises(ValueError, match="vectors=True"):
         zero_modes(spectra(OBJECTIVE, PARAMS[:1]), NETWORK.spec.symmetry, PARAMS[:1])
+
+
+def test_parameters_are_rows():
+    for work in (hessians, spectra):
+        with pytest.raises(ValueError, match=r"must have shape \(fits, P\); got \(2, 0\)"):
+            work(OBJECTIVE, np.zeros((2, 0)))
+
+
+def test_flatness_of_tangents_of_a_smoothed_network_grows_with_its_sharpness(sawtooth_problem):
+    network, minimum = sawtooth_problem.network, sawtooth_problem.minimum[None]
+    curvature = []
+    for sharpness in (5e3, 5e4):
+        found = spectra(sawtooth_problem.objective(smoothed(network, sharpness)), minimum, vectors=True)
+        modes = zero_modes(found, network.spec.symmetry, minimum)
+        assert modes.scaling[0] == 25
+        curvature.append(modes.tangent_curvature[0])
+    assert curvature[0] / curvature[1] == pytest.approx(10, rel=0.01)

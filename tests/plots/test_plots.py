@@ -12,6 +12,8 @@ from jaxland.plots import (
     network_diagram,
     new_figure,
     render,
+    spectra_band,
+    spectrum,
     style,
     target_curve,
     tube,
@@ -21,6 +23,7 @@ from jaxland.statistics import Histogram
 X = np.linspace(-1, 1, 50)
 COUNTS = Histogram.spanning(-0.5, 49.5, 50).add(np.array([0.0, 3, 3, 7, 21]))
 HISTOGRAM = Histogram.spanning(0, 1, 100).add(np.random.default_rng(0).random(1000))
+SPECTRA = np.random.default_rng(1).normal(size=(200, 30)) ** 9
 
 
 _DRAWINGS = {
@@ -30,6 +33,8 @@ _DRAWINGS = {
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
     "knot counts": lambda ax: knot_counts({"momentum": COUNTS}, target=31, most=7775, ax=ax),
     "knot positions": lambda ax: knot_positions({"adam": HISTOGRAM}, target=np.linspace(0, 1, 5), ax=ax),
+    "spectrum": lambda ax: spectrum({"momentum": SPECTRA[0], "W_f": SPECTRA[1]}, ax=ax),
+    "band": lambda ax: spectra_band({"momentum": SPECTRA, "W_f": SPECTRA[:1]}, ax=ax),
 }
 
 
@@ -70,6 +75,34 @@ def test_knot_positions_are_a_density():
     heights, edges, _ = ax.patches[0].get_data()
     assert (heights * np.diff(edges)).sum() == pytest.approx(1)
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), np.linspace(0, 1, 5))
+
+
+def test_spectrum_shows_every_eigenvalue_and_counts_the_negative_ones():
+    values = np.array([3.0, -1e-9, 0.0, 1e-12, 100.0, -0.5, -2.0])
+    ax = spectrum({"W_f": values})
+    points = ax.lines[0]
+    np.testing.assert_array_equal(points.get_ydata(), np.sort(values))
+    np.testing.assert_array_equal(points.get_xdata(), np.arange(1, 8))
+    assert points.get_label() == "$W_f$: 2 below the band"
+    low, high = ax.get_ylim()
+    assert low <= -2
+    assert high >= 100
+
+
+def test_band_holds_the_quantiles_of_each_rank_and_leaves_out_broken_fits():
+    broken = np.concatenate([SPECTRA, np.full((3, 30), np.nan)])
+    ax = spectra_band({"adadelta": broken, "none": broken[200:]})
+    median = ax.lines[0]
+    np.testing.assert_allclose(median.get_ydata(), np.median(np.sort(SPECTRA, axis=1), axis=0))
+    assert "(n = 200)" in median.get_label()
+    low, high = np.quantile(np.sort(SPECTRA, axis=1)[:, -1], [0.05, 0.95])
+    corners = ax.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(np.unique(corners[corners[:, 0] == 30, 1]), [low, high])
+
+
+def test_ensembles_without_a_finite_spectrum_give_empty_axes():
+    ax = spectra_band({"momentum": np.full((2, 30), np.nan)})
+    assert not ax.get_lines()[0].get_label().startswith("gradient")
 
 
 def test_diagram_makes_live_weights_bold():

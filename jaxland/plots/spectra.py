@@ -1,0 +1,90 @@
+"""Spectra of Hessians: those of single minima, and those of ensembles.
+
+Eigenvalues range over many decades on both sides of zero and most are near it, so they are drawn by rank on an axis
+that is logarithmic but for a shaded band about zero, where it is linear.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from jaxland.plots.style import COLORS, LABELS, own_axes
+
+
+def spectrum(
+    eigenvalues: Mapping[str, Float[np.ndarray, "P"]],
+    *,
+    title: str = "Hessian eigenvalues",
+    zero: float = 1e-6,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws all eigenvalues of one or several minima, sorted: Gamst and Walker, figure 11.
+
+    Args:
+        eigenvalues: of each minimum, by the name of its ensemble or any other.
+        title: of the axes.
+        zero: half-width of the band about zero, as a share of the largest magnitude drawn.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    drawn = {name: np.sort(values) for name, values in eigenvalues.items()}
+    bound = _bound(drawn.values(), zero)
+    for name, values in drawn.items():
+        negative = np.count_nonzero(values < -bound)
+        label = f"{LABELS.get(name, name)}: {negative} below the band"
+        rank = np.arange(1, len(values) + 1)
+        ax.plot(rank, values, "o-", ms=3.2, lw=0.6, color=COLORS.get(name), label=label)
+    return _finished(ax, bound, zero, title)
+
+
+def spectra_band(
+    eigenvalues: Mapping[str, Float[np.ndarray, "_ P"]],
+    *,
+    title: str = "Hessian eigenvalues of ensembles",
+    zero: float = 1e-6,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws, for each ensemble, the median of every eigenvalue by rank and the band that holds 90 % of the fits.
+
+    Args:
+        eigenvalues: (F, P) of each ensemble; fits without a finite spectrum are left out.
+        title: of the axes.
+        zero: half-width of the band about zero, as a share of the largest magnitude drawn.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    finite = {name: np.sort(values[np.isfinite(values).all(axis=1)]) for name, values in eigenvalues.items()}
+    bands = {name: np.quantile(values, (0.05, 0.5, 0.95), axis=0) for name, values in finite.items() if len(values)}
+    bound = _bound(bands.values(), zero)
+    for name, (low, median, high) in bands.items():
+        rank, color = np.arange(1, len(median) + 1), COLORS.get(name)
+        ax.fill_between(rank, low, high, color=color, alpha=0.2, lw=0)
+        label, fits = LABELS.get(name, name), len(finite[name])
+        label = f"{label}: median and 5-95 % (n = {fits:,})" if fits > 1 else label
+        ax.plot(rank, median, color=color, lw=1.6, label=label)
+    return _finished(ax, bound, zero, title)
+
+
+def _bound(spectra, zero):
+    largest = max((np.abs(values).max() for values in spectra), default=0.0)
+    return float(zero * largest) or zero
+
+
+def _ticks(low, high, bound):
+    # Zero, and powers of ten that stand clear of it on either side.
+    powers = 10.0 ** np.arange(np.ceil(np.log10(2 * bound)), np.floor(np.log10(max(-low, high, 2 * bound))) + 1)
+    return [*-powers[::-1][powers[::-1] <= -low], 0.0, *powers[powers <= high]]
+
+
+def _finished(ax, bound, zero, title):
+    ax.set_yscale("symlog", linthresh=bound, linscale=1)
+    low, high = ax.get_ylim()
+    ax.set_yticks(_ticks(low, high, bound))
+    ax.minorticks_off()
+    ax.axhspan(-bound, bound, color="#888888", alpha=0.15, lw=0, label=f"within {zero:g} of the largest")
+    ax.axhline(0, color="#444444", lw=0.6)
+    ax.set(title=title, xlabel="rank of the eigenvalue, from the smallest", ylabel="eigenvalue")
+    ax.legend(loc="upper left")
+    return ax
