@@ -48,10 +48,12 @@ def charts(ensembles: Mapping[str, EnsembleLosses]) -> dict[str, str]:
     Args:
         ensembles: losses of each ensemble, by name.
     """
-    drawn = {name: each for name, each in ensembles.items() if each.log_loss.total}
+    drawn = {name: each for name, each in ensembles.items() if each.log_loss.counts.any()}
     if not drawn:
         return {}
-    return {"histogram": _histogram(drawn), "scatter": _scatter(drawn)}
+    looks = _looks(ensembles)
+    # An ensemble without a finite loss has no bars, but its diverged fits are points.
+    return {"histogram": _histogram(drawn, looks), "scatter": _scatter(ensembles, looks)}
 
 
 def _figure(traces: list[dict[str, Any]], layout: dict[str, Any]) -> str:
@@ -72,10 +74,9 @@ def _label(name: str) -> str:
     return escape(LABELS.get(name, name))  # plotly reads some HTML in its texts
 
 
-def _histogram(ensembles: Mapping[str, EnsembleLosses]) -> str:
+def _histogram(ensembles: Mapping[str, EnsembleLosses], looks: Mapping[str, tuple[str, str]]) -> str:
     low, high = _middle(ensembles)
     joined = _joined_bins(ensembles, low, high)
-    looks = _looks(ensembles)
     traces = []
     for name, each in ensembles.items():
         edges, counts = _filled_bins(each.log_loss, joined)
@@ -135,9 +136,8 @@ def _filled_bins(histogram: Histogram, joined: int):
     return bounds[filled], coarse.counts[filled]
 
 
-def _scatter(ensembles: Mapping[str, EnsembleLosses]) -> str:
-    top = 10 ** max(each.log_loss.largest for each in ensembles.values())
-    looks = _looks(ensembles)
+def _scatter(ensembles: Mapping[str, EnsembleLosses], looks: Mapping[str, tuple[str, str]]) -> str:
+    row = _row_above(ensembles)
     traces, initial, step = [], [], []
     for name, each in ensembles.items():
         color, symbol = looks[name]
@@ -149,7 +149,7 @@ def _scatter(ensembles: Mapping[str, EnsembleLosses]) -> str:
                     "name": f"{_label(name)}{', diverged' if diverged else ''}",
                     "x": np.asarray(rows["initial_loss"]),
                     # A loss that is not a number has no height; such fits stand in a row above all others.
-                    "y": np.full(len(rows), 1.5 * top) if diverged else np.asarray(rows["loss"]),
+                    "y": np.full(len(rows), row) if diverged else np.asarray(rows["loss"]),
                     "customdata": _details(name, rows),
                     "hovertemplate": _DETAILS,
                     "marker": {
@@ -173,6 +173,13 @@ def _scatter(ensembles: Mapping[str, EnsembleLosses]) -> str:
             ],
         },
     )
+
+
+def _row_above(ensembles: Mapping[str, EnsembleLosses]) -> float:
+    """A loss somewhat above all others on a logarithmic axis."""
+    low = min(each.log_loss.smallest for each in ensembles.values())
+    high = max(each.log_loss.largest for each in ensembles.values())
+    return 10 ** (high + max(0.07 * (high - low), 0.1))
 
 
 def _details(name, rows):

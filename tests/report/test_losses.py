@@ -159,6 +159,21 @@ def test_points_are_the_sample_and_diverged_ones_stand_above(tmp_path):
     assert ok.customdata[0][3] == f"{first['loss']:.6g}"
 
 
+def test_an_ensemble_that_diverged_altogether_is_among_the_points(tmp_path):
+    wild = _table(16)
+    wild["loss"][:], wild["diverged_step"][:] = np.nan, 3
+    wild["status"] = np.full(16, "diverged")
+    ensembles = {
+        "adam": read_losses(_store(tmp_path / "a", _table(300), ensemble="adam"), "adam", 100),
+        "sgd": read_losses(_store(tmp_path / "b", wild, ensemble="sgd"), "sgd", 100),
+    }
+    bars, points = (go.Figure(json.loads(drawing)).data for drawing in charts(ensembles).values())
+    assert len(bars) == 1
+    assert len(points[-1].customdata) == 16
+    assert {point[2] for point in points[-1].customdata} == {"diverged"}
+    assert np.isfinite(_numbers(points[-1].y)).all()
+
+
 def test_ensembles_differ_in_more_than_colour(tmp_path):
     losses = read_losses(_store(tmp_path / "s", _table(300)), "momentum", 100)
     traces = go.Figure(json.loads(charts(dict.fromkeys(("momentum", "mine", "other"), losses))["scatter"])).data

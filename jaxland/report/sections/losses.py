@@ -54,11 +54,14 @@ def _histogram_note(contents: Contents) -> str:
 
 def _scatter_note(contents: Contents) -> str:
     ensembles = contents.ensembles
-    counts = [f"{len(each.sample):,} of the {each.fits:,} fits of {name}" for name, each in ensembles.items()]
-    whole = all(len(each.sample) == each.fits for each in ensembles.values())
-    diverged = any((each.sample["diverged_step"] >= 0).any() for each in ensembles.values())
-    which = (
-        "Every stored fit is a point." if whole else "A random sample, the same every time: " + ", ".join(counts) + "."
-    )
-    row = " Diverged fits have no final loss and stand as crosses in a row above the others." if diverged else ""
-    return f"{which} Point at one for its number, status and losses.{row}"
+    sentences = ["Point at one for its number, status and losses."]
+    if all(len(each.sample) == each.fits for each in ensembles.values()):
+        sentences.insert(0, "Every stored fit is a point.")
+    else:
+        counts = [f"{len(each.sample):,} of the {each.fits:,} fits of {name}" for name, each in ensembles.items()]
+        sentences.insert(0, f"A random sample, the same every time: {', '.join(counts)}.")
+    if any((each.sample["diverged_step"] >= 0).any() for each in ensembles.values()):
+        sentences.append("Diverged fits have no final loss and stand as crosses in a row above the others.")
+    if any(each.off_axis for each in ensembles.values()):
+        sentences.append("Fits whose loss has no logarithm are not drawn.")
+    return " ".join(sentences)
