@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jaxland._version import __version__
 
 if TYPE_CHECKING:
-    from jaxland import landscape, networks, plots, problems, statistics, studies, training
+    from jaxland import landscape, networks, plots, problems, report, statistics, studies, training
     from jaxland.landscape import symmetrise
     from jaxland.networks import Network, mlp
     from jaxland.problems import Problem
@@ -29,6 +29,7 @@ _LAYERS = (
     "networks",
     "plots",
     "problems",
+    "report",
     "statistics",
     "store",
     "studies",
@@ -46,6 +47,7 @@ __all__ = [
     "networks",
     "plots",
     "problems",
+    "report",
     "statistics",
     "studies",
     "symmetrise",

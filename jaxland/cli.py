@@ -1,7 +1,7 @@
 """The command line: `jaxland COMMAND ...`. Each command is a function; its help comes from its docstring.
 
-Exit codes: 0 done; 1 the study directory, the disk or a worker failed; 2 the arguments are wrong; 130 and 143 stopped
-by Ctrl-C or SIGTERM with all finished shards kept.
+Exit codes: 0 done; 1 the study directory, the disk or a worker failed, or a library is missing; 2 the arguments are
+wrong; 130 and 143 stopped by Ctrl-C or SIGTERM with all finished shards kept.
 """
 
 import json
@@ -194,6 +194,24 @@ def analyse(directory: tyro.conf.Positional[Path]) -> int:
     return _finish(lambda: studies.analyse(store, config, say=_say), directory)
 
 
+def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> int:
+    """Write one HTML page of a study: what was run, claims, figures, tables and interactive charts.
+
+    Args:
+        directory: a study directory.
+        out: file to write, ending in .html; report.html in the directory by default.
+    """
+    from jaxland.report import MissingPlotly, write_report
+
+    try:
+        path = write_report(directory, out, _say)
+    except MissingPlotly as error:
+        print(f"jaxland: {error}", file=sys.stderr)
+        return 1
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB), for any browser")
+    return 0
+
+
 def list_studies() -> int:
     """List the studies with their scales."""
     from jaxland.studies import STUDIES
@@ -225,6 +243,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "status": status,
     "table": table,
     "analyse": analyse,
+    "report": report,
     "studies": list_studies,
     "doctor": doctor,
     "bench": bench,

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,10 +47,7 @@ def test_status(study, capsys):
 
 
 def test_status_finds_damage(study, capsys, tmp_path):
-    import shutil
-
-    copy = tmp_path / "copy"
-    shutil.copytree(study, copy)
+    copy = shutil.copytree(study, tmp_path / "copy")
     (shard,) = (copy / "fits").rglob("*.parquet")
     shard.write_bytes(shard.read_bytes()[:-5])
     assert main(["status", str(copy)]) == 1
@@ -69,6 +67,32 @@ def test_analyse_makes_everything_again(study):
     (study / "claims.csv").unlink()
     assert main(["analyse", str(study)]) == 0
     assert (study / "claims.csv").read_bytes() == claims
+
+
+def test_report(study, tmp_path, capsys):
+    assert main(["report", str(study)]) == 0
+    assert f"{study / 'report.html'} (" in capsys.readouterr().out
+    assert main(["report", str(study), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_bytes() == (study / "report.html").read_bytes()
+
+
+def test_report_of_a_study_that_is_not_analysed(study, tmp_path, capsys):
+    copy = shutil.copytree(study, tmp_path / "copy")
+    (copy / "summary.md").unlink()
+    assert main(["report", str(copy)]) == 0
+    assert f"jaxland analyse {copy}" in capsys.readouterr().err
+
+
+def test_report_without_plotly(study, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["report", str(study), "--out", str(tmp_path / "page.html")]) == 1
+    assert "pip install 'jaxland[report]'" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+def test_report_needs_a_known_ending(study, tmp_path, capsys):
+    assert main(["report", str(study), "--out", str(tmp_path / "page.pdf")]) == 2
+    assert "a report ends in .html" in capsys.readouterr().err
 
 
 def test_studies_and_doctor(capsys):
@@ -114,7 +138,7 @@ def test_arguments_of_the_wrong_kind(arguments, capsys):
     assert refusal.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["resume", "status", "analyse"])
+@pytest.mark.parametrize("command", ["resume", "status", "analyse", "report"])
 def test_a_place_that_is_no_study(tmp_path, command, capsys):
     assert main([command, str(tmp_path)]) == 1
     assert "is not a study directory" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""The interactive charts of the losses."""
+
+from jaxland.report.contents import Contents
+from jaxland.report.markup import Markup, element
+from jaxland.report.sections.section import Section, section
+
+_TITLES = {"histogram": "Losses of all fits", "scatter": "Fits one by one"}
+
+
+def losses(contents: Contents, drawings: list[str]) -> Section:
+    """The places where the charts are drawn, with what they show.
+
+    Args:
+        contents: of the study directory.
+        drawings: names of the charts there are.
+    """
+    title = "Losses, interactively"
+    if not drawings:
+        return section("losses", title, element("p", "No stored fit has a loss that could be drawn.", class_="empty"))
+    notes = {"histogram": _histogram_note(contents), "scatter": _scatter_note(contents)}
+    entries = [(f"{name}-of-losses", _TITLES[name]) for name in drawings]
+    without = element("p", "The charts need JavaScript; everything else on this page does without.", class_="empty")
+    return section(
+        "losses",
+        title,
+        element("noscript", without),
+        *(_place(name, notes[name]) for name in drawings),
+        entries=entries,
+    )
+
+
+def _place(name: str, note: str) -> Markup:
+    chart = element("div", id=name, class_="chart", role="figure", aria_label=_TITLES[name])
+    heading = element("h3", _TITLES[name])
+    return element("div", heading, element("p", note), chart, id=f"{name}-of-losses", class_="interactive")
+
+
+def _histogram_note(contents: Contents) -> str:
+    ensembles = contents.ensembles.values()
+    left_out = {
+        "diverged and have no loss": sum(each.diverged for each in ensembles),
+        "have a loss of zero or less, or one too large, for a logarithmic axis": sum(
+            each.off_axis for each in ensembles
+        ),
+    }
+    words = [f"{count:,} {what}" for what, count in left_out.items() if count]
+    rest = f" Not drawn: {', and '.join(words)}." if words else ""
+    return (
+        f"All {sum(each.fits for each in ensembles):,} stored fits are counted.{rest} The first view holds the middle "
+        "99.9 % of the losses, and a double click shows all. Drag to zoom, point at a bar for its numbers, click a "
+        "name to hide an ensemble."
+    )
+
+
+def _scatter_note(contents: Contents) -> str:
+    ensembles = contents.ensembles
+    sentences = ["Point at one for its number, status and losses."]
+    if all(len(each.sample) == each.fits for each in ensembles.values()):
+        sentences.insert(0, "Every stored fit is a point.")
+    else:
+        counts = [f"{len(each.sample):,} of the {each.fits:,} fits of {name}" for name, each in ensembles.items()]
+        sentences.insert(0, f"A random sample, the same every time: {', '.join(counts)}.")
+    if any((each.sample["diverged_step"] >= 0).any() for each in ensembles.values()):
+        sentences.append("Diverged fits have no final loss and stand as crosses in a row above the others.")
+    if any(each.off_axis for each in ensembles.values()):
+        sentences.append("Fits whose loss has no logarithm are not drawn.")
+    return " ".join(sentences)

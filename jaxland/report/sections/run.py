@@ -1,0 +1,88 @@
+"""What was run: the fits of each ensemble, and the configuration."""
+
+import json
+import math
+from typing import Any
+
+from jaxland.report.contents import Contents, count_missing
+from jaxland.report.losses import EnsembleLosses
+from jaxland.report.markup import Markup, element
+from jaxland.report.sections.section import Section, plain_table, section
+from jaxland.store import Manifest
+
+_GAPS = 6  # ranges of missing fits that are listed
+_HEAD = ["ensemble", "backend", "asked for", "done", "missing", "diverged", "best loss", "of fit", "median loss"]
+
+
+def fits(contents: Contents) -> Section:
+    """Done, missing and diverged fits of each ensemble, and their losses in short."""
+    rows = [_row(name, each, contents.manifest) for name, each in contents.ensembles.items()]
+    note = element("p", "Losses are those after training; diverged fits have none. Medians are exact to 0.1 %.")
+    return section(
+        "fits", "Fits", plain_table(_HEAD, rows, "fits of each ensemble"), element("div", note, class_="note")
+    )
+
+
+def _row(name: str, losses: EnsembleLosses, manifest: Manifest) -> list[str]:
+    missing = count_missing(losses)
+    gaps = [f"{start}-{stop - 1}" for start, stop in losses.missing[:_GAPS]]
+    gaps += ["…"] if len(losses.missing) > _GAPS else []
+    return [
+        name,
+        _backend(manifest, name).get("name", ""),
+        f"{manifest.fits:,}",
+        f"{losses.fits:,}",
+        f"{missing:,} ({', '.join(gaps)})" if missing else "0",
+        f"{losses.diverged:,}",
+        *(["", "", ""] if losses.best_fit < 0 else [f"{losses.best_loss:.4g}", str(losses.best_fit), _median(losses)]),
+    ]
+
+
+def _median(losses):
+    return "" if math.isnan(losses.median) else f"{losses.median:.4g}"
+
+
+def _backend(manifest: Manifest, name: str) -> dict[str, Any]:
+    return manifest.provenance.get("backends", {}).get(name, {})
+
+
+def configuration(contents: Contents) -> Section:
+    """Every setting, and versions, device, precision and backends."""
+    manifest, provenance = contents.manifest, contents.manifest.provenance
+    settings = sorted(manifest.config.items(), key=lambda item: (isinstance(item[1], dict), item[0]))
+    # A configuration holds the settings of every optimizer it could use, and those in use are named like ensembles.
+    unused = {name for name, value in settings if isinstance(value, dict) and name not in contents.ensembles}
+    backends = {f"backend of {name}": _settings(_backend(manifest, name)) for name in contents.ensembles}
+    provenance = {name: provenance.get(name, "") for name in ("versions", "device", "precision")}
+    return section(
+        "configuration",
+        "Configuration",
+        element("h3", "What decides a fit"),
+        _pairs({name: value for name, value in settings if name not in unused}),
+        *_folded("Settings under the name of no ensemble here", {n: value for n, value in settings if n in unused}),
+        element("h3", "Where and with what"),
+        _pairs({"configuration hash": manifest.config_hash, **provenance, **backends}),
+    )
+
+
+def _settings(backend: dict[str, Any]) -> str:
+    rest = {name: value for name, value in backend.items() if name != "name"}
+    return f"{backend.get('name', '')} ({_words(rest)})" if rest else backend.get("name", "")
+
+
+def _folded(title: str, values: dict[str, Any]) -> list[Markup]:
+    return [element("details", element("summary", title), _pairs(values))] if values else []
+
+
+def _pairs(values: dict[str, Any]) -> Markup:
+    pairs = (element("div", element("dt", name), element("dd", _words(value) or "—")) for name, value in values.items())
+    return element("dl", *pairs, class_="pairs")
+
+
+def _words(value: Any) -> str:
+    """A setting as text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(each)}" for name, each in sorted(value.items()))
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    return value if isinstance(value, str) else json.dumps(value)

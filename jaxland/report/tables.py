@@ -1,0 +1,77 @@
+"""The CSV tables of a study directory, the beginning of long ones."""
+
+import csv
+import re
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+WHOLE_ROWS = 24  # tables up to here are shown whole
+FIRST_ROWS = 8  # of a longer one
+_FOLDERS = ("analysis", "analyses")
+
+
+class Table(NamedTuple):
+    """A table, or its beginning.
+
+    Attributes:
+        path: in the study directory.
+        columns: names.
+        rows: the rows shown, as text.
+        total: how many rows the file has.
+    """
+
+    path: str
+    columns: list[str]
+    rows: list[list[str]]
+    total: int
+
+
+def read_tables(directory: Path) -> tuple[list[Table], list[str], list[str]]:
+    """The tables of an analysis in order of their names, the names of those that cannot be read, and of other files."""
+    paths = [
+        path
+        for folder in _FOLDERS
+        for path in sorted((directory / folder).rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    ]
+    tables, broken, others = [], [], []
+    for path in paths:
+        name = path.relative_to(directory).as_posix()
+        if path.suffix != ".csv":
+            others.append(name)
+        elif table := _read(path, name):
+            tables.append(table)
+        else:
+            broken.append(name)
+    return tables, broken, others
+
+
+def _read(path, name):
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = csv.reader(file)
+            columns = next(lines, [])
+            rows = list(islice(lines, WHOLE_ROWS + 1))
+            total = len(rows) + sum(1 for _ in lines)
+    except (OSError, ValueError, csv.Error):
+        return None
+    if not columns or any(len(row) != len(columns) for row in rows):
+        return None
+    return Table(name, columns, rows if total <= WHOLE_ROWS else rows[:FIRST_ROWS], total)
+
+
+_FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|[+-]?inf")
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a number; an empty one does."""
+    return not text or _NUMBER.fullmatch(text.strip().lower()) is not None
+
+
+def shown(text: str) -> str:
+    """A cell as it is shown: fractions to five digits, everything else as it is, and a dash for nothing."""
+    if _FRACTION.fullmatch(text):
+        return f"{float(text):.5g}"
+    return text or "—"

@@ -1,0 +1,53 @@
+"""A small study, analysed once for all tests of the report; those that change it take a copy."""
+
+import json
+import shutil
+
+import pytest
+from html_page import Page
+
+import jaxland as jl
+from jaxland.report import write_report
+from jaxland.studies import SawtoothConfig
+
+SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "study"
+    jl.studies.run(SawtoothConfig(steps=200), path, fits=32, shard_fits=8)
+    return path
+
+
+@pytest.fixture
+def copy(study, tmp_path):
+    return shutil.copytree(study, tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def page_file(study, tmp_path_factory):
+    return write_report(study, tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture(scope="session")
+def page(page_file):
+    return Page(page_file.read_text())
+
+
+@pytest.fixture
+def hostile(copy):
+    """A study whose every text tries to run a script."""
+    row = ",".join(['"1"', *[f'"{SCRIPT}"'] * 3, "agrees", f'"{SCRIPT}"'])
+    (copy / "claims.csv").write_text(f"figure,statement,source,measured,verdict,detail\n{row}\n")
+    (copy / "analysis" / "curves.csv").write_text(f'"{SCRIPT}",b\n"{SCRIPT}",1\n')
+    figure = (copy / "figures" / "figure-05-losses.svg").read_text()
+    (copy / "figures" / "figure-99-<script>window.hacked=1<.svg").write_text(
+        figure.replace("<defs>", "<script>window.parent.hacked = 1</script><defs>", 1)
+    )
+    manifest = json.loads((copy / "study.json").read_text())
+    manifest["config"]["target"] = SCRIPT
+    manifest["provenance"]["device"] = SCRIPT
+    manifest["provenance"]["backends"]["momentum"]["name"] = SCRIPT
+    (copy / "study.json").write_text(json.dumps(manifest))
+    return copy

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from jaxland.plots import new_figure, render
+from jaxland.report import figures
+from jaxland.report.figures import read_figures
+
+
+def _figure(points=10):
+    figure, (ax,) = new_figure(width=4, height=2)
+    ax.plot(np.random.default_rng(0).random(points))
+    return figure
+
+
+def _save(directory, stem, kinds=("svg", "png"), points=10):
+    folder = directory / "figures"
+    folder.mkdir(exist_ok=True)
+    for kind in kinds:
+        (folder / f"{stem}.{kind}").write_bytes(render(_figure(points), kind))
+
+
+@pytest.mark.parametrize(
+    ("stem", "label", "title"),
+    [
+        ("figure-07-distances-to-the-global-minimum", "Figure 7", "Distances to the global minimum"),
+        ("section-4.5-direction-cosines", "Section 4.5", "Direction cosines"),
+        ("figure-10-spectra", "Figure 10", "Spectra"),
+        ("loss-slices", "", "Loss slices"),
+    ],
+)
+def test_captions_come_from_names(tmp_path, stem, label, title):
+    _save(tmp_path, stem)
+    (figure,), broken = read_figures(tmp_path)
+    assert (figure.label, figure.title, figure.description, broken) == (label, title, "", [])
+
+
+def test_a_file_says_more_than_its_name(tmp_path):
+    _save(tmp_path, "figure-11-x", ["png"])
+    words = {"Title": "Spectra of 512 minima", "Description": "Dense, < 1 s.", "Date": None}
+    _figure().savefig(tmp_path / "figures" / "figure-11-x.svg", metadata=words)
+    (figure,), _ = read_figures(tmp_path)
+    assert (figure.label, figure.title, figure.description) == (
+        "Figure 11",
+        "Spectra of 512 minima",
+        "Dense, < 1 s.",
+    )
+
+
+def test_figures_are_in_the_order_of_their_numbers(tmp_path):
+    for stem in ("section-4.5-a", "figure-10-b", "figure-9-c", "figure-01-d"):
+        _save(tmp_path, stem, ["svg"])
+    assert [figure.label for figure in read_figures(tmp_path)[0]] == [
+        "Figure 1",
+        "Figure 9",
+        "Figure 10",
+        "Section 4.5",
+    ]
+
+
+def test_a_light_drawing_is_shown_as_such_and_a_heavy_one_as_points(tmp_path, monkeypatch):
+    _save(tmp_path, "a-light")
+    _save(tmp_path, "b-heavy", points=20_000)
+    _save(tmp_path, "c-only", ["png"])
+    monkeypatch.setattr(figures, "SVG_LIMIT", 100_000)
+    light, heavy, only = (figure.image for figure in read_figures(tmp_path)[0])
+    assert light.kind == "image/svg+xml"
+    assert heavy.kind == only.kind == "image/png"
+    assert len(heavy.content) == (tmp_path / "figures" / "b-heavy.png").stat().st_size
+    for image in (light, heavy, only):
+        assert image.width / image.height == pytest.approx(2, rel=0.01)
+        assert image.uri.startswith(f"data:{image.kind};base64,")
+
+
+def test_a_broken_file_is_named_and_the_other_one_shown(tmp_path):
+    _save(tmp_path, "a")
+    _save(tmp_path, "b")
+    folder = tmp_path / "figures"
+    for name in ("a.svg", "b.svg", "b.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:-20])
+    shown, broken = read_figures(tmp_path)
+    assert [(figure.path, figure.image.kind) for figure in shown] == [("figures/a", "image/png")]
+    assert sorted(broken) == ["figures/a.svg", "figures/b.png", "figures/b.svg"]
+
+
+def test_other_files_and_no_files(tmp_path):
+    assert read_figures(tmp_path) == ([], [])
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "notes.txt").write_text("x")
+    (tmp_path / "figures" / ".tmp-1.svg").write_text("x")
+    assert read_figures(tmp_path) == ([], [])

@@ -1,0 +1,186 @@
+import base64
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from jaxland.report.interactive import CONFIG, charts
+from jaxland.report.losses import COLUMNS, EnsembleLosses, read_losses
+from jaxland.store import Manifest, StudyStore
+
+PROVENANCE = {"versions": "", "device": "", "precision": "float32", "backends": {}}
+
+
+def _table(fits, seed=0):
+    rng = np.random.default_rng(seed)
+    loss = (10 ** rng.normal(-2, 1, fits)).astype(np.float32)
+    diverged = np.where(rng.random(fits) < 0.1, 7, -1).astype(np.int32)
+    loss[diverged >= 0] = np.nan
+    return {
+        "fit": np.arange(fits),
+        "status": np.where(diverged >= 0, "diverged", "ok"),
+        "initial_loss": rng.random(fits).astype(np.float32),
+        "loss": loss,
+        "best_loss": loss,
+        "best_step": rng.integers(0, 100, fits).astype(np.int32),
+        "diverged_step": diverged,
+    }
+
+
+def _store(path, table, shard=64, ensemble="momentum"):
+    fits = len(table["fit"])
+    store = StudyStore.create(path, Manifest("sawtooth", {}, "0" * 16, (ensemble,), fits, PROVENANCE))
+    for start in range(0, fits, shard):
+        stop = min(start + shard, fits)
+        store.commit_shard(ensemble, start, stop, {name: values[start:stop] for name, values in table.items()})
+    return store
+
+
+def test_a_reduction_agrees_with_the_whole_table(tmp_path):
+    table = _table(1000)
+    losses = read_losses(_store(tmp_path / "s", table), "momentum", 100)
+    good = table["loss"][table["diverged_step"] < 0]
+    assert (losses.fits, losses.diverged, losses.off_axis) == (1000, 1000 - len(good), 0)
+    assert (losses.missing, losses.damaged) == ([], [])
+    assert losses.best_loss == good.min()
+    assert table["loss"][losses.best_fit] == good.min()
+    assert losses.median == pytest.approx(np.median(good), rel=0.002)
+    assert losses.log_loss.total == len(good)
+
+
+def test_the_sample_is_of_all_fits_and_always_the_same(tmp_path):
+    table = _table(1000)
+    one = read_losses(_store(tmp_path / "a", table), "momentum", 200).sample
+    two = read_losses(_store(tmp_path / "b", table, shard=333), "momentum", 200).sample
+    assert one.equals(two)
+    assert len(one) == one["fit"].nunique() == 200
+    assert one["fit"].min() < 50
+    assert one["fit"].max() > 950
+    for name in COLUMNS:
+        np.testing.assert_array_equal(one[name].to_numpy(), table[name][one["fit"]])
+
+
+def test_few_fits_are_all_in_the_sample(tmp_path):
+    losses = read_losses(_store(tmp_path / "s", _table(30)), "momentum", 200)
+    assert losses.sample["fit"].tolist() == list(range(30))
+
+
+def test_a_damaged_shard_is_left_out(tmp_path):
+    table = _table(256)
+    store = _store(tmp_path / "s", table)
+    victim = store.shards("momentum")[1].path
+    victim.write_bytes(victim.read_bytes()[:-1])
+    losses = read_losses(store, "momentum", 1000)
+    assert losses.fits == 192
+    assert losses.missing == [(64, 128)]
+    assert losses.damaged == [victim.name]
+    assert losses.sample["fit"].tolist() == [*range(64), *range(128, 256)]
+
+
+def test_an_ensemble_without_fits(tmp_path):
+    store = StudyStore.create(tmp_path / "s", Manifest("sawtooth", {}, "0" * 16, ("adam",), 9, PROVENANCE))
+    losses = read_losses(store, "adam", 100)
+    assert (losses.fits, losses.missing, losses.best_fit, len(losses.sample)) == (0, [(0, 9)], -1, 0)
+    assert np.isnan(losses.median)
+    assert charts({"adam": losses}) == {}
+
+
+def test_losses_of_zero_are_counted_and_not_drawn(tmp_path):
+    table = _table(64)
+    table["loss"][:10] = 0
+    table["diverged_step"][:10] = -1
+    losses = read_losses(_store(tmp_path / "s", table), "momentum", 100)
+    assert losses.off_axis == 10
+    assert losses.best_loss == 0
+    assert np.isnan(losses.median)
+    assert _bars(losses).sum() == 64 - losses.diverged - 10
+
+
+def test_losses_that_all_diverged_are_not_drawn(tmp_path):
+    table = _table(16)
+    table["loss"][:], table["diverged_step"][:] = np.nan, 3
+    losses = read_losses(_store(tmp_path / "s", table), "momentum", 100)
+    assert (losses.diverged, losses.best_fit) == (16, -1)
+    assert charts({"momentum": losses}) == {}
+
+
+def _figure(losses: EnsembleLosses, name):
+    return go.Figure(json.loads(charts({"momentum": losses})[name]))
+
+
+def _numbers(values):
+    """An array as plotly writes it: numbers, or their bytes."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return np.asarray(values)
+
+
+def _bars(losses):
+    (bars,) = _figure(losses, "histogram").data
+    return np.array([int(numbers[0].replace(",", "")) for numbers in bars.customdata])
+
+
+@pytest.mark.parametrize("outlier", [None, 1e30])
+def test_the_bars_hold_every_finite_loss(tmp_path, outlier):
+    table = _table(3000)
+    if outlier:
+        table["loss"][0], table["diverged_step"][0] = outlier, -1
+    losses = read_losses(_store(tmp_path / "s", table, shard=1000), "momentum", 100)
+    (bars,) = _figure(losses, "histogram").data
+    good = table["loss"][table["diverged_step"] < 0].astype(np.float64)
+    low, high = (_numbers(bars.x) + side * _numbers(bars.width) / 2 for side in (-1, 1))
+    counted = ((good[:, None] >= low) & (good[:, None] < high)).sum(axis=0)
+    np.testing.assert_array_equal(_bars(losses), counted)
+    assert counted.sum() == len(good)
+    np.testing.assert_allclose(_numbers(bars.y), 100 * counted / 3000)
+    assert len(counted) < 1300
+
+
+def test_the_page_does_not_grow_with_the_number_of_fits(tmp_path):
+    few, many = (
+        read_losses(_store(tmp_path / str(fits), _table(fits), shard=10_000), "momentum", 500)
+        for fits in (5_000, 50_000)
+    )
+    small, large = (sum(map(len, charts({"momentum": each}).values())) for each in (few, many))
+    assert large < 1.3 * small
+
+
+def test_points_are_the_sample_and_diverged_ones_stand_above(tmp_path):
+    losses = read_losses(_store(tmp_path / "s", _table(300)), "momentum", 100)
+    ok, diverged = _figure(losses, "scatter").data
+    sample = losses.sample
+    assert sorted(point[0] for trace in (ok, diverged) for point in trace.customdata) == sample["fit"].tolist()
+    assert {point[2] for point in ok.customdata} == {"ok"}
+    assert {point[2] for point in diverged.customdata} == {"diverged"}
+    np.testing.assert_array_equal(_numbers(ok.y), sample["loss"][sample["status"] == "ok"])
+    assert _numbers(diverged.y).min() > _numbers(ok.y).max()
+    first = sample[sample["status"] == "ok"].iloc[0]
+    assert ok.customdata[0][3] == f"{first['loss']:.6g}"
+
+
+def test_an_ensemble_that_diverged_altogether_is_among_the_points(tmp_path):
+    wild = _table(16)
+    wild["loss"][:], wild["diverged_step"][:] = np.nan, 3
+    wild["status"] = np.full(16, "diverged")
+    ensembles = {
+        "adam": read_losses(_store(tmp_path / "a", _table(300), ensemble="adam"), "adam", 100),
+        "sgd": read_losses(_store(tmp_path / "b", wild, ensemble="sgd"), "sgd", 100),
+    }
+    bars, points = (go.Figure(json.loads(drawing)).data for drawing in charts(ensembles).values())
+    assert len(bars) == 1
+    assert len(points[-1].customdata) == 16
+    assert {point[2] for point in points[-1].customdata} == {"diverged"}
+    assert np.isfinite(_numbers(points[-1].y)).all()
+
+
+def test_ensembles_differ_in_more_than_colour(tmp_path):
+    losses = read_losses(_store(tmp_path / "s", _table(300)), "momentum", 100)
+    traces = go.Figure(json.loads(charts(dict.fromkeys(("momentum", "mine", "other"), losses))["scatter"])).data
+    looks = {(trace.marker.color, trace.marker.symbol) for trace in traces if "diverged" not in trace.name}
+    assert len({color for color, _ in looks}) == len({symbol for _, symbol in looks}) == 3
+
+
+def test_charts_lead_nowhere():
+    assert CONFIG["showSendToCloud"] is CONFIG["displaylogo"] is CONFIG["showLink"] is False
+    assert CONFIG["plotlyServerURL"] == ""

@@ -1,0 +1,241 @@
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from html_page import Page
+
+import jaxland as jl
+from jaxland.report import MissingPlotly, write_report
+from jaxland.store import StoreError, StudyStore
+from jaxland.studies import SawtoothConfig
+
+
+def _page(study, **arguments):
+    return Page(write_report(study, **arguments).read_text())
+
+
+def test_the_page_holds_every_claim_figure_and_table(study, page):
+    claims = pd.read_csv(study / "claims.csv", dtype=str)
+    for column in ("statement", "source", "measured", "verdict", "detail"):
+        assert all(" ".join(text.split()) in page.text for text in claims[column])
+    stems = sorted({path.stem for path in (study / "figures").iterdir()})
+    assert [f"figures/{stem}" for stem in stems] == [name for name in page.ids if name.startswith("figures/")]
+    assert len(page.named("img")) == len(stems) == 8
+    assert all(image["alt"] and image["src"].startswith("data:image/") for image in page.named("img"))
+    for path in (study / "analysis").iterdir():
+        assert f"analysis/{path.name}" in page.ids
+    assert "The first 8 of 641 rows" in page.text
+
+
+def test_the_page_says_what_was_run(study, page):
+    manifest = StudyStore.open(study).manifest
+    assert "5 x 5 ReLU fits of a sawtooth" in page.text
+    assert "Gamst and Walker" in page.text
+    for word in (manifest.config_hash, manifest.provenance["versions"], manifest.provenance["device"], "steps", "200"):
+        assert word in page.text
+    assert "This report is not complete" not in page.text
+
+
+def test_the_tally_counts_verdicts_and_signs_stand_beside_colours(copy):
+    lines = (
+        (copy / "claims.csv").read_text().replace(",not tested,", ",agrees,", 3).replace(",not tested,", ",differs,", 2)
+    )
+    (copy / "claims.csv").write_text(lines)
+    page = _page(copy)
+    assert "3 agree, 2 differ, 15 not tested" in page.text
+    rows = [row["class"] for row in page.named("tr") if "class" in row]
+    assert [rows.count(name) for name in ("agrees", "differs", "not-tested")] == [3, 2, 15]
+    assert [page.text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [4, 3, 16]
+
+
+def test_claims_lead_to_their_figures(page):
+    links = [link["href"] for link in page.named("a")]
+    assert "#figures/figure-07-distances-to-the-global-minimum" in links
+    assert "figure 7, figure 8" in page.text
+    assert "section 4.5" in page.text
+
+
+def test_every_link_leads_into_the_page(page):
+    links = [link["href"] for link in page.named("a")]
+    assert len(links) > 20
+    assert all(link.startswith("#") and link[1:] in page.ids for link in links)
+
+
+def test_ids_are_unique(page):
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_page_asks_for_nothing_outside_itself(page_file, page):
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "data", "action", "poster", "xlink:href"):
+            assert re.match("#|data:", attributes.get(name, "#"))
+    assert not page.named("link") + page.named("iframe") + page.named("object") + page.named("base")
+    (style,) = re.findall("<style>(.*?)</style>", page_file.read_text(), re.S)
+    assert not re.search(r"@import|url\(|http|@font-face", style)
+    (policy,) = [each["content"] for each in page.named("meta") if "http-equiv" in each]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "http" not in policy
+
+
+def test_the_policy_allows_the_scripts_of_the_page_and_no_others(page):
+    (policy,) = [each["content"] for each in page.named("meta") if "http-equiv" in each]
+    programs = [text for attributes, text in page.programs if "type" not in attributes]
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in programs]
+    assert re.findall(r"'sha256-([^']+)'", policy) == digests
+    assert len(digests) == 2
+    assert programs[0].count("plotly.js v") == 1
+
+
+def test_texts_from_files_are_never_markup(hostile, page):
+    attacked = _page(hostile)
+    assert "<script>window.hacked" in attacked.text
+    assert len(attacked.named("script")) == len(page.named("script")) == 5
+    assert len(attacked.named("img")) == len(page.named("img")) + 1
+    assert not any("onerror" in attributes for _, attributes in attacked.elements)
+    for attributes, text in attacked.programs:
+        assert "<script>window.hacked" not in text
+        if "type" in attributes:
+            json.loads(text)
+
+
+def test_the_same_directory_gives_the_same_bytes(study, page_file, tmp_path):
+    code = "import sys; from jaxland.report import write_report; write_report(*sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", code, study, tmp_path / "again.html"], check=True)
+    assert (tmp_path / "again.html").read_bytes() == page_file.read_bytes()
+
+
+def test_the_page_is_written_into_the_study_and_leaves_it_as_it_was(copy):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert write_report(copy) == copy / "report.html"
+    after = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert after.pop(copy / "report.html").startswith(b"<!DOCTYPE html>")
+    assert after == before
+
+
+def test_a_study_that_is_not_analysed_says_how(copy):
+    for name in ("analysis", "figures"):
+        shutil.rmtree(copy / name)
+    for name in ("claims.csv", "summary.md", "table.parquet"):
+        (copy / name).unlink()
+    said = []
+    page = _page(copy, say=said.append)
+    assert said == [f"Not analysed yet: there are no claims, figures and tables. jaxland analyse {copy}"]
+    for what in ("claims", "figures", "tables"):
+        assert f"No {what} here. Make them with jaxland analyse {copy}" in page.text
+    assert "All 64 stored fits are counted." in page.text
+
+
+def test_a_study_without_fits_says_how_to_go_on(copy):
+    for name in ("analysis", "figures", "fits"):
+        shutil.rmtree(copy / name)
+    (copy / "summary.md").unlink()
+    page = _page(copy)
+    assert f"Fits are missing: 32 of momentum, 32 of adadelta. Mend it with jaxland resume {copy}" in page.text
+    assert "No stored fit has a loss that could be drawn" in page.text
+    assert page.named("script") == []
+
+
+def test_damage_is_said_and_the_rest_is_shown(copy):
+    victim = StudyStore.open(copy).shards("adadelta")[1].path
+    victim.write_bytes(victim.read_bytes()[:-1])
+    (copy / "claims.csv").write_bytes((copy / "claims.csv").read_bytes()[:-200])
+    (copy / "analysis" / "curves.csv").write_bytes(b"")
+    (copy / "table.parquet").write_bytes(b"PAR1")
+    for path in (copy / "figures").glob("figure-05*"):
+        path.write_bytes(b"")
+    page = _page(copy)
+    assert f"their fits count as missing: {victim.name}. Mend it with jaxland resume {copy}" in page.text
+    assert "Fits are missing: 8 of adadelta." in page.text
+    assert "8 (8-15)" in page.text
+    assert "claims.csv cannot be read." in page.text
+    assert "table.parquet cannot be read." in page.text
+    assert "figures/figure-05-losses.png, figures/figure-05-losses.svg, analysis/curves.csv." in page.text
+    assert len(page.named("img")) == 7
+
+
+def test_a_lost_manifest_is_said(copy):
+    (copy / "study.json").write_text("{")
+    assert "study.json cannot be read; its content was taken from the shards." in _page(copy).text
+
+
+def test_an_old_analysis_is_said(copy):
+    StudyStore.open(copy).shards("adadelta")[-1].path.unlink()
+    text = _page(copy).text
+    assert "The analysis is of 64 fits, and 56 are stored" in text
+
+
+@pytest.mark.parametrize(
+    "content", ["a,b\n1,2\n", "figure,statement,source,measured,verdict,detail\n1,2,3,4,maybe,6\n", None]
+)
+def test_claims_that_cannot_be_read(copy, content):
+    (copy / "claims.csv").unlink()
+    if content is not None:
+        (copy / "claims.csv").write_text(content)
+    text = _page(copy).text
+    assert ("There is no claims.csv." if content is None else "claims.csv cannot be read.") in text
+    assert f"No claims here. Make them with jaxland analyse {copy}" in text
+
+
+def test_a_study_of_another_version_is_shown(copy):
+    manifest = json.loads((copy / "study.json").read_text())
+    (copy / "study.json").write_text(json.dumps({**manifest, "study": "tomorrow"}))
+    text = _page(copy).text
+    assert "does not know" in text
+    assert "All 64 stored fits are counted." in text
+
+
+def test_what_others_add_is_picked_up(copy):
+    pd.DataFrame({"fit": [3, 4], "barrier": [0.25, 1.0]}).to_csv(copy / "analysis" / "barriers.csv", index=False)
+    old = copy / "figures" / "figure-05-losses.svg"
+    (copy / "figures" / "figure-12-barriers-between-fits.svg").write_bytes(old.read_bytes())
+    with open(copy / "claims.csv", "a") as file:
+        file.write("12,every pair has a barrier,yes,0.25,agrees,two pairs\n")
+    page = _page(copy)
+    assert "Figure 12. Barriers between fits" in page.text
+    assert "#figures/figure-12-barriers-between-fits" in [link["href"] for link in page.named("a")]
+    assert "figure 12" in page.text
+    assert "every pair has a barrier" in page.text
+    assert "analysis/barriers.csv" in page.ids
+
+
+def test_diverged_fits_are_counted(tmp_path):
+    config = SawtoothConfig(optimizers=("sgd",), sgd=jl.training.Sgd(1e6), steps=50)
+    jl.studies.run(config, tmp_path / "s", fits=8)
+    diverged = jl.studies.study_status(tmp_path / "s")["ensembles"]["sgd"]["diverged"]
+    words = _page(tmp_path / "s").words
+    assert diverged > 0
+    assert words[words.index("diverged") + 1] == str(diverged)
+
+
+def test_without_plotly_the_line_that_installs_it_is_said(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingPlotly, match=re.escape("pip install 'jaxland[report]'")):
+        write_report(study, tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_bad_arguments(study, tmp_path):
+    with pytest.raises(ValueError, match=r"a report ends in \.html"):
+        write_report(study, tmp_path / "study.json")
+    with pytest.raises(ValueError, match="climbs"):
+        write_report(study, "../r.html")
+    with pytest.raises(StoreError, match="is not a study directory"):
+        write_report(tmp_path)
+    with pytest.raises(StoreError, match="is not a study directory"):
+        write_report(tmp_path / "nothing", tmp_path / "r.html")
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(StoreError, match="cannot write"):
+        write_report(study, tmp_path / "folder.html")
+
+
+def test_style_and_program_are_part_of_the_package():
+    from importlib.resources import files
+
+    assert {"style.css", "charts.js"} <= {Path(str(file)).name for file in files("jaxland.report").iterdir()}
