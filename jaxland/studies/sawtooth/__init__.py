@@ -1,6 +1,6 @@
 """The energy landscape of a simple neural network: the main study."""
 
-from jaxland.studies.sawtooth import overview, paths
+from jaxland.studies.sawtooth import larger, overview, paths, targets
 from jaxland.studies.sawtooth.config import SawtoothConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -13,7 +13,12 @@ STUDY = Study(
     quick="2 x 1,024 fits, 50,000 steps, about a minute on two AVX-512 cores",
     paper="2 x 160,000 fits, 50,000 steps, about two hours there",
     ensembles=ensembles,
-    analyses={"overview": overview.ANALYSIS, "paths": paths.ANALYSIS},
+    analyses={
+        "overview": overview.ANALYSIS,
+        "paths": paths.ANALYSIS,
+        "targets": targets.ANALYSIS,
+        "larger": larger.ANALYSIS,
+    },
     default_analyses=("overview",),
 )
 
