@@ -16,6 +16,7 @@ CONFIG = SawtoothConfig(steps=20)
 TINY = targets.TargetSettings(
     fits=3, steps=20, few_points=2, saw_fits=2, saw_steps=5, saw_points=1, images=6, inserted=1, path_steps=10
 )
+JUDGED = dataclasses.replace(TINY, fits=16, steps=10_000, saw_fits=16, saw_steps=10_000)
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +133,15 @@ def test_descriptions_of_known_functions(shape):
     assert fits.deviation == pytest.approx(problem.target.amplitude / np.sqrt(6))
 
 
-def _planted(rows, monkeypatch, diverged_step=-1):
-    """Replaces training by known functions: the target itself where `rows` says so, its smooth part elsewhere."""
+def _planted(rows, monkeypatch, diverged_step=-1, shift=0.0):
+    """Replaces training by known functions: the target itself where `rows` says so, its smooth part elsewhere.
+
+    Those of odd number are moved up by `shift`.
+    """
 
     def fit(network, problem, optimizer, *, fits, first, **options):
         params = np.where(rows[first : first + fits, None], problem.minimum, _smooth(problem))
+        params[1::2, -1] += shift
         number, diverged = np.arange(first, first + fits), np.full(fits, diverged_step)
         return SimpleNamespace(fit=number, loss=np.zeros(fits), diverged_step=diverged, params=params)
 
@@ -147,13 +152,25 @@ def _planted(rows, monkeypatch, diverged_step=-1):
 def test_verdicts_on_planted_fits(store, tmp_path, monkeypatch, found_by, verdict):
     rows = np.arange(16) >= 16 - found_by
     _planted(rows, monkeypatch)
-    settings = dataclasses.replace(TINY, fits=16, steps=10_000, saw_fits=16, saw_steps=10_000)
-    findings = targets.find(_context(store, tmp_path, settings))
-    for words in ("never learn the 5 x (3+2)", "never learn the 5 x (5+0)", "wiggle-free", "some fits finding"):
+    findings = targets.find(_context(store, tmp_path, JUDGED))
+    for words in (
+        "never learn the 5 x (3+2)",
+        "never learn the 5 x (5+0)",
+        "wiggle-free",
+        "some fits finding the teeth",
+    ):
         assert {claim.verdict for claim in findings.claims if words in claim.statement} == {verdict}
-    # Equal fits do not vary; the one that is the target is not counted as varying in place.
-    assert _claim(findings, "exact location").verdict == ("differs" if not found_by else "agrees")
+    assert _claim(findings, "exact location").verdict == "differs"  # equal fits do not vary
     assert _claim(findings, "2 or 3 points").verdict == "agrees"
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.02, "agrees"), (0.2, "differs")])
+def test_where_the_deviation_comes_from(store, tmp_path, monkeypatch, shift, verdict):
+    _planted(np.zeros(16, bool), monkeypatch, shift=shift)
+    claim = _claim(targets.find(_context(store, tmp_path, JUDGED)), "exact location")
+    assert claim.verdict == verdict
+    # Half of the fits moved by s: standard deviation s / 2, times sqrt(16 / 15) in a sample.
+    assert claim.measured.startswith(f"standard deviation {shift / 2 * np.sqrt(16 / 15) / 0.116:.1%} of")
 
 
 def test_fits_that_diverge_are_data(store, tmp_path, monkeypatch):
