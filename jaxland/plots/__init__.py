@@ -1,28 +1,33 @@
 """Figures: arrays or tables in, matplotlib Axes out; nothing is ever shown."""
 
 from jaxland.plots.basin import basin_scatter
-from jaxland.plots.curves import fit_curve, target_curve, tube
+from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
 from jaxland.plots.spectra import spectra_band, spectrum
+from jaxland.plots.strips import loss_curves, paired_strips, strips
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
 
 __all__ = [
     "COLORS",
     "LABELS",
+    "all_fits",
     "barrier_matrix",
     "basin_scatter",
     "compared_histograms",
+    "dense_curve",
     "disconnectivity_graph",
     "fit_curve",
     "knot_counts",
     "knot_positions",
     "leaf_order",
+    "loss_curves",
     "network_diagram",
     "new_figure",
+    "paired_strips",
     "path_angles",
     "path_energies",
     "path_outputs",
@@ -30,6 +35,7 @@ __all__ = [
     "render",
     "spectra_band",
     "spectrum",
+    "strips",
     "style",
     "target_curve",
     "tube",

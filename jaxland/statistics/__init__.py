@@ -1,7 +1,7 @@
 """Reductions of tables and arrays: moments, histograms, intervals, curves through scatters."""
 
 from jaxland.statistics.histogram import Histogram
-from jaxland.statistics.intervals import mean_interval, wilson_interval
+from jaxland.statistics.intervals import mean_interval, sample_interval, wilson_interval
 from jaxland.statistics.logistic import LogisticFit, logistic_fit
 from jaxland.statistics.lowess import Lowess, lowess
 from jaxland.statistics.moments import Moments
@@ -17,5 +17,6 @@ __all__ = [
     "logistic_fit",
     "lowess",
     "mean_interval",
+    "sample_interval",
     "wilson_interval",
 ]

@@ -21,3 +21,10 @@ def mean_interval(
         return mean * np.nan, mean * np.nan
     half = stats.t.ppf((1 + confidence) / 2, count - 1) * deviation / np.sqrt(count)
     return mean - half, mean + half
+
+
+def sample_interval(values: Float[np.ndarray, "F"], confidence: float = 0.95) -> tuple[float, float]:
+    """Interval for the mean of the distribution the values come from, as `mean_interval` has it."""
+    deviation = np.std(values, keepdims=True, ddof=1) if len(values) > 1 else np.full(1, np.nan)
+    low, high = mean_interval(np.mean(values, keepdims=True), deviation, len(values), confidence)
+    return float(low[0]), float(high[0])

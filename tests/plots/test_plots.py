@@ -5,15 +5,20 @@ import numpy as np
 import pytest
 
 from jaxland.plots import (
+    all_fits,
     compared_histograms,
+    dense_curve,
     fit_curve,
     knot_counts,
     knot_positions,
+    loss_curves,
     network_diagram,
     new_figure,
+    paired_strips,
     render,
     spectra_band,
     spectrum,
+    strips,
     style,
     target_curve,
     tube,
@@ -29,6 +34,8 @@ SPECTRA = np.random.default_rng(1).normal(size=(200, 30)) ** 9
 _DRAWINGS = {
     "target": lambda ax: target_curve(X, X**2, ax=ax),
     "fit": lambda ax: fit_curve(X, X**2, X, label="fit", color="C0", ax=ax),
+    "all fits": lambda ax: all_fits(X, np.stack([X, -X]), f=X**2, color="C0", ax=ax),
+    "loss curves": lambda ax: loss_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
     "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
     "knot counts": lambda ax: knot_counts({"momentum": COUNTS}, target=31, most=7775, ax=ax),
@@ -103,6 +110,29 @@ def test_band_holds_the_quantiles_of_each_rank_and_leaves_out_broken_fits():
 def test_ensembles_without_a_finite_spectrum_give_empty_axes():
     ax = spectra_band({"momentum": np.full((2, 30), np.nan)})
     assert not ax.get_lines()[0].get_label().startswith("gradient")
+
+
+def test_a_dense_curve_shows_every_knot_and_the_window_enlarged():
+    knots = np.linspace(-1, 1, 101)
+    ax = dense_curve(knots, np.arange(101) % 2.0, window=(knots[40], knots[52]))
+    assert len(ax.lines[0].get_xdata()) == 101
+    (inset,) = ax.child_axes
+    np.testing.assert_array_equal(inset.lines[0].get_xdata(), knots[40:53])
+    assert inset.get_title() == "12 of the 100 pieces"
+
+
+def test_strips_show_every_value_and_the_median_of_each_group():
+    ax = strips({"a": np.array([1.0, 2, 9]), "none": np.zeros(0), "b": np.array([4.0])}, ylabel="loss", color="C0")
+    points = [line.get_ydata().tolist() for line in ax.lines if line.get_marker() == "o"]
+    medians = [line.get_ydata().tolist() for line in ax.lines if line.get_marker() != "o"]
+    assert points == [[1, 2, 9], [], [4]]
+    assert medians == [[2, 2], [4, 4]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a\nn = 3", "none\nn = 0", "b\nn = 1"]
+
+
+def test_paired_strips_join_what_belongs_together():
+    ax = paired_strips({"before": np.array([1.0, 2, 6]), "after": np.array([3.0, np.nan, 5])}, ylabel="", color="C0")
+    np.testing.assert_array_equal([line.get_ydata() for line in ax.lines], [[1, 3], [2, np.nan], [6, 5], [2, 4]])
 
 
 def test_diagram_makes_live_weights_bold():

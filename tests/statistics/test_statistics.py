@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxland.statistics import Histogram, Moments, mean_interval, wilson_interval
+from jaxland.statistics import Histogram, Moments, mean_interval, sample_interval, wilson_interval
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=8), max_size=6))
@@ -95,3 +95,5 @@ def test_mean_interval_covers_as_often_as_it_says():
     low, high = mean_interval(values.mean(1), values.std(1, ddof=1), 10)
     assert np.mean((low < 3) & (high > 3)) == pytest.approx(0.95, abs=0.012)
     assert np.isnan(mean_interval(np.zeros(1), np.zeros(1), 1)[0])
+    assert sample_interval(values[0]) == pytest.approx((low[0], high[0]))
+    assert np.isnan(sample_interval(values[0, :1])).all()

@@ -1,6 +1,6 @@
 """The energy landscape of a simple neural network: the main study."""
 
-from jaxland.studies.sawtooth import barriers, basin, knots, overview, paths
+from jaxland.studies.sawtooth import barriers, basin, knots, larger, overview, paths, targets
 from jaxland.studies.sawtooth.config import SawtoothConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -17,6 +17,8 @@ STUDY = Study(
         "overview": overview.ANALYSIS,
         "paths": paths.ANALYSIS,
         "basin": basin.ANALYSIS,
+        "targets": targets.ANALYSIS,
+        "larger": larger.ANALYSIS,
         "knots": knots.ANALYSIS,
         "barriers": barriers.ANALYSIS,
     },

@@ -14,16 +14,34 @@ def judged_where_comparable(config: SawtoothConfig, claims: list[Claim], fits: i
         claims: as judged.
         fits: how many finite fits of each optimizer they rest on; None where a few are enough.
     """
-    reason = _not_comparable(config, fits)
+    return judged_unless(_not_comparable(config, fits), claims)
+
+
+def judged_unless(reason: str, claims: list[Claim]) -> list[Claim]:
+    """The claims as they are, or, for a reason that is not empty, all marked as not tested."""
     if not reason:
         return claims
     return [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in claims]
 
 
-def _not_comparable(config: SawtoothConfig, fits: int | None) -> str:
-    """Why nothing can be said of the paper's claims, "" where something can."""
+def other_example(config: SawtoothConfig) -> str:
+    """Why the study is not that of the paper's main example, "" where it is."""
     if config.target != "main" or (config.depth, config.width) != (5, 5):
         return "the claims are about 5 x 5 fits of the main example"
+    return ""
+
+
+def too_small(steps: int, fits: int, least_fits: int, least_steps: int = LEAST_STEPS) -> str:
+    """Why fits trained for one analysis are too few or too young to judge, "" where they are not."""
+    if steps < least_steps or fits < least_fits:
+        return f"claims are judged from {least_steps:,} steps and {least_fits} finite fits"
+    return ""
+
+
+def _not_comparable(config: SawtoothConfig, fits: int | None) -> str:
+    """Why nothing can be said of the paper's claims, "" where something can."""
+    if other_example(config):
+        return other_example(config)
     if not set(config.optimizers) <= {"momentum", "adadelta"}:
         return "the claims are about gradient descent with momentum and adadelta"
     if config.steps < LEAST_STEPS or (fits is not None and fits < LEAST_FITS):

@@ -1,10 +1,12 @@
 """Figures 8 to 10: paths of least energy from the global minimum to local minima."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
+from matplotlib.axes import Axes
 
 from jaxland.landscape import (
     NebSettings,
@@ -26,6 +28,7 @@ from jaxland.plots import (
     path_outputs,
     path_with_interpolation,
 )
+from jaxland.problems import Evaluate
 from jaxland.statistics import wilson_interval
 from jaxland.studies.sawtooth.comparable import judged_where_comparable
 from jaxland.studies.sawtooth.sample import first_fits, global_minimum
@@ -77,7 +80,7 @@ class Paths:
         return arc_lengths(self.images)
 
     @property
-    def angles(self) -> Float[np.ndarray, "B I-2"]:
+    def angles(self) -> Float[np.ndarray, "B inner"]:
         """Turns at the inner images, radians."""
         return turning_angles(self.images)
 
@@ -109,26 +112,30 @@ def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths:
     for start in range(0, len(sample.fit), _PART):
         chosen = slice(start, start + _PART)
         name = f"{ensemble}-{start}-{len(sample.fit[chosen])}"
-        parts.append(context.parts.get(name, lambda chosen=chosen: _relax(context, evaluate, minimum, sample, chosen)))
+        ends, fits = sample.params[chosen], sample.fit[chosen]
+        work = partial(relaxed_paths, evaluate, minimum, ends, fits, context.settings, context.threads)
+        parts.append(context.parts.get(name, work))
         context.say(f"  {ensemble}: {min(start + _PART, len(sample.fit))} of {len(sample.fit)} paths")
     empty = {name: np.zeros(0) for name in Paths.__dataclass_fields__}
     return Paths(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]} if parts else empty)
 
 
-def _relax(context: Context, evaluate, minimum, sample, chosen) -> dict[str, np.ndarray]:
-    settings: PathSettings = context.settings
-    ends = sample.params[chosen]
+def relaxed_paths(
+    evaluate: Evaluate,
+    minimum: Float[np.ndarray, "P"],
+    ends: Float[np.ndarray, "B P"],
+    fits: Int[np.ndarray, "B"],
+    settings: PathSettings,
+    threads: int,
+) -> dict[str, np.ndarray]:
+    """The fields of `Paths` from a minimum to fits: relaxed, refined where a band is known least, relaxed again."""
     neb = NebSettings(steps=settings.steps, climb_after=settings.climb_after)
-    coarse = relax(
-        evaluate,
-        straight_bands(np.repeat(minimum[None], len(ends), axis=0), ends, settings.images),
-        neb,
-        threads=context.threads,
-    )
-    fine = relax(evaluate, refine(evaluate, coarse.images, settings.inserted), neb, threads=context.threads)
+    straight = straight_bands(np.repeat(minimum[None], len(ends), axis=0), ends, settings.images)
+    coarse = relax(evaluate, straight, neb, threads=threads)
+    fine = relax(evaluate, refine(evaluate, coarse.images, settings.inserted), neb, threads=threads)
     between = energies_of(evaluate, interpolate(fine.images, _BETWEEN))
     return {
-        "fit": sample.fit[chosen],
+        "fit": fits,
         "images": fine.images,
         "energies": fine.energies,
         "between": between,
@@ -141,7 +148,7 @@ def _relax(context: Context, evaluate, minimum, sample, chosen) -> dict[str, np.
 def _tables(found: dict[str, Paths]) -> dict[str, pd.DataFrame]:
     return {
         "paths.csv": pd.concat([_summary(name, paths) for name, paths in found.items()], ignore_index=True),
-        "path-images.csv": pd.concat([_images(name, paths) for name, paths in found.items()], ignore_index=True),
+        "path-images.csv": pd.concat([image_table(name, paths) for name, paths in found.items()], ignore_index=True),
     }
 
 
@@ -163,7 +170,8 @@ def _summary(name: str, paths: Paths) -> pd.DataFrame:
     )
 
 
-def _images(name: str, paths: Paths) -> pd.DataFrame:
+def image_table(name: str, paths: Paths) -> pd.DataFrame:
+    """One row for every image of every path."""
     count = paths.energies.shape[1]
     return pd.DataFrame(
         {
@@ -217,17 +225,18 @@ def _paths_figure(found, name, paths: Paths, shown):
     for ax, (each, those) in zip(axes, found.items(), strict=False):
         title = f"From $W_f$ to {len(those.fit)} fits: {LABELS[each]}"
         path_energies(those.lengths, those.energies, color=COLORS[each], title=title, ax=ax)
-    fine = arc_lengths(interpolate(paths.images[[shown]], _BETWEEN))[0]
-    path_with_interpolation(
-        paths.lengths[shown],
-        paths.energies[shown],
-        fine,
-        paths.between[shown],
-        color=COLORS[name],
-        title=f"The path to fit {paths.fit[shown]}, {LABELS[name]}",
-        ax=axes[-1],
+    draw_path(
+        paths, shown, color=COLORS[name], title=f"The path to fit {paths.fit[shown]}, {LABELS[name]}", ax=axes[-1]
     )
     return figure
+
+
+def draw_path(paths: Paths, shown: int, *, color: str, title: str, ax: Axes) -> None:
+    """Draws one of the paths with the points between its images."""
+    fine = arc_lengths(interpolate(paths.images[[shown]], _BETWEEN))[0]
+    path_with_interpolation(
+        paths.lengths[shown], paths.energies[shown], fine, paths.between[shown], color=color, title=title, ax=ax
+    )
 
 
 def _outputs_figure(context: Context, name, paths: Paths, shown):
@@ -266,7 +275,7 @@ def _angles_figure(found, shown):
 def _claims(context: Context, found: dict[str, Paths]) -> list[Claim]:
     claims = []
     for name, paths in found.items():
-        claims += [_flat_then_plunge(name, paths), _bumpy(name, paths), _twists(name, paths), _useless(name, paths)]
+        claims += [flat_then_plunge(name, paths), bumpy(name, paths), _twists(name, paths), _useless(name, paths)]
     claims += [_slide(name, paths) for name, paths in found.items()]
     return judged_where_comparable(context.config, claims)
 
@@ -277,7 +286,8 @@ def _stops(paths: Paths) -> str:
     return f"{len(paths.fit)} paths ({stops}; median residual {np.median(paths.residual):.1e})"
 
 
-def _flat_then_plunge(name: str, paths: Paths) -> Claim:
+def flat_then_plunge(name: str, paths: Paths) -> Claim:
+    """Figure 8, left: what the paths look like from the fits to the global minimum."""
     plunge = _plunge(paths)
     rest = paths.lengths > _NEAR * paths.lengths[:, -1:]
     level = paths.energies / paths.energies[:, -1:]
@@ -293,7 +303,8 @@ def _flat_then_plunge(name: str, paths: Paths) -> Claim:
     )
 
 
-def _bumpy(name: str, paths: Paths) -> Claim:
+def bumpy(name: str, paths: Paths) -> Claim:
+    """Figure 8: what the flat part looks like closely."""
     bumps = _bumps(paths)
     return judged(
         "8",

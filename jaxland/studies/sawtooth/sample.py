@@ -16,6 +16,8 @@ class Sample(NamedTuple):
     fit: Int[np.ndarray, "F"]
     params: Float[np.ndarray, "F P"]
     """Symmetrised, float64."""
+    trained: Float[np.ndarray, "F P"]
+    """The same fits as training left them, float64."""
 
 
 def first_fits(config: SawtoothConfig, store: StudyStore, ensemble: str, count: int) -> Sample:
@@ -29,9 +31,10 @@ def first_fits(config: SawtoothConfig, store: StudyStore, ensemble: str, count: 
         if sum(map(len, numbers)) >= count:
             break
     if not numbers:
-        return Sample(np.zeros(0, np.int64), np.zeros((0, config.network.size)))
+        return Sample(np.zeros(0, np.int64), *np.zeros((2, 0, config.network.size)))
     chosen = np.concatenate(params)[:count].astype(np.float64)
-    return Sample(np.concatenate(numbers)[:count], symmetrise(config.network, chosen, x=config.problem.x).params)
+    canonical = symmetrise(config.network, chosen, x=config.problem.x).params
+    return Sample(np.concatenate(numbers)[:count], canonical, chosen)
 
 
 def global_minimum(config: SawtoothConfig) -> Float[np.ndarray, "P"] | None:

@@ -6,6 +6,7 @@ from jaxland.landscape import outputs
 from jaxland.studies.sawtooth.comparable import judged_where_comparable
 from jaxland.studies.sawtooth.config import SawtoothConfig
 from jaxland.studies.sawtooth.overview.reduction import EnsembleAnalysis, SawtoothAnalysis, turning_points
+from jaxland.studies.sawtooth.wave import wave_shares
 from jaxland.studies.study import Claim, judged
 
 SMOOTH_LOSS = 0.0045
@@ -67,16 +68,10 @@ def _smooth_fits(analysis: SawtoothAnalysis) -> Claim:
     )
 
 
-def _wave_share(curve, analysis: SawtoothAnalysis, where=slice(None)) -> float:
-    """How much of the wave a curve holds, 1 for all: regression of the curve on the wave and a cubic in x."""
-    x, wave = analysis.x[where], analysis.wave[where]
-    design = np.column_stack([wave, x**3, x**2, x, np.ones_like(x)])
-    return float(np.linalg.lstsq(design, curve[where], rcond=None)[0][0])
-
-
 def _flat_mean(analysis: SawtoothAnalysis, name: str) -> Claim:
     each = analysis.ensembles[name]
-    share = _wave_share(each.curve.mean, analysis) if each.curve.count else float("nan")
+    mean = np.atleast_2d(each.curve.mean)
+    share = float(wave_shares(analysis.x, analysis.wave, mean)[0]) if each.curve.count else float("nan")
     return judged(
         "3",
         f"{name}: the mean fit is flat and does not hold the sawtooth",

@@ -1,0 +1,112 @@
+"""Few fits a group: every value drawn as a point, nothing hidden in bins; and their losses in training."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+
+from jaxland.plots.style import own_axes
+
+
+def strips(
+    groups: Mapping[str, Float[np.ndarray, "F"]],
+    *,
+    ylabel: str,
+    color: str,
+    reference: tuple[float, str] | None = None,
+    title: str = "Losses",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws every value of each group beside its median, on a logarithmic axis.
+
+    Args:
+        groups: positive values by group, in the order of drawing.
+        ylabel: quantity and unit.
+        color: of the points.
+        reference: a value to be marked, with its label.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    for place, values in enumerate(groups.values()):
+        ax.plot(place + _spread(len(values)), values, "o", ms=4, color=color, alpha=0.5, mew=0)
+        if len(values):
+            label = "median" if place == len(groups) - 1 else None
+            ax.plot([place - 0.35, place + 0.35], [np.median(values)] * 2, color="black", lw=1.8, label=label)
+    if reference is not None:
+        ax.axhline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
+    _name_groups(ax, groups)
+    ax.set(title=title, ylabel=ylabel, yscale="log")
+    ax.legend()
+    return ax
+
+
+def paired_strips(
+    groups: Mapping[str, Float[np.ndarray, "F"]],
+    *,
+    ylabel: str,
+    color: str,
+    title: str = "Before and after",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws values that belong together, one of each group, joined by lines, on a logarithmic axis.
+
+    Args:
+        groups: positive values by group, in the order of drawing; entry i of all groups belongs together.
+        ylabel: quantity and unit.
+        color: of points and lines.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    values = np.array(list(groups.values()))
+    for index, row in enumerate(values.T):
+        label = f"one of {len(values.T)} fits" if index == 0 else None
+        ax.plot(range(len(row)), row, "o-", ms=3.5, lw=0.7, color=color, alpha=0.5, label=label)
+    ax.plot(range(len(values)), np.nanmedian(values, axis=1), "s-", ms=6, lw=1.8, color="black", label="median")
+    _name_groups(ax, groups)
+    ax.set(title=title, ylabel=ylabel, yscale="log")
+    ax.legend()
+    return ax
+
+
+def loss_curves(
+    steps: Int[np.ndarray, "T"],
+    traces: Mapping[str, Float[np.ndarray, "F T"]],
+    *,
+    reference: tuple[float, str] | None = None,
+    title: str = "Losses in training",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws the losses of each group's fits over the steps: their median, and the middle half as a band.
+
+    Args:
+        steps: at which losses were kept.
+        traces: positive losses of the fits of each group.
+        reference: a value to be marked, with its label.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    for index, (name, values) in enumerate(traces.items()):
+        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+        ax.fill_between(steps, low, high, color=f"C{index}", alpha=0.2, lw=0)
+        ax.plot(steps, middle, color=f"C{index}", lw=1.6, label=f"{name}: median and middle half of {len(values)}")
+    if reference is not None:
+        ax.axhline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
+    ax.set(title=title, xlabel="step", ylabel="mean squared error", yscale="log")
+    ax.legend()
+    return ax
+
+
+def _name_groups(ax, groups):
+    names = [f"{name}\nn = {len(values)}" for name, values in groups.items()]
+    ax.set_xticks(range(len(names)), names)
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.grid(axis="x", visible=False)
+
+
+def _spread(count):
+    # Golden-section steps: evenly spread in every stretch of neighbours, and the same each time.
+    return 0.5 * (np.arange(count) * 0.6180339887498949 % 1 - 0.5)
