@@ -1,6 +1,6 @@
 """The energy landscape of a simple neural network: the main study."""
 
-from jaxland.studies.sawtooth import barriers, basin, knots, larger, overview, paths, targets
+from jaxland.studies.sawtooth import barriers, basin, knots, larger, overview, paths, spectra, targets
 from jaxland.studies.sawtooth.config import SawtoothConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -16,6 +16,7 @@ STUDY = Study(
     analyses={
         "overview": overview.ANALYSIS,
         "paths": paths.ANALYSIS,
+        "spectra": spectra.ANALYSIS,
         "basin": basin.ANALYSIS,
         "targets": targets.ANALYSIS,
         "larger": larger.ANALYSIS,
