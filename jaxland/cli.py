@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -36,6 +36,10 @@ class RunOptions:
     """Groups of fits trained at a time; all processors by default."""
     backend: str = "auto"
     """How fits are trained: auto, lanes or xla."""
+    analyses: tuple[str, ...] = ()
+    """What to find out besides the study's own choice: names from `jaxland studies`, or all."""
+    scale: Literal["quick", "paper"] = "quick"
+    """Scale of these analyses: a minute or so, or that of the source. How many fits there are, --fits says."""
     dry_run: bool = False
     """Print shards, storage and time, and do nothing."""
 
@@ -60,6 +64,7 @@ def _run(name: str, config: Any, options: RunOptions) -> int:
     from jaxland import studies
 
     out = options.out or Path("runs") / name
+    analyses = _wanted(studies.STUDIES[name], options.analyses, options.scale)
     common = {
         "fits": options.fits,
         "shard_fits": options.shard_fits,
@@ -69,7 +74,14 @@ def _run(name: str, config: Any, options: RunOptions) -> int:
     if options.dry_run:
         _print_plan(studies.plan(config, out, **common), out)
         return 0
-    return _finish(lambda: studies.run(config, out, **common, progress=True, say=_say), out)
+    return _finish(lambda: studies.run(config, out, **common, analyses=analyses, progress=True, say=_say), out)
+
+
+def _wanted(study: Any, names: tuple[str, ...], scale: str) -> Any:
+    """Settings of the analyses asked for; None where nothing was."""
+    from jaxland.studies import wanted
+
+    return wanted(study, names, scale) if names or scale != "quick" else None
 
 
 def _finish(work: Callable, out: Path) -> int:
@@ -81,7 +93,8 @@ def _finish(work: Callable, out: Path) -> int:
         with raise_on_sigterm():
             outcome = work()
     except (Interrupted, Terminated, KeyboardInterrupt) as interruption:
-        print(f"Stopped. Finished shards are kept. Go on with:\n  jaxland resume {shlex.quote(str(out))}")
+        print("Stopped. Finished shards, and finished parts of analyses, are kept. Go on with:")
+        print(f"  jaxland resume {shlex.quote(str(out))}")
         return 128 + getattr(interruption, "signal_number", signal.SIGINT)
     print(f"Claims: {tally(outcome.claims)}.")
     for claim in outcome.claims:
@@ -116,7 +129,7 @@ def _duration(seconds: float) -> str:
 
 
 def resume(directory: tyro.conf.Positional[Path], threads: int | None = None) -> int:
-    """Go on with a study where it stopped.
+    """Go on with a study where it stopped: train what is missing, make the analyses that were asked for.
 
     Args:
         directory: a study directory.
@@ -182,16 +195,25 @@ def table(directory: tyro.conf.Positional[Path], out: Path) -> int:
     return 0
 
 
-def analyse(directory: tyro.conf.Positional[Path]) -> int:
-    """Make table, figures, claims and summary again from the fits that are there.
+def analyse(
+    directory: tyro.conf.Positional[Path],
+    analyses: tuple[str, ...] = (),
+    scale: Literal["quick", "paper"] = "quick",
+    threads: int | None = None,
+) -> int:
+    """Make table, figures, claims and summary from the fits that are there.
 
     Args:
         directory: a study directory.
+        analyses: what to find out besides what was asked for here before: names from `jaxland studies`, or all.
+        scale: of these analyses: a minute or so, or that of the source.
+        threads: how many to use; all processors by default.
     """
     from jaxland import studies
 
     store, config = studies.open_study(directory)
-    return _finish(lambda: studies.analyse(store, config, say=_say), directory)
+    chosen = _wanted(studies.STUDIES[store.manifest.study], analyses, scale)
+    return _finish(lambda: studies.analyse(store, config, chosen, threads=threads, say=_say), directory)
 
 
 def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> int:
@@ -213,11 +235,14 @@ def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> in
 
 
 def list_studies() -> int:
-    """List the studies with their scales."""
+    """List the studies with their scales and analyses."""
     from jaxland.studies import STUDIES
 
     for study in STUDIES.values():
         print(f"{study.name}: {study.title}\n    quick {study.quick}; paper {study.paper}\n    {study.source}")
+        print("    analyses; those with a star are always made:")
+        for name, analysis in study.analyses.items():
+            print(f"      {'*' if name in study.default_analyses else ' '} {name:<9} {analysis.title}")
     return 0
 
 

@@ -54,10 +54,12 @@ def requested(store: StudyStore, study: Study) -> Wanted:
         return wanted(study)
 
 
-def request(store: StudyStore, analyses: Wanted) -> None:
-    """Keeps in mind what is asked for, so that `resume` knows."""
-    text = json.dumps({name: to_json(settings) for name, settings in analyses.items()}, indent=1)
+def request(store: StudyStore, study: Study, analyses: Wanted | None) -> Wanted:
+    """Adds to the analyses asked for here, and keeps them all in mind, so that `resume` knows them."""
+    every = {**requested(store, study), **(analyses or {})}
+    text = json.dumps({name: to_json(settings) for name, settings in every.items()}, indent=1)
     commit(store.path / _REQUEST, (text + "\n").encode())
+    return every
 
 
 def analyse(
@@ -86,9 +88,7 @@ def analyse(
     study = study_of(config)
     if not any(store.shards(name) for name in store.manifest.ensembles):
         raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")
-    known = requested(store, study)
-    analyses = known if analyses is None else {**known, **analyses}
-    request(store, analyses)
+    analyses = request(store, study, analyses)
     claims: list[Claim] = []
     files: list[Path] = []
     for name in (name for name in study.analyses if name in analyses):

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxland.execution import ShardTask, default_shard_fits, plan_shards
 from jaxland.store import DamagedShard, StoreError, StudyStore
-from jaxland.studies.analyses import Wanted, analyse
+from jaxland.studies.analyses import Wanted, analyse, request
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.studies.registry import study_of
 from jaxland.studies.study import Outcome
@@ -81,6 +81,8 @@ def run(
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
     with store.writing():
+        # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
+        analyses = request(store, study, analyses)
         while True:
             train_missing(store, config, prepared, shard_fits, threads, executor, progress)
             try:

@@ -200,13 +200,13 @@ def _figures(found: dict[str, Curvature]):
     local = next(iter(found.items()))
     title = "Hessian eigenvalues at a local minimum and at $W_f$" if _GLOBAL in found else "Hessian eigenvalues"
     both = dict([local, *((name, each) for name, each in found.items() if name == _GLOBAL)])
-    spectrum({_label(name, each): each.eigenvalues[0] for name, each in both.items()}, zero=_ZERO, title=title, ax=left)
+    spectrum({_key(name, each): each.eigenvalues[0] for name, each in both.items()}, zero=_ZERO, title=title, ax=left)
     spectra_band({name: each.eigenvalues for name, each in found.items()}, zero=_ZERO, ax=right)
     return {"figure-11-eigenvalues": figure}
 
 
-def _label(name: str, each: Curvature) -> str:
-    return LABELS[name] if name == _GLOBAL else f"fit {each.fit[0]}, {LABELS[name]}"
+def _key(name: str, each: Curvature) -> str:
+    return name if name == _GLOBAL else f"fit {each.fit[0]}, {LABELS[name]}"
 
 
 def _claims(context: Context, found: dict[str, Curvature], differenced) -> list[Claim]:
