@@ -1,5 +1,6 @@
 """Figures: arrays or tables in, matplotlib Axes out; nothing is ever shown."""
 
+from jaxland.plots.animation import animate
 from jaxland.plots.basin import basin_scatter
 from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
 from jaxland.plots.diagram import network_diagram
@@ -15,6 +16,7 @@ __all__ = [
     "COLORS",
     "LABELS",
     "all_fits",
+    "animate",
     "barrier_matrix",
     "basin_scatter",
     "compared_histograms",

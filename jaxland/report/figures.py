@@ -70,7 +70,7 @@ def read_figures(directory: Path) -> tuple[list[Figure], list[str]]:
     for stem in sorted(stems, key=_natural):
         images = {path.suffix: _read(path) for path in stems[stem]}
         broken += [f"{stem}{suffix}" for suffix, image in images.items() if image is None]
-        image = _choose(images.get(".svg"), images.get(".png"))
+        image = _choose(images.get(".svg"), images.get(".png")) or images.get(".gif")
         if image is not None:
             figures.append(_captioned(stem, image))
     return figures, broken
@@ -107,7 +107,13 @@ def _read_svg(content: bytes) -> Image:
     return Image("image/svg+xml", content, width, height, title, description)
 
 
-_READERS = {".png": _read_png, ".svg": _read_svg}
+def _read_gif(content: bytes) -> Image:
+    if content[:6] not in (b"GIF87a", b"GIF89a") or not content.endswith(b";"):
+        raise ValueError("not a whole GIF file")
+    return Image("image/gif", content, *struct.unpack("<HH", content[6:10]))
+
+
+_READERS = {".png": _read_png, ".svg": _read_svg, ".gif": _read_gif}
 
 
 def _choose(svg: Image | None, png: Image | None) -> Image | None:

@@ -112,6 +112,7 @@ def _write(store: StudyStore, findings: Findings) -> list[Path]:
     contents = {f"analysis/{name}": _csv(table) for name, table in findings.tables.items()}
     for stem, figure in findings.figures.items():
         contents |= {f"figures/{stem}.{kind}": render(figure, kind) for kind in ("png", "svg")}
+    contents |= {f"figures/{name}": content for name, content in findings.animations.items()}
     return _commit_all(store, contents)
 
 

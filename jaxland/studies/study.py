@@ -68,11 +68,13 @@ class Findings(NamedTuple):
         tables: by file name.
         figures: by file stem.
         claims: in the order of the source.
+        animations: finished files, by file name.
     """
 
     tables: Mapping[str, pd.DataFrame]
     figures: Mapping[str, Figure]
     claims: list[Claim]
+    animations: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 import numpy as np
+import PIL.Image
 import pytest
 
 from jaxland.plots import new_figure, render
@@ -88,3 +89,15 @@ def test_other_files_and_no_files(tmp_path):
     (tmp_path / "figures" / "notes.txt").write_text("x")
     (tmp_path / "figures" / ".tmp-1.svg").write_text("x")
     assert read_figures(tmp_path) == ([], [])
+
+
+def test_an_animation_is_a_figure(tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    frame = PIL.Image.new("P", (30, 20))
+    frame.save(folder / "figure-05-descent.gif", save_all=True, append_images=[frame])
+    (folder / "figure-06-broken.gif").write_bytes((folder / "figure-05-descent.gif").read_bytes()[:-1])
+    (figure,), broken = read_figures(tmp_path)
+    assert (figure.label, figure.title) == ("Figure 5", "Descent")
+    assert (figure.image.kind, figure.image.width, figure.image.height) == ("image/gif", 30, 20)
+    assert broken == ["figures/figure-06-broken.gif"]
