@@ -82,8 +82,8 @@ def path_outputs(
 
 
 def path_angles(
-    lengths: Sequence[Float[np.ndarray, "I"]],
-    angles: Sequence[Float[np.ndarray, "I"]],
+    lengths: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
+    angles: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
     *,
     color: str,
     title: str = "Turns along the paths",

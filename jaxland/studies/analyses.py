@@ -50,7 +50,7 @@ def requested(store: StudyStore, study: Study) -> Wanted:
     try:
         stored = json.loads((store.path / _REQUEST).read_text())
         return {name: from_json(type(study.analyses[name].quick), values) for name, values in stored.items()}
-    except (OSError, ValueError, KeyError, TypeError, StoreError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StoreError):
         return wanted(study)
 
 

@@ -94,8 +94,8 @@ def find(context: Context) -> Findings:
     counts = {
         name: settings.others if index else settings.bands for index, name in enumerate(context.config.optimizers)
     }
-    found = {name: _paths(context, name, count, minimum) for name, count in counts.items()}
-    found = {name: paths for name, paths in found.items() if len(paths.fit)}
+    every = {name: _paths(context, name, count, minimum) for name, count in counts.items()}
+    found = {name: paths for name, paths in every.items() if paths is not None}
     if not found:
         return Findings({}, {}, [_not_possible()])
     return Findings(_tables(found), _figures(context, found), _claims(context, found))
@@ -105,7 +105,7 @@ def _not_possible() -> Claim:
     return judged("8", "paths to the global minimum", "", "", None, "no finite fits of the target's own network")
 
 
-def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths:
+def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths | None:
     sample = first_fits(context.config, context.store, ensemble, count)
     evaluate = gradients(context.config.network, context.config.problem)
     parts = []
@@ -116,8 +116,9 @@ def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths:
         work = partial(relaxed_paths, evaluate, minimum, ends, fits, context.settings, context.threads)
         parts.append(context.parts.get(name, work))
         context.say(f"  {ensemble}: {min(start + _PART, len(sample.fit))} of {len(sample.fit)} paths")
-    empty = {name: np.zeros(0) for name in Paths.__dataclass_fields__}
-    return Paths(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]} if parts else empty)
+    if not parts:
+        return None
+    return Paths(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
 def relaxed_paths(
@@ -319,17 +320,17 @@ def bumpy(name: str, paths: Paths) -> Claim:
 
 def _twists(name: str, paths: Paths) -> Claim:
     near = paths.lengths[:, 1:-1] < _NEAR * paths.lengths[:, -1:]
-    middle = np.array(
-        [[np.nanmedian(row[mask]), np.nanmedian(row[~mask])] for row, mask in zip(paths.angles, near, strict=True)]
-    )
-    close, far = np.median(middle, axis=0)
+    # A coarse path may have no image so near.
+    split = [(row[mask], row[~mask]) for row, mask in zip(paths.angles, near, strict=True) if mask.any()]
+    middle = [[np.nanmedian(close), np.nanmedian(far)] for close, far in split]
+    close, far = np.median(middle, axis=0) if middle else (np.nan, np.nan)
     return judged(
         "10",
         f"{name}: near the global minimum the path twists and turns a lot",
         "more turns near W_f",
         f"median turn {close:.2f} rad on the last {_NEAR:.0%}, {far:.2f} rad before",
-        bool(close > far),
-        f"angles between successive steps, medians over {len(paths.fit)} paths; agrees if larger near W_f",
+        bool(close > far) if middle else None,
+        f"angles between successive steps, medians over {len(middle)} paths; agrees if larger near W_f",
     )
 
 
