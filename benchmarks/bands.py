@@ -82,9 +82,8 @@ def main() -> None:
         f"{count} bands of {IMAGES} images, {NETWORK.spec.name}, 320 points: {reasons}; {result.steps.sum():,} steps\n"
     )
     print("| way | band-steps/s | seconds for all | ratio |\n|---|---|---|---|")
-    print(
-        f"| plain loop ({LOOPED} steps of one band) | {loop:,.0f} | {result.steps.sum() / loop:,.0f} (extrapolated) | 1 |"
-    )
+    total = result.steps.sum() / loop
+    print(f"| plain loop ({LOOPED} steps of one band) | {loop:,.0f} | {total:,.0f} (extrapolated) | 1 |")
     print(f"| `relax` | {rate:,.0f} | {seconds:.0f} | {rate / loop:.1f} |")
     print(f"\nMedian residual {np.median(result.residual):.1e}; median step count {np.median(result.steps):,.0f}.")
 
