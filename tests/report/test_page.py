@@ -40,6 +40,7 @@ def test_the_page_says_what_was_run(study, page):
     assert "Gamst and Walker" in page.text
     for word in (manifest.config_hash, manifest.provenance["versions"], manifest.provenance["device"], "steps", "200"):
         assert word in page.text
+    assert "Analyses that were asked for" in page.text
     assert "This report is not complete" not in page.text
 
 
