@@ -227,7 +227,7 @@ def test_signs_and_sizes_of_planted_spectra():
         "differs",
         f"37 none below -0.0001 of the largest (95 % interval {low:.0%} to {high:.0%})",
     )
-    assert "moves 0.bias[0]" in claim.detail
+    assert "of 3 that descend 3 move 0.bias most" in claim.detail
     assert spectra._very_small("momentum", _planted_curvature(positive)).verdict == "agrees"
     assert spectra._very_small("momentum", _planted_curvature(np.ones((2, 136)))).verdict == "differs"
 
