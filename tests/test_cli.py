@@ -128,6 +128,7 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
         (["run", "sawtoth"], "unknown study 'sawtoth'. Did you mean 'sawtooth'"),
         (["rnu"], "unknown command 'rnu'. Did you mean 'run'"),
         (["run", "sawtooth", "--optimizers", "adadelt"], "Did you mean 'adadelta'"),
+        (["run", "sawtooth", "--analyses", "path"], "unknown analysis 'path'. Did you mean 'paths'"),
         (["run", "sawtooth", "--fits", "0"], "fits must be a positive integer; got 0"),
         (["run", "sawtooth", "--fits", "-5"], "fits must be a positive integer; got -5"),
         (["run", "sawtooth", "--steps", "0"], "steps must be a positive integer; got 0"),

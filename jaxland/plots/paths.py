@@ -104,8 +104,8 @@ def path_outputs(
 
 
 def path_angles(
-    lengths: Float[np.ndarray, "B inner"],
-    angles: Float[np.ndarray, "B inner"],
+    lengths: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
+    angles: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
     *,
     color: str = "C0",
     title: str = "Turns along the paths",

@@ -11,7 +11,6 @@ from jaxland.plots import (
     fit_curve,
     knot_counts,
     knot_positions,
-    loss_curves,
     network_diagram,
     new_figure,
     paired_strips,
@@ -21,6 +20,7 @@ from jaxland.plots import (
     strips,
     style,
     target_curve,
+    training_curves,
     tube,
 )
 from jaxland.statistics import Histogram
@@ -35,7 +35,7 @@ _DRAWINGS = {
     "target": lambda ax: target_curve(X, X**2, ax=ax),
     "fit": lambda ax: fit_curve(X, X**2, X, label="fit", color="C0", ax=ax),
     "all fits": lambda ax: all_fits(X, np.stack([X, -X]), f=X**2, color="C0", ax=ax),
-    "loss curves": lambda ax: loss_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
+    "loss curves": lambda ax: training_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
     "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
     "knot counts": lambda ax: knot_counts({"momentum": COUNTS}, target=31, most=7775, ax=ax),

@@ -192,7 +192,8 @@ def _tables(found: dict[str, Curvature], differenced) -> dict[str, pd.DataFrame]
 
 
 def _small(each: Curvature) -> Float[np.ndarray, "F"]:
-    return (np.abs(each.eigenvalues) < _SMALL * each.eigenvalues[:, -1:]).mean(axis=1)
+    sizes = np.abs(each.eigenvalues)
+    return (sizes < _SMALL * sizes.max(axis=1, keepdims=True)).mean(axis=1)
 
 
 def _figures(found: dict[str, Curvature]):
