@@ -1,5 +1,7 @@
 """Bands along a landscape: energies, outputs and turns against the distance along the path."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
