@@ -77,6 +77,13 @@ def test_knot_counts_show_every_fit_and_both_marks(most, scale):
     assert ax.get_xlim()[1] > most
 
 
+def test_knots_of_fits_to_data_without_knots():
+    ax = knot_counts({"momentum": COUNTS})
+    assert len(ax.lines) == 0
+    assert ax.get_xlim()[1] > 21
+    assert len(knot_positions({"adam": HISTOGRAM}).lines) == 0
+
+
 def test_knot_positions_are_a_density():
     ax = knot_positions({"adam": HISTOGRAM}, target=np.linspace(0, 1, 5))
     heights, edges, _ = ax.patches[0].get_data()

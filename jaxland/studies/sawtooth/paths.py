@@ -132,7 +132,7 @@ def relaxed_paths(
 ) -> dict[str, np.ndarray]:
     """The fields of `Paths` from a minimum to fits: relaxed, refined where a band is known least, relaxed again."""
     neb = NebSettings(steps=settings.steps, climb_after=settings.climb_after)
-    straight = straight_bands(np.repeat(minimum[None], len(ends), axis=0), ends, settings.images)
+    straight = straight_bands(minimum, ends, settings.images)
     coarse = relax(evaluate, straight, neb, threads=threads)
     fine = relax(evaluate, refine(evaluate, coarse.images, settings.inserted), neb, threads=threads)
     between = energies_of(evaluate, interpolate(fine.images, _BETWEEN))
