@@ -1,7 +1,8 @@
 """Compiles CUDA C with NVRTC, which needs no GPU, no driver and no nvcc."""
 
+import importlib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _OPTIONS = ("--std=c++17", "--fmad=false", "--ptxas-options=-v")
 
@@ -30,15 +31,14 @@ def compiler_version() -> str:
     Raises:
         CudaMissing: it is not installed.
     """
-    major, minor = _call("nvrtcVersion")
-    return f"nvrtc {major}.{minor}"
+    return "nvrtc {}.{}".format(*_call("nvrtcVersion"))
 
 
 def compile_source(source: str, architecture: str) -> Compiled:
     """Compiles kernels.
 
-    Contraction is off and denormals, division and square roots are those of IEEE 754, so that the code computes what the
-    source says.
+    Contraction is off, and denormals, division and square roots are those of IEEE 754, so that the code computes what
+    the source says.
 
     Args:
         source: CUDA C.
@@ -75,8 +75,7 @@ def _text(program, size: str, get: str) -> bytes:
 
 def _nvrtc():
     try:
-        from cuda.bindings import nvrtc
-
+        nvrtc = importlib.import_module("cuda.bindings.nvrtc")
         nvrtc.nvrtcVersion()
     except (ImportError, RuntimeError) as error:
         raise CudaMissing(
@@ -85,7 +84,7 @@ def _nvrtc():
     return nvrtc
 
 
-def _call(name: str, *args):
+def _call(name: str, *args) -> Any:
     """The result of a function of NVRTC: nothing, one value or several."""
     status, *values = getattr(_nvrtc(), name)(*args)
     if int(status):

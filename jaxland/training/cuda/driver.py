@@ -1,6 +1,7 @@
 """One NVIDIA GPU, by NVIDIA's driver: memory, code and launches. Nothing here knows what a kernel computes."""
 
 import ctypes
+import importlib
 import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -64,7 +65,10 @@ class NvidiaGpu:
 
     def __init__(self, ordinal: int = 0):
         self._driver = _bindings()
-        self._call("cuInit", 0)
+        try:
+            self._call("cuInit", 0)
+        except RuntimeError as error:
+            raise CudaMissing(f"the NVIDIA driver finds no GPU ({error}).") from None
         if ordinal >= self._call("cuDeviceGetCount"):
             raise CudaMissing(f"there is no NVIDIA GPU {ordinal} on this machine.")
         self._device = self._call("cuDeviceGet", ordinal)
@@ -119,11 +123,9 @@ class NvidiaGpu:
         """The current context is a thread's own."""
         self._call("cuCtxSetCurrent", self._context)
 
-    def _call(self, name: str, *args):
+    def _call(self, name: str, *args) -> Any:
         status, *values = getattr(self._driver, name)(*args)
         if int(status):
-            if name in ("cuInit", "cuDeviceGetCount"):
-                raise CudaMissing(f"the NVIDIA driver finds no GPU ({status.name}).")
             raise RuntimeError(f"{name}: {status.name}")
         return values[0] if len(values) == 1 else values
 
@@ -153,9 +155,8 @@ class _Memory:
 
 def _bindings():
     try:
-        from cuda.bindings import driver
+        return importlib.import_module("cuda.bindings.driver")
     except ImportError:
         raise CudaMissing(
             "the bindings of CUDA are not installed; pip install 'jaxland[cuda12]' or 'jaxland[cuda13]'."
         ) from None
-    return driver

@@ -33,7 +33,8 @@ class CudaGroup:
 def begin(built: Built, device: Device, ensemble: Ensemble, members: Members) -> CudaGroup:
     """The memory of a group before its first step, the optimizer's state included."""
     host = new_group(ensemble, built.layout, members)
-    group = CudaGroup(*(device.upload(array) for array in (host.buffer, host.x, host.y, host.trace)))
+    state, x, y, trace = (device.upload(array) for array in (host.buffer, host.x, host.y, host.trace))
+    group = CudaGroup(state, x, y, trace)
     blocks = -(-built.layout.lanes // built.variant.block)
     device.launch(built.kernels, "start", blocks, built.variant.block, [group.state])
     return group

@@ -241,10 +241,8 @@ class _SourceWriter:
         """Gradients are variables here, and weights are read from shared memory."""
         for name, components in self.components.items():
             stride = self.programs.tile * components
-            if self.own[name]:
-                yield f"const {self.real} *const {name}t = {name} + (long long){tile} * {stride * self.layout.lanes} + n;"
-            else:
-                yield f"const {self.real} *const {name}t = {name} + {tile} * {stride};"
+            start = f"(long long){tile} * {stride * self.layout.lanes} + n" if self.own[name] else f"{tile} * {stride}"
+            yield f"const {self.real} *const {name}t = {name} + {start};"
 
         def place(target, type):
             kind, index = target
@@ -258,7 +256,7 @@ class _SourceWriter:
         yield from straight.emit(lines)
 
     def _reduce(self):
-        """Adds the sums of a network's threads by recursive halving: G - 1 parts of P / G entries travel, not P log G."""
+        """Adds the sums of a network's threads by recursive halving: fewer than P entries travel, not P log G."""
         part, offset = self.part, self.variant.threads // 2
         if self.part % self.variant.threads:
             raise ValueError("gradients are padded to a multiple of the threads of a network.")
@@ -364,7 +362,7 @@ class _Straight:
             if self.weights and position % WINDOW == 0:
                 self.loaded.clear()
                 yield "RELOAD(z);"
-            if line.op != "store":
+            if line.target is None:
                 yield from self._line(line)
                 continue
             reads: list[str] = []

@@ -18,7 +18,8 @@ from jaxland.training.precision import get_dtype
 from jaxland.training.trainer import GroupResult
 
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
-# Gradients are registers, of which a thread has 255; where they do not fit, each of them costs reads and writes.
+# A thread has 255 registers for gradients and all else. Where gradients do not fit, each costs reads and writes.
+IN_REGISTERS = 190
 LARGEST = 600
 
 
@@ -29,11 +30,12 @@ class CudaTrainer:
         ensemble: what is trained.
         settings: those of an earlier trainer, to repeat its bits; measured or remembered by default.
         device: where; the first GPU by default.
+        largest: refuse networks with more parameters than this.
 
     Attributes:
-        settings: what decides the bits of a fit besides the ensemble, as JSON values: `threads` of a network and `tile`,
-            points whose gradient one of them takes at a time; `kernel`, the version of the code generator. How many
-            threads a block has, and how many fits are trained side by side, decides nothing.
+        settings: what decides the bits of a fit besides the ensemble, as JSON values: `threads` of a network; `tile`,
+            points whose gradient one of them takes at a time; `kernel`, the version of the code generator. The size of
+            a `block`, and how many fits are trained side by side, decide nothing.
 
     Raises:
         CudaMissing: no GPU, or a part of CUDA is not installed.
@@ -43,11 +45,18 @@ class CudaTrainer:
 
     name = "cuda"
 
-    def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None, *, device: Device | None = None):
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        device: Device | None = None,
+        largest: int = LARGEST,
+    ):
         if ensemble.steps >= 2**31:
             raise Unlowerable("cuda counts steps in 32 bits.")
-        if ensemble.network.size > LARGEST:
-            raise Unlowerable(f"the network has {ensemble.network.size} parameters; cuda takes {LARGEST}.")
+        if ensemble.network.size > largest:
+            raise Unlowerable(f"the network has {ensemble.network.size} parameters; cuda is made for up to {largest}.")
         if settings is not None and settings.get("kernel") != VERSION:
             raise ValueError(
                 f"settings are of kernel version {settings.get('kernel')}, this jaxland has {VERSION}: the same bits "

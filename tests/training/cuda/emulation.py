@@ -15,6 +15,13 @@ import pytest
 
 HEADER = Path(__file__).parent / "emulated.hpp"
 _OPTIONS = "-std=c++20 -O1 -mfma -ffp-contract=off -fno-strict-aliasing -Wno-unknown-pragmas -fPIC -shared -pthread"
+_ENTRIES = """
+extern "C" void run_start(int blocks, int threads, char *s) { launch(blocks, threads, [=] { start(s); }); }
+extern "C" void run_train(int blocks, int threads, char *s, REAL *x, REAL *y, REAL *trace, long long first,
+                          long long count, long long every, int closing) {
+  launch(blocks, threads, [=] { train(s, x, y, trace, first, count, every, closing); });
+}
+"""
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to emulate a GPU with")
 
@@ -38,9 +45,7 @@ class Emulated:
         Path(f"{stem}.cpp").write_text(
             f'#include "{HEADER}"\nalignas(16) static char memory[{self.shared_memory}];\n'
             + source.replace(declared, f"{real} *const shared = ({real} *)memory;")
-            + 'extern "C" void run_start(int blocks, int threads, char *s) { launch(blocks, threads, [=] { start(s); }); }\n'
-            f'extern "C" void run_train(int blocks, int threads, char *s, {real} *x, {real} *y, {real} *t, long long f, '
-            "long long c, long long e, int last) { launch(blocks, threads, [=] { train(s, x, y, t, f, c, e, last); }); }\n"
+            + _ENTRIES.replace("REAL", real)
         )
         subprocess.run(["g++", *_OPTIONS.split(), f"{stem}.cpp", "-o", f"{stem}.so"], check=True)
         return Path(f"{stem}.so").read_bytes()
