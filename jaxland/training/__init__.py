@@ -1,7 +1,7 @@
 """Training of ensembles: any network, any optax optimizer, hundreds of thousands of fits."""
 
 from jaxland.training.backends import BACKENDS, choose_backend
-from jaxland.training.ensemble import Ensemble
+from jaxland.training.ensemble import ByNumber, Ensemble
 from jaxland.training.fit import fit
 from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
 from jaxland.training.gradients import gradients
@@ -25,6 +25,7 @@ __all__ = [
     "OPTIMIZERS",
     "Adadelta",
     "Adam",
+    "ByNumber",
     "Ensemble",
     "Fits",
     "GroupResult",
