@@ -3,6 +3,7 @@
 from jaxland.landscape.barriers import barrier_tree, lowest_passes, spanning_tree
 from jaxland.landscape.basin import Jittered, jitter, returned
 from jaxland.landscape.distances import direction_cosines, distances_to, output_distances, pair_distances, random_pairs
+from jaxland.landscape.duplicates import duplicate_units
 from jaxland.landscape.hessian import Spectra, ZeroModes, hessians, leading_entries, spectra, zero_modes
 from jaxland.landscape.knots import most_knots, piecewise_linear
 from jaxland.landscape.lanczos import (
@@ -28,6 +29,7 @@ from jaxland.landscape.neb import (
 )
 from jaxland.landscape.outputs import outputs
 from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
+from jaxland.landscape.stability import first_rise, log_deviation
 from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
 
 __all__ = [
@@ -47,8 +49,10 @@ __all__ = [
     "barrier_tree",
     "direction_cosines",
     "distances_to",
+    "duplicate_units",
     "energies_of",
     "extreme_eigenvalues",
+    "first_rise",
     "fix_signs",
     "function_distances",
     "function_moments",
@@ -58,6 +62,7 @@ __all__ = [
     "interpolate",
     "jitter",
     "leading_entries",
+    "log_deviation",
     "lowest_passes",
     "most_knots",
     "output_distances",
