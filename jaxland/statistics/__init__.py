@@ -1,5 +1,6 @@
-"""Reductions of tables and arrays: moments, histograms, intervals, curves through scatters."""
+"""Reductions of tables and arrays: moments, histograms, intervals, variance components, curves through scatters."""
 
+from jaxland.statistics.components import Estimate, TwoWayComponents, two_way_components
 from jaxland.statistics.histogram import Histogram
 from jaxland.statistics.intervals import mean_interval, sample_interval, wilson_interval
 from jaxland.statistics.logistic import LogisticFit, logistic_fit
@@ -9,14 +10,17 @@ from jaxland.statistics.shares import BinnedShares, binned_shares
 
 __all__ = [
     "BinnedShares",
+    "Estimate",
     "Histogram",
     "LogisticFit",
     "Lowess",
     "Moments",
+    "TwoWayComponents",
     "binned_shares",
     "logistic_fit",
     "lowess",
     "mean_interval",
     "sample_interval",
+    "two_way_components",
     "wilson_interval",
 ]
