@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 import jaxland
 from jaxland.cli import COMMANDS, main
+from jaxland.doctor import missing
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,16 @@ def test_studies_and_doctor(capsys):
     assert "sawtooth: " in capsys.readouterr().out
     assert main(["doctor"]) == 0
     assert "FAIL" not in capsys.readouterr().out
+
+
+def test_doctor_names_the_extras_of_what_is_missing(monkeypatch):
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = missing()
+    assert found["plotly"] == "jaxland[report]"
+    for library, extra in found.items():
+        lines = project["optional-dependencies"][extra.removeprefix("jaxland[").removesuffix("]")]
+        assert any(line.startswith(library) for line in lines)
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Paths, spectra, basins, knots and barriers of the sawtooth study, at a scale of seconds."""
+"""Training, paths, spectra, basins, knots and barriers of the sawtooth study, at a scale of seconds."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from jaxland.networks import smoothed
 from jaxland.statistics import wilson_interval
 from jaxland.store import Parts, StudyStore
 from jaxland.studies import SawtoothConfig
-from jaxland.studies.sawtooth import barriers, basin, knots, paths, spectra
+from jaxland.studies.sawtooth import barriers, basin, knots, paths, spectra, training
 from jaxland.studies.sawtooth.sample import first_fits, global_minimum
 from jaxland.studies.study import Context, NoSettings
 
@@ -54,6 +54,39 @@ def _loss(params):
 def _claim(claims, words):
     (claim,) = [claim for claim in claims if words in claim.statement]
     return claim
+
+
+# Training
+
+
+def test_fits_are_followed_from_their_start(store, tmp_path):
+    findings = training.find(_context(store, tmp_path, training.TrainingSettings(fits=3)))
+    table = findings.tables["training.csv"]
+    own = table[table["ensemble"] == "momentum"]
+    assert own["step"].tolist() == [0, 10, 30, 100, 300]
+    optimizer = jl.training.make_optimizer(CONFIG.momentum)
+    fits = jl.fit(NETWORK, PROBLEM, optimizer, fits=3, steps=300, snapshots=[0, 100])
+    for step, params in ((0, fits.snapshots[:, 0]), (100, fits.snapshots[:, 1]), (300, fits.params)):
+        row = own[own["step"] == step].iloc[0]
+        assert row["loss_median"] == pytest.approx(np.median(_loss(params)), rel=1e-9)
+        counts = piecewise_linear(NETWORK, params).interior_counts
+        assert (row["knots_median"], row["most_knots"]) == (np.median(counts), counts.max())
+    # All biases begin at zero, and so do all knots.
+    assert own["most_knots"].iloc[0] <= 1
+    assert set(findings.figures) == {"training"}
+
+
+@pytest.mark.parametrize(
+    ("knots_", "verdict"),
+    [([1, 10, 12, 14, 16], "agrees"), ([1, 10, 12, 8, 16], "differs"), ([1, 10, 10, 16, 16], "differs")],
+)
+def test_growth_of_planted_complexity(knots_, verdict):
+    loss = np.tile([0.1, 0.02, 0.006, 0.005, 0.0045], (5, 1))
+    course = training.Course(np.array([0, 10, 100, 1000, 10_000]), loss, np.tile(knots_, (5, 1)))
+    assert training._grows("momentum", course).verdict == verdict
+    assert training._settles("momentum", course).verdict == "differs"
+    loss[:, 3] = 0.0046
+    assert training._settles("momentum", course).verdict == "agrees"
 
 
 # Paths
@@ -194,7 +227,7 @@ def test_signs_and_sizes_of_planted_spectra():
         "differs",
         f"37 none below -0.0001 of the largest (95 % interval {low:.0%} to {high:.0%})",
     )
-    assert "moves 0.bias[0]" in claim.detail
+    assert "of 3 that descend 3 move 0.bias most" in claim.detail
     assert spectra._very_small("momentum", _planted_curvature(positive)).verdict == "agrees"
     assert spectra._very_small("momentum", _planted_curvature(np.ones((2, 136)))).verdict == "differs"
 

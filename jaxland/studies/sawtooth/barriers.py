@@ -12,6 +12,7 @@ from jaxland.landscape import (
     energies_of,
     interpolate,
     lowest_passes,
+    pass_heights,
     relax,
     spanning_tree,
     straight_bands,
@@ -68,9 +69,7 @@ def find(context: Context) -> Findings:
     pairs = np.stack(np.triu_indices(len(points), 1), axis=1)
     heights, reasons = _heights(context, evaluate, points, pairs)
     energies = evaluate(points)[0]
-    direct = np.diag(energies)
-    direct[pairs[:, 0], pairs[:, 1]] = direct[pairs[:, 1], pairs[:, 0]] = heights
-    barriers = Barriers(names, energies, direct, minimum is not None)
+    barriers = Barriers(names, energies, pass_heights(energies, pairs, heights), minimum is not None)
     return Findings(_tables(barriers, pairs, reasons), _figures(barriers), _claims(context, barriers, reasons))
 
 

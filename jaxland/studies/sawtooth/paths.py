@@ -32,6 +32,7 @@ from jaxland.problems import Evaluate
 from jaxland.statistics import wilson_interval
 from jaxland.studies.sawtooth.comparable import judged_where_comparable
 from jaxland.studies.sawtooth.sample import first_fits, global_minimum
+from jaxland.studies.sawtooth.wave import wave_shares
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import gradients
 
@@ -131,7 +132,7 @@ def relaxed_paths(
 ) -> dict[str, np.ndarray]:
     """The fields of `Paths` from a minimum to fits: relaxed, refined where a band is known least, relaxed again."""
     neb = NebSettings(steps=settings.steps, climb_after=settings.climb_after)
-    straight = straight_bands(np.repeat(minimum[None], len(ends), axis=0), ends, settings.images)
+    straight = straight_bands(minimum, ends, settings.images)
     coarse = relax(evaluate, straight, neb, threads=threads)
     fine = relax(evaluate, refine(evaluate, coarse.images, settings.inserted), neb, threads=threads)
     between = energies_of(evaluate, interpolate(fine.images, _BETWEEN))
@@ -277,6 +278,7 @@ def _claims(context: Context, found: dict[str, Paths]) -> list[Claim]:
     claims = []
     for name, paths in found.items():
         claims += [flat_then_plunge(name, paths), bumpy(name, paths), _twists(name, paths), _useless(name, paths)]
+        claims.append(_spikes_last(context, name, paths))
     claims += [_slide(name, paths) for name, paths in found.items()]
     return judged_where_comparable(context.config, claims)
 
@@ -315,6 +317,27 @@ def bumpy(name: str, paths: Paths) -> Claim:
         f"end {np.median(paths.energies[:, -1]):.5f}",
         bool(np.median(bumps) >= 1),
         "local maxima along a path that stand out by a hundredth of the loss at its end; agrees from one on",
+    )
+
+
+def _spikes_last(context: Context, name: str, paths: Paths) -> Claim:
+    config = context.config
+    x = np.linspace(-1, 1, 641)
+    wave = config.problem.target.wave(x)
+    shares = [wave_shares(x, wave, outputs(config.network, images, x[:, None])[:, :, 0]) for images in paths.images]
+    way = paths.lengths / paths.lengths[:, -1:]
+    # Where the wave is half there for the last time, counted from the fit; and how much of it there is on the rest.
+    reach = np.array([at[share > 0.5].max(initial=0.0) for at, share in zip(way, shares, strict=True)])
+    rest = np.array([np.median(share[at > 1 / 3]) for at, share in zip(way, shares, strict=True)])
+    return judged(
+        "9",
+        f"{name}: the output changes little on the flat part, and the spikes come at the very end",
+        "at the very end",
+        f"half of the wave is there only on the last {np.median(reach):.0%} of the way; on the two thirds next to the "
+        f"fit {np.median(rest):.1%} of it",
+        bool(np.median(reach) < 0.25 and np.median(rest) < 0.1),
+        f"share of the wave in the output by regression, medians over {len(paths.fit)} paths; agrees below 25 % of the "
+        "way and 10 % of the wave",
     )
 
 
