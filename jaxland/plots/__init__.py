@@ -3,6 +3,7 @@
 from jaxland.plots.animation import animate
 from jaxland.plots.basin import basin_scatter
 from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
+from jaxland.plots.descent import error_curves, share_curves, sharpness_curves, weight_curves
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
@@ -22,6 +23,7 @@ __all__ = [
     "compared_histograms",
     "dense_curve",
     "disconnectivity_graph",
+    "error_curves",
     "fit_curve",
     "knot_counts",
     "knot_positions",
@@ -34,6 +36,8 @@ __all__ = [
     "path_outputs",
     "path_with_interpolation",
     "render",
+    "share_curves",
+    "sharpness_curves",
     "spectra_band",
     "spectrum",
     "strips",
@@ -41,4 +45,5 @@ __all__ = [
     "target_curve",
     "training_curves",
     "tube",
+    "weight_curves",
 ]
