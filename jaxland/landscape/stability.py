@@ -3,8 +3,8 @@
 Near a smooth path of gradient descent at rate r, a deviation along the sharpest direction is multiplied by
 1 - r * sharpness at each step, where the sharpness is the largest eigenvalue of the Hessian. It shrinks while the
 sharpness is below 2 / r and grows beyond. What shrank first must grow back before anything is seen: the loss of
-stability is delayed (Neishtadt 1987; of iterates: Baesens 1991). In floating point rounding keeps the deviation from shrinking any further, and so
-decides by how much.
+stability is delayed (Neishtadt 1987; for iterates, Baesens 1991). In floating point rounding keeps the deviation from
+shrinking any further, and so decides by how much.
 """
 
 import numpy as np
