@@ -9,6 +9,7 @@ from jaxland.studies.sawtooth import SawtoothConfig
 from jaxland.studies.status import study_status
 from jaxland.studies.study import Analysis, Claim, Context, Findings, Outcome, Study
 from jaxland.studies.tables import study_table, table_parts, write_table
+from jaxland.studies.two_layer import TwoLayerConfig
 
 __all__ = [
     "SCALES",
@@ -22,6 +23,7 @@ __all__ = [
     "SawtoothConfig",
     "ShardWork",
     "Study",
+    "TwoLayerConfig",
     "analyse",
     "config_hash",
     "from_json",

@@ -1,0 +1,20 @@
+"""A basic neural network: sigmoid units fitted to two functions by gradient descent, and its sudden instability."""
+
+from jaxland.studies.study import Study
+from jaxland.studies.two_layer import highlighted
+from jaxland.studies.two_layer.config import TwoLayerConfig, ensembles
+
+STUDY = Study(
+    name="two_layer",
+    title="a basic neural network: when gradient descent suddenly becomes unstable",
+    source="Peeters, Experiment 1A: a basic neural network (2025)",
+    config=TwoLayerConfig,
+    default_fits=512,
+    quick="8 x 512 fits, 1,200 epochs, about a minute on two AVX-512 cores",
+    paper="8 x 16,000 fits, 1,200 epochs",
+    ensembles=ensembles,
+    analyses={"runs": highlighted.ANALYSIS},
+    default_analyses=("runs",),
+)
+
+__all__ = ["STUDY", "TwoLayerConfig"]
