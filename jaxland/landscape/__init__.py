@@ -29,7 +29,7 @@ from jaxland.landscape.neb import (
 )
 from jaxland.landscape.outputs import outputs
 from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
-from jaxland.landscape.stability import first_rise, log_deviation
+from jaxland.landscape.stability import first_rise, log_deviation, sharpness
 from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "refine",
     "relax",
     "returned",
+    "sharpness",
     "sort_units",
     "spanning_tree",
     "spectra",

@@ -35,7 +35,7 @@ def duplicate_units(
     if tolerance < 0:
         raise ValueError(f"tolerance must not be negative; got {tolerance}.")
     params = np.asarray(params, np.float64)
-    finite = np.isfinite(params).all(axis=1)
+    finite = np.asarray(np.isfinite(params).all(axis=1))
     incoming = np.where(finite[:, None], params, 0.0)[:, layers[layer].incoming]
     linked = _close(incoming, tolerance, 1)
     if mirrored:

@@ -7,8 +7,19 @@ stability is delayed (Neishtadt 1987; for iterates, Baesens 1991). In floating p
 shrinking any further, and so decides by how much.
 """
 
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
+
+from jaxland._types import AnyArray
+from jaxland.networks import Network
+from jaxland.problems import Loss
+
+# Hessians of one call.
+_BLOCK = 64
 
 
 def first_rise(losses: Float[np.ndarray, "F T"], tolerance: float = 0.01) -> Int[np.ndarray, "F"]:
@@ -56,3 +67,58 @@ def log_deviation(
         result[index] = current
         current = max(current + factor, lowest)
     return result
+
+
+def sharpness(
+    network: Network,
+    loss: Loss,
+    params: Float[np.ndarray, "F P"],
+    x: Float[AnyArray, "... N D"],
+    y: Float[AnyArray, "... N O"],
+) -> Float[np.ndarray, "F"]:
+    """Largest eigenvalue of the Hessian of the loss at each fit, in float64, by dense decomposition.
+
+    Args:
+        network: what was trained.
+        loss: such as `problem.loss`.
+        params: flat parameters; where they, or the Hessian, are not finite the result is NaN.
+        x, y: data of all fits, (N, D) and (N, O), or each fit's own, (F, N, D) and (F, N, O).
+
+    Raises:
+        ValueError: params are not a matrix, or data of their own do not belong to each fit.
+    """
+    params, x, y = (np.asarray(values, np.float64) for values in (params, x, y))
+    if params.ndim != 2:
+        raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
+    for name, values in (("x", x), ("y", y)):
+        if values.ndim not in (2, 3) or (values.ndim == 3 and len(values) != len(params)):
+            raise ValueError(f"{name} must be (N, components) or ({len(params)}, N, components); got {values.shape}.")
+    found = np.full(len(params), np.nan)
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        program = _hessians(network, loss, x.ndim == 3, y.ndim == 3)
+        for start in range(0, len(params), _BLOCK):
+            rows = np.minimum(np.arange(start, start + _BLOCK), len(params) - 1)  # padded: one program for all
+            own = [values[rows] if values.ndim == 3 else values for values in (x, y)]
+            found[rows] = _largest(np.asarray(program(jnp.asarray(params[rows]), *map(jnp.asarray, own))))
+    return found
+
+
+def _largest(hessians: Float[np.ndarray, "F P P"]) -> Float[np.ndarray, "F"]:
+    finite = np.isfinite(hessians).all(axis=(1, 2))
+    found = np.full(len(hessians), np.nan)
+    found[finite] = np.linalg.eigvalsh((hessians + hessians.transpose(0, 2, 1))[finite] / 2)[:, -1]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _hessians(network: Network, loss: Loss, own_x: bool, own_y: bool):
+    def objective(vector, x, y):
+        return loss(network.apply(network.unflatten(vector), x), y)
+
+    def program(params, x, y):
+        def one(index):
+            return jax.hessian(objective)(params[index], x[index] if own_x else x, y[index] if own_y else y)
+
+        return jax.lax.map(one, jnp.arange(len(params)))
+
+    return jax.jit(program)

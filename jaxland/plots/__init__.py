@@ -3,7 +3,7 @@
 from jaxland.plots.animation import animate
 from jaxland.plots.basin import basin_scatter
 from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
-from jaxland.plots.descent import error_curves, share_curves, sharpness_curves, weight_curves
+from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
@@ -21,6 +21,7 @@ __all__ = [
     "barrier_matrix",
     "basin_scatter",
     "compared_histograms",
+    "delay_by_precision",
     "dense_curve",
     "disconnectivity_graph",
     "error_curves",

@@ -85,7 +85,7 @@ def sharpness_curves(
             ax.axvline(rises[label], color=f"C{index}", ls=":", lw=1.2, label=f"{label}: the loss rises")
     ax.axhline(bound, color="#444444", ls="--", lw=1, label=f"2 / rate = {bound:g}")
     ax.set(title=title, xlabel="epoch", ylabel="largest eigenvalue of the Hessian", xlim=(0, epochs[-1]))
-    ax.legend()
+    _legend_below(ax)
     return ax
 
 
@@ -114,3 +114,44 @@ def share_curves(
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log")
     ax.legend()
     return ax
+
+
+def delay_by_precision(
+    digits: Float[np.ndarray, "A"],
+    rises: Sequence[Int[np.ndarray, "_"]],
+    *,
+    predicted: Float[np.ndarray, "A"],
+    labels: Sequence[str],
+    crossing: float,
+    exact: float = np.nan,
+    title: str = "When the loss rises",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws the epochs at which the loss rises against the precision of the arithmetic.
+
+    Args:
+        digits: minus the decimal logarithm of the roundoff of each of A arithmetics.
+        rises: epochs in each of them, one for each order of summation or other repetition.
+        predicted: the epoch in each by a theory; NaN where there is none.
+        labels: names of the arithmetics.
+        crossing: the epoch at which the sharpness exceeds 2 / rate.
+        exact: the epoch the theory has for exact arithmetic; NaN if none.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    for index, (place, epochs) in enumerate(zip(digits, rises, strict=True)):
+        label = f"{labels[index]}: {len(epochs)} order{'s' if len(epochs) != 1 else ''}"
+        ax.plot(np.full(len(epochs), place), epochs, "o", ms=5, alpha=0.6, mew=0, color=f"C{index}", label=label)
+    ax.plot(digits, predicted, "x--", color="black", ms=6, lw=1, label="linear theory")
+    ax.axhline(crossing, color="#444444", ls=":", lw=1, label=f"sharpness exceeds 2 / rate: {crossing:g}")
+    if np.isfinite(exact):
+        ax.axhline(exact, color="#888888", ls="-.", lw=1, label=f"linear theory, exact arithmetic: {exact:g}")
+    ax.set(title=title, xlabel="digits: $-\\log_{10}$ of the roundoff", ylabel="epoch")
+    _legend_below(ax)
+    return ax
+
+
+def _legend_below(ax):
+    # Entries that would hide what they explain: curves and marks fill the axes.
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)

@@ -82,6 +82,6 @@ def run_figure(run: Run, descent: Descent) -> Figure:
     )
     if overflow:
         for ax in axes[3:]:
-            ax.set_yscale("symlog", linthresh=1.0)
+            ax.set_yscale("symlog", linthresh=1e10)
             ax.locator_params(axis="y", numticks=7)
     return figure
