@@ -1,7 +1,7 @@
 """A basic neural network: sigmoid units fitted to two functions by gradient descent, and its sudden instability."""
 
 from jaxland.studies.study import Study
-from jaxland.studies.two_layer import highlighted, rounding
+from jaxland.studies.two_layer import highlighted, instability, randomness, rounding
 from jaxland.studies.two_layer.config import TwoLayerConfig, ensembles
 
 STUDY = Study(
@@ -13,8 +13,13 @@ STUDY = Study(
     quick="8 x 512 fits, 1,200 epochs, about a minute on two AVX-512 cores",
     paper="8 x 16,000 fits, 1,200 epochs",
     ensembles=ensembles,
-    analyses={"runs": highlighted.ANALYSIS, "rounding": rounding.ANALYSIS},
-    default_analyses=("runs", "rounding"),
+    analyses={
+        "runs": highlighted.ANALYSIS,
+        "rounding": rounding.ANALYSIS,
+        "instability": instability.ANALYSIS,
+        "randomness": randomness.ANALYSIS,
+    },
+    default_analyses=("runs", "rounding", "instability", "randomness"),
 )
 
 __all__ = ["STUDY", "TwoLayerConfig"]
