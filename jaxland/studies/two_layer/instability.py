@@ -184,20 +184,13 @@ def _named(cell: Cell) -> str:
 
 
 def _sudden_for_both(found: Cells) -> Claim | None:
-    most = [
-        max(
-            (cell for cell in found.values() if cell.target == target),
-            key=lambda cell: cell.sudden.mean(),
-            default=None,
-        )
-        for target in TARGETS
-    ]
-    shown = [cell for cell in most if cell is not None]
-    if len(shown) < len(TARGETS):
+    rows = [[cell for cell in found.values() if cell.target == target] for target in TARGETS]
+    if not all(rows):
         return None
+    shown = [max(row, key=lambda cell: cell.sudden.mean()) for row in rows]
     lows = [_share(cell.sudden)[1] for cell in shown]
     texts = [
-        f"{_named(cell)}: {_percent(cell.sudden)} of {len(cell.rise):,}, at epoch {_quantiles(cell.rise[cell.sudden])[1]:.0f}"
+        f"{_named(cell)}: {_percent(cell.sudden)} of {len(cell.rise):,}, at epoch {np.median(cell.rise[cell.sudden]):.0f}"
         for cell in shown
         if cell.sudden.any()
     ]
@@ -207,8 +200,8 @@ def _sudden_for_both(found: Cells) -> Claim | None:
         "both targets",
         f"most often with {'; '.join(texts)} (median)",
         min(lows) > 0.05,
-        f"new executions; the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}; agrees if "
-        "for both the lower bound of that chance is above 5 % somewhere on the grid",
+        f"new executions; the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}; agrees "
+        "if for both the lower bound of that chance is above 5 % somewhere on the grid",
     )
 
 
@@ -231,13 +224,14 @@ def _slower_with_size(found: Cells) -> Claim | None:
     if len(row) < 2:
         return None
     medians = {hidden: _quantiles(row[hidden].loss)[1] for hidden in sorted(row)}
+    fewest = min(len(cell.rise) for cell in row.values())
     return judged(
         "section 4.1, conclusion 5a",
         "f1, rate 0.1: with more hidden units more iterations are needed for the same results",
         "larger errors for larger h",
         "median loss " + ", ".join(f"{loss:.4f} for h = {hidden}" for hidden, loss in medians.items()),
         bool((np.diff(list(medians.values())) > 0).all()),
-        f"new executions, {min(len(cell.rise) for cell in row.values()):,} of each size at least; agrees if the medians rise",
+        f"new executions, {fewest:,} of each size; agrees if the medians rise",
     )
 
 
@@ -250,7 +244,8 @@ def _duplicates(found: Cells, key: tuple[str, int, float]) -> Claim | None:
         "conclusion 5a",
         f"{_named(cell)}: all hidden units learn the same thing, with new data and weights too",
         "all",
-        f"{_percent(alike)} of {len(alike):,} have one distinct unit; mean {cell.distinct.mean():.2f} of {cell.hidden - 1}",
+        f"{_percent(alike)} of {len(alike):,} have one distinct unit; {cell.distinct.mean():.2f} of {cell.hidden - 1} in "
+        "the mean",
         bool(alike.mean() > 0.5),
         f"incoming weights within {_ALIKE:.0%}, opposite ones counted as equal; agrees if more than half have one",
     )
@@ -264,12 +259,12 @@ def _too_few_units(found: Cells) -> Claim | None:
     if 3 not in best or 8 not in best:
         return None
     fits = sum(len(cell.rise) for key, cell in found.items() if key[:2] == ("f2", 3))
+    shown = ", ".join(f"{best[each]:.3f} for h = {each}" for each in sorted(best))
     return judged(
         "section 4.2, conclusion 5b",
         "f2: the complexity that 3 hidden units give is too low, 8 give much better results",
         "underfitting",
-        "smallest loss of any execution and rate "
-        + ", ".join(f"{best[each]:.3f} for h = {each}" for each in sorted(best)),
+        f"smallest loss of any execution and rate {shown}",
         bool(best[3] > 10 * best[8]),
         f"{fits:,} fits with h = 3; agrees if the best of them is ten times worse than the best with h = 8",
     )
@@ -299,7 +294,7 @@ def _stable_at_half(found: Cells) -> Claim | None:
         "section 4.2",
         "f2, h = 8: half the rate, 0.05, is stable",
         "stable",
-        f"the loss rises in {_percent(slow.unstable)} of {len(slow.rise):,} at rate 0.05, {_percent(fast.unstable)} at 0.1",
+        f"the loss rises in {_percent(slow.unstable)} of {len(slow.rise):,}, at 0.1 in {_percent(fast.unstable)}",
         bool(_share(slow.unstable)[2] < _share(fast.unstable)[1] and slow.unstable.mean() < 0.5),
         "new executions; agrees if less than half are unstable, and fewer than at 0.1 beyond the intervals",
     )
