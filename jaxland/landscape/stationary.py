@@ -91,8 +91,9 @@ def _search(gradient):
 def _newton_step(slope: Float[np.ndarray, "F P"], hessian: Float[np.ndarray, "F P P"]) -> Float[np.ndarray, "F P"]:
     """The steps; infinite where the Hessian is singular or not finite."""
     step = np.full(slope.shape, np.inf)
-    good = np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1)
-    good[good] &= np.linalg.matrix_rank(hessian[good], tol=0.0, hermitian=True) == slope.shape[1]
+    finite = np.asarray(np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1))
+    rank = np.linalg.matrix_rank(np.where(finite[:, None, None], hessian, 0.0), tol=0.0, hermitian=True)
+    good = np.flatnonzero(finite & (rank == slope.shape[1]))
     step[good] = np.linalg.solve(hessian[good], slope[good][:, :, None])[:, :, 0]
     return step
 

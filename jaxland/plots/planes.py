@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.lines import Line2D
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from jaxland.plots.style import own_axes
 
@@ -228,5 +228,5 @@ def _nearest(starts):
     steps = (np.arange(_PIXELS) + 0.5) / _PIXELS
     x, y = np.meshgrid(steps, steps)
     # Distances in shares of the picture, as the eye sees them.
-    _, pixels = cKDTree((starts - low) / (high - low)).query(np.stack([x.ravel(), y.ravel()], axis=1))
+    _, pixels = KDTree((starts - low) / (high - low)).query(np.stack([x.ravel(), y.ravel()], axis=1))
     return pixels.reshape(x.shape), (low[0], high[0], low[1], high[1])

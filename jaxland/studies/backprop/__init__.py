@@ -1,6 +1,6 @@
 """Drawbacks of backpropagation: a 1-2-1 sigmoid network, two parameters at a time."""
 
-from jaxland.studies.backprop import descent, maps
+from jaxland.studies.backprop import basins, descent, maps
 from jaxland.studies.backprop.config import BackpropConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -16,8 +16,9 @@ STUDY = Study(
     analyses={
         "maps": maps.ANALYSIS,
         "descent": descent.ANALYSIS,
+        "basins": basins.ANALYSIS,
     },
-    default_analyses=("maps", "descent"),
+    default_analyses=("maps", "descent", "basins"),
 )
 
 __all__ = ["STUDY", "BackpropConfig"]

@@ -10,16 +10,13 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from jaxland.landscape import hessians
 from jaxland.plots import animate, descent_path, error_curve, new_figure, orbit_diagram
-from jaxland.studies.backprop.config import OPTIMUM, SYMBOLS, WEIGHTS, mean_factor, plane, problem
+from jaxland.studies.backprop.config import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.studies.backprop.maps import TALL, WINDOW, Window, draw_map
+from jaxland.studies.backprop.settling import GLOBAL, OTHER, stability_bounds
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import fit
 
-GLOBAL = OPTIMUM[[0, 4]]
-OTHER = np.array([0.8828279, 38.6187244])
-"""The other minimum of the plane, to seven digits; found by the analysis `maps`."""
 _STARTS = {"a": (-4.0, -4.0), "b": (-4.0, 10.0), "c": (-4.0, -4.0), "c at 200": (-4.0, -4.0)}
 _RATES = {"a": 1.0, "b": 1.0, "c": 100.0, "c at 200": 200.0}
 _WINDOWS: dict[str, Window] = {"a": WINDOW, "b": TALL, "c": WINDOW, "c at 200": WINDOW}
@@ -96,12 +93,6 @@ def find(context: Context) -> Findings:
         "sum-or-mean.csv": pd.DataFrame([{"loss": loss, **_summary(fork)} for loss, fork in forks.items()]),
     }
     return Findings(tables, figures, _claims(context, ways, forks, rates, orbits, bounds), animations)
-
-
-def stability_bounds(loss: str) -> dict[str, float]:
-    """The largest learning rate at which gradient descent can rest at each minimum: 2 / (largest curvature)."""
-    values = np.linalg.eigvalsh(hessians(problem(loss).objective(plane(WEIGHTS)), np.stack([GLOBAL, OTHER])))
-    return {"the global minimum": 2 / float(values[0, -1]), "the other minimum": 2 / float(values[1, -1])}
 
 
 def _file(name: str) -> str:
@@ -186,7 +177,7 @@ def _table(ways: dict[str, Descent]) -> pd.DataFrame:
 
 def _draw(context: Context, name: str, way: Descent, grid: int = 121):
     figure, (left, right) = new_figure(2, height=4.6)
-    title = f"{name[0]}: from {_STARTS[name][0]:g}, {_STARTS[name][1]:g} at rate {_RATES[name]:g}"
+    title = f"{name[0]}: from ({_STARTS[name][0]:g}, {_STARTS[name][1]:g}) at rate {_RATES[name]:g}"
     draw_map(context, WEIGHTS, _WINDOWS[name], grid, title=title, ax=left)
     limits = (left.get_xlim(), left.get_ylim())
     artists = descent_path(way.path, label=name[0], ax=left)
@@ -233,7 +224,7 @@ def _animation(context: Context, name: str, way: Descent) -> bytes:
 
 def _rates_figure(rates, orbits, final, bounds, loss) -> Figure:
     figure, (left, right) = new_figure(2, height=4.4)
-    marks = {f"2 / curvature at {name}: {rate:.1f}": rate for name, rate in bounds.items()}
+    marks = {f"2 / curvature at the {name}: {rate:.1f}": rate for name, rate in bounds.items()}
     shown = np.where(np.abs(orbits[:, :, 0]) < 20, orbits[:, :, 0], np.nan)
     title = f"The last {orbits.shape[1]} epochs from (-4, -4)"
     orbit_diagram(rates, shown, ylabel=SYMBOLS[WEIGHTS[0]], bounds=marks, title=title, ax=left)
@@ -295,7 +286,7 @@ def _fits_source(fork: Fork) -> bool:
 def _which_loss(forks: dict[str, Fork]) -> Claim:
     fitting = [loss for loss, fork in forks.items() if _fits_source(fork)]
     told = [
-        f"{loss.replace('_', ' ')}: a below 1e-20 after {fork.a.first_below(1e-20) or np.inf:,} epochs, c ends between "
+        f"{loss.replace('_', ' ')}: a below 1e-20 {_after(fork.a.first_below(1e-20))}, c ends between "
         f"{fork.c.loss[-_LAST:].min():.1e} and {fork.c.loss[-_LAST:].max():.1e}"
         for loss, fork in forks.items()
     ]
@@ -310,6 +301,10 @@ def _which_loss(forks: dict[str, Fork]) -> Claim:
     )
 
 
+def _after(epoch: int | None) -> str:
+    return "not yet" if epoch is None else f"after {epoch:,} epochs"
+
+
 def _slow(way: Descent, context: Context) -> Claim:
     floor = float(way.loss.min())
     late = way.traced[way.loss > 10 * floor]
@@ -319,7 +314,7 @@ def _slow(way: Descent, context: Context) -> Claim:
         "a",
         "from (-4, -4) at rate 1 the entire process takes more than 300,000 epochs",
         "> 300,000",
-        f"the error falls until epoch {late[-1]:,} and is below 1e-6 from epoch {below or np.inf:,}",
+        f"the error falls until epoch {late[-1]:,} and is below 1e-6 {_after(below)}",
         bool(late[-1] > 300_000) if judgeable else None,
         f"{context.config.loss.replace('_', ' ')}, float64, no rule to stop; it falls until it is within 10 times its "
         f"lowest value, {floor:.0e}, which is rounding; the source does not say when it stopped, and an error of 1e-6 "
@@ -335,7 +330,7 @@ def _plateau(way: Descent) -> Claim:
         "a",
         "the flat region takes a great part of the process",
         "a great part",
-        f"{ends or np.inf:,} epochs, {share:.0%} of those until the error is 1e-6",
+        f"the error is below {_PLATEAU:g} {_after(ends)}, {share:.0%} of those until it is 1e-6",
         bool(share > 0.5) if ends and below else None,
         f"the flat region ends where the error falls below {_PLATEAU:g}; it is {way.loss[0]:.2g} at the start; agrees "
         "above a half",
@@ -375,7 +370,7 @@ def _stability_ends(rates, orbits, bounds) -> Claim:
     at_global = rests & (np.abs(orbits[:, -1] - GLOBAL).max(axis=1) < 0.1)
     highest = float(rates[at_global].max(initial=0.0))
     above = rates[rates > highest]
-    bound = bounds["the global minimum"]
+    bound = bounds["global minimum"]
     nearest = float(above.min(initial=np.inf))
     return judged(
         "c",
@@ -384,7 +379,7 @@ def _stability_ends(rates, orbits, bounds) -> Claim:
         f"from (-4, -4) it comes to rest at the global minimum up to rate {highest:.1f} and not at {nearest:.1f}",
         bool(1 < highest < 100),
         f"{len(rates)} rates from 1 to 1,000; at rest: both weights change by less than 1e-3 in the last {_LAST} "
-        f"epochs; theory, 2 / (largest curvature), gives {bound:.2f} there, {bounds['the other minimum']:.2f} at the "
+        f"epochs; theory, 2 / (largest curvature), gives {bound:.2f} there, {bounds['other minimum']:.2f} at the "
         "other minimum",
     )
 
