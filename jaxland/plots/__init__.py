@@ -1,6 +1,7 @@
 """Figures: arrays or tables in, matplotlib Axes out; nothing is ever shown."""
 
 from jaxland.plots.animation import animate
+from jaxland.plots.arrivals import arrival_curves
 from jaxland.plots.basin import basin_scatter
 from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
 from jaxland.plots.diagram import network_diagram
@@ -26,6 +27,7 @@ __all__ = [
     "LABELS",
     "all_fits",
     "animate",
+    "arrival_curves",
     "barrier_matrix",
     "basin_map",
     "basin_scatter",

@@ -150,7 +150,7 @@ def orbit_diagram(
         ax.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2, label=label)
     ax.set(title=title, xlabel="learning rate", ylabel=ylabel, xscale="log", xlim=(rates.min(), rates.max()))
     if bounds:
-        ax.legend(loc="lower left")
+        ax.legend(loc="lower left", frameon=True, facecolor="white", framealpha=1, edgecolor="none")
     return ax
 
 

@@ -1,6 +1,6 @@
 """Drawbacks of backpropagation: a 1-2-1 sigmoid network, two parameters at a time."""
 
-from jaxland.studies.backprop import basins, descent, maps
+from jaxland.studies.backprop import basins, descent, maps, roads, sawtooth
 from jaxland.studies.backprop.config import BackpropConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -17,6 +17,8 @@ STUDY = Study(
         "maps": maps.ANALYSIS,
         "descent": descent.ANALYSIS,
         "basins": basins.ANALYSIS,
+        "roads": roads.ANALYSIS,
+        "sawtooth": sawtooth.ANALYSIS,
     },
     default_analyses=("maps", "descent", "basins"),
 )

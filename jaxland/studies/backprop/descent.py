@@ -15,7 +15,7 @@ from jaxland.studies.backprop.config import SYMBOLS, WEIGHTS, mean_factor, plane
 from jaxland.studies.backprop.maps import TALL, WINDOW, Window, draw_map
 from jaxland.studies.backprop.settling import GLOBAL, OTHER, stability_bounds
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
-from jaxland.training import fit
+from jaxland.training import fit, gradients
 
 _STARTS = {"a": (-4.0, -4.0), "b": (-4.0, 10.0), "c": (-4.0, -4.0), "c at 200": (-4.0, -4.0)}
 _RATES = {"a": 1.0, "b": 1.0, "c": 100.0, "c at 200": 200.0}
@@ -118,7 +118,7 @@ def _kept(context: Context, name: str, loss: str, rate: float, start: tuple[floa
 
 
 def descend(loss: str, rate: float, start: tuple[float, float], epochs: int) -> dict[str, np.ndarray]:
-    """Gradient descent from one start, in float64: about 400 places of its path, and 20,000 losses or all."""
+    """Gradient descent from one start, in float64: about 400 places of its path, and losses there and 20,000 more."""
     kept = np.unique([0, *np.round(np.geomspace(1, epochs, 400)).astype(int)])
     every = max(1, epochs // 20_000)
     fits = fit(
@@ -132,7 +132,11 @@ def descend(loss: str, rate: float, start: tuple[float, float], epochs: int) -> 
         snapshots=kept.tolist(),
         trace_every=every,
     )
-    return {"epochs": kept, "path": fits.snapshots[0], "traced": fits.ensemble.trace_steps, "loss": fits.trace[0]}
+    # The first epochs lie between two traced ones.
+    on_path, _ = gradients(plane(WEIGHTS), problem(loss))(fits.snapshots[0])
+    traced, places = np.unique(np.concatenate([fits.ensemble.trace_steps, kept]), return_index=True)
+    losses = np.concatenate([fits.trace[0], on_path])[places]
+    return {"epochs": kept, "path": fits.snapshots[0], "traced": traced, "loss": losses}
 
 
 def _fork(context: Context, loss: str) -> Fork:
