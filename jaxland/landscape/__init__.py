@@ -30,6 +30,7 @@ from jaxland.landscape.neb import (
 from jaxland.landscape.outputs import outputs
 from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
 from jaxland.landscape.stability import first_rise, log_deviation, sharpness
+from jaxland.landscape.stationary import StationaryPoints, stationary_points
 from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "PiecewiseLinear",
     "Spectra",
     "SpectralDensity",
+    "StationaryPoints",
     "Symmetrised",
     "TraceEstimate",
     "ZeroModes",
@@ -79,6 +81,7 @@ __all__ = [
     "spanning_tree",
     "spectra",
     "spectral_density",
+    "stationary_points",
     "straight_bands",
     "symmetrise",
     "turning_angles",

@@ -1,6 +1,7 @@
 """Figures: arrays or tables in, matplotlib Axes out; nothing is ever shown."""
 
 from jaxland.plots.animation import animate
+from jaxland.plots.arrivals import arrival_curves
 from jaxland.plots.basin import basin_scatter
 from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
 from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
@@ -8,6 +9,15 @@ from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
+from jaxland.plots.planes import (
+    basin_map,
+    contour_map,
+    descent_path,
+    duration_map,
+    error_curve,
+    mark_stationary,
+    orbit_diagram,
+)
 from jaxland.plots.spectra import spectra_band, spectrum
 from jaxland.plots.strips import paired_strips, strips, training_curves
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
@@ -18,19 +28,27 @@ __all__ = [
     "LABELS",
     "all_fits",
     "animate",
+    "arrival_curves",
     "barrier_matrix",
+    "basin_map",
     "basin_scatter",
     "compared_histograms",
+    "contour_map",
     "delay_by_precision",
     "dense_curve",
+    "descent_path",
     "disconnectivity_graph",
+    "duration_map",
+    "error_curve",
     "error_curves",
     "fit_curve",
     "knot_counts",
     "knot_positions",
     "leaf_order",
+    "mark_stationary",
     "network_diagram",
     "new_figure",
+    "orbit_diagram",
     "paired_strips",
     "path_angles",
     "path_energies",

@@ -1,6 +1,7 @@
 """Studies: named questions with their ensembles, analyses, figures and claims."""
 
 from jaxland.studies.analyses import SCALES, analyse, wanted
+from jaxland.studies.backprop import BackpropConfig
 from jaxland.studies.configuration import config_hash, from_json, to_json
 from jaxland.studies.engine import Plan, plan, run
 from jaxland.studies.fitting import ShardWork, open_study, prepare
@@ -15,6 +16,7 @@ __all__ = [
     "SCALES",
     "STUDIES",
     "Analysis",
+    "BackpropConfig",
     "Claim",
     "Context",
     "Findings",

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from jaxland.studies import sawtooth, two_layer
+from jaxland.studies import backprop, sawtooth, two_layer
 from jaxland.studies.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (sawtooth.STUDY, two_layer.STUDY)}
+_ALL = (sawtooth, two_layer, backprop)
+STUDIES: dict[str, Study] = {each.STUDY.name: each.STUDY for each in _ALL}
 
 
 def study_of(config: Any) -> Study:

@@ -18,11 +18,13 @@ from jaxland.training.optimizers import (
 )
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
+from jaxland.training.solvers import SOLVERS, Solved, solve
 from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
 
 __all__ = [
     "BACKENDS",
     "OPTIMIZERS",
+    "SOLVERS",
     "Adadelta",
     "Adam",
     "ByNumber",
@@ -33,6 +35,7 @@ __all__ = [
     "Momentum",
     "OptimizerConfig",
     "Sgd",
+    "Solved",
     "Trainer",
     "available_threads",
     "choose_backend",
@@ -46,6 +49,7 @@ __all__ = [
     "make_optimizer",
     "numerics",
     "progress_bar",
+    "solve",
     "status_names",
     "train",
     "versions",

@@ -147,6 +147,7 @@ def test_more_kinds_of_network_agree_with_xla(make_trainer):
     def apply(params, x):
         h = jax.nn.elu(x @ params["a"])[:, jnp.array([2, 0, 1])]
         h = jax.lax.scan(lambda h, _: (jax.nn.gelu(h, approximate=False), None), h, None, length=2)[0]
+        h = jnp.stack([h, jnp.tanh(h)], axis=1).sum(axis=1)
         h = jnp.concatenate([jax.nn.softmax(h), jnp.cumsum(h, axis=1), jnp.abs(h) ** 1.5], axis=1)
         return h.at[:, 0].set(1.0) @ params["b"]
 
