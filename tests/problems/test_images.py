@@ -115,7 +115,7 @@ def test_a_network_learns_digits():
     import optax
 
     problem = digits().take(100).problem()
-    network = jl.mlp([64, 10], output_activation="sigmoid")
-    fits = jl.fit(network, problem, optax.adam(0.1), fits=1, steps=100, backend="xla")
+    network = jl.mlp([64, 10])
+    fits = jl.fit(network, problem, optax.adam(0.02), fits=1, steps=100, backend="xla")
     guessed = jl.landscape.outputs(network, fits.params, problem.x)[0].argmax(axis=1)
     assert (guessed == problem.y.argmax(axis=1)).mean() > 0.9

@@ -74,8 +74,11 @@ class Partial:
     def _walk(self, jaxpr: Any, constants, arguments) -> list[Value]:
         values: dict[Any, Value] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
 
-        def look_up(atom: Any) -> Value:
-            return Value(jnp.asarray(atom.val, atom.aval.dtype)) if isinstance(atom, Literal) else values[atom]
+        def look_up(atom) -> Value:
+            if not isinstance(atom, Literal):
+                return values[atom]
+            aval: Any = atom.aval
+            return Value(jnp.asarray(atom.val, aval.dtype))
 
         for equation in jaxpr.eqns:
             results = self._apply(equation, [look_up(atom) for atom in equation.invars])
