@@ -8,7 +8,7 @@ from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
 from jaxland.plots.spectra import spectra_band, spectrum
-from jaxland.plots.strips import loss_curves, paired_strips, strips
+from jaxland.plots.strips import paired_strips, strips, training_curves
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
 
@@ -26,7 +26,6 @@ __all__ = [
     "knot_counts",
     "knot_positions",
     "leaf_order",
-    "loss_curves",
     "network_diagram",
     "new_figure",
     "paired_strips",
@@ -40,5 +39,6 @@ __all__ = [
     "strips",
     "style",
     "target_curve",
+    "training_curves",
     "tube",
 ]
