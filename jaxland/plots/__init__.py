@@ -10,6 +10,16 @@ from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_w
 from jaxland.plots.spectra import spectra_band, spectrum
 from jaxland.plots.strips import paired_strips, strips, training_curves
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
+from jaxland.plots.surfaces import (
+    descent_3d,
+    descent_contours,
+    descent_ends,
+    explained_variance,
+    surface_3d,
+    surface_contours,
+    surface_gallery,
+    surface_paths,
+)
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
 
 __all__ = [
@@ -21,7 +31,11 @@ __all__ = [
     "basin_scatter",
     "compared_histograms",
     "dense_curve",
+    "descent_3d",
+    "descent_contours",
+    "descent_ends",
     "disconnectivity_graph",
+    "explained_variance",
     "fit_curve",
     "knot_counts",
     "knot_positions",
@@ -38,6 +52,10 @@ __all__ = [
     "spectrum",
     "strips",
     "style",
+    "surface_3d",
+    "surface_contours",
+    "surface_gallery",
+    "surface_paths",
     "target_curve",
     "training_curves",
     "tube",

@@ -9,6 +9,7 @@ from jaxland.training.initial import draw_parameters
 from jaxland.training.optimizers import (
     OPTIMIZERS,
     Adadelta,
+    Adagrad,
     Adam,
     Momentum,
     OptimizerConfig,
@@ -24,6 +25,7 @@ __all__ = [
     "BACKENDS",
     "OPTIMIZERS",
     "Adadelta",
+    "Adagrad",
     "Adam",
     "Ensemble",
     "Fits",
