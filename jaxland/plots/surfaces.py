@@ -74,7 +74,7 @@ def surface_contours(
     loss: Float[np.ndarray, "B A"],
     *,
     minima: Float[np.ndarray, "M 2"] | None = None,
-    saddles: Float[np.ndarray, "M 2"] | None = None,
+    saddles: Float[np.ndarray, "K 2"] | None = None,
     title: str = "Loss surface",
     labels: tuple[str, str] = _LABELS,
     zlabel: str | None = "loss",
@@ -171,17 +171,26 @@ def explained_variance(
 ) -> Axes:
     """Draws the share of a trajectory's variance along its first principal directions, added up.
 
+    Beside it stands what a random walk in very many dimensions comes to, 6 / (pi k)^2 along direction k: a share as
+    large as that says nothing about a trajectory.
+
     Args:
         shares: `PrincipalPlane.explained` of each trajectory.
         names: of the trajectories.
         most: how many directions to show.
         title: of the axes.
         ax: where to draw.
+
+    References:
+        Antognini and Sohl-Dickstein, PCA of high dimensional random walks with comparison to neural network training
+        (2018), section 3.
     """
     ax = own_axes(ax)
     number = np.arange(1, min(most, shares.shape[1]) + 1)
+    walk = np.cumsum(6 / (np.pi * number) ** 2)
     for share, name in zip(shares, names, strict=True):
         ax.plot(number, np.cumsum(share)[: len(number)], "o-", ms=4, label=name)
+    ax.plot(number, walk, "--", color="black", lw=1, label="random walk")
     ax.axvline(2, color="black", ls=":", lw=1, label="shown in a plane")
     ax.set(title=title, xlabel="principal directions", ylabel="share of the variance", xticks=number, ylim=(None, 1.02))
     ax.legend()

@@ -1,7 +1,7 @@
 """Loss landscapes and descent animations: surfaces over two weights of a sigmoid network."""
 
 from jaxland.studies.study import Study
-from jaxland.studies.surfaces import descent, ends, gallery, landscape
+from jaxland.studies.surfaces import descent, ends, gallery, landscape, planes
 from jaxland.studies.surfaces.config import SurfacesConfig, ensembles
 
 STUDY = Study(
@@ -18,6 +18,7 @@ STUDY = Study(
         "descent": descent.ANALYSIS,
         "ends": ends.ANALYSIS,
         "gallery": gallery.ANALYSIS,
+        "planes": planes.ANALYSIS,
     },
     default_analyses=("landscape", "descent", "ends", "gallery"),
 )

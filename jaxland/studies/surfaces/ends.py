@@ -16,14 +16,14 @@ from jaxland.studies.surfaces.landscape import Slice, costs, slice_of
 from jaxland.training import draw_parameters
 
 KINDS = ("lowest", "local minimum", "saddle", "plateau")
-"""The lowest cost that was found, another place where the gradient vanishes, and where it does not yet."""
+"""The lowest cost that was found; elsewhere a place where the gradient vanishes, or one where it does not yet."""
 
 
 @dataclass(frozen=True)
 class EndsSettings:
     """What an end is."""
 
-    tolerance: float = 1e-3
+    tolerance: float = 0.01
     """Ends whose cost lies within this share of the surface's range above the lowest have reached it."""
     gradient: float = 1e-7
     """Largest gradient, as a share of the range for a unit of weight, at a minimum or a saddle."""
@@ -155,7 +155,7 @@ def _claims(context: Context, ends: dict[int, dict[str, Ends]]) -> list[Claim]:
     names = [name for name in config.optimizers if name not in ("sgd", "momentum")]
     if "sgd" not in config.optimizers:
         return []
-    claims = [_stuck(config, ends), *(_overcome(config, ends, name) for name in names)]
+    claims = [_stuck(config, context.settings, ends), *(_overcome(config, ends, name) for name in names)]
     fewest = min(len(each.kind) for by_name in ends.values() for each in by_name.values())
     least = context.settings.least_fits
     if fewest >= least and config.epochs >= 10_000:
@@ -172,7 +172,7 @@ def _counted(ends, name: str) -> tuple[int, int, str]:
     return stuck, total, f"{stuck / max(total, 1):.1%} of {total:,} ({low:.1%} to {high:.1%})"
 
 
-def _stuck(config: SurfacesConfig, ends) -> Claim:
+def _stuck(config: SurfacesConfig, settings: EndsSettings, ends) -> Claim:
     stuck, _, text = _counted(ends, "sgd")
     kinds = np.concatenate([by_name["sgd"].kind for by_name in ends.values()])
     where = ", ".join(f"{(kinds == index).sum():,} on a {kind}" for index, kind in enumerate(KINDS) if index)
@@ -183,8 +183,9 @@ def _stuck(config: SurfacesConfig, ends) -> Claim:
         f"{text} do not reach the lowest cost: {where}",
         bool(stuck and (kinds == 1).any() and (kinds == 3).any()),
         f"random starts in the window, weights of seeds {', '.join(map(str, ends))}, {config.epochs:,} epochs on "
-        f"{config.name_of_data}; the lowest cost is that of any optimizer; agrees where some end in a local minimum "
-        "and some on a plateau",
+        f"{config.name_of_data}; the lowest cost is that of any optimizer, reached to within "
+        f"{settings.tolerance:.0%} of the surface's range; on a plateau the gradient has not vanished; agrees where "
+        "some end in a local minimum and some on a plateau",
     )
 
 
