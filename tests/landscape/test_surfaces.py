@@ -179,6 +179,26 @@ def test_the_5x5_ensemble_of_the_sawtooth_study(sawtooth_problem):
     assert found.loss[-1, 0] == pytest.approx(_direct(objective, corner[None])[0], rel=1e-11)
 
 
+def test_planes_through_fits_and_trajectories_of_the_sawtooth(sawtooth_problem):
+    network = sawtooth_problem.network
+    objective = sawtooth_problem.objective(network)
+    own = jl.mlp([1, 5, 5, 5, 5, 5, 1])
+    fits = jl.fit(own, sawtooth_problem, optax.adam(0.01), fits=2, steps=100, snapshots=range(0, 101, 10))
+    canonical = jl.symmetrise(own, fits.params.astype(np.float64)).params
+    points = np.stack([sawtooth_problem.minimum, *canonical])
+    through = plane_through(points)
+    places = through.coordinates(points)
+    np.testing.assert_allclose(plane_losses(objective, through, places), _direct(objective, points), atol=1e-12)
+    found = surface(objective, through, np.linspace(0, places[1, 0], 4), np.linspace(0, places[2, 1], 3))
+    assert found.loss[0, 0] < 1e-20
+    assert found.loss[0, -1] == pytest.approx(fits.loss[0], rel=1e-4)
+    trajectory = fits.snapshots[0].astype(np.float64)
+    principal = trajectory_plane(trajectory)
+    seen = in_plane(objective, principal.plane, trajectory)
+    np.testing.assert_allclose(seen.loss, _direct(objective, trajectory), rtol=1e-10)
+    assert 0.5 < principal.explained[:2].sum() <= 1
+
+
 def test_planes_with_the_same_free_entries_share_a_program():
     network = NETWORKS["sigmoid"]
     compiled = []
