@@ -21,6 +21,16 @@ from jaxland.plots.planes import (
 from jaxland.plots.spectra import spectra_band, spectrum
 from jaxland.plots.strips import paired_strips, strips, training_curves
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
+from jaxland.plots.surfaces import (
+    descent_3d,
+    descent_contours,
+    descent_ends,
+    explained_variance,
+    surface_3d,
+    surface_contours,
+    surface_gallery,
+    surface_paths,
+)
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
 
 __all__ = [
@@ -36,11 +46,15 @@ __all__ = [
     "contour_map",
     "delay_by_precision",
     "dense_curve",
+    "descent_3d",
+    "descent_contours",
+    "descent_ends",
     "descent_path",
     "disconnectivity_graph",
     "duration_map",
     "error_curve",
     "error_curves",
+    "explained_variance",
     "fit_curve",
     "knot_counts",
     "knot_positions",
@@ -61,6 +75,10 @@ __all__ = [
     "spectrum",
     "strips",
     "style",
+    "surface_3d",
+    "surface_contours",
+    "surface_gallery",
+    "surface_paths",
     "target_curve",
     "training_curves",
     "tube",

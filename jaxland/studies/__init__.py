@@ -9,6 +9,7 @@ from jaxland.studies.registry import STUDIES, study_of
 from jaxland.studies.sawtooth import SawtoothConfig
 from jaxland.studies.status import study_status
 from jaxland.studies.study import Analysis, Claim, Context, Findings, Outcome, Study
+from jaxland.studies.surfaces import SurfacesConfig
 from jaxland.studies.tables import study_table, table_parts, write_table
 from jaxland.studies.two_layer import TwoLayerConfig
 
@@ -25,6 +26,7 @@ __all__ = [
     "SawtoothConfig",
     "ShardWork",
     "Study",
+    "SurfacesConfig",
     "TwoLayerConfig",
     "analyse",
     "config_hash",

@@ -9,6 +9,7 @@ from jaxland.training.initial import draw_parameters
 from jaxland.training.optimizers import (
     OPTIMIZERS,
     Adadelta,
+    Adagrad,
     Adam,
     Momentum,
     OptimizerConfig,
@@ -26,6 +27,7 @@ __all__ = [
     "OPTIMIZERS",
     "SOLVERS",
     "Adadelta",
+    "Adagrad",
     "Adam",
     "ByNumber",
     "Ensemble",
