@@ -14,6 +14,7 @@ from jaxland.landscape.lanczos import (
     hessian_trace,
     spectral_density,
 )
+from jaxland.landscape.losses import losses
 from jaxland.landscape.neb import (
     Bands,
     NebSettings,
@@ -58,6 +59,7 @@ __all__ = [
     "interpolate",
     "jitter",
     "leading_entries",
+    "losses",
     "lowest_passes",
     "most_knots",
     "output_distances",
