@@ -47,8 +47,8 @@ def permutation_p_value(
     """The p-value of an observed statistic among those of M placebos.
 
     The real labelling is one of the labellings that could have been, so it counts among them: both numerator and
-    denominator are one larger than the plain share. Without that the p-value could be zero and the test would reject too
-    often (Davison and Hinkley 1997, section 4.2.5; Phipson and Smyth 2010, section 4). A tie counts as extreme.
+    denominator are one larger than the plain share. Without that the p-value could be zero and the test would reject
+    too often (Davison and Hinkley 1997, chapter 4; Phipson and Smyth 2010). A tie counts as extreme.
 
     Args:
         observed: the statistic of the real labelling.
@@ -68,15 +68,23 @@ def permutation_p_value(
         raise ValueError("a statistic is NaN; let what failed count as infinite, in the direction that is no evidence.")
     extreme = null <= observed if alternative == "less" else null >= observed
     exceedances, permutations = int(extreme.sum()), len(null)
-    interval = stats.binomtest(exceedances, permutations).proportion_ci(confidence, method="exact")
+    low, high = _share_interval(exceedances, permutations, confidence)
     return PermutationPValue(
         value=(exceedances + 1) / (permutations + 1),
         exceedances=exceedances,
         ties=int((null == observed).sum()),
         permutations=permutations,
-        low=float(interval.low),
-        high=float(interval.high),
+        low=low,
+        high=high,
     )
+
+
+def _share_interval(successes: int, trials: int, confidence: float) -> tuple[float, float]:
+    """Interval for a probability, by Clopper and Pearson (1934): never too short."""
+    tail = (1 - confidence) / 2
+    low = stats.beta.ppf(tail, successes, trials - successes + 1) if successes else 0.0
+    high = stats.beta.ppf(1 - tail, successes + 1, trials - successes) if successes < trials else 1.0
+    return float(low), float(high)
 
 
 def permutations_to_resolve(level: float) -> int:
@@ -108,17 +116,27 @@ def permutations_to_measure(p_value: float, relative_error: float = 0.1) -> int:
 
 
 def permutations_to_decide(p_value: float, level: float, confidence: float = 0.95) -> int | None:
-    """Permutations after which the interval of a p-value leaves a level out, by the normal approximation.
+    """Permutations after which the interval of a p-value leaves a level out.
+
+    Args:
+        p_value: what the p-value is; 0 where no placebo has been as extreme so far.
+        level: such as 0.05.
+        confidence: of the interval.
 
     Returns:
-        About how many: z^2 p (1 - p) / (p - level)^2 and no fewer than resolve the level. None where p equals the
-        level, which no number of permutations would tell from it.
+        About z^2 p (1 - p) / (p - level)^2, by the normal approximation, and no fewer than resolve the level. For p = 0
+        the least M whose interval (0, 1 - (alpha / 2)^(1/M)) ends below the level. None where p equals the level, which
+        no number of permutations would tell from it.
 
     Raises:
         ValueError: a probability is not between 0 and 1.
     """
-    for name, value in (("p_value", p_value), ("level", level), ("confidence", confidence)):
-        _probability(name, value)
+    _probability("level", level)
+    _probability("confidence", confidence)
+    if p_value == 0:
+        return math.ceil(math.log((1 - confidence) / 2) / math.log1p(-level))
+    if not 0 < p_value <= 1:
+        raise ValueError(f"p_value must lie between 0 and 1; got {p_value}.")
     if p_value == level:
         return None
     quantile = float(stats.norm.ppf((1 + confidence) / 2))

@@ -1,11 +1,11 @@
 import numpy as np
 import optax
 import pytest
+from reference import loss_and_gradient
 
 import jaxland as jl
 from jaxland.landscape import losses
 from jaxland.problems import LOSSES
-from reference import loss_and_gradient
 
 RANDOM = np.random.default_rng(0)
 WIDTHS = [3, 5, 2]

@@ -55,6 +55,7 @@ def test_interval_is_that_of_a_share_and_never_excludes_the_value():
         p = permutation_p_value(1.0, null)
         assert p.exceedances == exceedances
         assert p.low <= p.value <= p.high
+        assert (p.low, p.high) == pytest.approx(stats.binomtest(exceedances, 99).proportion_ci(method="exact"))
     assert permutation_p_value(1.0, np.full(99, 2.0)).high == pytest.approx(1 - 0.025 ** (1 / 99))
 
 
@@ -115,7 +116,14 @@ def test_permutations_that_decide():
     # At this number the bound lies at the level on average, so it clears it about half of the time.
     assert 0.4 < np.mean(upper < 0.05) < 0.6
     assert permutations_to_decide(0.05, 0.05) is None
-    assert permutations_to_decide(1e-6, 0.05) == 19
+    assert permutations_to_decide(1e-6, 0.05) == permutations_to_decide(1.0, 0.05) == 19
+
+
+@pytest.mark.parametrize("level", [0.05, 0.01, 0.001])
+def test_permutations_that_decide_where_no_placebo_is_as_extreme(level):
+    needed = permutations_to_decide(0.0, level)
+    highs = [permutation_p_value(1.0, np.full(count, 2.0)).high for count in (needed - 1, needed)]
+    assert highs[1] < level <= highs[0]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +134,7 @@ def test_permutations_that_decide():
         (permutations_to_measure, (0.0, 0.1)),
         (permutations_to_measure, (0.5, 0.0)),
         (permutations_to_decide, (0.5, 1.5)),
+        (permutations_to_decide, (-0.1, 0.5)),
     ],
 )
 def test_numbers_out_of_range(function, arguments):
