@@ -28,6 +28,7 @@ from jaxland.landscape.neb import (
     turning_angles,
 )
 from jaxland.landscape.outputs import outputs
+from jaxland.landscape.path_maps import PrincipalMap, principal_map, tsne_map
 from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
 from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
 
@@ -39,6 +40,7 @@ __all__ = [
     "Jittered",
     "NebSettings",
     "PiecewiseLinear",
+    "PrincipalMap",
     "Spectra",
     "SpectralDensity",
     "Symmetrised",
@@ -66,6 +68,7 @@ __all__ = [
     "outputs",
     "pair_distances",
     "piecewise_linear",
+    "principal_map",
     "random_pairs",
     "refine",
     "relax",
@@ -76,6 +79,7 @@ __all__ = [
     "spectral_density",
     "straight_bands",
     "symmetrise",
+    "tsne_map",
     "turning_angles",
     "zero_modes",
 ]

@@ -120,7 +120,8 @@ def measure(
             return _measured(design, trainer, first, count, threads, progress)
 
         found = compute() if parts is None else parts.get(f"fits-{first}-{count}", compute)
-        on_progress(count * design.steps - done)
+        if done < count * design.steps:  # it was there already
+            on_progress(count * design.steps - done)
         return found
 
     found = [part(first) for first in range(0, design.fits, size)]

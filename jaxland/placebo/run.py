@@ -96,7 +96,7 @@ def placebo_test(
         seed=seed,
         dtype=dtype,
     )
-    return _test(design, statistic, backend, threads, folder, progress)[0]
+    return run_tests(design, statistic, backend=backend, threads=threads, folder=folder, progress=progress)[0]
 
 
 def placebo_tests(
@@ -145,10 +145,24 @@ def placebo_tests(
         seed=seed,
         dtype=dtype,
     )
-    return _test(design, statistic, backend, threads, folder, progress)
+    return run_tests(design, statistic, backend=backend, threads=threads, folder=folder, progress=progress)
 
 
-def _test(design: Design, statistic, backend, threads, folder, progress) -> list[PlaceboResult]:
+def run_tests(
+    design: Design,
+    statistic: str | None = None,
+    *,
+    backend: str = "auto",
+    threads: int | None = None,
+    folder: Path | str | None = None,
+    progress: bool = False,
+) -> list[PlaceboResult]:
+    """The tests of a design, one for each of its problems; arguments as in `placebo_test`.
+
+    Raises:
+        ValueError: an argument out of range, before any work starts.
+        StoreError: `folder` cannot be written.
+    """
     chosen = choose_statistic(statistic, bool(design.held_out))
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be a positive integer; got {threads}.")

@@ -6,7 +6,10 @@ from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve,
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
+from jaxland.plots.learning import learning_curves, weight_paths
+from jaxland.plots.path_maps import path_map
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
+from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
 from jaxland.plots.spectra import spectra_band, spectrum
 from jaxland.plots.strips import loss_curves, paired_strips, strips
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
@@ -15,6 +18,7 @@ from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_orde
 __all__ = [
     "COLORS",
     "LABELS",
+    "Curve",
     "all_fits",
     "animate",
     "barrier_matrix",
@@ -26,14 +30,19 @@ __all__ = [
     "knot_counts",
     "knot_positions",
     "leaf_order",
+    "learning_curves",
     "loss_curves",
     "network_diagram",
     "new_figure",
+    "null_distribution",
+    "p_value_distributions",
     "paired_strips",
     "path_angles",
     "path_energies",
+    "path_map",
     "path_outputs",
     "path_with_interpolation",
+    "power_curves",
     "render",
     "spectra_band",
     "spectrum",
@@ -41,4 +50,5 @@ __all__ = [
     "style",
     "target_curve",
     "tube",
+    "weight_paths",
 ]
