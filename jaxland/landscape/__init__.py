@@ -28,7 +28,7 @@ from jaxland.landscape.neb import (
     turning_angles,
 )
 from jaxland.landscape.outputs import outputs
-from jaxland.landscape.path_maps import PrincipalMap, principal_map, tsne_map
+from jaxland.landscape.path_maps import PrincipalMap, directedness, principal_map, random_walks_like, tsne_map
 from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
 from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
 
@@ -49,6 +49,7 @@ __all__ = [
     "arc_lengths",
     "barrier_tree",
     "direction_cosines",
+    "directedness",
     "distances_to",
     "energies_of",
     "extreme_eigenvalues",
@@ -70,6 +71,7 @@ __all__ = [
     "piecewise_linear",
     "principal_map",
     "random_pairs",
+    "random_walks_like",
     "refine",
     "relax",
     "returned",

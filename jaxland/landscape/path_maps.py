@@ -60,6 +60,29 @@ def tsne_map(
     return model.fit_transform(flat).reshape(*paths.shape[:2], 2).astype(np.float64)
 
 
+def random_walks_like(paths: Float[np.ndarray, "F S P"], seed: int = 0) -> Float[np.ndarray, "F S P"]:
+    """Random walks from the same places, with steps of the same lengths in directions drawn at random.
+
+    They show what of a picture of the paths has to do with where they lead.
+    """
+    steps = np.diff(np.asarray(paths, np.float64), axis=1)
+    lengths = np.linalg.norm(steps, axis=2, keepdims=True)
+    directions = np.random.default_rng(seed).normal(size=steps.shape)
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    return np.concatenate([paths[:, :1], paths[:, :1] + np.cumsum(lengths * directions, axis=1)], axis=1)
+
+
+def directedness(paths: Float[np.ndarray, "F S P"]) -> Float[np.ndarray, "F"]:
+    """Squared distance from start to end over the sum of the squared steps of each path.
+
+    One in the mean for a random walk, the number of steps for a straight line of equal steps; NaN without a move.
+    """
+    paths = np.asarray(paths, np.float64)
+    squares = (np.diff(paths, axis=1) ** 2).sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        return ((paths[:, -1] - paths[:, 0]) ** 2).sum(axis=1) / squares
+
+
 def _places(paths: Float[np.ndarray, "F S P"]) -> Float[np.ndarray, "FS P"]:
     flat = np.asarray(paths, np.float64).reshape(-1, paths.shape[2])
     if min(flat.shape) < 2:
