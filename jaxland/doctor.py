@@ -12,7 +12,7 @@ from jaxland.networks import mlp
 from jaxland.problems import sawtooth
 from jaxland.training import BACKENDS, available_threads, fit, numerics, versions
 
-_OPTIONAL = {"torch": "jaxland[compare]"}
+_OPTIONAL = {"plotly": "jaxland[report]", "torch": "jaxland[compare]"}
 
 
 def report() -> tuple[str, bool]:
@@ -23,14 +23,15 @@ def report() -> tuple[str, bool]:
         f"python    {platform.python_version()} on {platform.machine()}, {available_threads()} cores",
         f"versions  {versions()}",
         f"devices   {devices}",
-        *(f"missing   {name}: pip install '{line}'" for name, line in _OPTIONAL.items() if not _installed(name)),
+        *(f"missing   {name}: pip install '{extra}'" for name, extra in missing().items()),
         *(f"{'ok  ' if passed else 'FAIL'}      {text}" for text, passed in checks),
     ]
     return "\n".join(lines), all(passed for _, passed in checks)
 
 
-def _installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+def missing() -> dict[str, str]:
+    """Optional libraries that are not installed, each with the extra of jaxland that brings it."""
+    return {name: extra for name, extra in _OPTIONAL.items() if importlib.util.find_spec(name) is None}
 
 
 def _precision_check() -> tuple[str, bool]:

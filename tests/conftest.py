@@ -10,9 +10,11 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 @pytest.fixture(scope="session", autouse=True)
 def kernel_cache(tmp_path_factory):
-    """Compiled kernels are shared by the tests of a session and kept out of the user's cache."""
+    """Compiled kernels are shared by the tests of a session, in all its processes, and kept out of the user's cache."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patched:
-        folder = tmp_path_factory.mktemp("kernels")
         patched.setenv("JAXLAND_CACHE_DIR", str(folder))
         yield folder
 

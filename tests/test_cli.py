@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 import jaxland
 from jaxland.cli import COMMANDS, main
+from jaxland.doctor import missing
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,16 @@ def test_studies_and_doctor(capsys):
     assert "FAIL" not in capsys.readouterr().out
 
 
+def test_doctor_names_the_extras_of_what_is_missing(monkeypatch):
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = missing()
+    assert found["plotly"] == "jaxland[report]"
+    for library, extra in found.items():
+        lines = project["optional-dependencies"][extra.removeprefix("jaxland[").removesuffix("]")]
+        assert any(line.startswith(library) for line in lines)
+
+
 def test_dry_run_writes_nothing(tmp_path, capsys):
     assert main(["run", "sawtooth", "--fits", "64", "--dry-run", "--out", str(tmp_path / "s")]) == 0
     text = capsys.readouterr().out
@@ -116,6 +128,7 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
         (["run", "sawtoth"], "unknown study 'sawtoth'. Did you mean 'sawtooth'"),
         (["rnu"], "unknown command 'rnu'. Did you mean 'run'"),
         (["run", "sawtooth", "--optimizers", "adadelt"], "Did you mean 'adadelta'"),
+        (["run", "sawtooth", "--analyses", "path"], "unknown analysis 'path'. Did you mean 'paths'"),
         (["run", "sawtooth", "--fits", "0"], "fits must be a positive integer; got 0"),
         (["run", "sawtooth", "--fits", "-5"], "fits must be a positive integer; got -5"),
         (["run", "sawtooth", "--steps", "0"], "steps must be a positive integer; got 0"),

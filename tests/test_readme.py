@@ -1,24 +1,23 @@
 """The README's Python runs as written."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from documents import ROOT, blocks
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 
 
 @pytest.mark.filterwarnings("default")
 def test_python_of_the_readme_runs():
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
-    assert len(blocks) == 2
+    first, second = blocks("README.md")
     names: dict = {}
-    exec(blocks[0], names)
+    exec(first, names)
     assert names["fits"].params.shape == (256, 136)
     assert len(names["fits"].table) == 256
     assert names["canonical"].drift.max() < 1e-5
-    exec(blocks[1], names)
+    exec(second, names)
     assert names["fits"].params.shape == (512, 24)
     assert np.nanmin(names["fits"].loss) < 0.1 * np.nanmin(names["fits"].initial_loss)
 

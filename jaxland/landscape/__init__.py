@@ -1,6 +1,6 @@
 """What an ensemble shows of its loss landscape: arrays in, arrays out. It takes parameters from anywhere."""
 
-from jaxland.landscape.barriers import barrier_tree, lowest_passes, spanning_tree
+from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
 from jaxland.landscape.basin import Jittered, jitter, returned
 from jaxland.landscape.distances import direction_cosines, distances_to, output_distances, pair_distances, random_pairs
 from jaxland.landscape.hessian import Spectra, ZeroModes, hessians, leading_entries, spectra, zero_modes
@@ -68,6 +68,7 @@ __all__ = [
     "output_distances",
     "outputs",
     "pair_distances",
+    "pass_heights",
     "piecewise_linear",
     "principal_map",
     "random_pairs",

@@ -58,7 +58,7 @@ def _jitter_one(minimum, count, radius, stream):
 
 def returned(
     loss: Float[np.ndarray, "*M F"],
-    reference_loss: float | Float[np.ndarray, "*M"] = 0.0,
+    reference_loss: float | np.floating | Float[np.ndarray, "*M"] = 0.0,
     separation: Float[np.ndarray, "*M F"] | None = None,
     *,
     loss_tolerance: float = 1e-5,

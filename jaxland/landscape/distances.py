@@ -25,13 +25,24 @@ def random_pairs(count: int, pairs: int, seed: int = 0) -> Int[np.ndarray, "pair
 
 def pair_distances(params: Float[np.ndarray, "F P"], pairs: Int[np.ndarray, "pairs 2"]) -> Float[np.ndarray, "pairs"]:
     """L2 distances between the fits of each pair, in float64."""
+    params, pairs = np.asarray(params), np.asarray(pairs)
     blocks = (pairs[at : at + _ROWS] for at in range(0, len(pairs), _ROWS))
     parts = [np.linalg.norm(params[i].astype(np.float64) - params[j], axis=1) for i, j in (b.T for b in blocks)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def distances_to(params: Float[np.ndarray, "F P"], reference: Float[np.ndarray, "P"]) -> Float[np.ndarray, "F"]:
-    """L2 distances of fits to one point, in float64."""
+    """L2 distances of fits to one point, in float64.
+
+    Raises:
+        ValueError: the point has not the P entries of the fits.
+    """
+    params, reference = np.asarray(params), np.asarray(reference, np.float64)
+    if params.ndim != 2 or reference.shape != params.shape[1:]:
+        raise ValueError(
+            "params must have shape (fits, P) and reference (P,), one point for all; got "
+            f"{params.shape} and {reference.shape}."
+        )
     parts = [
         np.linalg.norm(params[at : at + _ROWS].astype(np.float64) - reference, axis=1)
         for at in range(0, len(params), _ROWS)
@@ -43,7 +54,7 @@ def output_distances(
     network: Network,
     params: Float[np.ndarray, "F P"],
     reference: Float[np.ndarray, "P"],
-    x: Float[np.ndarray, "N D"],
+    x: Float[np.ndarray, "N D"] | Float[np.ndarray, "N"],
 ) -> Float[np.ndarray, "F"]:
     """Root-mean-square differences between the outputs of fits and of one other, over points and outputs, in float64.
 
@@ -54,7 +65,11 @@ def output_distances(
         params: the fits; one that is not finite gives a distance that is not.
         reference: the other.
         x: points at which they are compared.
+
+    Raises:
+        ValueError: `params` or `reference` does not fit the network.
     """
+    params = np.asarray(params)
     target = outputs(network, np.asarray(reference, np.float64)[None], x)
     parts = [
         np.sqrt(((outputs(network, params[at : at + _ROWS].astype(np.float64), x) - target) ** 2).mean(axis=(1, 2)))

@@ -14,16 +14,24 @@ _WIDTH = 512
 
 
 def outputs(
-    network: Network, params: Float[np.ndarray, "F P"], x: Float[np.ndarray, "N D"]
+    network: Network, params: Float[np.ndarray, "F P"], x: Float[np.ndarray, "N D"] | Float[np.ndarray, "N"]
 ) -> Float[np.ndarray, "F N O"]:
     """Evaluates every fit at every point, in the dtype of `params`.
 
     Args:
         network: the fits' network.
         params: flat parameters; non-finite ones give non-finite outputs.
-        x: points.
+        x: points; a vector is taken as one column, as in `Problem`.
+
+    Raises:
+        ValueError: `params` does not fit the network.
     """
-    params = np.asarray(params)
+    params, x = np.asarray(params), np.asarray(x)
+    if params.ndim != 2 or params.shape[1] != network.size:
+        raise ValueError(
+            f"params must have shape (fits, {network.size}); got {params.shape}. A single fit is params[None]."
+        )
+    x = x[:, None] if x.ndim == 1 else x
     with jax.enable_x64(params.dtype == np.float64), jax.default_matmul_precision("highest"):
         program, points = _program(network), jnp.asarray(x, params.dtype)
         return np.concatenate([_evaluate(program, params[at : at + _WIDTH], points) for at in _starts(params)])

@@ -25,7 +25,7 @@ def symmetrise(
     network: Network,
     params: Float[np.ndarray, "F P"],
     *,
-    x: Float[np.ndarray, "N D"] | None = None,
+    x: Float[np.ndarray, "N D"] | Float[np.ndarray, "N"] | None = None,
 ) -> Symmetrised:
     """Brings fits to minimum energy and sorts the units of each layer by norm.
 
@@ -46,7 +46,9 @@ def symmetrise(
     """
     params = np.asarray(params)
     if params.ndim != 2 or params.shape[1] != network.size:
-        raise ValueError(f"params must have shape (fits, {network.size}); got {params.shape}.")
+        raise ValueError(
+            f"params must have shape (fits, {network.size}); got {params.shape}. A single fit is params[None]."
+        )
     balanced = minimum_energy(network.spec.symmetry, params)
     finite = np.isfinite(params).all(axis=1)
     canonical = balanced.params

@@ -33,8 +33,10 @@ def embed(
         ValueError: the network does not fit into the larger one, or `params` does not fit the network.
     """
     params = np.asarray(params)
-    if params.shape[1] != network.size:
-        raise ValueError(f"params must have shape (fits, {network.size}); got {params.shape}.")
+    if params.ndim != 2 or params.shape[1] != network.size:
+        raise ValueError(
+            f"params must have shape (fits, {network.size}); got {params.shape}. A single fit is params[None]."
+        )
     small, large = _places(network), _places(larger)
     _check_room(network, larger, small, large)
     result = np.zeros((len(params), larger.size), params.dtype) if seed is None else _drawn(larger, params, seed)

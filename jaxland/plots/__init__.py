@@ -11,7 +11,7 @@ from jaxland.plots.path_maps import path_map
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
 from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
 from jaxland.plots.spectra import spectra_band, spectrum
-from jaxland.plots.strips import loss_curves, paired_strips, strips
+from jaxland.plots.strips import paired_strips, strips, training_curves
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
 
@@ -31,7 +31,6 @@ __all__ = [
     "knot_positions",
     "leaf_order",
     "learning_curves",
-    "loss_curves",
     "network_diagram",
     "new_figure",
     "null_distribution",
@@ -49,6 +48,7 @@ __all__ = [
     "strips",
     "style",
     "target_curve",
+    "training_curves",
     "tube",
     "weight_paths",
 ]

@@ -19,7 +19,7 @@ def basin_scatter(
     loss: Float[np.ndarray, "F"],
     returned: Bool[np.ndarray, "F"],
     *,
-    title: str,
+    title: str = "Basin of a minimum",
     bins: int = 20,
     ax: Axes | None = None,
 ) -> Axes:

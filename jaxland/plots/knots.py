@@ -17,8 +17,8 @@ _STEPS = [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
 def knot_counts(
     histograms: Mapping[str, Histogram],
     *,
-    target: int,
-    most: int,
+    target: int | None = None,
+    most: int | None = None,
     title: str = "Knots of the fits",
     ax: Axes | None = None,
 ) -> Axes:
@@ -29,7 +29,7 @@ def knot_counts(
     Args:
         histograms: interior knots of the fits of each ensemble, in bins of width one about the integers; fits whose
             knots are not known counted as invalid.
-        target: interior knots of the target.
+        target: interior knots of the target, where it has any.
         most: the most a network of this architecture can have, see `jaxland.landscape.most_knots`.
         title: of the axes.
         ax: where to draw.
@@ -43,12 +43,14 @@ def knot_counts(
             _outlined(ax, heights, histogram.edges[: filled + 1], name, f"n = {histogram.total:,}")
     marks = ((target, "the target", "--"), (most, "most possible", ":"))
     for count, label, line in marks:
-        ax.axvline(count, ymax=0.68, color="black", ls=line, lw=1.4, label=f"{label}: {count:,}")
-    ticks = _ticks(max(largest, target, 1))
-    if most > _FAR * ticks[-1]:
-        _continue_logarithmically(ax, ticks, most)
+        if count is not None:
+            ax.axvline(count, ymax=0.68, color="black", ls=line, lw=1.4, label=f"{label}: {count:,}")
+    ticks = _ticks(max(largest, target or 0, 1))
+    furthest = most or 0
+    if furthest > _FAR * ticks[-1]:
+        _continue_logarithmically(ax, ticks, furthest)
     else:
-        ax.set_xlim(-0.5, 1.05 * max(ticks[-1], most))
+        ax.set_xlim(-0.5, 1.05 * max(ticks[-1], furthest))
     ax.set(title=title, xlabel="interior knots", ylabel="share of fits")
     ax.set_ylim(0, 1.45 * ax.get_ylim()[1])  # room for the legend
     ax.legend()
@@ -75,15 +77,15 @@ def _continue_logarithmically(ax, ticks, most):
 def knot_positions(
     histograms: Mapping[str, Histogram],
     *,
-    target: Float[np.ndarray, "knots"],
+    target: Float[np.ndarray, "knots"] | None = None,
     title: str = "Where the knots of the fits are",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the density of the positions of each ensemble's interior knots, with the target's knots as ticks.
+    """Draws the density of the positions of each ensemble's interior knots, with those of a target as ticks.
 
     Args:
         histograms: positions of the interior knots of all fits of each ensemble, in equal bins over the interval.
-        target: positions of the target's knots.
+        target: positions of the target's knots, where it has any.
         title: of the axes.
         ax: where to draw.
     """
@@ -92,8 +94,9 @@ def knot_positions(
         if histogram.total:
             density = histogram.counts / (histogram.total * np.diff(histogram.edges))
             _outlined(ax, density, histogram.edges, name, f"{histogram.total:,} knots")
-    height, foot = np.full(len(target), 0.025), ax.get_xaxis_transform()
-    ax.plot(target, height, "|", transform=foot, color=TARGET_COLOR, ms=12, mew=1.2, label="knots of the target")
+    if target is not None:
+        height, foot = np.full(len(target), 0.025), ax.get_xaxis_transform()
+        ax.plot(target, height, "|", transform=foot, color=TARGET_COLOR, ms=12, mew=1.2, label="knots of the target")
     ax.set(title=title, xlabel="x", ylabel="density of interior knots")
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     ax.legend()

@@ -14,17 +14,19 @@ def path_energies(
     lengths: Float[np.ndarray, "B I"],
     energies: Float[np.ndarray, "B I"],
     *,
-    color: str,
+    color: str = "C0",
     title: str = "Energies along the paths",
+    ylabel: str = "mean squared error",
     ax: Axes | None = None,
 ) -> Axes:
     """Draws the energy of every path against the distance along it, and their median.
 
     Args:
-        lengths: distance of each image from the start of its path.
+        lengths: distance of each image from the start of its path, from `jaxland.landscape.arc_lengths`.
         energies: of the images.
         color: of the paths.
         title: of the axes.
+        ylabel: what the energy is, with its unit.
         ax: where to draw.
     """
     ax = own_axes(ax)
@@ -34,7 +36,7 @@ def path_energies(
     resampled = [np.interp(share, x / x[-1], y) for x, y in zip(lengths, energies, strict=True)]
     typical = share * np.median(lengths[:, -1])
     ax.plot(typical, np.median(resampled, axis=0), color="black", lw=1.8, label=f"median of {len(lengths)} paths")
-    ax.set(title=title, xlabel="distance along the path", ylabel="mean squared error")
+    ax.set(title=title, xlabel="distance along the path", ylabel=ylabel)
     ax.legend()
     return ax
 
@@ -45,15 +47,27 @@ def path_with_interpolation(
     between_lengths: Float[np.ndarray, "J"],
     between_energies: Float[np.ndarray, "J"],
     *,
-    color: str,
+    color: str = "C0",
     title: str = "One path",
+    ylabel: str = "mean squared error",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws one path with the energies of the points on the straight lines between its images."""
+    """Draws one path with the energies of the points on the straight lines between its images.
+
+    Args:
+        lengths: distance of each image from the start of the path.
+        energies: of the images.
+        between_lengths: the same of the images and of points between them, from `jaxland.landscape.interpolate`.
+        between_energies: of these; what lies above four times the highest image is cut off.
+        color: of the path.
+        title: of the axes.
+        ylabel: what the energy is, with its unit.
+        ax: where to draw.
+    """
     ax = own_axes(ax)
     ax.plot(between_lengths, between_energies, color="#b0452c", lw=0.9, label="on the lines between images")
     ax.plot(lengths, energies, "o-", ms=3, lw=1.2, color=color, label="images")
-    ax.set(title=title, xlabel="distance along the path", ylabel="mean squared error")
+    ax.set(title=title, xlabel="distance along the path", ylabel=ylabel)
     ax.set_ylim(0, min(1.1 * between_energies.max(), 4 * energies.max()))
     ax.legend()
     return ax
@@ -68,28 +82,46 @@ def path_outputs(
     title: str = "Output along the path",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the output at some images, each shifted up, from the start of the path at the bottom to its end."""
+    """Draws the output at some images, each shifted up, from the start of the path at the bottom to its end.
+
+    Args:
+        x: points, increasing.
+        target: drawn thinly behind every output.
+        outputs: of K images.
+        lengths: distance of each of them from the start of the path.
+        title: of the axes.
+        ax: where to draw.
+    """
     ax = own_axes(ax)
+    beside = x[-1] + 0.01 * (x[-1] - x[0])
     shift = 0.75 * np.ptp(target)
     shades = Normalize(0, max(lengths[-1], 1e-12))
     for index, (curve, length) in enumerate(zip(outputs, lengths, strict=True)):
         ax.plot(x, target + index * shift, color=TARGET_COLOR, lw=0.5, alpha=0.35)
         ax.plot(x, curve + index * shift, color=_shade(shades(length)), lw=1.4)
-        ax.annotate(f"{length:.1f}", (1.02, curve[-1] + index * shift), fontsize=8, annotation_clip=False)
+        ax.annotate(f"{length:.1f}", (beside, curve[-1] + index * shift), fontsize=8, annotation_clip=False)
     ax.set(title=title, xlabel="x", ylabel="output, shifted", yticks=[])
-    ax.annotate("distance", (1.02, curve[-1] + (len(lengths) - 0.6) * shift), fontsize=8, annotation_clip=False)
+    ax.annotate("distance", (beside, curve[-1] + (len(lengths) - 0.6) * shift), fontsize=8, annotation_clip=False)
     return ax
 
 
 def path_angles(
-    lengths: Sequence[Float[np.ndarray, "I"]],
-    angles: Sequence[Float[np.ndarray, "I"]],
+    lengths: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
+    angles: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
     *,
-    color: str,
+    color: str = "C0",
     title: str = "Turns along the paths",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the angle at every inner image: the first path as a line, the median and middle half of all as a band."""
+    """Draws the angle at every inner image: the first path as a line, the median and middle half of all as a band.
+
+    Args:
+        lengths: distance of the inner images of each path from its start: `arc_lengths(images)[:, 1:-1]`.
+        angles: at these, in radians, from `jaxland.landscape.turning_angles`.
+        color: of median and band.
+        title: of the axes.
+        ax: where to draw.
+    """
     ax = own_axes(ax)
     share = np.linspace(0, 1, 101)
     scaled = [np.interp(share, x / x[-1], np.nan_to_num(a)) for x, a in zip(lengths, angles, strict=True)]

@@ -1,4 +1,4 @@
-"""Few fits a group: every value drawn as a point, nothing hidden in bins; and their losses in training."""
+"""Few fits a group: every value drawn as a point, nothing hidden in bins; and what becomes of them in training."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import own_axes
+from jaxland.plots.style import COLORS, LABELS, own_axes
 
 
 def strips(
@@ -71,19 +71,24 @@ def paired_strips(
     return ax
 
 
-def loss_curves(
+def training_curves(
     steps: Int[np.ndarray, "T"],
     traces: Mapping[str, Float[np.ndarray, "F T"]],
     *,
+    ylabel: str = "mean squared error",
+    xscale: str = "linear",
+    yscale: str = "log",
     reference: tuple[float, str] | None = None,
     title: str = "Losses in training",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the losses of each group's fits over the steps: their median, and the middle half as a band.
+    """Draws losses, or what else is known of each group's fits, over the steps: median, and middle half as a band.
 
     Args:
-        steps: at which losses were kept.
-        traces: positive losses of the fits of each group.
+        steps: at which they were taken.
+        traces: of the fits of each group, by the name of its ensemble or any other; positive on a logarithmic axis.
+        ylabel: quantity and unit.
+        xscale, yscale: kinds of the axes, as matplotlib names them.
         reference: a value to be marked, with its label.
         title: of the axes.
         ax: where to draw.
@@ -91,11 +96,12 @@ def loss_curves(
     ax = own_axes(ax)
     for index, (name, values) in enumerate(traces.items()):
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-        ax.fill_between(steps, low, high, color=f"C{index}", alpha=0.2, lw=0)
-        ax.plot(steps, middle, color=f"C{index}", lw=1.6, label=f"{name}: median and middle half of {len(values)}")
+        color, label = COLORS.get(name, f"C{index}"), LABELS.get(name, name)
+        ax.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
+        ax.plot(steps, middle, color=color, lw=1.6, label=f"{label}: median and middle half of {len(values)}")
     if reference is not None:
         ax.axhline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
-    ax.set(title=title, xlabel="step", ylabel="mean squared error", yscale="log")
+    ax.set(title=title, xlabel="step", ylabel=ylabel, xscale=xscale, yscale=yscale)
     ax.legend()
     return ax
 

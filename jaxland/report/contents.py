@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +13,8 @@ from jaxland.report.figures import Figure, read_figures
 from jaxland.report.losses import EnsembleLosses, read_losses
 from jaxland.report.tables import Table, read_tables
 from jaxland.store import Manifest, StoreError, StudyStore
-from jaxland.studies import STUDIES, Claim, Study
+from jaxland.studies import STUDIES, Claim, Study, to_json
+from jaxland.studies.analyses import requested
 
 SAMPLE = 4000  # fits drawn one by one, all ensembles together
 _NAMED = 4  # of a list of files, in a sentence
@@ -34,6 +35,7 @@ class Contents:
         manifest: what was asked for.
         study: the study, None where it is not known here.
         ensembles: what is stored of each.
+        analyses: settings of those that were asked for, by name.
         claims: with their verdicts; None where there are none to be read.
         figures, tables: in order.
         others: names of further files of the analysis.
@@ -44,6 +46,7 @@ class Contents:
     manifest: Manifest
     study: Study | None
     ensembles: dict[str, EnsembleLosses]
+    analyses: dict[str, dict[str, Any]]
     claims: list[Claim] | None
     figures: list[Figure]
     tables: list[Table]
@@ -59,6 +62,7 @@ def read_contents(directory: Path | str) -> Contents:
         StoreError: it is none, or it is damaged beyond repair.
     """
     store = StudyStore.open(directory)
+    study = STUDIES.get(store.manifest.study)
     names = store.manifest.ensembles
     ensembles = {name: read_losses(store, name, SAMPLE // max(len(names), 1)) for name in names}
     figures, broken_figures = read_figures(store.path)
@@ -71,8 +75,9 @@ def read_contents(directory: Path | str) -> Contents:
         of_the_analysis.append(Notice(f"Files that cannot be read are left out: {_listed(broken)}.", analyse))
     return Contents(
         manifest=store.manifest,
-        study=STUDIES.get(store.manifest.study),
+        study=study,
         ensembles=ensembles,
+        analyses={} if study is None else {name: to_json(each) for name, each in requested(store, study).items()},
         claims=claims,
         figures=figures,
         tables=tables,

@@ -50,7 +50,7 @@ def requested(store: StudyStore, study: Study) -> Wanted:
     try:
         stored = json.loads((store.path / _REQUEST).read_text())
         return {name: from_json(type(study.analyses[name].quick), values) for name, values in stored.items()}
-    except (OSError, ValueError, KeyError, TypeError, StoreError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StoreError):
         return wanted(study)
 
 
@@ -99,7 +99,7 @@ def analyse(
             findings = study.analyses[name].find(context)
             files += _write(store, findings)
         claims += findings.claims
-    return Outcome(store.path, claims, files + _write_whole(study, store, claims))
+    return Outcome(store.path, claims, files + _write_whole(study, store, analyses, claims))
 
 
 def identity(store: StudyStore, name: str, settings: Any) -> str:
@@ -116,12 +116,12 @@ def _write(store: StudyStore, findings: Findings) -> list[Path]:
     return _commit_all(store, contents)
 
 
-def _write_whole(study: Study, store: StudyStore, claims: list[Claim]) -> list[Path]:
+def _write_whole(study: Study, store: StudyStore, analyses: Wanted, claims: list[Claim]) -> list[Path]:
     table = store.path / "table.parquet"
     write_table(store, table)
     contents = {
         "claims.csv": _csv(pd.DataFrame(claims, columns=list(Claim._fields))),
-        "summary.md": summary_text(study, store, ensemble_summary(store), claims).encode(),
+        "summary.md": summary_text(study, store, analyses, ensemble_summary(store), claims).encode(),
     }
     return [table, *_commit_all(store, contents)]
 

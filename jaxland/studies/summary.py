@@ -1,14 +1,18 @@
 """The summary of a run, in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from jaxland.store import StudyStore
+from jaxland.studies.configuration import to_json
 from jaxland.studies.study import Claim, Study
 
 
-def summary_text(study: Study, store: StudyStore, ensembles: pd.DataFrame, claims: Sequence[Claim]) -> str:
+def summary_text(
+    study: Study, store: StudyStore, analyses: Mapping[str, Any], ensembles: pd.DataFrame, claims: Sequence[Claim]
+) -> str:
     """What was run, on what, its losses, and every claim with its verdict."""
     manifest = store.manifest
     provenance = manifest.provenance
@@ -23,6 +27,7 @@ def summary_text(study: Study, store: StudyStore, ensembles: pd.DataFrame, claim
         f"- {provenance['precision']}, {provenance['device']}",
         f"- backend: {backends}",
         f"- {provenance['versions']}",
+        f"- analyses: {'; '.join(_analysis(name, to_json(settings)) for name, settings in analyses.items())}",
         "",
         "## Losses",
         "",
@@ -48,6 +53,11 @@ def _settings(config: dict, ensembles: Sequence[str]) -> str:
         elif name != "optimizers":
             parts.append(f"{name} {value}")
     return ", ".join(parts)
+
+
+def _analysis(name: str, settings: dict) -> str:
+    parts = ", ".join(f"{key} {value}" for key, value in settings.items())
+    return f"{name} ({parts})" if parts else name
 
 
 def tally(claims: Sequence[Claim]) -> str:

@@ -1,7 +1,16 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxland.landscape import direction_cosines, distances_to, pair_distances, random_pairs
+from jaxland import mlp
+from jaxland.landscape import (
+    direction_cosines,
+    distances_to,
+    output_distances,
+    outputs,
+    pair_distances,
+    random_pairs,
+)
 
 
 def test_pairs_are_different_and_uniform():
@@ -25,6 +34,30 @@ def test_distances_equal_a_loop():
         distances_to(params, params[3].astype(float))[:5], pair_distances(params, np.array([[k, 3] for k in range(5)]))
     )
     assert pair_distances(params, pairs[:0]).shape == (0,)
+
+
+def test_arrays_of_jax_will_do():
+    params = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    pairs = random_pairs(5, 20)
+    cases = ((pair_distances, params, pairs), (distances_to, params, params[0]))
+    for function, *arrays in cases:
+        found = function.__wrapped__(*map(jnp.asarray, arrays))  # whose annotations name NumPy's
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_array_equal(found, function(*arrays))
+
+
+def test_output_distances_equal_a_loop():
+    network = mlp([1, 3, 1])
+    params, x = np.random.default_rng(0).normal(size=(5, network.size)), np.linspace(-1, 1, 9)
+    found = output_distances(network, params, params[2], x)
+    curves = outputs(network, params, x)[..., 0]
+    np.testing.assert_allclose(found, [np.sqrt(((curve - curves[2]) ** 2).mean()) for curve in curves])
+    assert found[2] == 0
+
+
+def test_one_reference_for_all():
+    with pytest.raises(ValueError, match=r"reference \(P,\), one point for all; got \(5, 6\) and \(4,\)"):
+        distances_to.__wrapped__(np.zeros((5, 6)), np.zeros(4))
 
 
 def test_cosines_equal_dot_products():

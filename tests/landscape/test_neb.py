@@ -230,6 +230,19 @@ def test_refinement_goes_where_the_energy_changes():
     np.testing.assert_allclose(even[0, :, 0], [0, 1, 3, 5])
 
 
+def test_one_start_for_all_bands():
+    many = straight_bands(np.repeat(MINIMA[[0]], 2, axis=0), MINIMA[1:], 5)
+    np.testing.assert_array_equal(straight_bands(MINIMA[0], MINIMA[1:], 5), many)
+    np.testing.assert_array_equal(straight_bands(MINIMA[1:], MINIMA[0], 5), many[:, ::-1])
+    with pytest.raises(ValueError, match=r"one of them \(parameters,\); got \(2,\) and \(2,\)\. A single band"):
+        straight_bands(MINIMA[0], MINIMA[1], 5)
+
+
+def test_no_bands():
+    none = relax(gradients_of(mueller_brown), np.zeros((0, 5, 2)))
+    assert (none.images.shape, none.energies.shape, none.reason.shape) == ((0, 5, 2), (0, 5), (0,))
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="three images"):
         straight_bands(np.zeros((1, 2)), np.ones((1, 2)), 2)

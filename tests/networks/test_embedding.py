@@ -88,3 +88,5 @@ def test_what_does_not_fit(small, larger, reason):
 def test_wrong_shape():
     with pytest.raises(ValueError, match=r"must have shape \(fits, 35\)"):
         embed(SMALL, np.zeros((2, 34)), SMALL)
+    with pytest.raises(ValueError, match=r"A single fit is params\[None\]"):
+        embed.__wrapped__(SMALL, np.zeros(35), SMALL)

@@ -11,7 +11,6 @@ from jaxland.plots import (
     fit_curve,
     knot_counts,
     knot_positions,
-    loss_curves,
     network_diagram,
     new_figure,
     paired_strips,
@@ -21,6 +20,7 @@ from jaxland.plots import (
     strips,
     style,
     target_curve,
+    training_curves,
     tube,
 )
 from jaxland.statistics import Histogram
@@ -35,7 +35,7 @@ _DRAWINGS = {
     "target": lambda ax: target_curve(X, X**2, ax=ax),
     "fit": lambda ax: fit_curve(X, X**2, X, label="fit", color="C0", ax=ax),
     "all fits": lambda ax: all_fits(X, np.stack([X, -X]), f=X**2, color="C0", ax=ax),
-    "loss curves": lambda ax: loss_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
+    "loss curves": lambda ax: training_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
     "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
     "knot counts": lambda ax: knot_counts({"momentum": COUNTS}, target=31, most=7775, ax=ax),
@@ -75,6 +75,13 @@ def test_knot_counts_show_every_fit_and_both_marks(most, scale):
     assert ax.get_xscale() == scale
     assert [line.get_xdata()[0] for line in ax.lines] == [31, most]
     assert ax.get_xlim()[1] > most
+
+
+def test_knots_of_fits_to_data_without_knots():
+    ax = knot_counts({"momentum": COUNTS})
+    assert len(ax.lines) == 0
+    assert ax.get_xlim()[1] > 21
+    assert len(knot_positions({"adam": HISTOGRAM}).lines) == 0
 
 
 def test_knot_positions_are_a_density():

@@ -27,7 +27,7 @@ def test_the_page_holds_every_claim_figure_and_table(study, page):
         assert all(" ".join(text.split()) in page.text for text in claims[column])
     stems = sorted({path.stem for path in (study / "figures").iterdir()})
     assert [f"figures/{stem}" for stem in stems] == [name for name in page.ids if name.startswith("figures/")]
-    assert len(page.named("img")) == len(stems) == 8
+    assert len(page.named("img")) == len(stems) == 9
     assert all(image["alt"] and image["src"].startswith("data:image/") for image in page.named("img"))
     for path in (study / "analysis").iterdir():
         assert f"analysis/{path.name}" in page.ids
@@ -40,6 +40,7 @@ def test_the_page_says_what_was_run(study, page):
     assert "Gamst and Walker" in page.text
     for word in (manifest.config_hash, manifest.provenance["versions"], manifest.provenance["device"], "steps", "200"):
         assert word in page.text
+    assert "Analyses that were asked for" in page.text
     assert "This report is not complete" not in page.text
 
 
@@ -49,10 +50,11 @@ def test_the_tally_counts_verdicts_and_signs_stand_beside_colours(copy):
     )
     (copy / "claims.csv").write_text(lines)
     page = _page(copy)
-    assert "3 agree, 2 differ, 15 not tested" in page.text
+    untested = pd.read_csv(copy / "claims.csv").verdict.value_counts()["not tested"]
+    assert f"3 agree, 2 differ, {untested} not tested" in page.text
     rows = [row["class"] for row in page.named("tr") if "class" in row]
-    assert [rows.count(name) for name in ("agrees", "differs", "not-tested")] == [3, 2, 15]
-    assert [page.text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [4, 3, 16]
+    assert [rows.count(name) for name in ("agrees", "differs", "not-tested")] == [3, 2, untested]
+    assert [page.text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [4, 3, untested + 1]
 
 
 def test_claims_lead_to_their_figures(page):
@@ -157,7 +159,7 @@ def test_damage_is_said_and_the_rest_is_shown(copy):
     assert "claims.csv cannot be read." in page.text
     assert "table.parquet cannot be read." in page.text
     assert "figures/figure-05-losses.png, figures/figure-05-losses.svg, analysis/curves.csv." in page.text
-    assert len(page.named("img")) == 7
+    assert len(page.named("img")) == 8
 
 
 def test_a_lost_manifest_is_said(copy):

@@ -28,7 +28,9 @@ def test_a_run_leaves_table_figures_and_claims(finished):
     assert all((finished.path / name).stat().st_size > 100 for name in names)
     claims = pd.read_csv(finished.path / "claims.csv")
     assert set(claims["verdict"]) <= {"agrees", "differs", "not tested"}
-    assert {"1, section 2", "2", "3", "4", "5", "6", "7, 8", "section 4.5"} == set(claims["figure"].astype(str))
+    assert {"1, section 2", "2", "3", "4", "5", "6", "7, 8", "section 1", "section 4.4", "section 4.5"} == set(
+        claims["figure"].astype(str)
+    )
     assert "| momentum | 48 | 0 |" in (finished.path / "summary.md").read_text()
 
 

@@ -9,18 +9,32 @@ from jaxland.problems import Evaluate
 
 
 def straight_bands(
-    start: Float[np.ndarray, "B P"], stop: Float[np.ndarray, "B P"], images: int
+    start: Float[np.ndarray, "B P"] | Float[np.ndarray, "P"],
+    stop: Float[np.ndarray, "B P"] | Float[np.ndarray, "P"],
+    images: int,
 ) -> Float[np.ndarray, "B I P"]:
     """Bands of evenly spaced images on straight lines, both ends included.
+
+    Args:
+        start: where each band begins, or one point (P,) where all do.
+        stop: where each ends, likewise.
+        images: I, of each band.
 
     Raises:
         ValueError: fewer than three images, or ends that do not match.
     """
     start, stop = np.asarray(start, np.float64), np.asarray(stop, np.float64)
+    if start.ndim < stop.ndim:
+        start = np.repeat(start[None], len(stop), axis=0)
+    elif stop.ndim < start.ndim:
+        stop = np.repeat(stop[None], len(start), axis=0)
     if images < 3:
         raise ValueError(f"a band needs at least three images, two of them its ends; got {images}.")
     if start.shape != stop.shape or start.ndim != 2:
-        raise ValueError(f"start and stop must have one shape (bands, parameters); got {start.shape}, {stop.shape}.")
+        raise ValueError(
+            "start and stop must have one shape (bands, parameters), or one of them (parameters,); got "
+            f"{start.shape} and {stop.shape}. A single band joins start[None] and stop[None]."
+        )
     share = np.linspace(0, 1, images)[:, None]
     return start[:, None] * (1 - share) + stop[:, None] * share
 

@@ -124,6 +124,8 @@ def relax(
     bands = np.asarray(bands, np.float64)
     if bands.ndim != 3 or bands.shape[1] < 3:
         raise ValueError(f"bands must have shape (bands, images >= 3, parameters); got {bands.shape}.")
+    if not len(bands):
+        return Bands(bands, bands[..., 0], np.zeros(0), np.zeros(0, np.int32), np.array([], str))
 
     def work(start):
         batch = bands[start : start + WIDTH]

@@ -47,7 +47,7 @@ def _backend(manifest: Manifest, name: str) -> dict[str, Any]:
 
 
 def configuration(contents: Contents) -> Section:
-    """Every setting, and versions, device, precision and backends."""
+    """Every setting of the fits and of the analyses, and versions, device, precision and backends."""
     manifest, provenance = contents.manifest, contents.manifest.provenance
     settings = sorted(manifest.config.items(), key=lambda item: (isinstance(item[1], dict), item[0]))
     # A configuration holds the settings of every optimizer it could use, and those in use are named like ensembles.
@@ -60,9 +60,19 @@ def configuration(contents: Contents) -> Section:
         element("h3", "What decides a fit"),
         _pairs({name: value for name, value in settings if name not in unused}),
         *_folded("Settings under the name of no ensemble here", {n: value for n, value in settings if n in unused}),
+        *_analyses(contents),
         element("h3", "Where and with what"),
         _pairs({"configuration hash": manifest.config_hash, **provenance, **backends}),
     )
+
+
+def _analyses(contents: Contents) -> list[Markup]:
+    if not contents.analyses:
+        return []
+    return [
+        element("h3", "Analyses that were asked for"),
+        _pairs({name: settings or "without settings" for name, settings in contents.analyses.items()}),
+    ]
 
 
 def _settings(backend: dict[str, Any]) -> str:

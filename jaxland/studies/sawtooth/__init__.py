@@ -1,6 +1,6 @@
 """The energy landscape of a simple neural network: the main study."""
 
-from jaxland.studies.sawtooth import barriers, basin, knots, larger, overview, paths, spectra, targets
+from jaxland.studies.sawtooth import barriers, basin, knots, larger, overview, paths, spectra, targets, training
 from jaxland.studies.sawtooth.config import SawtoothConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -15,6 +15,7 @@ STUDY = Study(
     ensembles=ensembles,
     analyses={
         "overview": overview.ANALYSIS,
+        "training": training.ANALYSIS,
         "paths": paths.ANALYSIS,
         "spectra": spectra.ANALYSIS,
         "basin": basin.ANALYSIS,

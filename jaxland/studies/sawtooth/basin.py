@@ -181,13 +181,14 @@ def _returns(name: str, basin: Basin) -> Claim:
     far, far_text = _share_within(basin, 1, 2)
     fitted = basin.logistic
     total = int(basin.returned.sum())
+    lowest = basin.loss[np.isfinite(basin.loss)].min(initial=np.inf)
     return judged(
         "12",
         f"{name} never returns to the global minimum" if never else f"{name} returns only from nearby",
         "identically zero" if never else "near only",
         f"{total:,} of {len(basin.returned):,} return: {near_text}, {far_text}",
         total == 0 if never else bool(near > 0.5 and far < 0.05),
-        f"returned means a loss below 1e-5; smallest loss {np.nanmin(basin.loss):.1e}; logistic fit: {fitted.message}; "
+        f"returned means a loss below 1e-5; smallest loss {lowest:.1e}; logistic fit: {fitted.message}; "
         + ("agrees if none returns" if never else "agrees above half below 0.1 and under 5 % beyond 1"),
     )
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from jaxland._names import lookup
@@ -72,16 +73,27 @@ class SawtoothConfig:
     @property
     def problem(self) -> SawtoothProblem:
         """The target, its data and its global minimum."""
-        return TARGETS[self.target](self.points_per_segment)
+        return _problem(self.target, self.points_per_segment)
 
     @property
     def network(self) -> Network:
         """The network of the fits."""
-        return mlp([1, *[self.width] * self.depth, 1])
+        return _network(self.depth, self.width)
 
     def optimizer(self, name: str) -> OptimizerConfig:
         """The numbers of the optimizer with this name."""
         return getattr(self, name)
+
+
+# One object for equal settings: what is compiled for a network or problem is kept by its identity.
+@lru_cache
+def _problem(target: str, points_per_segment: int) -> SawtoothProblem:
+    return TARGETS[target](points_per_segment)
+
+
+@lru_cache
+def _network(depth: int, width: int) -> Network:
+    return mlp([1, *[width] * depth, 1])
 
 
 def ensembles(config: SawtoothConfig) -> dict[str, Ensemble]:

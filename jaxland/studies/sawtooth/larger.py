@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from jaxland.landscape import outputs, piecewise_linear, spectra
 from jaxland.networks import Network, embed, mlp, smoothed
-from jaxland.plots import COLORS, fit_curve, loss_curves, new_figure, paired_strips, strips
+from jaxland.plots import COLORS, fit_curve, new_figure, paired_strips, strips, training_curves
 from jaxland.problems import SawtoothTarget
 from jaxland.statistics import sample_interval, wilson_interval
 from jaxland.studies.sawtooth.comparable import judged_unless, judged_where_comparable, other_example, too_small
@@ -340,7 +340,7 @@ def _losses_figure(context: Context, sizes: list[SizeFits]):
     reference = _smooth_loss(context), "smooth fit, a²/3"
     traces = {each.name: each.trace for each in sizes}
     step = _trace_every(context.settings) * np.arange(sizes[0].trace.shape[1])
-    loss_curves(step, traces, reference=reference, title="Losses in training, adadelta", ax=left)
+    training_curves(step, traces, reference=reference, title="Losses in training, adadelta", ax=left)
     groups = {_name(context.config.network): _study_losses(context)} | {each.name: each.loss for each in sizes}
     color, title = COLORS[_TRAINED], "Losses after training, adadelta"
     strips(groups, ylabel="mean squared error", color=color, reference=reference, title=title, ax=right)

@@ -32,6 +32,7 @@ from jaxland.problems import Evaluate
 from jaxland.statistics import wilson_interval
 from jaxland.studies.sawtooth.comparable import judged_where_comparable
 from jaxland.studies.sawtooth.sample import first_fits, global_minimum
+from jaxland.studies.sawtooth.wave import wave_shares
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import gradients
 
@@ -94,8 +95,8 @@ def find(context: Context) -> Findings:
     counts = {
         name: settings.others if index else settings.bands for index, name in enumerate(context.config.optimizers)
     }
-    found = {name: _paths(context, name, count, minimum) for name, count in counts.items()}
-    found = {name: paths for name, paths in found.items() if len(paths.fit)}
+    every = {name: _paths(context, name, count, minimum) for name, count in counts.items()}
+    found = {name: paths for name, paths in every.items() if paths is not None}
     if not found:
         return Findings({}, {}, [_not_possible()])
     return Findings(_tables(found), _figures(context, found), _claims(context, found))
@@ -105,7 +106,7 @@ def _not_possible() -> Claim:
     return judged("8", "paths to the global minimum", "", "", None, "no finite fits of the target's own network")
 
 
-def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths:
+def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths | None:
     sample = first_fits(context.config, context.store, ensemble, count)
     evaluate = gradients(context.config.network, context.config.problem)
     parts = []
@@ -116,8 +117,9 @@ def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths:
         work = partial(relaxed_paths, evaluate, minimum, ends, fits, context.settings, context.threads)
         parts.append(context.parts.get(name, work))
         context.say(f"  {ensemble}: {min(start + _PART, len(sample.fit))} of {len(sample.fit)} paths")
-    empty = {name: np.zeros(0) for name in Paths.__dataclass_fields__}
-    return Paths(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]} if parts else empty)
+    if not parts:
+        return None
+    return Paths(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
 def relaxed_paths(
@@ -130,7 +132,7 @@ def relaxed_paths(
 ) -> dict[str, np.ndarray]:
     """The fields of `Paths` from a minimum to fits: relaxed, refined where a band is known least, relaxed again."""
     neb = NebSettings(steps=settings.steps, climb_after=settings.climb_after)
-    straight = straight_bands(np.repeat(minimum[None], len(ends), axis=0), ends, settings.images)
+    straight = straight_bands(minimum, ends, settings.images)
     coarse = relax(evaluate, straight, neb, threads=threads)
     fine = relax(evaluate, refine(evaluate, coarse.images, settings.inserted), neb, threads=threads)
     between = energies_of(evaluate, interpolate(fine.images, _BETWEEN))
@@ -276,6 +278,7 @@ def _claims(context: Context, found: dict[str, Paths]) -> list[Claim]:
     claims = []
     for name, paths in found.items():
         claims += [flat_then_plunge(name, paths), bumpy(name, paths), _twists(name, paths), _useless(name, paths)]
+        claims.append(_spikes_last(context, name, paths))
     claims += [_slide(name, paths) for name, paths in found.items()]
     return judged_where_comparable(context.config, claims)
 
@@ -317,19 +320,40 @@ def bumpy(name: str, paths: Paths) -> Claim:
     )
 
 
+def _spikes_last(context: Context, name: str, paths: Paths) -> Claim:
+    config = context.config
+    x = np.linspace(-1, 1, 641)
+    wave = config.problem.target.wave(x)
+    shares = [wave_shares(x, wave, outputs(config.network, images, x[:, None])[:, :, 0]) for images in paths.images]
+    way = paths.lengths / paths.lengths[:, -1:]
+    # Where the wave is half there for the last time, counted from the fit; and how much of it there is on the rest.
+    reach = np.array([at[share > 0.5].max(initial=0.0) for at, share in zip(way, shares, strict=True)])
+    rest = np.array([np.median(share[at > 1 / 3]) for at, share in zip(way, shares, strict=True)])
+    return judged(
+        "9",
+        f"{name}: the output changes little on the flat part, and the spikes come at the very end",
+        "at the very end",
+        f"half of the wave is there only on the last {np.median(reach):.0%} of the way; on the two thirds next to the "
+        f"fit {np.median(rest):.1%} of it",
+        bool(np.median(reach) < 0.25 and np.median(rest) < 0.1),
+        f"share of the wave in the output by regression, medians over {len(paths.fit)} paths; agrees below 25 % of the "
+        "way and 10 % of the wave",
+    )
+
+
 def _twists(name: str, paths: Paths) -> Claim:
     near = paths.lengths[:, 1:-1] < _NEAR * paths.lengths[:, -1:]
-    middle = np.array(
-        [[np.nanmedian(row[mask]), np.nanmedian(row[~mask])] for row, mask in zip(paths.angles, near, strict=True)]
-    )
-    close, far = np.median(middle, axis=0)
+    # A coarse path may have no image so near.
+    split = [(row[mask], row[~mask]) for row, mask in zip(paths.angles, near, strict=True) if mask.any()]
+    middle = [[np.nanmedian(close), np.nanmedian(far)] for close, far in split]
+    close, far = np.median(middle, axis=0) if middle else (np.nan, np.nan)
     return judged(
         "10",
         f"{name}: near the global minimum the path twists and turns a lot",
         "more turns near W_f",
         f"median turn {close:.2f} rad on the last {_NEAR:.0%}, {far:.2f} rad before",
-        bool(close > far),
-        f"angles between successive steps, medians over {len(paths.fit)} paths; agrees if larger near W_f",
+        bool(close > far) if middle else None,
+        f"angles between successive steps, medians over {len(middle)} paths; agrees if larger near W_f",
     )
 
 

@@ -18,7 +18,7 @@ def claims(config: SawtoothConfig, analysis: SawtoothAnalysis) -> list[Claim]:
     result += [_flat_mean(analysis, name) for name in analysis.ensembles]
     result += [_wiggle(analysis), _best_fits(analysis)]
     result += [_spike(analysis, name) for name in analysis.ensembles]
-    result += [_lower(analysis), _wider(analysis)]
+    result += [_similar(analysis), _lower(analysis), _wider(analysis)]
     for name in analysis.ensembles:
         result += [
             _typical_distance(analysis, name),
@@ -127,6 +127,20 @@ def _spike(analysis: SawtoothAnalysis, name: str) -> Claim:
         f"mode {mode:.4f}, {near:.0%} within 5 %",
         abs(mode / SMOOTH_LOSS - 1) < 0.05 if histogram.total else None,
         f"mode of the histogram is {100 * (mode / SMOOTH_LOSS - 1):+.1f} % from the paper's value",
+    )
+
+
+def _similar(analysis: SawtoothAnalysis) -> Claim:
+    both = _pair(analysis)
+    medians = [each.loss.quantile(0.5) for each in both] if both else [np.nan, np.nan]
+    ratio = max(medians) / min(medians)
+    return judged(
+        "section 4.4",
+        "the minima that the two optimizers find have fairly similar energies",
+        "fairly similar",
+        f"median losses {medians[0]:.5f} (momentum) and {medians[1]:.5f} (adadelta)",
+        ratio < 1.25 if both else None,
+        f"their ratio is {ratio:.2f}; agrees below 1.25",
     )
 
 

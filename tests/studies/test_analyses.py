@@ -1,0 +1,175 @@
+import dataclasses
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+import jaxland as jl
+from jaxland.store import StoreError, StudyStore
+from jaxland.studies import STUDIES, SawtoothConfig, analyse, open_study, wanted
+from jaxland.studies.analyses import identity, requested
+from jaxland.studies.sawtooth import basin, paths
+from jaxland.studies.study import Findings, judged
+
+CONFIG = SawtoothConfig(steps=50, optimizers=("momentum",))
+STUDY = STUDIES["sawtooth"]
+PATHS = paths.PathSettings(bands=2, others=0, images=6, inserted=0, steps=3, climb_after=1)
+BASIN = basin.BasinSettings(jitters=4, steps=5, minima=1, minimum_jitters=4, polish=5)
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    """What is always made takes seconds to draw, and is tested elsewhere."""
+    for name in STUDY.default_analyses:
+        monkeypatch.setitem(STUDY.analyses, name, dataclasses.replace(STUDY.analyses[name], find=_little))
+
+
+def _little(context):
+    table = pd.DataFrame({"fits": [context.store.manifest.fits]})
+    return Findings({f"{context.settings}.csv": table}, {}, [judged("7, 8", "a", "b", "c", None, "d")])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("analyses") / "s"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in STUDY.default_analyses:
+            patch.setitem(STUDY.analyses, name, dataclasses.replace(STUDY.analyses[name], find=_little))
+        return jl.studies.run(CONFIG, path, fits=4).path
+
+
+@pytest.fixture
+def study(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "s")
+
+
+def _files(path):
+    return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
+
+
+def test_all_analyses_have_two_scales_of_one_kind():
+    for analysis in STUDY.analyses.values():
+        assert type(analysis.quick) is type(analysis.paper)
+        assert dataclasses.is_dataclass(analysis.quick)
+        assert analysis.title
+
+
+def test_wanted_adds_to_the_studys_own_choice_in_its_order():
+    assert list(wanted(STUDY)) == ["overview", "knots"]
+    assert list(wanted(STUDY, ("basin", "paths"))) == ["overview", "paths", "basin", "knots"]
+    assert list(wanted(STUDY, ("all",))) == list(STUDY.analyses)
+    assert wanted(STUDY, ("paths",))["paths"] == paths.ANALYSIS.quick
+    assert wanted(STUDY, ("paths",), "paper")["paths"].bands == 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((("path",),), "Did you mean 'paths'"),
+        ((("paths", "all "),), "analysis 'all '"),
+        (((), "full"), "scale"),
+    ],
+)
+def test_names_that_are_not_there(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        wanted(STUDY, *arguments)
+
+
+def test_what_was_asked_for_is_kept_in_mind(study):
+    store, config = open_study(study)
+    assert list(requested(store, STUDY)) == ["overview", "knots"]
+    outcome = analyse(store, config, {"paths": PATHS})
+    assert any(claim.figure == "8" for claim in outcome.claims)
+    # Again, with nothing said: the same files, byte for byte.
+    before = _files(study)
+    analyse(store, config)
+    assert _files(study) == before
+    analyse(store, config, {"basin": BASIN})
+    assert requested(store, STUDY)["paths"] == PATHS
+    figures = {path.stem for path in (study / "figures").iterdir()}
+    assert {"figure-08-paths", "figure-12-basin-of-the-global-minimum"} <= figures
+
+
+def test_claims_stand_in_the_order_of_the_analyses(study):
+    store, config = open_study(study)
+    analyse(store, config, {"basin": BASIN})
+    analyse(store, config, {"paths": PATHS})
+    figures = pd.read_csv(study / "claims.csv")["figure"].astype(str).tolist()
+    assert figures.index("7, 8") < figures.index("8") < figures.index("12")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"paths": {"bands": "many"}}', '{"path": {}}', "\0"])
+def test_a_damaged_list_of_analyses_is_as_none(study, text):
+    store, config = open_study(study)
+    (study / "analyses.json").write_text(text)
+    analyse(store, config)
+    assert list(json.loads((study / "analyses.json").read_text())) == ["overview", "knots"]
+
+
+def test_an_analysis_asked_for_before_an_interrupted_training_is_made(tmp_path, monkeypatch):
+    from jaxland.studies import engine
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "train_missing", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            jl.studies.run(CONFIG, tmp_path / "s", fits=4, analyses={"paths": PATHS})
+    jl.studies.run(CONFIG, tmp_path / "s", fits=4)
+    assert (tmp_path / "s" / "figures" / "figure-08-paths.png").exists()
+
+
+def test_an_interrupted_analysis_goes_on_where_it_stopped(study, monkeypatch):
+    monkeypatch.setattr(paths, "_PART", 1)
+    done, relax = [], paths.relax
+
+    def interrupted(evaluate, bands, *arguments, **options):
+        if len(done) == 2:  # each band is relaxed twice; here the second begins
+            done.append("interrupted")
+            raise KeyboardInterrupt
+        done.append(bands[0, -1, 0])
+        return relax(evaluate, bands, *arguments, **options)
+
+    monkeypatch.setattr(paths, "relax", interrupted)
+    store, config = open_study(study)
+    with pytest.raises(KeyboardInterrupt):
+        analyse(store, config, {"paths": PATHS})
+    analyse(store, config)
+    first, second = done[0], done[-1]
+    assert first != second
+    assert done == [first, first, "interrupted", second, second]
+    whole = study.parent / "whole"
+    jl.studies.run(CONFIG, whole, fits=4, analyses={"paths": PATHS})
+    one, two = (pd.read_csv(path / "analysis" / "paths.csv") for path in (study, whole))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_parts_of_other_settings_and_fits_are_not_taken(study, tmp_path):
+    store, _ = open_study(study)
+    other = jl.studies.run(dataclasses.replace(CONFIG, seed=1), tmp_path / "other", fits=4)
+    names = {
+        identity(store, "paths", PATHS),
+        identity(store, "basin", PATHS),
+        identity(store, "paths", dataclasses.replace(PATHS, steps=4)),
+        identity(StudyStore.open(other.path), "paths", PATHS),
+    }
+    assert len(names) == 4
+    assert identity(StudyStore.open(study), "paths", PATHS) in names
+
+
+def test_without_fits_there_is_nothing_to_analyse(study):
+    store, config = open_study(study)
+    for shard in store.shards("momentum"):
+        shard.path.unlink()
+    with pytest.raises(StoreError, match="no fits yet"):
+        analyse(store, config)
+
+
+def test_fits_that_all_diverged_leave_claims_untested(tmp_path):
+    config = dataclasses.replace(CONFIG, momentum=dataclasses.replace(CONFIG.momentum, learning_rate=1e6))
+    tiny = {"paths": dataclasses.replace(PATHS, others=2), "basin": BASIN}
+    tiny |= {name: STUDY.analyses[name].quick for name in ("spectra", "barriers", "knots")}
+    outcome = jl.studies.run(config, tmp_path / "s", fits=4, analyses=tiny)
+    assert {claim.verdict for claim in outcome.claims} == {"not tested"}
