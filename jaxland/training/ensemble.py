@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -14,6 +15,8 @@ from jaxland.problems import Loss, Problem
 from jaxland.training.precision import get_dtype
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
+OwnData = np.ndarray | Callable[[int], np.ndarray]
+"""Data of each fit (F, N, K), or a function from the number of a fit to its data (N, K)."""
 
 
 class Members(NamedTuple):
@@ -45,8 +48,10 @@ class Ensemble:
             them compiles nothing.
         init_scale: factor on the initial parameters, one for all or one a fit.
         start: own starting points (F, P) instead of `network.init`.
-        inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
-        targets: own targets of each fit (F, N, O) instead of `problem.y`; these may be non-finite.
+        inputs: own inputs of each fit instead of `problem.x`: (F, N, D), or a function from the number of a fit to its
+            inputs (N, D), called when the fit is trained, so that no number of fits fills the memory. It must answer
+            for every number, for fits that were not asked for fill up a group.
+        targets: own targets of each fit instead of `problem.y`, (F, N, O) or such a function; these may be non-finite.
         first: the fit to which entry 0 of every per-fit array belongs.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k; None keeps none.
         snapshots: steps whose parameters are kept.
@@ -64,8 +69,8 @@ class Ensemble:
     hyperparameters: Mapping[str, float | np.ndarray] = field(default_factory=dict)
     init_scale: float | np.ndarray = 1.0
     start: np.ndarray | None = None
-    inputs: np.ndarray | None = None
-    targets: np.ndarray | None = None
+    inputs: OwnData | None = None
+    targets: OwnData | None = None
     first: int = 0
     trace_every: int | None = None
     snapshots: tuple[int, ...] = ()
@@ -97,24 +102,24 @@ class Ensemble:
 
     def _check_data(self):
         data = {"inputs": (self.inputs, self.problem.x), "targets": (self.targets, self.problem.y)}
-        points = {}
         for name, (values, shared) in data.items():
-            if values is not None and (np.ndim(values) != 3 or np.shape(values)[2] != shared.shape[1]):
-                raise ValueError(
-                    f"{name} must have shape (fits, points, {shared.shape[1]} components); got {np.shape(values)}."
-                )
-            points[name] = len(shared) if values is None else np.shape(values)[1]
-        if points["inputs"] != points["targets"]:
-            raise ValueError(f"a fit has {points['inputs']} inputs but {points['targets']} targets.")
+            if values is None:
+                continue
+            if callable(values):
+                got, wanted, axes = np.shape(values(self.first)), f"return shape (points, {shared.shape[1]}", 2
+            else:
+                got, wanted, axes = np.shape(values), f"have shape (fits, points, {shared.shape[1]}", 3
+            if len(got) != axes or got[-1] != shared.shape[1]:
+                raise ValueError(f"{name} must {wanted} components); got {got}.")
+        (inputs, _), (targets, _) = self.data_shapes
+        if inputs != targets:
+            raise ValueError(f"a fit has {inputs} inputs but {targets} targets.")
         if self.start is not None and np.shape(self.start)[1:] != (self.network.size,):
             raise ValueError(f"start must have shape (fits, {self.network.size}); got {np.shape(self.start)}.")
 
     def _check_shapes(self):
         """Asks JAX for the shapes that network and loss give, so that nothing is silently broadcast."""
-        x, y = (
-            jax.ShapeDtypeStruct(np.shape(shared) if own is None else np.shape(own)[1:], np.float32)
-            for own, shared in ((self.inputs, self.problem.x), (self.targets, self.problem.y))
-        )
+        x, y = (jax.ShapeDtypeStruct(shape, np.float32) for shape in self.data_shapes)
         name, loss = self.network.spec.name, self.problem.loss
         widths = self.network.spec.widths
         if widths and widths[0] != x.shape[1]:
@@ -134,6 +139,15 @@ class Ensemble:
                 "that works elementwise, and leave means and sums to jaxland.problems.Loss."
             )
 
+    @cached_property
+    def data_shapes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Shapes of the inputs (N, D) and of the targets (N, O) of a fit."""
+
+        def shape(own: OwnData | None, shared: np.ndarray):
+            return shared.shape if own is None else np.shape(own(self.first)) if callable(own) else np.shape(own)[1:]
+
+        return shape(self.inputs, self.problem.x), shape(self.targets, self.problem.y)
+
     def per_fit_count(self) -> int | None:
         """How many fits the per-fit arrays describe, or None where there are no such arrays.
 
@@ -149,7 +163,7 @@ class Ensemble:
                 "inputs": self.inputs,
                 "targets": self.targets,
             }.items()
-            if values is not None and np.ndim(values) > 0
+            if values is not None and not callable(values) and np.ndim(values) > 0
         }
         deep = [name for name, value in self.hyperparameters.items() if np.ndim(value) > 1]
         if deep or np.ndim(self.init_scale) > 1:
@@ -175,6 +189,8 @@ class Ensemble:
             return np.full(len(fits), value) if value.ndim == 0 else value[rows]
 
         def own(value, shared):
+            if callable(value):
+                return np.stack([np.asarray(value(int(fit)), dtype) for fit in fits])
             return np.asarray(shared, dtype) if value is None else np.asarray(value[rows], dtype)
 
         return Members(

@@ -8,7 +8,7 @@ import optax
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
-from jaxland.training.ensemble import Ensemble, OptimizerFactory, positive
+from jaxland.training.ensemble import Ensemble, OptimizerFactory, OwnData, positive
 from jaxland.training.fits import Fits
 from jaxland.training.progress import progress_bar
 from jaxland.training.trainer import train
@@ -27,8 +27,8 @@ def fit(
     hyperparameters: Mapping[str, float | np.ndarray] | None = None,
     init_scale: float | np.ndarray = 1.0,
     start: np.ndarray | None = None,
-    inputs: np.ndarray | None = None,
-    targets: np.ndarray | None = None,
+    inputs: OwnData | None = None,
+    targets: OwnData | None = None,
     trace_every: int | None = None,
     snapshots: Sequence[int] = (),
     backend: str = "auto",
@@ -56,8 +56,9 @@ def fit(
         hyperparameters: numbers for the factory, one for all fits or one a fit (F,); changing them compiles nothing.
         init_scale: factor on the initial parameters, one for all fits or one a fit (F,).
         start: starting points (F, P) instead of `network.init`.
-        inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
-        targets: each fit's own targets (F, N, O) instead of `problem.y`.
+        inputs: each fit's own inputs (F, N, D) instead of `problem.x`, or a function from the number of a fit to its
+            inputs (N, D), called when the fit is trained; it must answer for every number from 0 on.
+        targets: each fit's own targets (F, N, O) instead of `problem.y`, or such a function.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.

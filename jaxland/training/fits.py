@@ -123,7 +123,10 @@ def fingerprint(ensemble: Ensemble) -> str:
     for program in programs:
         digest.update(program.as_text().encode())
     numbers = [ensemble.hyperparameters[name] for name in sorted(ensemble.hyperparameters)]
-    numbers += [ensemble.problem.x, ensemble.problem.y, ensemble.inputs, ensemble.targets, ensemble.start]
+    numbers += [ensemble.problem.x, ensemble.problem.y]
+    # A function that gives each fit its data is known by what it gives to the first.
+    numbers += [members.x if callable(ensemble.inputs) else ensemble.inputs]
+    numbers += [members.y if callable(ensemble.targets) else ensemble.targets, ensemble.start]
     for value in (*numbers, ensemble.init_scale):
         digest.update(b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes())
     digest.update(f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode())

@@ -117,6 +117,23 @@ def test_each_fit_may_have_its_own_data():
         np.testing.assert_allclose(together.params[row], alone.params[0], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+def test_data_may_be_a_function_of_the_number_of_a_fit(backend):
+    def inputs(fit):
+        return np.random.default_rng([fit, 0]).normal(size=(17, 1))
+
+    def targets(fit):
+        return np.random.default_rng([fit, 1]).normal(size=(17, 1))
+
+    stacked = {"inputs": np.stack(list(map(inputs, range(4)))), "targets": np.stack(list(map(targets, range(4))))}
+    expected = _fit(fits=4, backend=backend, **stacked)
+    found = _fit(fits=4, backend=backend, inputs=inputs, targets=targets)
+    np.testing.assert_array_equal(found.params, expected.params)
+    later = _fit(fits=2, first=2, backend=backend, inputs=inputs, targets=targets)
+    np.testing.assert_array_equal(later.params, expected.params[2:])
+    assert found.config_hash != _fit(fits=4, inputs=inputs, targets=lambda fit: 2 * targets(fit)).config_hash
+
+
 def test_a_diverged_fit_is_flagged_and_disturbs_nobody():
     rates = np.array([0.05, 1e6, 0.05, 0.05, 0.05])
     starts = draw_parameters(NETWORK, 3, np.arange(5))
@@ -206,6 +223,12 @@ def test_config_hash_tells_configurations_apart():
         ({"targets": np.zeros((5, 19, 1))}, ValueError, "20 inputs but 19 targets"),
         ({"targets": np.zeros((5, 20, 2))}, ValueError, "1 components"),
         ({"inputs": np.zeros((5, 20))}, ValueError, "inputs must have shape"),
+        (
+            {"inputs": lambda fit: np.zeros((20, 2))},
+            ValueError,
+            r"return shape \(points, 1 components\); got \(20, 2\)",
+        ),
+        ({"targets": lambda fit: np.zeros((19, 1))}, ValueError, "20 inputs but 19 targets"),
         ({"init_scale": np.ones(5), "start": np.zeros((4, 13))}, ValueError, "their lengths differ"),
     ],
 )
