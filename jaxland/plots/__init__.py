@@ -6,7 +6,6 @@ from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve,
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
-from jaxland.plots.learning import learning_curves, weight_paths
 from jaxland.plots.path_maps import path_map
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
 from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
@@ -14,6 +13,7 @@ from jaxland.plots.spectra import spectra_band, spectrum
 from jaxland.plots.strips import paired_strips, strips, training_curves
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
+from jaxland.plots.weights import weight_paths
 
 __all__ = [
     "COLORS",
@@ -30,7 +30,6 @@ __all__ = [
     "knot_counts",
     "knot_positions",
     "leaf_order",
-    "learning_curves",
     "network_diagram",
     "new_figure",
     "null_distribution",

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from jaxland.studies import sawtooth
+from jaxland.studies import placebo, sawtooth
 from jaxland.studies.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (sawtooth.STUDY,)}
+STUDIES: dict[str, Study] = {study.name: study for study in (sawtooth.STUDY, placebo.STUDY)}
 
 
 def study_of(config: Any) -> Study:

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+import numpy as np
 import optax
+from jaxtyping import Float
 
 from jaxland.networks import Network, mlp
 from jaxland.problems import Problem
@@ -21,7 +24,7 @@ class PlaceboConfig:
     seed: int = 0
     """Fit i starts from the key fold_in(key(seed), i)."""
     data_seed: int = 0
-    """Of the data; `noise` and `signal` are trained on data set 0."""
+    """Fit i is trained on data set i of this seed."""
     points: int = 1000
     """Points of a data set."""
     inputs: int = 10
@@ -48,29 +51,52 @@ class PlaceboConfig:
     @property
     def network(self) -> Network:
         """The network of the fits, with the uniform initial weights of torch.nn.Linear."""
-        return mlp([self.inputs, self.hidden, 1], "relu", init="pytorch_uniform")
+        return _network(self.inputs, self.hidden)
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
         """Adam with PyTorch's defaults, which are optax's too."""
         return make_optimizer(Adam(self.learning_rate))
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """What the inputs explain of the labels' variance in each ensemble."""
+        return {"noise": 0.0, "signal": self.signal}
+
+    def data(
+        self, number: int, share: float = 0.0, *, fresh: bool = False
+    ) -> tuple[Float[np.ndarray, "N D"], Float[np.ndarray, "N 1"]]:
+        """Data set `number`, or as many fresh points of its kind; see `labelled_data`."""
+        return labelled_data([self.data_seed, number, int(fresh)], self.points, self.inputs, share)
+
     def problem(self, number: int = 0, share: float = 0.0, *, fresh: bool = False) -> Problem:
-        """Data set `number`; see `labelled_data`."""
-        x, y = labelled_data([self.data_seed, number, int(fresh)], self.points, self.inputs, share)
-        return Problem(x, y, name="noise" if share == 0 else "signal")
+        """The same as a problem."""
+        return Problem(*self.data(number, share, fresh=fresh), name="noise" if share == 0 else "signal")
+
+    def first_layer(self, params: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... K"]:
+        """The weights of the first layer, unit by unit, as the source keeps them."""
+        return params[..., : self.hidden * self.inputs]
+
+
+# One object for equal settings: what is compiled for a network is kept by its identity.
+@lru_cache
+def _network(inputs: int, hidden: int) -> Network:
+    return mlp([inputs, hidden, 1], "relu", init="pytorch_uniform")
 
 
 def ensembles(config: PlaceboConfig) -> dict[str, Ensemble]:
-    """Fits of one set of noise, and of the same inputs with labels that they partly explain."""
-    return {
-        name: Ensemble(
-            network=config.network,
-            problem=config.problem(share=share),
-            optimizer=config.optimizer,
-            steps=config.steps,
-            seed=config.seed,
-            dtype=config.dtype,
-        )
-        for name, share in (("noise", 0.0), ("signal", config.signal))
-    }
+    """Fits of noise, and of the same inputs with labels that they explain in part; each fit has its own data."""
+    return {name: _ensemble(config, share) for name, share in config.shares.items()}
+
+
+def _ensemble(config: PlaceboConfig, share: float) -> Ensemble:
+    return Ensemble(
+        network=config.network,
+        problem=config.problem(0, share),
+        optimizer=config.optimizer,
+        steps=config.steps,
+        seed=config.seed,
+        dtype=config.dtype,
+        inputs=lambda fit: config.data(fit)[0],
+        targets=lambda fit: config.data(fit, share)[1],
+    )
