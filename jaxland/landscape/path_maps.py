@@ -52,12 +52,16 @@ def tsne_map(
         ValueError: the perplexity is too large for so few places, or the paths are not finite.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     flat = _places(paths)
     if not 1 <= perplexity < len(flat):
         raise ValueError(f"perplexity must be at least 1 and less than the {len(flat)} places; got {perplexity}.")
     model = TSNE(2, perplexity=perplexity, random_state=seed, init="pca")
-    return model.fit_transform(flat).reshape(*paths.shape[:2], 2).astype(np.float64)
+    # On one thread: sums in one order, and no threads that wait for each other where processors are shared.
+    with threadpool_limits(1):
+        points = model.fit_transform(flat)
+    return points.reshape(*paths.shape[:2], 2).astype(np.float64)
 
 
 def random_walks_like(paths: Float[np.ndarray, "F S P"], seed: int = 0) -> Float[np.ndarray, "F S P"]:

@@ -187,7 +187,8 @@ def rank_correlation(paths: Float[np.ndarray, "F S P"], points: Float[np.ndarray
             [np.linalg.norm(some[i][:, None] - some[j][None], axis=2).ravel() for i, j in pairs.tolist()]
         )
 
-    return float(stats.spearmanr(between(paths), between(points)).statistic)
+    ranks = [stats.rankdata(between(places)) for places in (paths, points)]
+    return float(np.corrcoef(ranks)[0, 1])
 
 
 def _paths_table(measures: Measures) -> pd.DataFrame:
@@ -212,9 +213,7 @@ def _figures(config: PlaceboConfig, trace, paths, maps: Maps):
     figure, axes = new_figure(2)
     axes[0].plot(np.arange(trace.shape[1]), trace[0], lw=1.4)
     axes[0].set(title="Example 2: loss of one fit of noise", xlabel="epoch", ylabel="mean squared error")
-    weight_paths(
-        epochs, paths[0], colors=units, title="Its first-layer weights, coloured by unit", xlabel="epoch", ax=axes[1]
-    )
+    weight_paths(epochs, paths[0], colors=units, title="Its first-layer weights, coloured by unit", ax=axes[1])
     figures = {"example-2-loss-and-weights": figure}
     figure, axes = new_figure(3, width=5.6, height=4.4)
     path_map(maps.own[:1], epochs, title="Example 2: t-SNE of the weights", axis="t-SNE", colorbar=False, ax=axes[0])
