@@ -15,6 +15,7 @@ from jaxland.landscape.lanczos import (
     hessian_trace,
     spectral_density,
 )
+from jaxland.landscape.losses import losses
 from jaxland.landscape.neb import (
     Bands,
     NebSettings,
@@ -28,6 +29,7 @@ from jaxland.landscape.neb import (
     turning_angles,
 )
 from jaxland.landscape.outputs import outputs
+from jaxland.landscape.path_maps import PrincipalMap, directedness, principal_map, random_walks_like, tsne_map
 from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
 from jaxland.landscape.stability import first_rise, log_deviation, sharpness
 from jaxland.landscape.stationary import StationaryPoints, stationary_points
@@ -63,6 +65,7 @@ __all__ = [
     "NebSettings",
     "PiecewiseLinear",
     "Plane",
+    "PrincipalMap",
     "PrincipalPlane",
     "Spectra",
     "SpectralDensity",
@@ -74,6 +77,7 @@ __all__ = [
     "arc_lengths",
     "barrier_tree",
     "coordinate_plane",
+    "directedness",
     "direction_cosines",
     "distances_to",
     "duplicate_units",
@@ -93,6 +97,7 @@ __all__ = [
     "jitter",
     "leading_entries",
     "log_deviation",
+    "losses",
     "losses_at",
     "lowest_passes",
     "most_knots",
@@ -104,8 +109,10 @@ __all__ = [
     "piecewise_linear",
     "plane_losses",
     "plane_through",
+    "principal_map",
     "random_pairs",
     "random_plane",
+    "random_walks_like",
     "refine",
     "relax",
     "returned",
@@ -120,6 +127,7 @@ __all__ = [
     "surface_features",
     "symmetrise",
     "trajectory_plane",
+    "tsne_map",
     "turning_angles",
     "zero_modes",
 ]

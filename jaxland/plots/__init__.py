@@ -8,7 +8,9 @@ from jaxland.plots.descent import delay_by_precision, error_curves, share_curves
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
+from jaxland.plots.path_maps import path_map
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
+from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
 from jaxland.plots.planes import (
     basin_map,
     contour_map,
@@ -32,10 +34,12 @@ from jaxland.plots.surfaces import (
     surface_paths,
 )
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
+from jaxland.plots.weights import weight_paths
 
 __all__ = [
     "COLORS",
     "LABELS",
+    "Curve",
     "all_fits",
     "animate",
     "arrival_curves",
@@ -62,12 +66,16 @@ __all__ = [
     "mark_stationary",
     "network_diagram",
     "new_figure",
+    "null_distribution",
     "orbit_diagram",
+    "p_value_distributions",
     "paired_strips",
     "path_angles",
     "path_energies",
+    "path_map",
     "path_outputs",
     "path_with_interpolation",
+    "power_curves",
     "render",
     "share_curves",
     "sharpness_curves",
@@ -83,4 +91,5 @@ __all__ = [
     "training_curves",
     "tube",
     "weight_curves",
+    "weight_paths",
 ]

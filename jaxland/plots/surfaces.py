@@ -148,7 +148,7 @@ def surface_gallery(
     """
     columns = min(columns, len(losses))
     rows = -(-len(losses) // columns)
-    figure, axes = new_figure(columns, rows=rows, width=1.9, height=1.9 * rows + 0.7)
+    figure, axes = new_figure(columns, rows=rows, width=1.9, height=1.9 + 0.7 / rows)
     for index, (ax, loss, title) in enumerate(zip(axes, losses, titles, strict=False)):
         surface_contours(a, b, loss, title=title, labels=("", ""), zlabel=None, ax=ax)
         ax.title.set_fontsize(8)

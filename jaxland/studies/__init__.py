@@ -5,6 +5,7 @@ from jaxland.studies.backprop import BackpropConfig
 from jaxland.studies.configuration import config_hash, from_json, to_json
 from jaxland.studies.engine import Plan, plan, run
 from jaxland.studies.fitting import ShardWork, open_study, prepare
+from jaxland.studies.placebo import PlaceboConfig
 from jaxland.studies.registry import STUDIES, study_of
 from jaxland.studies.sawtooth import SawtoothConfig
 from jaxland.studies.status import study_status
@@ -22,6 +23,7 @@ __all__ = [
     "Context",
     "Findings",
     "Outcome",
+    "PlaceboConfig",
     "Plan",
     "SawtoothConfig",
     "ShardWork",

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from jaxland.studies import sawtooth, surfaces
+from jaxland.studies import backprop, placebo, sawtooth, surfaces, two_layer
 from jaxland.studies.study import Study
 
-_ALL = (sawtooth, surfaces)
+_ALL = (sawtooth, two_layer, backprop, surfaces, placebo)
 STUDIES: dict[str, Study] = {each.STUDY.name: each.STUDY for each in _ALL}
 
 

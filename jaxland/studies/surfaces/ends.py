@@ -106,7 +106,7 @@ def _finite_fits(context: Context, ensemble: str):
 def _figure(drawn: Slice, ends: dict[str, Ends]) -> Figure:
     columns = 2 if len(ends) > 1 else 1
     rows = -(-len(ends) // columns)
-    figure, axes = new_figure(columns, rows=rows, width=5.6, height=4.2 * rows + 0.4)
+    figure, axes = new_figure(columns, rows=rows, width=5.6, height=4.2 + 0.4 / rows)
     found = drawn.surface
     for ax, (name, each) in zip(axes, ends.items(), strict=False):
         title = f"{LABELS.get(name, name)}: {1 - each.stuck / max(len(each.kind), 1):.0%} reach the lowest"

@@ -131,7 +131,7 @@ def _draw(each: Slice, above, side) -> None:
 
 
 def _pair_figure(pair: list[Slice]) -> Figure:
-    figure, axes = new_figure(2, rows=2, width=5.4, height=8.6)
+    figure, axes = new_figure(2, rows=2, width=5.4, height=4.3)
     for column, each in enumerate(pair):
         side = _replaced(figure, axes[column])
         _draw(each, axes[2 + column], side)
