@@ -1,5 +1,3 @@
-"""Reductions of tables and arrays: moments, histograms, intervals, variance components, curves through scatters."""
-
 """Reductions of tables and arrays: moments, histograms, intervals, curves through scatters, permutation tests."""
 
 from jaxland.statistics.components import Estimate, TwoWayComponents, two_way_components

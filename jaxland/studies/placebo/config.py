@@ -69,12 +69,12 @@ class PlaceboConfig:
         """Data set `number`, or as many fresh points of its kind; see `labelled_data`."""
         return labelled_data([self.data_seed, number, int(fresh)], self.points, self.inputs, share)
 
-    def own_data(self, share: float = 0.0) -> dict[str, ByNumber]:
+    def own_data(self, share: float = 0.0) -> tuple[ByNumber, ByNumber]:
         """`inputs` and `targets` of an ensemble: data set i for fit i."""
-        return {
-            name: lambda fits, part=part: np.stack([self.data(int(fit), share)[part] for fit in fits])
-            for part, name in enumerate(("inputs", "targets"))
-        }
+        inputs, targets = (
+            lambda fits, part=part: np.stack([self.data(int(fit), share)[part] for fit in fits]) for part in (0, 1)
+        )
+        return inputs, targets
 
     def problem(self, number: int = 0, share: float = 0.0, *, fresh: bool = False) -> Problem:
         """The same as a problem."""
@@ -97,6 +97,7 @@ def ensembles(config: PlaceboConfig) -> dict[str, Ensemble]:
 
 
 def _ensemble(config: PlaceboConfig, share: float) -> Ensemble:
+    inputs, targets = config.own_data(share)
     return Ensemble(
         network=config.network,
         problem=config.problem(0, share),
@@ -104,5 +105,6 @@ def _ensemble(config: PlaceboConfig, share: float) -> Ensemble:
         steps=config.steps,
         seed=config.seed,
         dtype=config.dtype,
-        **config.own_data(share),
+        inputs=inputs,
+        targets=targets,
     )

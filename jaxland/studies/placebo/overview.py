@@ -99,6 +99,7 @@ def _curves(context: Context, name: str) -> Curves:
     steps = np.unique(np.linspace(0, config.steps, settings.moments + 1).astype(int))
 
     def compute():
+        inputs, targets = config.own_data(share)
         fits = fit(
             config.network,
             config.problem(0, share),
@@ -107,7 +108,8 @@ def _curves(context: Context, name: str) -> Curves:
             steps=config.steps,
             seed=config.seed,
             dtype=config.dtype,
-            **config.own_data(share),
+            inputs=inputs,
+            targets=targets,
             trace_every=1,
             snapshots=steps.tolist(),
             threads=context.threads,
