@@ -91,6 +91,7 @@ def surface_contours(
     ax = own_axes(ax)
     low, high = _bounds(loss)
     levels = low + (high - low) * np.linspace(0, 1, _LEVELS) ** (1 / _POWER)
+    ticks = levels[::4].copy()
     # Rounding must not put the extremes beyond the first and the last level.
     levels[[0, -1]] += np.array([-1, 1]) * 1e-4 * (levels[1] - levels[0])
     known = np.ma.masked_invalid(loss)
@@ -103,7 +104,7 @@ def surface_contours(
     ax.grid(False)
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
     if zlabel is not None:
-        ax.figure.colorbar(filled, ax=ax, label=zlabel, format="%.4g", ticks=levels[::4])
+        ax.figure.colorbar(filled, ax=ax, label=zlabel, format="%.4g", ticks=ticks)
     return ax
 
 
