@@ -91,6 +91,7 @@ def surface_contours(
     ax = own_axes(ax)
     low, high = _bounds(loss)
     levels = low + (high - low) * np.linspace(0, 1, _LEVELS) ** (1 / _POWER)
+    ticks = levels[::4].copy()
     # Rounding must not put the extremes beyond the first and the last level.
     levels[[0, -1]] += np.array([-1, 1]) * 1e-4 * (levels[1] - levels[0])
     known = np.ma.masked_invalid(loss)
@@ -103,7 +104,7 @@ def surface_contours(
     ax.grid(False)
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
     if zlabel is not None:
-        ax.figure.colorbar(filled, ax=ax, label=zlabel, format="%.4g", ticks=levels[::4])
+        ax.figure.colorbar(filled, ax=ax, label=zlabel, format="%.4g", ticks=ticks)
     return ax
 
 
@@ -207,6 +208,7 @@ def descent_3d(
     names: Sequence[str],
     *,
     zlabel: str = "loss",
+    unit: str = "step",
     **options: Any,
 ) -> tuple[Figure, Callable[[int], None]]:
     """A surface in perspective on which points descend.
@@ -217,6 +219,7 @@ def descent_3d(
         paths, names: see `surface_paths`.
         heights: losses along the paths.
         zlabel: what the loss is.
+        unit: what the steps are called.
         options: further arguments of `surface_3d`.
 
     Returns:
@@ -242,7 +245,7 @@ def descent_3d(
             point.set_data_3d(*path[index : index + 1].T, height[index : index + 1])
         for text, name, height, gone in zip(legend.get_texts(), names, heights, outside[:, index], strict=True):
             text.set_text(f"{name}: {height[index]:.4f}{', outside' if gone else ''}")
-        legend.set_title(f"{zlabel} at step {steps[index]:,}")
+        legend.set_title(f"{zlabel} at {unit} {steps[index]:,}")
         ax.set(xlim=limits[0], ylim=limits[1], zlim=limits[2])
 
     draw(0)
@@ -260,6 +263,7 @@ def descent_contours(
     *,
     in_plane: Float[np.ndarray, "M S"] | None = None,
     zlabel: str = "loss",
+    unit: str = "step",
     **options: Any,
 ) -> tuple[Figure, Callable[[int], None]]:
     """A surface from above on which points descend, beside their losses.
@@ -268,6 +272,7 @@ def descent_contours(
         a, b, loss, steps, paths, heights, names: see `descent_3d`.
         in_plane: losses that the surface shows below the points, where their true losses are others; dotted.
         zlabel: what the loss is.
+        unit: what the steps are called.
         options: further arguments of `surface_contours`.
 
     Returns:
@@ -292,7 +297,7 @@ def descent_contours(
     curves.set(xlim=(0, shown[-1] * 1.8), ylim=(every.min() - margin, every.max() + margin))
     # Linear up to the first step, for zero has no logarithm.
     curves.set_xscale("symlog", linthresh=1)
-    curves.set(xlabel="step", ylabel=zlabel)
+    curves.set(xlabel=unit, ylabel=zlabel)
     legend = curves.legend(loc="upper right", frameon=True, framealpha=0.85)
     labels = [text.get_text() for text in legend.get_texts()]
     values = heights if in_plane is None else np.stack([heights, in_plane], axis=1).reshape(-1, heights.shape[1])
@@ -303,7 +308,7 @@ def descent_contours(
             line.set_data(x[first : index + 1], y[first : index + 1])
         for text, label, value in zip(legend.get_texts(), labels, values, strict=True):
             text.set_text(f"{label}: {value[index]:.4f}")
-        curves.set_title(f"{zlabel} at step {steps[index]:,}")
+        curves.set_title(f"{zlabel} at {unit} {steps[index]:,}")
 
     draw(0)
     return figure, draw

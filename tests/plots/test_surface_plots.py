@@ -82,7 +82,7 @@ def test_the_random_walk_is_that_of_many_dimensions():
 
 
 def test_a_descent_in_perspective_ends_where_the_grid_ends():
-    figure, draw = descent_3d(A, B, LOSS, STEPS, PATHS, HEIGHTS, NAMES, zlabel="cost")
+    figure, draw = descent_3d(A, B, LOSS, STEPS, PATHS, HEIGHTS, NAMES, zlabel="cost", unit="epoch")
     draw(2)
     ax = figure.axes[0]
     trail, _, other, _ = ax.lines
@@ -90,7 +90,7 @@ def test_a_descent_in_perspective_ends_where_the_grid_ends():
     assert np.isnan(other.get_data_3d()[0][2])
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["one: 0.0000", "two: 11.0000, outside"]
-    assert ax.get_legend().get_title().get_text() == "cost at step 10"
+    assert ax.get_legend().get_title().get_text() == "cost at epoch 10"
     assert render(figure, "png")
 
 

@@ -154,10 +154,10 @@ def test_ends_of_a_known_landscape():
 
     x = np.roots([4, 0, -4, 0.3])
     deepest, saddle, shallow = np.sort(x.real)
-    params = np.array([[deepest, 0], [shallow, 0], [saddle, 0], [60.0, 0], [deepest + 1e-3, 0]])
+    params = np.array([[deepest, 0], [shallow, 0], [saddle, 0], [60.0, 0], [deepest + 1e-3, 0], [6000.0, 0]])
     loss = np.array([float(objective(jnp.asarray(point))) for point in params])
     kinds = ends.kinds_of(objective, params, loss, loss.min(), 1.0, ends.EndsSettings(gradient=1e-10))
-    assert [ends.KINDS[kind] for kind in kinds] == ["lowest", "local minimum", "saddle", "plateau", "lowest"]
+    assert [ends.KINDS[kind] for kind in kinds] == ["lowest", "local minimum", "saddle", "plateau", "lowest", "plateau"]
 
 
 def _ends(stuck, total):

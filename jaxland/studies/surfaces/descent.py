@@ -136,7 +136,7 @@ def _animations(found: Descents, frames: int, seed: int) -> dict[str, bytes]:
     drawn = found.surface.surface
     shown = np.unique(np.linspace(0, len(found.steps) - 1, frames).astype(int)).tolist()
     given = (drawn.a, drawn.b, drawn.loss, found.steps.tolist(), found.paths, found.whole, found.names)
-    options = {"title": found.surface.title, "labels": ("$w_a$", "$w_b$"), "zlabel": "cost"}
+    options = {"title": found.surface.title, "labels": ("$w_a$", "$w_b$"), "zlabel": "cost", "unit": "epoch"}
     ways = {
         "figure-05-descent": descent_3d(*given, **options),
         "figure-06-descent": descent_contours(*given, in_plane=found.costs, **options),

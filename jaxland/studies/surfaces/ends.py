@@ -16,7 +16,7 @@ from jaxland.studies.surfaces.landscape import Slice, costs, slice_of
 from jaxland.training import draw_parameters
 
 KINDS = ("lowest", "local minimum", "saddle", "plateau")
-"""The lowest cost that was found; elsewhere a place where the gradient vanishes, or one where it does not yet."""
+"""The lowest cost that was found; elsewhere a critical point, or a plateau, flat or on its way down."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class EndsSettings:
     """Ends whose cost lies within this share of the surface's range above the lowest have reached it."""
     gradient: float = 1e-7
     """Largest gradient, as a share of the range for a unit of weight, at a minimum or a saddle."""
+    curvature: float = 1e-7
+    """Smallest curvature there, likewise; where both are smaller, the surface is flat as far as can be told."""
     least_fits: int = 100
     """Claims are judged from so many finite fits of each ensemble."""
 
@@ -86,9 +88,11 @@ def kinds_of(objective, params, loss, lowest, size, settings: EndsSettings) -> I
     """
     found = spectra(objective, params)
     still = found.gradient_norm <= settings.gradient * size
-    down = found.eigenvalues[:, 0] < 0
+    least, most = found.eigenvalues.T / size
     reached = loss <= lowest + settings.tolerance * size
-    return np.select([reached, still & ~down, still & down], [0, 1, 2], 3)
+    minimum = still & (least > settings.curvature)
+    saddle = still & (least < -settings.curvature) & (most > settings.curvature)
+    return np.select([reached, minimum, saddle], [0, 1, 2], 3)
 
 
 def _finite_fits(context: Context, ensemble: str):
@@ -184,8 +188,8 @@ def _stuck(config: SurfacesConfig, settings: EndsSettings, ends) -> Claim:
         bool(stuck and (kinds == 1).any() and (kinds == 3).any()),
         f"random starts in the window, weights of seeds {', '.join(map(str, ends))}, {config.epochs:,} epochs on "
         f"{config.name_of_data}; the lowest cost is that of any optimizer, reached to within "
-        f"{settings.tolerance:.0%} of the surface's range; on a plateau the gradient has not vanished; agrees where "
-        "some end in a local minimum and some on a plateau",
+        f"{settings.tolerance:.0%} of the surface's range; on a plateau the gradient has not vanished or the "
+        "curvature has; agrees where some end in a local minimum and some on a plateau",
     )
 
 
