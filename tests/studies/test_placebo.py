@@ -120,7 +120,7 @@ def test_paths_are_those_of_the_first_layer(found):
 
 def test_ends_are_those_of_a_longer_training_and_hessians_those_of_the_loss(found):
     table = found["minima"].tables["minima.csv"].set_index(["labels", "fit"])
-    for name, share in (("noise", 0.0), ("labels without noise", 1.0)):
+    for name, share in (("noise", 0.0), ("no noise", 1.0)):
         problem = CONFIG.problem(0, share)
         fits = jl.fit(CONFIG.network, problem, CONFIG.optimizer, fits=4, steps=120, snapshots=(60,), trace_every=60)
         np.testing.assert_allclose(table.loc[name]["loss"], fits.trace[:, 1], rtol=1e-4)

@@ -13,7 +13,8 @@ from jaxland.studies.placebo.comparable import judged_where_comparable, mean_tex
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import fit
 
-_SHARES = {"noise": 0.0, "labels without noise": 1.0}
+_SHARES = {"noise": 0.0, "no noise": 1.0}
+"""Share of the labels' variance that the inputs explain."""
 _ZERO = 1e-4
 """An eigenvalue below minus this share of the largest is a direction that descends."""
 _LEVEL = 0.01
@@ -133,7 +134,7 @@ def _figure(context: Context, ends: dict[str, Ends]):
     )
     axes[0].axvline(config.steps, color="#444444", ls=":", lw=1, label="epochs of the study")
     axes[0].set_xlabel("epoch")
-    axes[0].legend()
+    axes[0].legend(loc="center left", bbox_to_anchor=(0.0, 0.62))
     return figure
 
 
