@@ -117,6 +117,7 @@ def power_curves(
         x = strength + step * (index - (len(powers) - 1) / 2)
         bars = np.abs(np.stack([curve.value - curve.low, curve.high - curve.value]))
         ax.errorbar(x, curve.value, bars, fmt="o-", ms=4, lw=1.4, capsize=2, color=f"C{index}", label=name)
-    ax.set(title=title, xlabel=xlabel, ylabel="share of tests that reject", ylim=(-0.03, 1.03))
-    ax.legend(loc="lower right")
+    ax.set(title=title, xlabel=xlabel, ylabel="share of tests that reject", ylim=(-0.03, 1.5))  # room for the legend
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.legend(loc="upper left")
     return ax

@@ -25,7 +25,7 @@ def test_principal_map_of_more_dimensions_than_places():
 
 def test_components_of_a_random_walk_explain_what_theory_says():
     # The law holds where there are many more dimensions than steps.
-    walk = random_walks_like(np.linspace(0, 1, 401)[None, :, None] * np.ones(40_000))
+    walk = random_walks_like(np.linspace(0, 1, 201)[None, :, None] * np.ones(10_000))
     np.testing.assert_allclose(principal_map(walk).explained, 6 / np.pi**2 / np.array([1, 4]), rtol=0.03)
 
 

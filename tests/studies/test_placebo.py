@@ -6,10 +6,11 @@ import pytest
 from scipy import stats
 
 import jaxland as jl
+from jaxland.landscape import hessians
 from jaxland.store import Parts, StudyStore
 from jaxland.studies import STUDIES, PlaceboConfig
 from jaxland.studies.fitting import manifest_of, prepare, train_missing
-from jaxland.studies.placebo import examples, overview, power
+from jaxland.studies.placebo import examples, minima, overview, power
 from jaxland.studies.placebo.data import labelled_data, linear_p_value
 from jaxland.studies.study import Context
 
@@ -18,6 +19,7 @@ FITS = 12
 TINY = {
     "overview": overview.OverviewSettings(traced=3, moments=4),
     "examples": examples.ExamplesSettings(epochs=40, fits=4, mapped=2, perplexity=5.0),
+    "minima": minima.MinimaSettings(fits=4, times=2, spectra=2),
     "tests": power.PowerSettings(repeats=3, problems=2, shares=(0.5,), permutations=3, one_test=5, steps=5),
 }
 
@@ -93,6 +95,7 @@ def test_tables_figures_and_claims_of_a_small_study(found):
         "example-2-paths-of-weights",
         "example-3-paths-of-several-runs",
     }
+    assert set(found["minima"].figures) == {"training-of-several-seeds"}
     assert set(found["tests"].figures) == {"placebo-tests-calibration-and-power", "placebo-test-of-one-data-set"}
     claims = [claim for each in found.values() for claim in each.claims]
     assert {claim.verdict for claim in claims} == {"not tested"}
@@ -113,6 +116,45 @@ def test_paths_are_those_of_the_first_layer(found):
     weights = np.array([[CONFIG.network.unflatten(each)[0].weight for each in fit] for fit in fits.snapshots])
     distance = np.linalg.norm((weights[:, 1] - weights[:, 0]).reshape(4, -1), axis=1)
     np.testing.assert_allclose(found["examples"].tables["paths.csv"]["distance"], distance, rtol=1e-4)
+
+
+def test_ends_are_those_of_a_longer_training_and_hessians_those_of_the_loss(found):
+    table = found["minima"].tables["minima.csv"].set_index(["labels", "fit"])
+    for name, share in (("noise", 0.0), ("no noise", 1.0)):
+        problem = CONFIG.problem(0, share)
+        fits = jl.fit(CONFIG.network, problem, CONFIG.optimizer, fits=4, steps=120, snapshots=(60,), trace_every=60)
+        np.testing.assert_allclose(table.loc[name]["loss"], fits.trace[:, 1], rtol=1e-4)
+        np.testing.assert_allclose(table.loc[name]["loss_later"], fits.best_loss, rtol=1e-4)
+        hessian = hessians(problem.objective(CONFIG.network), fits.snapshots[:2, 0].astype(np.float64))
+        values = np.linalg.eigvalsh(hessian)
+        counted = (values < -1e-4 * values[:, -1:]).sum(axis=1)
+        np.testing.assert_array_equal(table.loc[name]["descending"][:2], counted)
+
+
+def _ends(loss, later, distance, descending=0):
+    fits = len(later)
+    descents = np.full(8, float(descending))
+    return minima.Ends(
+        np.full((fits, 2), loss),
+        np.full(fits, loss),
+        later,
+        np.full(8, distance),
+        distance,
+        1e-6 + 0 * descents,
+        descents,
+    )
+
+
+def test_verdicts_follow_planted_ends():
+    spread = np.linspace(0.5, 0.6, 24)
+    still, falling = _ends(0.5, np.full(24, 0.5), 1.4), _ends(0.8, spread, 1.4)
+    assert minima._minimum(still).verdict == "agrees"
+    assert minima._minimum(falling).verdict == "differs"
+    assert minima._minimum(_ends(0.5, np.full(24, 0.5), 1.4, descending=3)).verdict == "differs"
+    assert minima._not_global(falling).verdict == "agrees"
+    assert minima._not_global(still).verdict == "differs"
+    assert minima._lack_of_learning(still, _ends(0.0, spread, 1.3)).verdict == "differs"
+    assert minima._lack_of_learning(still, _ends(0.0, spread, 0.1)).verdict == "agrees"
 
 
 def test_neighbours_in_time():

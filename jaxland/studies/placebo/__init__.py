@@ -1,6 +1,6 @@
 """Can a back-propagating neural network placebo show no improvement? Fits of labels that mean nothing."""
 
-from jaxland.studies.placebo import examples, overview, power
+from jaxland.studies.placebo import examples, minima, overview, power
 from jaxland.studies.placebo.config import PlaceboConfig, ensembles
 from jaxland.studies.study import Study
 
@@ -16,9 +16,10 @@ STUDY = Study(
     analyses={
         "overview": overview.ANALYSIS,
         "examples": examples.ANALYSIS,
+        "minima": minima.ANALYSIS,
         "tests": power.ANALYSIS,
     },
-    default_analyses=("overview", "examples", "tests"),
+    default_analyses=("overview", "examples", "minima", "tests"),
 )
 
 __all__ = ["STUDY", "PlaceboConfig"]
