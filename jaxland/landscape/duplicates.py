@@ -37,6 +37,9 @@ def duplicate_units(
     params = np.asarray(params, np.float64)
     finite = np.asarray(np.isfinite(params).all(axis=1))
     incoming = np.where(finite[:, None], params, 0.0)[:, layers[layer].incoming]
+    # Relative differences do not depend on the scale, but squares of weights beyond 1e154 overflow.
+    largest = np.abs(incoming).max(axis=(1, 2), keepdims=True, initial=0.0)
+    incoming = incoming / np.where(largest > 0, largest, 1.0)
     linked = _close(incoming, tolerance, 1)
     if mirrored:
         linked |= _close(incoming, tolerance, -1)

@@ -111,7 +111,7 @@ def share_curves(
         value, low, high = values.T
         ax.fill_between(x, low, high, color=f"C{index}", alpha=0.18, lw=0)
         ax.plot(x, value, "o-", ms=3.5, lw=1.2, color=f"C{index}", label=label)
-    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log")
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log", xlim=(0.9 * np.min(x), 1.1 * np.max(x)))
     ax.legend()
     return ax
 

@@ -68,3 +68,10 @@ def test_many_fits_against_a_search_over_all_pairs():
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         duplicate_units(NETWORK, np.zeros((1, NETWORK.size)), **options)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_scale_does_not_matter(scale):
+    """Weights of a fit on its way to overflow: their squares are no numbers any more."""
+    params = scale * _params([[A, B, NEAR, B]])
+    np.testing.assert_array_equal(duplicate_units(NETWORK, params), [[0, 1, 0, 1]])

@@ -3,7 +3,9 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from jaxland.landscape import first_rise, log_deviation
+import jaxland as jl
+from jaxland.landscape import first_rise, log_deviation, sharpness
+from jaxland.problems import LOSSES
 
 
 def test_first_rises():
@@ -66,3 +68,49 @@ def test_bad_arguments():
         first_rise(np.zeros(3))
     with pytest.raises(ValueError, match="start must be positive"):
         log_deviation(1.0, np.ones(3), start=0.0)
+
+
+def test_sharpness_of_a_linear_network_in_closed_form():
+    """Half the mean squared error of a x + b has the Hessian of the second moments of (x, 1), whatever a and b."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(5, 40, 1))
+    net = jl.mlp([1, 1])
+    params, y = random.normal(size=(5, 2)), random.normal(size=(5, 40, 1))
+    found = sharpness(net, LOSSES["half_mean_squared_error"], params, x, y)
+    moments = [np.cov(np.stack([each[:, 0], np.ones(40)]), bias=True) for each in x]
+    means = [np.array([each.mean(), 1.0]) for each in x]
+    expected = [np.linalg.eigvalsh(m + np.outer(v, v))[-1] for m, v in zip(moments, means, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_sharpness_by_differences_and_in_batches():
+    random = np.random.default_rng(1)
+    net, loss = jl.mlp([1, 3, 1], activation="sigmoid"), LOSSES["half_mean_squared_error"]
+    x, params = np.linspace(-2, 2, 20)[:, None], random.normal(size=(70, 10))  # more than one block
+    y = np.sin(x)
+    params[66, 2] = np.nan
+    found = sharpness(net, loss, params, x, y)
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(found)), [66])
+
+    def gradient(vector):
+        w, b, v, c = vector[:3], vector[3:6], vector[6:9], vector[9]
+        units = 1 / (1 + np.exp(-(x * w + b)))
+        error = (units @ v + c - y[:, 0])[:, None] / len(x)
+        back = error * v * units * (1 - units)
+        return np.concatenate([(back * x).sum(0), back.sum(0), (error * units).sum(0), error.sum(0)])
+
+    steps = 1e-5 * np.eye(10)
+    for index in (0, 69):
+        columns = [(gradient(params[index] + step) - gradient(params[index] - step)) / 2e-5 for step in steps]
+        assert found[index] == pytest.approx(np.linalg.eigvalsh(np.array(columns))[-1], rel=1e-6)
+    own = sharpness(net, loss, params[:3], np.tile(x, (3, 1, 1)), np.tile(y, (3, 1, 1)))
+    np.testing.assert_allclose(own, found[:3], rtol=1e-12)
+    assert sharpness(net, loss, params[:0], x, y).shape == (0,)
+
+
+def test_bad_arguments_of_sharpness():
+    net, loss, x = jl.mlp([1, 1]), LOSSES["half_mean_squared_error"], np.zeros((4, 1))
+    with pytest.raises((TypeError, ValueError), match="params"):
+        sharpness(net, loss, np.zeros(2), x, x)
+    with pytest.raises(ValueError, match=r"x must be \(N, components\) or \(3"):
+        sharpness(net, loss, np.zeros((3, 2)), np.zeros((2, 4, 1)), x)

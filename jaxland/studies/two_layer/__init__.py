@@ -11,7 +11,7 @@ STUDY = Study(
     config=TwoLayerConfig,
     default_fits=512,
     quick="8 x 512 fits, 1,200 epochs, about a minute on two AVX-512 cores",
-    paper="8 x 16,000 fits, 1,200 epochs",
+    paper="16 single runs; beyond them 8 x 8,000 fits, 1,200 epochs",
     ensembles=ensembles,
     analyses={
         "runs": highlighted.ANALYSIS,

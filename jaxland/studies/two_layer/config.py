@@ -122,15 +122,15 @@ def _ensemble(config: TwoLayerConfig, target: str, hidden: int) -> Ensemble:
 def executions_data(config: TwoLayerConfig, executions: Int[np.ndarray, "W"]) -> Data:
     """The data of some executions: training inputs (W, N) and test inputs (W, T)."""
     draw = partial(draw_data, points=config.points, test_points=config.test_points)
-    return Data(*map(np.stack, zip(*(draw(_random(config, _DATA, each)) for each in executions), strict=True)))
+    return Data(*map(np.stack, zip(*(draw(_random(config, _DATA, each)) for each in executions.tolist()), strict=True)))
 
 
 def executions_weights(
     config: TwoLayerConfig, executions: Int[np.ndarray, "W"], hidden: int, deviation: float = DEVIATION
 ) -> Float[np.ndarray, "W P"]:
     """The initial weights of some executions, flat."""
-    return np.stack([draw_weights(_random(config, _WEIGHTS, each), hidden, deviation) for each in executions])
+    return np.stack([draw_weights(_random(config, _WEIGHTS, each), hidden, deviation) for each in executions.tolist()])
 
 
 def _random(config: TwoLayerConfig, stream: int, execution: int) -> np.random.Generator:
-    return np.random.default_rng([config.seed, stream, int(execution)])
+    return np.random.default_rng([config.seed, stream, execution])

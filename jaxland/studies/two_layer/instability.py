@@ -190,7 +190,7 @@ def _sudden_for_both(found: Cells) -> Claim | None:
     shown = [max(row, key=lambda cell: cell.sudden.mean()) for row in rows]
     lows = [_share(cell.sudden)[1] for cell in shown]
     texts = [
-        f"{_named(cell)}: {_percent(cell.sudden)} of {len(cell.rise):,}, at epoch {np.median(cell.rise[cell.sudden]):.0f}"
+        f"{_named(cell)}: {_percent(cell.sudden)} of {len(cell.rise):,}, epoch {np.median(cell.rise[cell.sudden]):.0f}"
         for cell in shown
         if cell.sudden.any()
     ]
@@ -244,8 +244,8 @@ def _duplicates(found: Cells, key: tuple[str, int, float]) -> Claim | None:
         "conclusion 5a",
         f"{_named(cell)}: all hidden units learn the same thing, with new data and weights too",
         "all",
-        f"{_percent(alike)} of {len(alike):,} have one distinct unit; {cell.distinct.mean():.2f} of {cell.hidden - 1} in "
-        "the mean",
+        f"{_percent(alike)} of {len(alike):,} have one distinct unit; {cell.distinct.mean():.2f} of {cell.hidden - 1} "
+        "in the mean",
         bool(alike.mean() > 0.5),
         f"incoming weights within {_ALIKE:.0%}, opposite ones counted as equal; agrees if more than half have one",
     )

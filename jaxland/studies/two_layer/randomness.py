@@ -197,7 +197,7 @@ def _design(each: Crossed) -> str:
 
 def _beyond(estimate: Estimate, bound: float) -> bool | None:
     """Whether the estimate exceeds the bound; None where its interval holds the bound."""
-    return None if estimate.low <= bound <= estimate.high else estimate.low > bound
+    return None if estimate.low <= bound <= estimate.high else bool(estimate.low > bound)
 
 
 def _data_matter_more(each: Crossed, grid: Crossed) -> Claim:
@@ -220,8 +220,8 @@ def _both_more(each: Crossed) -> Claim:
         "section 4.2",
         f"{each.design.label}: the impact is significantly higher with new data and new weights than with new data",
         "significantly higher",
-        f"variance of the log error {_text(both)} with both new, {_text(data)} with new data, {_text(weights)} with new "
-        f"weights; the first is {_text(ratio)} times the second",
+        f"variance of the log error {_text(both)} with both new, {_text(data)} with new data, {_text(weights)} with "
+        f"new weights; the first is {_text(ratio)} times the second",
         _beyond(ratio, 1.1),
         f"{_design(each)}; agrees or differs where the interval of that factor lies above or below 1.1, else undecided",
     )
@@ -239,8 +239,8 @@ def _larger_weights(found: list[Crossed]) -> Claim:
         f"the data's share of the two variances falls from {_text(one)} to {_text(two)}; the variance with new weights "
         f"goes from {_text(small.only('weights'))} to {_text(large.only('weights'))}",
         True if two.high < one.low else False if two.low > one.high else None,
-        f"deviation {large.design.deviation:g} instead of {small.design.deviation:g}; {_design(large)}; agrees or differs "
-        "where the intervals of the shares do not overlap, else it is undecided",
+        f"deviation {large.design.deviation:g} instead of {small.design.deviation:g}; {_design(large)}; agrees or "
+        "differs where the intervals of the shares do not overlap, else it is undecided",
     )
 
 

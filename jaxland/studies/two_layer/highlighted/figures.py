@@ -65,7 +65,7 @@ def run_figure(run: Run, descent: Descent) -> Figure:
     best, last = descent.best, len(descent.epochs) - 1
     figure.suptitle(f"{run.label}" + (f": overflow after epoch {descent.epochs[-1]}" if overflow else ""))
     errors = {"test set": descent.error, "training set": descent.train_error}
-    mark = (descent.epochs[best], f"best: {descent.error[best]:.4g} at epoch {descent.epochs[best]:,}")
+    mark = (float(descent.epochs[best]), f"best: {descent.error[best]:.4g} at epoch {descent.epochs[best]:,}")
     error_curves(descent.epochs, errors, mark=mark, ylabel="half the mean squared error", ax=axes[0])
     end = "at the last finite epoch" if overflow else "at the end"
     for ax, index, when in ((axes[1], last, end), (axes[2], best, "at the best epoch")):

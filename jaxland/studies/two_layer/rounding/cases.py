@@ -254,6 +254,8 @@ class Theory:
             return np.nan
         deviation = log_deviation(self.case.run.rate, curve, floor=floor, start=start, stride=STRIDE)
         seen = 0.5 * np.log(2 * RISE * loss / curve)
+        if not (curve > 2 / self.case.run.rate).any():
+            return np.nan
         after = int(np.argmax(curve > 2 / self.case.run.rate))
         risen = np.flatnonzero(deviation[after:] > seen[after:])
         return float(self.case.since + STRIDE * (after + risen[0])) if len(risen) else np.nan
