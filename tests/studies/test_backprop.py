@@ -267,9 +267,10 @@ def test_hessian_at_the_optimum_has_no_negative_eigenvalue():
 
 
 @pytest.mark.slow
-def test_levenberg_marquardt_returns_to_the_sawtooth_from_nearby(tmp_path):
+def test_levenberg_marquardt_returns_to_the_sawtooth_from_nearby(finished, tmp_path):
     settings = SawtoothSettings(starts=2, jitters=8, radius=0.02, evaluations=30, epochs=100)
-    context = Context(None, settings, None, jl.store.Parts(tmp_path), 2, print)  # pyright: ignore[reportArgumentType]
+    store = jl.store.StudyStore.open(finished[1].path)
+    context = Context(finished[0], settings, store, jl.store.Parts(tmp_path), 2, print)
     found = find(context).tables["sawtooth.csv"]
     near = found[(found["starts"] == "near W_f") & (found["method"] == "Levenberg-Marquardt")]
     assert near["found"].all()
