@@ -58,13 +58,13 @@ def stationary_points(
         raise ValueError(f"starts must have shape (starts, P); got {starts.shape}. A single one is starts[None].")
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         gradient = jax.grad(objective)
-        points = np.asarray(jax.jit(jax.vmap(_search(gradient)))(jnp.asarray(starts)))
+        points = np.array(jax.jit(jax.vmap(_search(gradient)))(jnp.asarray(starts)))
         slopes = jax.jit(jax.vmap(gradient))
         for _ in range(_POLISHING):
             step = _newton_step(np.asarray(slopes(points)), hessians(objective, points))
             # A step that leads far away is none of a stationary point; leaving it out keeps all numbers finite.
             good = np.linalg.norm(step, axis=1) < 1
-            points = np.where(good[:, None], points - step, points)
+            points[good] -= step[good]
         length = np.linalg.norm(step, axis=1)
         kept, length = points[length < step_tolerance], length[length < step_tolerance]
         first, counts = _distinct(kept, length, apart)

@@ -54,8 +54,6 @@ class BackpropConfig:
             raise ValueError(f"rates must name at least one, each once to six digits; got {list(self.rates)}.")
         if not all(math.isfinite(rate) and rate > 0 for rate in self.rates):
             raise ValueError(f"rates must be positive and finite; got {list(self.rates)}.")
-        if len(self.low) != 2 or len(self.high) != 2:
-            raise ValueError(f"low and high are corners of a plane, two numbers each; got {self.low} and {self.high}.")
         if not all(-math.inf < low < high < math.inf for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError(f"low must be below high, both finite; got {self.low} and {self.high}.")
         if self.epochs < 1:
@@ -76,7 +74,7 @@ class BackpropConfig:
 
 def ensemble_name(rate: float) -> str:
     """The name of the ensemble that has this learning rate."""
-    return f"rate-{rate:g}"
+    return f"rate-{rate:g}".replace("+", "")
 
 
 # One object for equal settings: what is compiled for a network or problem is kept by its identity.

@@ -150,7 +150,7 @@ def _other_minimum(points: StationaryPoints) -> Claim:
         "there is more than one minimum: another near w1 = 0.88, w2 = 38.6",
         f"{OTHER_MINIMUM}",
         f"minima at {listed}; {int((points.index > 0).sum())} saddles",
-        place is not None and points.index[place] == 0,
+        place is not None and bool(points.index[place] == 0),
         "stationary points from a grid of starts, index from the Hessian in float64; agrees within 0.05",
     )
 
@@ -209,7 +209,7 @@ def _saddle(points: StationaryPoints) -> Claim:
         "between the two minima there is a saddle at b1 = (0, 0): a bad place to begin",
         "saddle at (0, 0)",
         f"Hessian eigenvalues {values[0]:.2e} and {values[1]:.2e}" if place is not None else "none found there",
-        place is not None and points.index[place] == 1,
+        place is not None and bool(points.index[place] == 1),
         f"{len(points.loss)} stationary points in the plane; agrees if one of index 1 lies within 1e-6 of the origin",
     )
 
