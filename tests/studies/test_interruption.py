@@ -49,9 +49,9 @@ def _wait_for_shards(out, count, process):
         time.sleep(0.02)
 
 
-def test_ten_kills_at_random_moments(tmp_path, uninterrupted):
+def test_six_kills_at_random_moments(tmp_path, uninterrupted):
     out, rng = tmp_path / "s", random.Random(0)
-    for kill in range(10):
+    for kill in range(6):
         process = _start(out, stdout=subprocess.DEVNULL)
         # From before the directory exists to the middle of a later shard or commit.
         _wait_for_shards(out, len(_shards(out)) + kill % 2, process)
