@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from jaxland._version import __version__
 
 if TYPE_CHECKING:
-    from jaxland import landscape, networks, plots, problems, report, statistics, studies, training
+    from jaxland import landscape, networks, placebo, plots, problems, report, statistics, studies, training
     from jaxland.landscape import symmetrise
     from jaxland.networks import Network, mlp
+    from jaxland.placebo import placebo_test
     from jaxland.problems import Problem
     from jaxland.training import Fits, fit
 
@@ -21,12 +22,14 @@ _HOMES = {
     "Problem": "problems",
     "fit": "training",
     "mlp": "networks",
+    "placebo_test": "placebo",
     "symmetrise": "landscape",
 }
 _LAYERS = (
     "execution",
     "landscape",
     "networks",
+    "placebo",
     "plots",
     "problems",
     "report",
@@ -45,6 +48,8 @@ __all__ = [
     "landscape",
     "mlp",
     "networks",
+    "placebo",
+    "placebo_test",
     "plots",
     "problems",
     "report",

@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,23 +85,31 @@ def _wanted(study: Any, names: tuple[str, ...], scale: str) -> Any:
 
 
 def _finish(work: Callable, out: Path) -> int:
-    from jaxland.execution import Terminated, raise_on_sigterm
     from jaxland.studies.summary import tally
-    from jaxland.training import Interrupted
 
-    try:
-        with raise_on_sigterm():
-            outcome = work()
-    except (Interrupted, Terminated, KeyboardInterrupt) as interruption:
-        print("Stopped. Finished shards, and finished parts of analyses, are kept. Go on with:")
-        print(f"  jaxland resume {shlex.quote(str(out))}")
-        return 128 + getattr(interruption, "signal_number", signal.SIGINT)
+    advice = "Finished shards, and finished parts of analyses, are kept. Go on with:"
+    outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}")
+    if outcome is None:
+        return code
     print(f"Claims: {tally(outcome.claims)}.")
     for claim in outcome.claims:
         if claim.verdict == "differs":
             print(f"  differs: {claim.statement}: paper {claim.source}; measured {claim.measured}")
     print(f"Table, figures, claims and summary are in {outcome.path}")
     return 0
+
+
+def _until_stopped(work: Callable[[], Any], advice: str) -> tuple[Any, int]:
+    """What `work` returns, and 0; or None and the exit code, where a signal stopped it and the advice was printed."""
+    from jaxland.execution import Terminated, raise_on_sigterm
+    from jaxland.training import Interrupted
+
+    try:
+        with raise_on_sigterm():
+            return work(), 0
+    except (Interrupted, Terminated, KeyboardInterrupt) as interruption:
+        print(f"Stopped. {advice}")
+        return None, 128 + getattr(interruption, "signal_number", signal.SIGINT)
 
 
 def _say(line: str) -> None:
@@ -234,6 +242,97 @@ def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> in
     return 0
 
 
+@dataclass(frozen=True)
+class PlaceboOptions:
+    """What is tested, and how."""
+
+    target: str
+    """Column of the labels."""
+    inputs: tuple[str, ...] = ()
+    """Columns of the inputs; all others by default."""
+    within: str | None = None
+    """Column of groups, such as sites or subjects, within which labels are permuted; anywhere by default."""
+    hidden: tuple[int, ...] = (20,)
+    """Units of each hidden layer."""
+    activation: str = "relu"
+    """Of the hidden layers."""
+    optimizer: str = "adam"
+    """sgd, momentum, adadelta or adam."""
+    learning_rate: float = 0.01
+    """Learning rate."""
+    steps: int = 1000
+    """Optimizer steps of each fit."""
+    permutations: int = 999
+    """Placebos; the smallest p-value is one over this number plus one. A test can be given more later."""
+    starts: int = 4
+    """Fits of each labelling, from initial parameters of their own; their median counts."""
+    validation: float = 0.25
+    """Share of the rows that are held out; 0 for none."""
+    statistic: str | None = None
+    """What is compared: validation_loss (the default where rows are held out), training_loss (else),
+    best_training_loss, training_improvement or validation_gap. Choose it beforehand."""
+    loss: str = "mean_squared_error"
+    """mean_squared_error, half_mean_squared_error, sum_squared_error, mean_sum_squared_error or
+    mean_absolute_error."""
+    drop_missing: bool = False
+    """Leave out rows with missing values instead of refusing them."""
+    seed: int = 0
+    """Of initial parameters, labels and rows held out."""
+    out: Path | None = None
+    """Where results and finished work are kept; by default runs/placebo-NAME."""
+    threads: int | None = None
+    """Groups of fits trained at a time; all processors by default."""
+    backend: str = "auto"
+    """How fits are trained: auto, lanes or xla."""
+    dry_run: bool = False
+    """Print how much there is to train and how long it takes, and do nothing."""
+
+
+def placebo(file: tyro.conf.Positional[Path], options: Annotated[PlaceboOptions, _UNPREFIXED]) -> int:
+    """Test whether a network finds more in the labels of a table than in permutations of them.
+
+    Trains the same network on the real labels and on hundreds of permutations of them, and prints the p-value.
+
+    Args:
+        file: a .csv or .parquet file, one row a point.
+        options: what is tested, and how.
+    """
+    from jaxland.placebo import run_tests, table_test, write_result
+    from jaxland.store import check_path
+
+    values = {field.name: getattr(options, field.name) for field in fields(options)}
+    how = {name: values.pop(name) for name in ("out", "threads", "backend", "dry_run")}
+    out = check_path(how["out"] or Path("runs") / f"placebo-{file.stem}")
+    design, statistic, heading = table_test(file, **values)
+    print(heading, flush=True)
+    if how["dry_run"]:
+        _print_placebo_plan(design, how["backend"], how["threads"])
+        return 0
+
+    def work():
+        settings = {"backend": how["backend"], "threads": how["threads"]}
+        (result,) = run_tests(design, statistic, folder=out / "parts", progress=True, **settings)
+        write_result(result, out, heading)
+        return result
+
+    result, code = _until_stopped(work, "Finished fits are kept. The same command goes on.")
+    if result is not None:
+        print(f"{result.summary}\nFits, statistics, summary and figure are in {out}")
+    return code
+
+
+def _print_placebo_plan(design: Any, backend: str, threads: int | None) -> None:
+    from jaxland.studies.engine import measure_rate
+    from jaxland.studies.fitting import Prepared
+    from jaxland.training import choose_backend
+
+    ensemble = design.ensemble(0, 1)
+    trainer, explanation = choose_backend(ensemble, backend)
+    rate, net_steps = measure_rate(Prepared(ensemble, trainer, explanation), threads), design.fits * design.steps
+    print(f"{design.fits:,} fits of {design.steps:,} steps: {net_steps:.3g} net-steps at {rate:.3g} a second")
+    print(f"about {_duration(net_steps / rate)}; nothing was written")
+
+
 def list_studies() -> int:
     """List the studies with their scales and analyses."""
     from jaxland.studies import STUDIES
@@ -269,6 +368,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "table": table,
     "analyse": analyse,
     "report": report,
+    "placebo": placebo,
     "studies": list_studies,
     "doctor": doctor,
     "bench": bench,

@@ -1,7 +1,11 @@
 """Every Python block of the documentation pages runs, in order, and states values that come out."""
 
+import shlex
+
 import matplotlib.pyplot as plt
 from documents import blocks, run
+
+from jaxland.cli import main
 
 
 def test_the_landscape_page_runs(tmp_path, monkeypatch):
@@ -11,3 +15,19 @@ def test_the_landscape_page_runs(tmp_path, monkeypatch):
     plt.close("all")
     assert compared >= 9
     assert (tmp_path / "landscape.png").stat().st_size > 10_000
+
+
+def test_the_placebo_page_runs_and_so_do_its_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    compared = sum(run(code, names) for code in blocks("docs/placebo.md"))
+    assert compared >= 8
+    capsys.readouterr()
+    commands = [line for block in blocks("docs/placebo.md", "sh") for line in block.splitlines()]
+    assert len(commands) == 2
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "jaxland"
+        assert main(arguments) == 0
+    assert "p = 0.005: 0 of 199 placebos are as good" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "rumour" / "placebo.png").stat().st_size > 10_000

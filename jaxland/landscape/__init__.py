@@ -3,6 +3,7 @@
 from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
 from jaxland.landscape.basin import Jittered, jitter, returned
 from jaxland.landscape.distances import direction_cosines, distances_to, output_distances, pair_distances, random_pairs
+from jaxland.landscape.duplicates import duplicate_units
 from jaxland.landscape.hessian import Spectra, ZeroModes, hessians, leading_entries, spectra, zero_modes
 from jaxland.landscape.knots import most_knots, piecewise_linear
 from jaxland.landscape.lanczos import (
@@ -14,6 +15,7 @@ from jaxland.landscape.lanczos import (
     hessian_trace,
     spectral_density,
 )
+from jaxland.landscape.losses import losses
 from jaxland.landscape.neb import (
     Bands,
     NebSettings,
@@ -27,54 +29,105 @@ from jaxland.landscape.neb import (
     turning_angles,
 )
 from jaxland.landscape.outputs import outputs
+from jaxland.landscape.path_maps import PrincipalMap, directedness, principal_map, random_walks_like, tsne_map
 from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
+from jaxland.landscape.stability import first_rise, log_deviation, sharpness
+from jaxland.landscape.stationary import StationaryPoints, stationary_points
+from jaxland.landscape.surfaces import (
+    Features,
+    InPlane,
+    Plane,
+    PrincipalPlane,
+    Surface,
+    coordinate_plane,
+    features_table,
+    filter_directions,
+    in_plane,
+    losses_at,
+    nonconvexity,
+    plane_losses,
+    plane_through,
+    random_plane,
+    surface,
+    surface_features,
+    trajectory_plane,
+)
 from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
 
 __all__ = [
     "Bands",
     "Eigenpairs",
     "ExtremeEigenvalues",
+    "Features",
     "FunctionMoments",
+    "InPlane",
     "Jittered",
     "NebSettings",
     "PiecewiseLinear",
+    "Plane",
+    "PrincipalMap",
+    "PrincipalPlane",
     "Spectra",
     "SpectralDensity",
+    "StationaryPoints",
+    "Surface",
     "Symmetrised",
     "TraceEstimate",
     "ZeroModes",
     "arc_lengths",
     "barrier_tree",
+    "coordinate_plane",
+    "directedness",
     "direction_cosines",
     "distances_to",
+    "duplicate_units",
     "energies_of",
     "extreme_eigenvalues",
+    "features_table",
+    "filter_directions",
+    "first_rise",
     "fix_signs",
     "function_distances",
     "function_moments",
     "gaps",
     "hessian_trace",
     "hessians",
+    "in_plane",
     "interpolate",
     "jitter",
     "leading_entries",
+    "log_deviation",
+    "losses",
+    "losses_at",
     "lowest_passes",
     "most_knots",
+    "nonconvexity",
     "output_distances",
     "outputs",
     "pair_distances",
     "pass_heights",
     "piecewise_linear",
+    "plane_losses",
+    "plane_through",
+    "principal_map",
     "random_pairs",
+    "random_plane",
+    "random_walks_like",
     "refine",
     "relax",
     "returned",
+    "sharpness",
     "sort_units",
     "spanning_tree",
     "spectra",
     "spectral_density",
+    "stationary_points",
     "straight_bands",
+    "surface",
+    "surface_features",
     "symmetrise",
+    "trajectory_plane",
+    "tsne_map",
     "turning_angles",
     "zero_modes",
 ]

@@ -6,6 +6,7 @@ from jaxland.networks.initializers import INITIALIZERS, get_initializer
 from jaxland.networks.minimum_energy import MinimumEnergy, minimum_energy
 from jaxland.networks.mlp import Dense, mlp, smoothed
 from jaxland.networks.network import Network, NetworkSpec
+from jaxland.networks.slices import entry_indices, filled, sliced
 from jaxland.networks.symmetry import Symmetry, UnitLayer
 
 __all__ = [
@@ -19,10 +20,13 @@ __all__ = [
     "Symmetry",
     "UnitLayer",
     "embed",
+    "entry_indices",
+    "filled",
     "get_activation",
     "get_initializer",
     "minimum_energy",
     "mlp",
+    "sliced",
     "smooth_relu",
     "smoothed",
 ]

@@ -78,11 +78,12 @@ class Network:
 
     @cached_property
     def entry_names(self) -> tuple[str, ...]:
-        """A name for each of the P entries of the flat vector, such as `0.weight[2,0]`."""
+        """A name for each of the P entries of the flat vector, such as `0.weight[2,0]`; a scalar's has no brackets."""
         names = []
         for path, leaf in self._template[0]:
             stem = jax.tree_util.keystr(path, simple=True, separator=".")
-            names += [f"{stem}[{','.join(map(str, index))}]" for index in np.ndindex(*leaf.shape)]
+            places = [f"[{','.join(map(str, index))}]" for index in np.ndindex(*leaf.shape)] if leaf.shape else [""]
+            names += [stem + place for place in places]
         return tuple(names)
 
     def flatten(self, params: Params) -> Float[AnyArray, "P"]:

@@ -1,44 +1,95 @@
 """Figures: arrays or tables in, matplotlib Axes out; nothing is ever shown."""
 
 from jaxland.plots.animation import animate
+from jaxland.plots.arrivals import arrival_curves
 from jaxland.plots.basin import basin_scatter
 from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
+from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
 from jaxland.plots.diagram import network_diagram
 from jaxland.plots.histograms import compared_histograms
 from jaxland.plots.knots import knot_counts, knot_positions
+from jaxland.plots.path_maps import path_map
 from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
+from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
+from jaxland.plots.planes import (
+    basin_map,
+    contour_map,
+    descent_path,
+    duration_map,
+    error_curve,
+    mark_stationary,
+    orbit_diagram,
+)
 from jaxland.plots.spectra import spectra_band, spectrum
 from jaxland.plots.strips import paired_strips, strips, training_curves
 from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
+from jaxland.plots.surfaces import (
+    descent_3d,
+    descent_contours,
+    descent_ends,
+    explained_variance,
+    surface_3d,
+    surface_contours,
+    surface_gallery,
+    surface_paths,
+)
 from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
+from jaxland.plots.weights import weight_paths
 
 __all__ = [
     "COLORS",
     "LABELS",
+    "Curve",
     "all_fits",
     "animate",
+    "arrival_curves",
     "barrier_matrix",
+    "basin_map",
     "basin_scatter",
     "compared_histograms",
+    "contour_map",
+    "delay_by_precision",
     "dense_curve",
+    "descent_3d",
+    "descent_contours",
+    "descent_ends",
+    "descent_path",
     "disconnectivity_graph",
+    "duration_map",
+    "error_curve",
+    "error_curves",
+    "explained_variance",
     "fit_curve",
     "knot_counts",
     "knot_positions",
     "leaf_order",
+    "mark_stationary",
     "network_diagram",
     "new_figure",
+    "null_distribution",
+    "orbit_diagram",
+    "p_value_distributions",
     "paired_strips",
     "path_angles",
     "path_energies",
+    "path_map",
     "path_outputs",
     "path_with_interpolation",
+    "power_curves",
     "render",
+    "share_curves",
+    "sharpness_curves",
     "spectra_band",
     "spectrum",
     "strips",
     "style",
+    "surface_3d",
+    "surface_contours",
+    "surface_gallery",
+    "surface_paths",
     "target_curve",
     "training_curves",
     "tube",
+    "weight_curves",
+    "weight_paths",
 ]

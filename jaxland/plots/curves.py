@@ -7,11 +7,18 @@ from matplotlib.axes import Axes
 from jaxland.plots.style import TARGET_COLOR, own_axes
 
 
-def target_curve(x: Float[np.ndarray, "N"], f: Float[np.ndarray, "N"], *, ax: Axes | None = None) -> Axes:
+def target_curve(
+    x: Float[np.ndarray, "N"],
+    f: Float[np.ndarray, "N"],
+    *,
+    label: str = "f, the output of $W_f$",
+    title: str = "Target",
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the target f(x)."""
     ax = own_axes(ax)
-    ax.plot(x, f, color=TARGET_COLOR, lw=1.2, label="f, the output of $W_f$")
-    ax.set(title="Target", xlabel="x", ylabel="f(x)")
+    ax.plot(x, f, color=TARGET_COLOR, lw=1.2, label=label)
+    ax.set(title=title, xlabel="x", ylabel="f(x)")
     ax.legend()
     return ax
 

@@ -31,9 +31,9 @@ def compared_histograms(
     ax = own_axes(ax)
     drawn = {name: histogram for name, histogram in histograms.items() if histogram.total}
     low, high = window or _range_of(drawn)
-    for name, histogram in drawn.items():
+    for index, (name, histogram) in enumerate(drawn.items()):
         shown = histogram.coarsen(low, high, _bins(histogram.total))
-        color = COLORS.get(name)
+        color = COLORS.get(name, f"C{index}")
         share = shown.counts / histogram.total
         label = f"{LABELS.get(name, name)} (n = {histogram.total:,})"
         ax.stairs(share, shown.edges, fill=True, color=color, alpha=0.35)

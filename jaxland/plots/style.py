@@ -43,17 +43,20 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(columns: int = 1, *, width: float = 6.4, height: float = 4.0) -> tuple[Figure, list[Axes]]:
-    """A figure with axes side by side; it belongs to no window and needs no closing.
+def new_figure(
+    columns: int = 1, *, rows: int = 1, width: float = 6.4, height: float = 4.0, projection: str | None = None
+) -> tuple[Figure, list[Any]]:
+    """A figure with axes side by side, row after row; it belongs to no window and needs no closing.
 
     Args:
-        columns: how many axes.
-        width: of each, in inches.
-        height: in inches.
+        columns: how many axes in a row.
+        rows: how many rows.
+        width, height: of each of the axes, in inches.
+        projection: of the axes, such as `"3d"`; flat by default.
     """
-    figure = Figure(figsize=(width * columns, height), layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    return figure, list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
 
 
 def own_axes(ax: Axes | None) -> Axes:

@@ -1,6 +1,7 @@
 """Problems: data, loss and, where known, the global minimum."""
 
 from jaxland.problems.gradients import Evaluate, Objective, gradients_of
+from jaxland.problems.images import Images, digits, idx_images, read_idx
 from jaxland.problems.losses import LOSSES, Loss, get_loss
 from jaxland.problems.problem import Problem
 from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
@@ -8,12 +9,16 @@ from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
 __all__ = [
     "LOSSES",
     "Evaluate",
+    "Images",
     "Loss",
     "Objective",
     "Problem",
     "SawtoothProblem",
     "SawtoothTarget",
+    "digits",
     "get_loss",
     "gradients_of",
+    "idx_images",
+    "read_idx",
     "sawtooth",
 ]

@@ -176,10 +176,10 @@ def _scatter(ensembles: Mapping[str, EnsembleLosses], looks: Mapping[str, tuple[
 
 
 def _row_above(ensembles: Mapping[str, EnsembleLosses]) -> float:
-    """A loss somewhat above all others on a logarithmic axis."""
+    """A loss somewhat above all others on a logarithmic axis, if there is a number that large."""
     low = min(each.log_loss.smallest for each in ensembles.values())
     high = max(each.log_loss.largest for each in ensembles.values())
-    return 10 ** (high + max(0.07 * (high - low), 0.1))
+    return 10 ** min(high + max(0.07 * (high - low), 0.1), 308.0)
 
 
 def _details(name, rows):

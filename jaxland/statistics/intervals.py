@@ -28,3 +28,11 @@ def sample_interval(values: Float[np.ndarray, "F"], confidence: float = 0.95) ->
     deviation = np.std(values, keepdims=True, ddof=1) if len(values) > 1 else np.full(1, np.nan)
     low, high = mean_interval(np.mean(values, keepdims=True), deviation, len(values), confidence)
     return float(low[0]), float(high[0])
+
+
+def distribution_band(count: int, confidence: float = 0.95) -> float:
+    """Half-width of a band that holds the whole distribution function of `count` independent values.
+
+    Dvoretzky, Kiefer and Wolfowitz (1956) with the constant of Massart (1990): sqrt(log(2 / alpha) / (2 n)).
+    """
+    return float(np.sqrt(np.log(2 / (1 - confidence)) / (2 * count)))

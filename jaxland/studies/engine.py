@@ -15,7 +15,7 @@ from jaxland.studies.analyses import Wanted, analyse, request
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.studies.registry import study_of
 from jaxland.studies.study import Outcome
-from jaxland.training import available_threads
+from jaxland.training import Ensemble, available_threads
 
 
 class Plan(NamedTuple):
@@ -110,12 +110,13 @@ def plan(
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     net_steps = sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)
     seconds = sum((task.stop - task.start) * steps[task.ensemble] / rate[task.ensemble] for task in tasks)
-    bytes_per_fit = {
-        name: each.ensemble.network.size * np.dtype(each.ensemble.dtype).itemsize + 48
-        for name, each in prepared.items()
-    }
-    storage = sum((task.stop - task.start) * bytes_per_fit[task.ensemble] for task in tasks)
+    storage = sum((task.stop - task.start) * _bytes_per_fit(prepared[task.ensemble].ensemble) for task in tasks)
     return Plan(tasks, net_steps, rate, seconds, storage)
+
+
+def _bytes_per_fit(ensemble: Ensemble) -> int:
+    numbers = ensemble.network.size + len(ensemble.trace_steps)
+    return numbers * np.dtype(ensemble.dtype).itemsize + 48
 
 
 def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float = 1.0) -> float:

@@ -133,7 +133,7 @@ def train_shard(
     on_progress: Callable[[int], object] = lambda net_steps: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Trains one shard and commits it."""
+    """Trains one shard and commits it, with the losses on the way where the ensemble keeps them."""
     result, _ = train(
         prepared.trainer,
         prepared.ensemble,
@@ -145,6 +145,8 @@ def train_shard(
     )
     arrays = {"fit": np.arange(task.start, task.stop), "status": status_names(result.diverged_step)}
     names = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step", "params")
+    if prepared.ensemble.trace_every is not None:
+        names = (*names, "trace")
     arrays |= {name: getattr(result, name) for name in names}
     store.commit_shard(task.ensemble, task.start, task.stop, arrays)
 

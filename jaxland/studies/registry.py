@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from jaxland.studies import sawtooth
+from jaxland.studies import backprop, placebo, sawtooth, surfaces, two_layer
 from jaxland.studies.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (sawtooth.STUDY,)}
+_ALL = (sawtooth, two_layer, backprop, surfaces, placebo)
+STUDIES: dict[str, Study] = {each.STUDY.name: each.STUDY for each in _ALL}
 
 
 def study_of(config: Any) -> Study:

@@ -49,8 +49,10 @@ def _settings(config: dict, ensembles: Sequence[str]) -> str:
     for name, value in sorted(config.items()):
         if isinstance(value, dict):
             numbers = ", ".join(f"{number} {each}" for number, each in sorted(value.items()))
-            parts += [f"{name} ({numbers})"] if name in ensembles else []
-        elif name != "optimizers":
+            # Ensembles are called after their optimizer, or begin with its name.
+            used = any(ensemble.split("-")[0] == name for ensemble in ensembles)
+            parts += [f"{name} ({numbers})"] if used else []
+        elif name != "optimizers" and value != "":
             parts.append(f"{name} {value}")
     return ", ".join(parts)
 

@@ -1,7 +1,7 @@
 """Training of ensembles: any network, any optax optimizer, hundreds of thousands of fits."""
 
 from jaxland.training.backends import BACKENDS, choose_backend
-from jaxland.training.ensemble import Ensemble
+from jaxland.training.ensemble import ByNumber, Ensemble
 from jaxland.training.fit import fit
 from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
 from jaxland.training.gradients import gradients
@@ -9,6 +9,7 @@ from jaxland.training.initial import draw_parameters
 from jaxland.training.optimizers import (
     OPTIMIZERS,
     Adadelta,
+    Adagrad,
     Adam,
     Momentum,
     OptimizerConfig,
@@ -18,13 +19,17 @@ from jaxland.training.optimizers import (
 )
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
+from jaxland.training.solvers import SOLVERS, Solved, solve
 from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
 
 __all__ = [
     "BACKENDS",
     "OPTIMIZERS",
+    "SOLVERS",
     "Adadelta",
+    "Adagrad",
     "Adam",
+    "ByNumber",
     "Ensemble",
     "Fits",
     "GroupResult",
@@ -32,6 +37,7 @@ __all__ = [
     "Momentum",
     "OptimizerConfig",
     "Sgd",
+    "Solved",
     "Trainer",
     "available_threads",
     "choose_backend",
@@ -45,6 +51,7 @@ __all__ = [
     "make_optimizer",
     "numerics",
     "progress_bar",
+    "solve",
     "status_names",
     "train",
     "versions",

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +15,10 @@ from jaxland.problems import Loss, Problem
 from jaxland.training.precision import get_dtype
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
+
+ByNumber = Callable[[Int[np.ndarray, "W"]], np.ndarray]
+"""What some fits have, from their numbers: a pure function whose result has a row for each. It serves ensembles that
+can grow, where an array with a row for every fit cannot be given."""
 
 
 class Members(NamedTuple):
@@ -47,6 +52,7 @@ class Ensemble:
         start: own starting points (F, P) instead of `network.init`.
         inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
         targets: own targets of each fit (F, N, O) instead of `problem.y`; these may be non-finite.
+            Each of these five may also be a function of the fits' numbers, see `ByNumber`.
         first: the fit to which entry 0 of every per-fit array belongs.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k; None keeps none.
         snapshots: steps whose parameters are kept.
@@ -61,11 +67,11 @@ class Ensemble:
     steps: int
     seed: int = 0
     dtype: str = "float32"
-    hyperparameters: Mapping[str, float | np.ndarray] = field(default_factory=dict)
-    init_scale: float | np.ndarray = 1.0
-    start: np.ndarray | None = None
-    inputs: np.ndarray | None = None
-    targets: np.ndarray | None = None
+    hyperparameters: Mapping[str, float | np.ndarray | ByNumber] = field(default_factory=dict)
+    init_scale: float | np.ndarray | ByNumber = 1.0
+    start: np.ndarray | ByNumber | None = None
+    inputs: np.ndarray | ByNumber | None = None
+    targets: np.ndarray | ByNumber | None = None
     first: int = 0
     trace_every: int | None = None
     snapshots: tuple[int, ...] = ()
@@ -97,24 +103,33 @@ class Ensemble:
 
     def _check_data(self):
         data = {"inputs": (self.inputs, self.problem.x), "targets": (self.targets, self.problem.y)}
-        points = {}
         for name, (values, shared) in data.items():
-            if values is not None and (np.ndim(values) != 3 or np.shape(values)[2] != shared.shape[1]):
-                raise ValueError(
-                    f"{name} must have shape (fits, points, {shared.shape[1]} components); got {np.shape(values)}."
-                )
-            points[name] = len(shared) if values is None else np.shape(values)[1]
-        if points["inputs"] != points["targets"]:
-            raise ValueError(f"a fit has {points['inputs']} inputs but {points['targets']} targets.")
-        if self.start is not None and np.shape(self.start)[1:] != (self.network.size,):
-            raise ValueError(f"start must have shape (fits, {self.network.size}); got {np.shape(self.start)}.")
+            shape = self._shape(values)
+            if values is not None and (len(shape) != 3 or shape[2] != shared.shape[1]):
+                raise ValueError(f"{name} must have shape (fits, points, {shared.shape[1]} components); got {shape}.")
+        if self.x_shape[0] != self.y_shape[0]:
+            raise ValueError(f"a fit has {self.x_shape[0]} inputs but {self.y_shape[0]} targets.")
+        if self.start is not None and self._shape(self.start)[1:] != (self.network.size,):
+            raise ValueError(f"start must have shape (fits, {self.network.size}); got {self._shape(self.start)}.")
+
+    def _shape(self, values: Any) -> tuple[int, ...]:
+        if callable(values):
+            values = np.asarray(values(np.array([self.first])))
+        return np.shape(values)
+
+    @cached_property
+    def x_shape(self) -> tuple[int, ...]:
+        """(N, D), the shape of the inputs of one fit."""
+        return self.problem.x.shape if self.inputs is None else self._shape(self.inputs)[1:]
+
+    @cached_property
+    def y_shape(self) -> tuple[int, ...]:
+        """(N, O), the shape of the targets of one fit."""
+        return self.problem.y.shape if self.targets is None else self._shape(self.targets)[1:]
 
     def _check_shapes(self):
         """Asks JAX for the shapes that network and loss give, so that nothing is silently broadcast."""
-        x, y = (
-            jax.ShapeDtypeStruct(np.shape(shared) if own is None else np.shape(own)[1:], np.float32)
-            for own, shared in ((self.inputs, self.problem.x), (self.targets, self.problem.y))
-        )
+        x, y = (jax.ShapeDtypeStruct(shape, np.float32) for shape in (self.x_shape, self.y_shape))
         name, loss = self.network.spec.name, self.problem.loss
         widths = self.network.spec.widths
         if widths and widths[0] != x.shape[1]:
@@ -149,10 +164,10 @@ class Ensemble:
                 "inputs": self.inputs,
                 "targets": self.targets,
             }.items()
-            if values is not None and np.ndim(values) > 0
+            if values is not None and not callable(values) and np.ndim(values) > 0
         }
-        deep = [name for name, value in self.hyperparameters.items() if np.ndim(value) > 1]
-        if deep or np.ndim(self.init_scale) > 1:
+        deep = [name for name, value in self.hyperparameters.items() if len(self._shape(value)) > 1]
+        if deep or len(self._shape(self.init_scale)) > 1:
             raise ValueError(f"{', '.join(deep) or 'init_scale'} must be one number, or one a fit with shape (fits,).")
         if len(set(lengths.values())) > 1:
             raise ValueError(f"per-fit arrays must have one entry a fit; their lengths differ: {lengths}.")
@@ -170,20 +185,22 @@ class Ensemble:
         count = self.per_fit_count()
         rows = np.clip(fits - self.first, 0, count - 1) if count else None
 
-        def each(value):
-            value = np.asarray(value, dtype)
-            return np.full(len(fits), value) if value.ndim == 0 else value[rows]
+        def own(value):
+            result = np.asarray(value(fits) if callable(value) else np.asarray(value)[rows], dtype)
+            if len(result) != len(fits):
+                raise ValueError(f"a function of {len(fits)} fits' numbers returned {len(result)} rows.")
+            return result
 
-        def own(value, shared):
-            return np.asarray(shared, dtype) if value is None else np.asarray(value[rows], dtype)
+        def each(value):
+            return np.full(len(fits), value, dtype) if not callable(value) and np.ndim(value) == 0 else own(value)
 
         return Members(
             fits=fits,
             hyperparameters={name: each(value) for name, value in self.hyperparameters.items()},
             init_scale=each(self.init_scale),
-            start=None if self.start is None else np.asarray(self.start[rows], dtype),
-            x=own(self.inputs, self.problem.x),
-            y=own(self.targets, self.problem.y),
+            start=None if self.start is None else own(self.start),
+            x=np.asarray(self.problem.x, dtype) if self.inputs is None else own(self.inputs),
+            y=np.asarray(self.problem.y, dtype) if self.targets is None else own(self.targets),
         )
 
     @property

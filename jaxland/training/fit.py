@@ -8,7 +8,7 @@ import optax
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
-from jaxland.training.ensemble import Ensemble, OptimizerFactory, positive
+from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
 from jaxland.training.progress import progress_bar
 from jaxland.training.trainer import train
@@ -24,11 +24,11 @@ def fit(
     seed: int = 0,
     first: int = 0,
     dtype: str = "float32",
-    hyperparameters: Mapping[str, float | np.ndarray] | None = None,
-    init_scale: float | np.ndarray = 1.0,
-    start: np.ndarray | None = None,
-    inputs: np.ndarray | None = None,
-    targets: np.ndarray | None = None,
+    hyperparameters: Mapping[str, float | np.ndarray | ByNumber] | None = None,
+    init_scale: float | np.ndarray | ByNumber = 1.0,
+    start: np.ndarray | ByNumber | None = None,
+    inputs: np.ndarray | ByNumber | None = None,
+    targets: np.ndarray | ByNumber | None = None,
     trace_every: int | None = None,
     snapshots: Sequence[int] = (),
     backend: str = "auto",
@@ -58,6 +58,7 @@ def fit(
         start: starting points (F, P) instead of `network.init`.
         inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
         targets: each fit's own targets (F, N, O) instead of `problem.y`.
+            These five may also be functions from fits' numbers (W,) to arrays with a row for each.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.

@@ -20,6 +20,8 @@ from jaxland.training.step import make_step
 if TYPE_CHECKING:
     import pandas
 
+_PROBED = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Fits:
@@ -76,7 +78,10 @@ class Fits:
             "best_loss": self.best_loss,
             "best_step": self.best_step,
             "diverged_step": self.diverged_step,
-            **self.ensemble.hyperparameters,
+            **{
+                name: value(self.fit) if callable(value) else value
+                for name, value in self.ensemble.hyperparameters.items()
+            },
             "config_hash": self.config_hash,
             "versions": versions(),
             "device": device(),
@@ -124,7 +129,10 @@ def fingerprint(ensemble: Ensemble) -> str:
         digest.update(program.as_text().encode())
     numbers = [ensemble.hyperparameters[name] for name in sorted(ensemble.hyperparameters)]
     numbers += [ensemble.problem.x, ensemble.problem.y, ensemble.inputs, ensemble.targets, ensemble.start]
+    # A function of the fits' numbers is known by what it gives the first ones.
+    probed = np.arange(_PROBED) + ensemble.first
     for value in (*numbers, ensemble.init_scale):
+        value = value(probed) if callable(value) else value
         digest.update(b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes())
     digest.update(f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode())
     return digest.hexdigest()[:16]

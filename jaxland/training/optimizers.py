@@ -57,7 +57,20 @@ class Adam:
     factory: ClassVar[Callable[..., Any]] = optax.adam
 
 
-OptimizerConfig = Sgd | Momentum | Adadelta | Adam
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad (Duchi, Hazan, Singer 2011)."""
+
+    learning_rate: float = 0.01
+    """Factor on the step."""
+    initial_accumulator_value: float = 0.1
+    """What the sum of squares begins with."""
+    eps: float = 1e-7
+    """Added to the sum of squares."""
+    factory: ClassVar[Callable[..., Any]] = optax.adagrad
+
+
+OptimizerConfig = Sgd | Momentum | Adadelta | Adam | Adagrad
 
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {
     "sgd": Sgd,

@@ -57,7 +57,7 @@ def test_parameters_must_be_floating_point():
 def test_any_pair_of_functions_is_a_network():
     network = Network(lambda key: {"a": jnp.ones(3), "b": jnp.zeros(())}, lambda p, x: x @ p["a"][:, None] + p["b"])
     assert network.spec == NetworkSpec()
-    assert network.entry_names == ("a[0]", "a[1]", "a[2]", "b[]")
+    assert network.entry_names == ("a[0]", "a[1]", "a[2]", "b")
 
 
 # Variance of the weights of a layer with 300 inputs and 200 outputs, from each scheme's paper.

@@ -7,7 +7,9 @@ import pytest
 from jaxland.plots import (
     all_fits,
     compared_histograms,
+    delay_by_precision,
     dense_curve,
+    error_curves,
     fit_curve,
     knot_counts,
     knot_positions,
@@ -15,6 +17,8 @@ from jaxland.plots import (
     new_figure,
     paired_strips,
     render,
+    share_curves,
+    sharpness_curves,
     spectra_band,
     spectrum,
     strips,
@@ -22,6 +26,7 @@ from jaxland.plots import (
     target_curve,
     training_curves,
     tube,
+    weight_curves,
 )
 from jaxland.statistics import Histogram
 
@@ -37,6 +42,21 @@ _DRAWINGS = {
     "all fits": lambda ax: all_fits(X, np.stack([X, -X]), f=X**2, color="C0", ax=ax),
     "loss curves": lambda ax: training_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
     "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
+    "errors": lambda ax: error_curves(np.arange(50), {"test set": X**2}, mark=(3.0, "best"), ax=ax),
+    "weights": lambda ax: weight_curves(np.arange(50), np.stack([X, -X], axis=1), ["a", "b"], ax=ax),
+    "sharpness": lambda ax: sharpness_curves(np.arange(50), {"float32": X}, 0.5, rises={"float32": 30.0}, ax=ax),
+    "shares": lambda ax: share_curves(
+        np.array([0.1, 1.0]), {"h = 3": np.array([[0.5, 0.4, 0.6], [np.nan] * 3])}, xlabel="rate", ylabel="share", ax=ax
+    ),
+    "delays": lambda ax: delay_by_precision(
+        np.array([7.0, 16.0]),
+        [np.array([630, 640]), np.array([755])],
+        predicted=np.array([640.0, np.nan]),
+        labels=["float32", "float64"],
+        crossing=485,
+        exact=1170.0,
+        ax=ax,
+    ),
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
     "knot counts": lambda ax: knot_counts({"momentum": COUNTS}, target=31, most=7775, ax=ax),
     "knot positions": lambda ax: knot_positions({"adam": HISTOGRAM}, target=np.linspace(0, 1, 5), ax=ax),
@@ -173,3 +193,16 @@ def test_style_leaves_global_settings_alone():
 def test_pyplot_is_not_imported():
     code = "import sys, jaxland.plots; assert 'matplotlib.pyplot' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_errors_that_overflow_are_left_out():
+    ax = error_curves(np.arange(6), {"e": np.array([1, 10, 0, 1e99, 1e120, np.nan])})
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1, 10, np.nan, 1e99, np.nan, np.nan])
+    assert render(ax.figure, "png")
+
+
+def test_rows_of_a_figure():
+    figure, axes = new_figure(3, rows=2, width=2.0, height=1.5)
+    assert len(axes) == 6
+    assert figure.get_size_inches().tolist() == [6.0, 3.0]
+    assert axes[3].get_subplotspec().rowspan.start == 1

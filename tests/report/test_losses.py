@@ -184,3 +184,14 @@ def test_ensembles_differ_in_more_than_colour(tmp_path):
 def test_charts_lead_nowhere():
     assert CONFIG["showSendToCloud"] is CONFIG["displaylogo"] is CONFIG["showLink"] is False
     assert CONFIG["plotlyServerURL"] == ""
+
+
+def test_losses_near_the_largest_number_are_drawn(tmp_path):
+    table = _table(16)
+    table["loss"] = table["loss"].astype(np.float64)
+    table["loss"][0], table["diverged_step"][0] = 1e305, -1
+    table["loss"][1], table["diverged_step"][1] = np.nan, 3
+    losses = read_losses(_store(tmp_path / "s", table), "momentum", 100)
+    heights = np.concatenate([_numbers(trace.y) for trace in _figure(losses, "scatter").data])
+    assert np.isfinite(heights).all()
+    assert heights.max() > 1e305

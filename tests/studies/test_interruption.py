@@ -49,9 +49,9 @@ def _wait_for_shards(out, count, process):
         time.sleep(0.02)
 
 
-def test_ten_kills_at_random_moments(tmp_path, uninterrupted):
+def test_four_kills_at_random_moments(tmp_path, uninterrupted):
     out, rng = tmp_path / "s", random.Random(0)
-    for kill in range(10):
+    for kill in range(4):
         process = _start(out, stdout=subprocess.DEVNULL)
         # From before the directory exists to the middle of a later shard or commit.
         _wait_for_shards(out, len(_shards(out)) + kill % 2, process)
@@ -75,7 +75,7 @@ def _check_status(out):
         assert not done & missing
 
 
-@pytest.mark.parametrize("point", ["half-written", "renamed"])
+@pytest.mark.parametrize("point", ["half-written", pytest.param("renamed", marks=pytest.mark.slow)])
 def test_crashes_inside_commits_one_after_another(tmp_path, uninterrupted, point):
     out = tmp_path / "s"
     assert _run(out, JAXLAND_CRASH_AT=point) == 70
@@ -84,7 +84,9 @@ def test_crashes_inside_commits_one_after_another(tmp_path, uninterrupted, point
     assert _shards(out) == uninterrupted
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_a_signal_stops_the_run_and_says_how_to_go_on(tmp_path, uninterrupted, number, code):
     out = tmp_path / "s"
     process = _start(out, stdout=subprocess.PIPE)

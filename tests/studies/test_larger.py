@@ -109,6 +109,7 @@ def test_a_second_run_reads_its_parts_and_finds_the_same(store, folder, found, m
         pd.testing.assert_frame_equal(again.tables[name], table)
 
 
+@pytest.mark.slow
 def test_an_interrupted_analysis_trains_no_part_twice(store, tmp_path, found, monkeypatch):
     monkeypatch.setattr(larger, "_PART", 2)
     trained, fit = [], larger.fit

@@ -117,6 +117,36 @@ def test_each_fit_may_have_its_own_data():
         np.testing.assert_allclose(together.params[row], alone.params[0], rtol=1e-4, atol=1e-6)
 
 
+def _by_number(rows):
+    """Arrays as functions of the fits' numbers; the fits that only pad a group get those of others."""
+    return {
+        name: {"learning_rate": lambda fits: 0.05 * (1 + fits % 3)}
+        if name == "hyperparameters"
+        else lambda fits, values=values: values[fits % len(values)]
+        for name, values in rows.items()
+    }
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+def test_what_a_fit_has_may_be_a_function_of_its_number(backend):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "hyperparameters": {"learning_rate": 0.05 * (1 + np.arange(5) % 3)},
+        "init_scale": np.linspace(0.5, 2, 5),
+        "start": rng.normal(size=(5, NETWORK.size)),
+        "inputs": rng.normal(size=(5, 12, 1)),
+        "targets": rng.normal(size=(5, 12, 1)),
+    }
+    functions = _by_number(arrays)
+    given = _fit(optimizer=optax.sgd, backend=backend, **arrays)
+    found = _fit(optimizer=optax.sgd, backend=backend, **functions)
+    np.testing.assert_array_equal(found.params, given.params)
+    np.testing.assert_array_equal(found.table["learning_rate"], given.table["learning_rate"])
+    # Any number of fits can be asked for, and a fit remains what it is.
+    later = _fit(optimizer=optax.sgd, backend=backend, fits=2, first=3, **functions)
+    np.testing.assert_array_equal(later.params, given.params[3:])
+
+
 def test_a_diverged_fit_is_flagged_and_disturbs_nobody():
     rates = np.array([0.05, 1e6, 0.05, 0.05, 0.05])
     starts = draw_parameters(NETWORK, 3, np.arange(5))
@@ -183,6 +213,8 @@ def test_config_hash_tells_configurations_apart():
     assert _fit().config_hash == base.config_hash
     for change in ({"steps": 31}, {"seed": 4}, {"optimizer": optax.sgd(0.06, momentum=0.9)}, {"dtype": "float64"}):
         assert _fit(**change).config_hash != base.config_hash
+    doubled, tripled = (_fit(init_scale=lambda fits, by=by: np.full(len(fits), by)) for by in (2.0, 3.0))
+    assert len({base.config_hash, doubled.config_hash, tripled.config_hash}) == 3
 
 
 @pytest.mark.parametrize(
@@ -206,6 +238,9 @@ def test_config_hash_tells_configurations_apart():
         ({"targets": np.zeros((5, 19, 1))}, ValueError, "20 inputs but 19 targets"),
         ({"targets": np.zeros((5, 20, 2))}, ValueError, "1 components"),
         ({"inputs": np.zeros((5, 20))}, ValueError, "inputs must have shape"),
+        ({"inputs": lambda fits: np.zeros((len(fits), 20))}, ValueError, "inputs must have shape"),
+        ({"targets": lambda fits: np.zeros((len(fits), 19, 1))}, ValueError, "20 inputs but 19 targets"),
+        ({"start": lambda fits: np.zeros((2, 13))}, ValueError, "returned 2 rows"),
         ({"init_scale": np.ones(5), "start": np.zeros((4, 13))}, ValueError, "their lengths differ"),
     ],
 )

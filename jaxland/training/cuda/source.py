@@ -133,11 +133,9 @@ class _SourceWriter:
         self.type = type_name(get_dtype(ensemble.dtype))
         self.real = _TEXT[self.type]
         self.shared = shared_memory(layout, variant, self.type, most)
-        x = ensemble.problem.x if ensemble.inputs is None else ensemble.inputs
-        y = ensemble.problem.y if ensemble.targets is None else ensemble.targets
-        self.components = {"x": x.shape[-1], "y": y.shape[-1]}
+        self.components = {"x": ensemble.x_shape[1], "y": ensemble.y_shape[1]}
         self.own = {"x": ensemble.inputs is not None, "y": ensemble.targets is not None}
-        self.loss_weight = ensemble.problem.loss.weight(programs.points, y.shape[-1])
+        self.loss_weight = ensemble.problem.loss.weight(*ensemble.y_shape)
         self.size = len(layout.kinds["param"])
         self.part = self.shared.grad
 

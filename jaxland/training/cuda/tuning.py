@@ -67,14 +67,13 @@ def choose_variant(ensemble: Ensemble, update: UpdateProgram, device: Device) ->
     Raises:
         Unlowerable: no variant fits into the device's shared memory.
     """
-    points = len(ensemble.problem.x) if ensemble.inputs is None else ensemble.inputs.shape[1]
     one = Variant(1, 1, 32)
     layout = layout_of(ensemble, update, one.networks)
     text = write_source(ensemble, schedule_programs(ensemble, update, 1), layout, one, device.shared_memory)
     key = cache.key_of("cuda variant", text, device.name, device.architecture, device.compiler, str(VERSION))
     known = cache.load_choice(key)
     if known is None:
-        known = _measured(ensemble, update, device, candidates(points))._asdict()
+        known = _measured(ensemble, update, device, candidates(ensemble.x_shape[0]))._asdict()
         cache.store_choice(key, known)
     return Variant(**known)
 

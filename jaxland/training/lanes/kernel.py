@@ -68,7 +68,7 @@ def layout_of(ensemble: Ensemble, update: UpdateProgram, lanes: int) -> Layout:
 
 def schedule_programs(ensemble: Ensemble, update: UpdateProgram, tile: int) -> Programs:
     """Traces and schedules everything that depends on the size of tiles."""
-    points = len(ensemble.problem.x) if ensemble.inputs is None else ensemble.inputs.shape[1]
+    points = ensemble.x_shape[0]
     rest = points % tile
     return Programs(
         points=points,
@@ -115,13 +115,12 @@ class _KernelWriter:
     def __init__(self, ensemble, programs, layout, target):
         self.programs, self.layout, self.target = programs, layout, target
         self.type = type_name(get_dtype(ensemble.dtype))
-        x = ensemble.problem.x if ensemble.inputs is None else ensemble.inputs
-        y = ensemble.problem.y if ensemble.targets is None else ensemble.targets
+        outputs = ensemble.y_shape[1]
         self.data = {
-            "x": _Data("x", x.shape[-1], ensemble.inputs is not None),
-            "y": _Data("y", y.shape[-1], ensemble.targets is not None),
+            "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),
+            "y": _Data("y", outputs, ensemble.targets is not None),
         }
-        self.loss_weight = ensemble.problem.loss.weight(programs.points, y.shape[-1])
+        self.loss_weight = ensemble.problem.loss.weight(programs.points, outputs)
 
     def text(self) -> str:
         train, start = self._train(), self._start()

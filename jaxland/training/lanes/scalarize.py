@@ -353,6 +353,12 @@ class _Evaluator:
     def p_concatenate(self, *arrays, dimension, **_):
         return np.concatenate(arrays, axis=dimension)
 
+    def p_stack(self, *arrays, axis, **_):
+        return np.stack(arrays, axis=axis)
+
+    def p_unstack(self, x, *, axis, **_):
+        return [piece.squeeze(axis) for piece in np.split(x, x.shape[axis], axis=axis)]
+
     def p_slice(self, x, *, start_indices, limit_indices, strides, **_):
         strides = strides or (1,) * x.ndim
         return x[tuple(map(slice, start_indices, limit_indices, strides))]

@@ -171,9 +171,7 @@ def _no_second_evaluation(*_, **__):
 
 def _data_shapes(ensemble):
     """((N, D), O)."""
-    x = ensemble.problem.x.shape if ensemble.inputs is None else ensemble.inputs.shape[1:]
-    y = ensemble.problem.y.shape if ensemble.targets is None else ensemble.targets.shape[1:]
-    return x, y[1]
+    return ensemble.x_shape, ensemble.y_shape[1]
 
 
 def _inputs(build: Builder, kind: str, shape: tuple[int, ...], type: str) -> Scalars:

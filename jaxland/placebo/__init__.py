@@ -1,0 +1,35 @@
+"""Placebo tests: the same network trained on real labels and, thousands of times, on labels that mean nothing."""
+
+from jaxland.placebo.command import TableTest, table_test
+from jaxland.placebo.design import Design
+from jaxland.placebo.files import draw_tested, result_figure, write_result
+from jaxland.placebo.labels import Split, distinct_labellings, random_order, split
+from jaxland.placebo.measures import STATISTICS, Measures, Statistic, measure
+from jaxland.placebo.result import PlaceboResult, Tested
+from jaxland.placebo.run import placebo_test, placebo_tests, run_tests
+from jaxland.placebo.tabular import TableProblem, read_table, table_problem
+
+__all__ = [
+    "STATISTICS",
+    "Design",
+    "Measures",
+    "PlaceboResult",
+    "Split",
+    "Statistic",
+    "TableProblem",
+    "TableTest",
+    "Tested",
+    "distinct_labellings",
+    "draw_tested",
+    "measure",
+    "placebo_test",
+    "placebo_tests",
+    "random_order",
+    "read_table",
+    "result_figure",
+    "run_tests",
+    "split",
+    "table_problem",
+    "table_test",
+    "write_result",
+]

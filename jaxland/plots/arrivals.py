@@ -1,0 +1,45 @@
+"""How fast methods arrive: shares of starts over the work done."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from jaxland.plots.style import own_axes
+
+_STYLES = ("-", "--", ":", "-.")
+
+
+def arrival_curves(
+    groups: Mapping[str, Float[np.ndarray, "F"]],
+    budgets: Mapping[str, int],
+    *,
+    xlabel: str = "evaluations",
+    title: str = "Share of starts that have arrived",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws for each method the share of its starts that have arrived over the work done for each.
+
+    Data profiles of More and Wild, Benchmarking derivative-free optimization algorithms (2009), for one problem.
+
+    Args:
+        groups: the work each start took, by the name of the method; NaN where it never arrived.
+        budgets: the work at which each method was stopped, by its name.
+        xlabel: unit of the work.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    for place, (name, work) in enumerate(groups.items()):
+        arrived = np.sort(np.maximum(work[np.isfinite(work)], 1))
+        share = np.arange(len(arrived) + 1) / max(len(work), 1)
+        x = np.concatenate([[1], arrived, [max(budgets[name], 1)]])
+        y = np.concatenate([share, share[-1:]])
+        line = _STYLES[place // 10 % len(_STYLES)]
+        ax.step(x, y, where="post", lw=1.7, ls=line, color=f"C{place}", label=f"{name}: {share[-1]:.0%}")
+        ax.plot(x[-1:], y[-1:], "|", ms=8, color=f"C{place}")
+    ax.set(title=title, xlabel=xlabel, ylabel="share", xscale="log", ylim=(-0.02, 1.02))
+    ax.set_xlim(left=1)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+    return ax

@@ -1,0 +1,232 @@
+"""A plane of parameter space: contour maps, stationary points, ways of descent, basins of attraction."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.lines import Line2D
+from scipy.spatial import KDTree
+
+from jaxland.plots.style import own_axes
+
+# By index: minimum, saddle, maximum.
+_MARKERS = (("*", "#ffffff", 190), ("X", "#ffb000", 90), ("s", "#d62728", 60))
+_KINDS = ("minimum", "saddle", "maximum")
+_PIXELS = 240
+
+
+def contour_map(
+    first: Float[np.ndarray, "A"],
+    second: Float[np.ndarray, "B"],
+    loss: Float[np.ndarray, "A B"],
+    *,
+    labels: tuple[str, str],
+    title: str = "Loss",
+    quantity: str = "loss",
+    floor: float = 1e-4,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws a loss over a plane by filled contours, evenly spaced in its logarithm.
+
+    Args:
+        first, second: coordinates of the grid.
+        loss: on the grid; losses that are not finite leave a hole.
+        labels: of the two coordinates.
+        title: of the axes.
+        quantity: named beside the colours.
+        floor: losses below it have its colour.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    shown = np.ma.masked_invalid(loss)
+    top = float(shown.max())
+    levels = np.geomspace(min(floor, top / 2), top * 1.0001, 25)
+    filled = ax.contourf(
+        first, second, np.clip(shown, levels[0], None).T, levels=levels, norm=LogNorm(), cmap="viridis", zorder=0
+    )
+    ax.contour(first, second, shown.T, levels=levels[::2], colors="white", linewidths=0.4, alpha=0.5)
+    powers = 10.0 ** np.arange(np.ceil(np.log10(levels[0])), np.log10(top))
+    bar = ax.figure.colorbar(filled, ax=ax, label=quantity, ticks=[*powers, top])
+    bar.ax.set_yticklabels([*(f"$10^{{{round(np.log10(power))}}}$" for power in powers), f"{top:.2g}"])
+    bar.ax.minorticks_off()
+    ax.grid(False)
+    ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
+    return ax
+
+
+def mark_stationary(points: Float[np.ndarray, "M 2"], index: Int[np.ndarray, "M"], *, ax: Axes) -> Axes:
+    """Marks minima, saddles and maxima of a plane; those outside the axes' limits are left out.
+
+    Args:
+        points: places.
+        index: negative eigenvalues of the Hessian of each: 0, 1 or 2.
+        ax: where to draw; its limits are kept.
+    """
+    limits = (ax.get_xlim(), ax.get_ylim())
+    inside = np.all(
+        [(low <= each) & (each <= high) for each, (low, high) in zip(points.T, limits, strict=True)], axis=0
+    )
+    for kind, (marker, color, size) in enumerate(_MARKERS):
+        chosen = points[inside & (index == kind)]
+        if len(chosen):
+            ax.scatter(*chosen.T, marker=marker, s=size, color=color, edgecolors="black", zorder=4, label=_KINDS[kind])
+    ax.set(xlim=limits[0], ylim=limits[1])
+    if inside.any():
+        ax.legend(facecolor="white", frameon=True, framealpha=0.85, loc="upper right")
+    return ax
+
+
+def descent_path(path: Float[np.ndarray, "S 2"], *, color: str = "#ff4f4f", label: str = "", ax: Axes) -> list[Line2D]:
+    """Draws a way of descent on a plane, its start and its end; returns the line, the start and the end."""
+    (line,) = ax.plot(*path.T, color=color, lw=1.6, marker=".", ms=3, zorder=5)
+    (start,) = ax.plot(*path[:1].T, "o", color="white", mec=color, mew=2, ms=7, zorder=6)
+    (end,) = ax.plot(*path[-1:].T, "o", color=color, mec="black", ms=7, zorder=7)
+    if label:
+        ax.annotate(
+            label,
+            tuple(path[0]),
+            xytext=(7, 7),
+            textcoords="offset points",
+            color="white",
+            fontsize=13,
+            weight="bold",
+            zorder=8,
+        )
+    return [line, start, end]
+
+
+def error_curve(
+    epochs: Int[np.ndarray, "T"],
+    loss: Float[np.ndarray, "T"],
+    *,
+    color: str = "#1f77b4",
+    xscale: str = "log",
+    quantity: str = "loss",
+    title: str = "Error",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws a loss over the epochs, on a logarithmic axis. On a logarithmic axis of epochs, epoch 0 stands at 1.
+
+    Args:
+        epochs: at which it was taken, counting from 0.
+        loss: positive.
+        color: of the line.
+        xscale: `"log"` or `"linear"`.
+        quantity: name of the loss.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    ax.plot(np.maximum(epochs, 1) if xscale == "log" else epochs, loss, color=color, lw=1.4)
+    ax.set(title=title, xlabel="epoch", ylabel=quantity, xscale=xscale, yscale="log")
+    return ax
+
+
+def orbit_diagram(
+    rates: Float[np.ndarray, "F"],
+    values: Float[np.ndarray, "F S"],
+    *,
+    ylabel: str,
+    bounds: Mapping[str, float] | None = None,
+    title: str = "Where descent ends",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws what each fit visits at its last steps over its learning rate: a point where it rests, many where not.
+
+    Args:
+        rates: one a fit.
+        values: of a parameter, at the last S steps.
+        ylabel: name of the parameter.
+        bounds: rates to be marked, by label.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    wide = np.repeat(rates, values.shape[1])
+    ax.plot(wide, values.ravel(), ".", ms=1.5, mew=0, color="#1f4fb4", alpha=0.7, rasterized=True)
+    for place, (label, rate) in enumerate((bounds or {}).items()):
+        ax.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2, label=label)
+    ax.set(title=title, xlabel="learning rate", ylabel=ylabel, xscale="log", xlim=(rates.min(), rates.max()))
+    if bounds:
+        ax.legend(loc="lower left", frameon=True, facecolor="white", framealpha=1, edgecolor="none")
+    return ax
+
+
+def basin_map(
+    starts: Float[np.ndarray, "F 2"],
+    basin: Int[np.ndarray, "F"],
+    names: Sequence[str],
+    colors: Sequence[str],
+    *,
+    labels: tuple[str, str],
+    title: str = "Basins of attraction",
+    ax: Axes | None = None,
+) -> Axes:
+    """Paints a plane of starts by where they end; every pixel takes the colour of the nearest start.
+
+    Args:
+        starts: F points that fill a rectangle.
+        basin: where each ends, an index into `names`.
+        names, colors: of the basins.
+        labels: of the two coordinates.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    pixels, extent = _nearest(starts)
+    shades = ListedColormap(list(colors))
+    ax.imshow(
+        basin[pixels], origin="lower", extent=extent, aspect="auto", cmap=shades, vmin=-0.5, vmax=len(names) - 0.5
+    )
+    shares = np.bincount(basin, minlength=len(names)) / max(len(basin), 1)
+    handles = [
+        Line2D([], [], marker="s", ls="", ms=9, color=color, label=f"{name}: {share:.1%}")
+        for name, color, share in zip(names, colors, shares, strict=True)
+    ]
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    ax.grid(False)
+    ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
+    return ax
+
+
+def duration_map(
+    starts: Float[np.ndarray, "F 2"],
+    epochs: Float[np.ndarray, "F"],
+    reached: Bool[np.ndarray, "F"],
+    *,
+    labels: tuple[str, str],
+    title: str = "Epochs to converge",
+    ax: Axes | None = None,
+) -> Axes:
+    """Paints a plane of starts by how long they take, grey where they do not arrive; a pixel shows the nearest start.
+
+    Args:
+        starts: F points that fill a rectangle.
+        epochs: how long each took.
+        reached: whether it arrived at all.
+        labels: of the two coordinates.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    pixels, extent = _nearest(starts)
+    shown = np.ma.masked_where(~reached[pixels], np.maximum(epochs[pixels], 1))
+    ax.set_facecolor("#bbbbbb")
+    if reached.any():
+        image = ax.imshow(shown, origin="lower", extent=extent, aspect="auto", cmap="magma_r", norm=LogNorm())
+        ax.figure.colorbar(image, ax=ax, label="epochs")
+    ax.grid(False)
+    ax.set(title=title, xlabel=labels[0], ylabel=labels[1], xlim=extent[:2], ylim=extent[2:])
+    return ax
+
+
+def _nearest(starts):
+    """For each pixel of a picture the number of the nearest start, and the picture's extent."""
+    low, high = starts.min(axis=0), starts.max(axis=0)
+    steps = (np.arange(_PIXELS) + 0.5) / _PIXELS
+    x, y = np.meshgrid(steps, steps)
+    # Distances in shares of the picture, as the eye sees them.
+    _, pixels = KDTree((starts - low) / (high - low)).query(np.stack([x.ravel(), y.ravel()], axis=1))
+    return pixels.reshape(x.shape), (low[0], high[0], low[1], high[1])

@@ -1,0 +1,25 @@
+"""Can a back-propagating neural network placebo show no improvement? Fits of labels that mean nothing."""
+
+from jaxland.studies.placebo import examples, minima, overview, power
+from jaxland.studies.placebo.config import PlaceboConfig, ensembles
+from jaxland.studies.study import Study
+
+STUDY = Study(
+    name="placebo",
+    title="a network trained on noise: what falls, what rises, and the test that tells them apart",
+    source="Can a back-propagating neural network placebo demonstrate no improvement? (2025)",
+    config=PlaceboConfig,
+    default_fits=1024,
+    quick="2 x 1,024 fits, 1,000 epochs, about a minute on two AVX-512 cores",
+    paper="3 fits of 500 epochs; --scale paper takes some minutes",
+    ensembles=ensembles,
+    analyses={
+        "overview": overview.ANALYSIS,
+        "examples": examples.ANALYSIS,
+        "minima": minima.ANALYSIS,
+        "tests": power.ANALYSIS,
+    },
+    default_analyses=("overview", "examples", "minima", "tests"),
+)
+
+__all__ = ["STUDY", "PlaceboConfig"]

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from jaxland.plots import (
+    arrival_curves,
+    basin_map,
+    contour_map,
+    descent_path,
+    duration_map,
+    error_curve,
+    mark_stationary,
+    new_figure,
+    orbit_diagram,
+    render,
+)
+
+AXIS = np.linspace(-2, 2, 21)
+BOWL = AXIS[:, None] ** 2 + 3 * AXIS[None] ** 2 + 1e-6
+LABELS = ("u", "v")
+RNG = np.random.default_rng(0)
+
+
+def test_a_contour_map_has_levels_evenly_spaced_in_the_logarithm():
+    ax = contour_map(AXIS, AXIS, BOWL, labels=LABELS, floor=1e-3)
+    levels = ax.collections[0].levels
+    np.testing.assert_allclose(np.diff(np.log(levels)), np.log(levels[1] / levels[0]))
+    assert levels[0] == 1e-3
+    assert levels[-1] >= BOWL.max()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == LABELS
+    assert len(render(ax.figure, "png")) > 1000
+
+
+def test_the_first_coordinate_runs_to_the_right():
+    """A loss that is large only where the first coordinate is: its highest contours stand on the right."""
+    loss = 10.0 ** (AXIS[:, None] + 0 * AXIS)
+    filled = contour_map(AXIS, AXIS, loss, labels=LABELS, floor=1e-2).collections[0]
+    drawn = [path.vertices[:, 0] for path in filled.get_paths() if len(path.vertices)]
+    assert drawn[-1].min() > 1
+    assert drawn[0].max() < -1
+
+
+def test_holes_are_left_where_a_loss_is_not_finite():
+    loss = BOWL.copy()
+    loss[:5] = np.nan
+    filled = contour_map(AXIS, AXIS, loss, labels=LABELS).collections[0]
+    assert min(path.vertices[:, 0].min() for path in filled.get_paths() if len(path.vertices)) >= AXIS[5]
+
+
+def test_stationary_points_outside_are_left_out_and_limits_kept():
+    ax = contour_map(AXIS, AXIS, BOWL, labels=LABELS)
+    mark_stationary(np.array([[0.0, 0.0], [1.0, 1.0], [9.0, 0.0]]), np.array([0, 1, 1]), ax=ax)
+    assert ax.get_xlim() == (-2, 2)
+    shown = {
+        each.get_label(): each.get_offsets() for each in ax.collections if each.get_label() in ("minimum", "saddle")
+    }
+    assert {name: len(places) for name, places in shown.items()} == {"minimum": 1, "saddle": 1}
+
+
+def test_a_path_has_its_ends():
+    _, (ax,) = new_figure()
+    path = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]])
+    line, start, end = descent_path(path, label="a", ax=ax)
+    np.testing.assert_array_equal(line.get_xydata(), path)
+    np.testing.assert_array_equal(start.get_xydata(), path[:1])
+    np.testing.assert_array_equal(end.get_xydata(), path[-1:])
+    assert ax.texts[0].get_text() == "a"
+
+
+@pytest.mark.parametrize(("scale", "first"), [("log", 1), ("linear", 0)])
+def test_epoch_zero_is_shown_on_either_scale(scale, first):
+    ax = error_curve(np.array([0, 10, 100]), np.array([1.0, 0.1, 0.01]), xscale=scale)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [first, 10, 100])
+
+
+def test_an_orbit_diagram_has_a_point_for_every_value():
+    rates, values = np.array([1.0, 10.0]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    ax = orbit_diagram(rates, values, ylabel="w", bounds={"bound": 5.0})
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 1], [1, 2], [1, 3], [10, 4], [10, 5], [10, 6]])
+    assert ax.lines[1].get_xdata()[0] == 5
+
+
+def test_pixels_have_the_colour_of_the_nearest_start():
+    starts = RNG.uniform([-5, 0], [5, 100], (3000, 2))
+    basin = (starts[:, 0] > 0).astype(int) + (starts[:, 1] > 50)
+    ax = basin_map(starts, basin, ("a", "b", "c"), ("red", "green", "blue"), labels=LABELS)
+    (image,) = ax.images
+    pixels = np.asarray(image.get_array())
+    assert pixels[10, 10] == 0
+    assert pixels[10, -10] == 1
+    assert pixels[-10, 10] == 1
+    assert pixels[-10, -10] == 2
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts[0] == f"a: {(basin == 0).mean():.1%}"
+
+
+def test_what_never_arrives_is_masked():
+    starts = RNG.uniform(0, 1, (500, 2))
+    reached = starts[:, 0] < 0.5
+    ax = duration_map(starts, np.where(reached, 100.0, np.nan), reached, labels=LABELS)
+    shown = ax.images[0].get_array()
+    assert shown[:, :80].mask.sum() == 0
+    assert shown[:, -80:].mask.all()
+    assert not duration_map(starts, np.full(500, np.nan), np.zeros(500, bool), labels=LABELS).images
+
+
+def test_shares_that_have_arrived():
+    ax = arrival_curves({"quick": np.array([1.0, 5.0, np.nan, 2.0])}, {"quick": 10})
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 0], [1, 0.25], [2, 0.5], [5, 0.75], [10, 0.75]])
+    assert ax.get_legend().get_texts()[0].get_text() == "quick: 75%"
