@@ -14,6 +14,7 @@ def error_curves(
     errors: Mapping[str, Float[np.ndarray, "S"]],
     *,
     mark: tuple[float, str] | None = None,
+    xscale: str = "linear",
     title: str = "Error",
     ylabel: str = "error",
     ax: Axes | None = None,
@@ -23,20 +24,23 @@ def error_curves(
     What is not positive, or exceeds 1e100, is left out: a run on its way to overflow has shown enough by then.
 
     Args:
-        epochs: at which they were taken.
-        errors: by label.
+        epochs: at which they were taken, counting from 0.
+        errors: by label; a single curve needs no legend.
         mark: an epoch to be marked, with its label.
+        xscale: `"linear"`, or `"log"`, where epoch 0 stands at 1.
         title, ylabel: of the axes.
         ax: where to draw.
     """
     ax = own_axes(ax)
+    first = 1 if xscale == "log" else 0
     for index, (label, values) in enumerate(errors.items()):
         shown = np.where((values > 0) & (values < 1e100), values, np.nan)
-        ax.plot(epochs, shown, lw=1.2, color=f"C{index}", label=label)
+        ax.plot(np.maximum(epochs, first), shown, lw=1.2, color=f"C{index}", label=label)
     if mark is not None:
         ax.axvline(mark[0], color="#444444", ls=":", lw=1, label=mark[1])
-    ax.set(title=title, xlabel="epoch", ylabel=ylabel, yscale="log", xlim=(0, epochs[-1]))
-    ax.legend()
+    ax.set(title=title, xlabel="epoch", ylabel=ylabel, xscale=xscale, yscale="log", xlim=(first, epochs[-1]))
+    if len(errors) > 1 or mark is not None:
+        ax.legend()
     return ax
 
 
