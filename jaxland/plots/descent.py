@@ -49,18 +49,39 @@ def weight_curves(
     weights: Float[np.ndarray, "S K"],
     names: Sequence[str],
     *,
+    log_beyond: float | None = None,
     title: str = "Weights",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws each of K weights over the epochs; the legend stands beside the axes."""
+    """Draws each of K weights over the epochs; the legend stands beside the axes.
+
+    Args:
+        epochs: at which they were taken.
+        weights: there.
+        names: of the weights.
+        log_beyond: weights of a larger magnitude are drawn on a logarithmic scale, for runs that overflow.
+        title: of the axes.
+        ax: where to draw.
+    """
     ax = own_axes(ax)
     for index, name in enumerate(names):
         # Ten colours, then the same with dashes.
         style = "-" if index < 10 else "--"
         ax.plot(epochs, weights[:, index], lw=1.2, ls=style, color=f"C{index % 10}", label=name)
     ax.set(title=title, xlabel="epoch", ylabel="weight", xlim=(0, epochs[-1]))
+    if log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond:
+        _log_beyond(ax, log_beyond, np.nanmin(weights), np.nanmax(weights))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.2)
     return ax
+
+
+def _log_beyond(ax: Axes, bound: float, lowest: float, highest: float) -> None:
+    """Ticks stand at zero and at three powers of ten a side: matplotlib's own crowd around the linear part."""
+    ax.set_yscale("symlog", linthresh=bound)
+    powers = 10.0 ** np.linspace(0, np.log10(max(-lowest, highest)), 4)[1:].astype(int)
+    ax.set_yticks([tick for tick in (*-powers[::-1], 0.0, *powers) if lowest <= tick <= highest or tick == 0])
+    ax.minorticks_off()
+    ax.set_ylim(min(10 * lowest, -bound), max(10 * highest, bound))
 
 
 def sharpness_curves(
