@@ -297,7 +297,7 @@ def placebo(file: tyro.conf.Positional[Path], options: Annotated[PlaceboOptions,
         file: a .csv or .parquet file, one row a point.
         options: what is tested, and how.
     """
-    from jaxland.placebo import run_tests, table_test, write_result
+    from jaxland.placebo import placebo_tests, table_test, write_result
     from jaxland.store import check_path
 
     values = {field.name: getattr(options, field.name) for field in fields(options)}
@@ -311,7 +311,7 @@ def placebo(file: tyro.conf.Positional[Path], options: Annotated[PlaceboOptions,
 
     def work():
         settings = {"backend": how["backend"], "threads": how["threads"]}
-        (result,) = run_tests(design, statistic, folder=out / "parts", progress=True, **settings)
+        (result,) = placebo_tests(design, statistic, folder=out / "parts", progress=True, **settings)
         write_result(result, out, heading)
         return result
 

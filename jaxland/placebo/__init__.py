@@ -6,7 +6,7 @@ from jaxland.placebo.files import draw_tested, result_figure, write_result
 from jaxland.placebo.labels import Split, distinct_labellings, random_order, split
 from jaxland.placebo.measures import STATISTICS, Measures, Statistic, measure
 from jaxland.placebo.result import PlaceboResult, Tested
-from jaxland.placebo.run import placebo_test, placebo_tests, run_tests
+from jaxland.placebo.run import placebo_test, placebo_tests
 from jaxland.placebo.tabular import TableProblem, read_table, table_problem
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "random_order",
     "read_table",
     "result_figure",
-    "run_tests",
     "split",
     "table_problem",
     "table_test",

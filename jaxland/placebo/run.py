@@ -1,6 +1,5 @@
 """The placebo test: does a network find more in the labels than in placebos of them?"""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,59 +95,11 @@ def placebo_test(
         seed=seed,
         dtype=dtype,
     )
-    return run_tests(design, statistic, backend=backend, threads=threads, folder=folder, progress=progress)[0]
+    (result,) = placebo_tests(design, statistic, backend=backend, threads=threads, folder=folder, progress=progress)
+    return result
 
 
 def placebo_tests(
-    network: Network,
-    problems: Sequence[Problem],
-    optimizer: optax.GradientTransformation,
-    *,
-    steps: int,
-    held_out: Sequence[Problem] = (),
-    statistic: str | None = None,
-    permutations: int = 99,
-    starts: int = 1,
-    labels: Labels = "permuted",
-    groups: np.ndarray | None = None,
-    seed: int = 0,
-    dtype: str = "float32",
-    backend: str = "auto",
-    threads: int | None = None,
-    folder: Path | str | None = None,
-    progress: bool = False,
-) -> list[PlaceboResult]:
-    """A placebo test of each of many problems of equal shape, all fits in one batch: power, calibration, screening.
-
-    Args:
-        network: for all problems.
-        problems: data of equal shapes, with one loss.
-        optimizer: as in `placebo_test`, and so are all other arguments.
-        held_out: one set of points for each problem, or none.
-        steps, statistic, permutations, starts, labels, groups, seed, dtype, backend, threads, folder, progress: as in
-            `placebo_test`; placebo m of problem p is drawn by `numpy.random.default_rng([seed, p, m])`.
-
-    Raises:
-        TypeError, ValueError: an argument out of range, before any work starts.
-        StoreError: `folder` cannot be written.
-    """
-    design = Design(
-        network=network,
-        problems=tuple(problems),
-        held_out=tuple(held_out),
-        optimizer=optimizer,
-        steps=steps,
-        permutations=permutations,
-        starts=starts,
-        labels=labels,
-        groups=groups,
-        seed=seed,
-        dtype=dtype,
-    )
-    return run_tests(design, statistic, backend=backend, threads=threads, folder=folder, progress=progress)
-
-
-def run_tests(
     design: Design,
     statistic: str | None = None,
     *,
@@ -157,7 +108,11 @@ def run_tests(
     folder: Path | str | None = None,
     progress: bool = False,
 ) -> list[PlaceboResult]:
-    """The tests of a design, one for each of its problems; arguments as in `placebo_test`.
+    """A placebo test of each problem of a design, all fits in one batch: power, calibration, screening.
+
+    Args:
+        design: the problems, and how they are trained.
+        statistic, backend, threads, folder, progress: as in `placebo_test`.
 
     Raises:
         ValueError: an argument out of range, before any work starts.

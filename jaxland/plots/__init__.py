@@ -16,7 +16,6 @@ from jaxland.plots.planes import (
     contour_map,
     descent_path,
     duration_map,
-    error_curve,
     mark_stationary,
     orbit_diagram,
 )
@@ -56,7 +55,6 @@ __all__ = [
     "descent_path",
     "disconnectivity_graph",
     "duration_map",
-    "error_curve",
     "error_curves",
     "explained_variance",
     "fit_curve",

@@ -14,6 +14,7 @@ def error_curves(
     errors: Mapping[str, Float[np.ndarray, "S"]],
     *,
     mark: tuple[float, str] | None = None,
+    xscale: str = "linear",
     title: str = "Error",
     ylabel: str = "error",
     ax: Axes | None = None,
@@ -23,20 +24,23 @@ def error_curves(
     What is not positive, or exceeds 1e100, is left out: a run on its way to overflow has shown enough by then.
 
     Args:
-        epochs: at which they were taken.
-        errors: by label.
+        epochs: at which they were taken, counting from 0.
+        errors: by label; a single curve needs no legend.
         mark: an epoch to be marked, with its label.
+        xscale: `"linear"`, or `"log"`, where epoch 0 stands at 1.
         title, ylabel: of the axes.
         ax: where to draw.
     """
     ax = own_axes(ax)
+    first = 1 if xscale == "log" else 0
     for index, (label, values) in enumerate(errors.items()):
         shown = np.where((values > 0) & (values < 1e100), values, np.nan)
-        ax.plot(epochs, shown, lw=1.2, color=f"C{index}", label=label)
+        ax.plot(np.maximum(epochs, first), shown, lw=1.2, color=f"C{index}", label=label)
     if mark is not None:
         ax.axvline(mark[0], color="#444444", ls=":", lw=1, label=mark[1])
-    ax.set(title=title, xlabel="epoch", ylabel=ylabel, yscale="log", xlim=(0, epochs[-1]))
-    ax.legend()
+    ax.set(title=title, xlabel="epoch", ylabel=ylabel, xscale=xscale, yscale="log", xlim=(first, epochs[-1]))
+    if len(errors) > 1 or mark is not None:
+        ax.legend()
     return ax
 
 
@@ -45,18 +49,39 @@ def weight_curves(
     weights: Float[np.ndarray, "S K"],
     names: Sequence[str],
     *,
+    log_beyond: float | None = None,
     title: str = "Weights",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws each of K weights over the epochs; the legend stands beside the axes."""
+    """Draws each of K weights over the epochs; the legend stands beside the axes.
+
+    Args:
+        epochs: at which they were taken.
+        weights: there.
+        names: of the weights.
+        log_beyond: weights of a larger magnitude are drawn on a logarithmic scale, for runs that overflow.
+        title: of the axes.
+        ax: where to draw.
+    """
     ax = own_axes(ax)
     for index, name in enumerate(names):
         # Ten colours, then the same with dashes.
         style = "-" if index < 10 else "--"
         ax.plot(epochs, weights[:, index], lw=1.2, ls=style, color=f"C{index % 10}", label=name)
     ax.set(title=title, xlabel="epoch", ylabel="weight", xlim=(0, epochs[-1]))
+    if log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond:
+        _log_beyond(ax, log_beyond, np.nanmin(weights), np.nanmax(weights))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.2)
     return ax
+
+
+def _log_beyond(ax: Axes, bound: float, lowest: float, highest: float) -> None:
+    """Ticks stand at zero and at three powers of ten a side: matplotlib's own crowd around the linear part."""
+    ax.set_yscale("symlog", linthresh=bound)
+    powers = 10.0 ** np.linspace(0, np.log10(max(-lowest, highest)), 4)[1:].astype(int)
+    ax.set_yticks([tick for tick in (*-powers[::-1], 0.0, *powers) if lowest <= tick <= highest or tick == 0])
+    ax.minorticks_off()
+    ax.set_ylim(min(10 * lowest, -bound), max(10 * highest, bound))
 
 
 def sharpness_curves(

@@ -97,33 +97,6 @@ def descent_path(path: Float[np.ndarray, "S 2"], *, color: str = "#ff4f4f", labe
     return [line, start, end]
 
 
-def error_curve(
-    epochs: Int[np.ndarray, "T"],
-    loss: Float[np.ndarray, "T"],
-    *,
-    color: str = "#1f77b4",
-    xscale: str = "log",
-    quantity: str = "loss",
-    title: str = "Error",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draws a loss over the epochs, on a logarithmic axis. On a logarithmic axis of epochs, epoch 0 stands at 1.
-
-    Args:
-        epochs: at which it was taken, counting from 0.
-        loss: positive.
-        color: of the line.
-        xscale: `"log"` or `"linear"`.
-        quantity: name of the loss.
-        title: of the axes.
-        ax: where to draw.
-    """
-    ax = own_axes(ax)
-    ax.plot(np.maximum(epochs, 1) if xscale == "log" else epochs, loss, color=color, lw=1.4)
-    ax.set(title=title, xlabel="epoch", ylabel=quantity, xscale=xscale, yscale="log")
-    return ax
-
-
 def orbit_diagram(
     rates: Float[np.ndarray, "F"],
     values: Float[np.ndarray, "F S"],

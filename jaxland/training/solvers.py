@@ -1,27 +1,41 @@
-"""Standard numerical optimisation, batched: the solvers of optimistix instead of an optax optimizer."""
+"""Standard numerical optimisation, batched: Levenberg-Marquardt, and solvers of optimistix."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float
 
 from jaxland._names import lookup
 from jaxland.networks import Network
 from jaxland.problems import Loss, Problem
 from jaxland.training.ensemble import positive
+from jaxland.training.levenberg_marquardt import advance, begin, residuals_and_jacobian
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.trainer import available_threads
+
+# A function from a starting point to a state, which has a `point`, and the step from one state to the next.
+Method = Callable[[Array], tuple[Any, Callable[[Any], Any]]]
 
 # Fits of one program: enough to fill a call, few enough that a large network's Jacobians fit the caches.
 _WIDTH = 8
 # Smaller than any step worth taking: on a plateau a looser one would pass for convergence.
 _RELATIVE, _ABSOLUTE = 1e-12, 1e-15
+
+
+class _Iterate(NamedTuple):
+    """Where a solver of optimistix is."""
+
+    point: Float[Array, "P"]
+    internal: Any
+    done: Bool[Array, ""]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,36 +53,58 @@ class Solved:
     trace: Float[np.ndarray, "F T"]
 
 
-def _levenberg_marquardt(first_step):
-    import lineax
-    import optimistix
-
+def _levenberg_marquardt(network, problem, first_step) -> Method:
     del first_step
-    # Normal equations: their matrix is P x P and damped; a QR of N x P takes several times as long.
-    linear = lineax.Normal(lineax.Cholesky())
-    return optimistix.LevenbergMarquardt(_RELATIVE, _ABSOLUTE, linear_solver=linear)
+    linear = residuals_and_jacobian(network, problem)
+    return lambda start: (begin(linear, start), partial(advance, linear))
 
 
-def _conjugate_gradient(first_step):
+def _conjugate_gradient(network, problem, first_step) -> Method:
     import optimistix
 
     search = optimistix.BacktrackingArmijo(step_init=first_step)
-    return optimistix.NonlinearCG(_RELATIVE, _ABSOLUTE, search=search)
+    return partial(_of_optimistix, optimistix.NonlinearCG(_RELATIVE, _ABSOLUTE, search=search), network, problem)
 
 
-def _bfgs(first_step):
+def _bfgs(network, problem, first_step) -> Method:
     import optimistix
 
     del first_step
-    return optimistix.BFGS(_RELATIVE, _ABSOLUTE)
+    return partial(_of_optimistix, optimistix.BFGS(_RELATIVE, _ABSOLUTE), network, problem)
 
 
-SOLVERS: dict[str, Callable[[float], Any]] = {
+def _of_optimistix(method, network, problem, start):
+    import equinox as eqx
+
+    loss = problem.objective(network)
+
+    def evaluate(point, _):
+        return loss(point), None
+
+    shape = jax.eval_shape(loss, start)
+    first = method.init(evaluate, start, None, {}, shape, None, frozenset())
+    dynamic, static = eqx.partition(first, eqx.is_array)
+
+    def step(state):
+        internal = eqx.combine(state.internal, static)
+        moved, internal, _ = method.step(evaluate, state.point, None, {}, internal, frozenset())
+        stopped, _ = method.terminate(evaluate, moved, None, {}, internal, frozenset())
+        # What has converged stays, so that no division by a step of zero can spoil it.
+        point = jnp.where(state.done, state.point, moved)
+        return _Iterate(point, eqx.filter(internal, eqx.is_array), state.done | stopped)
+
+    return _Iterate(start, dynamic, jnp.asarray(False)), step
+
+
+SOLVERS: dict[str, Callable[[Network, Problem, float], Method]] = {
     "levenberg_marquardt": _levenberg_marquardt,
     "conjugate_gradient": _conjugate_gradient,
     "bfgs": _bfgs,
 }
 _LEAST_SQUARES = ("levenberg_marquardt",)
+# Two batches of Cholesky decompositions at a time can wait for each other for ever (seen with jaxlib 0.10.1 on a CPU),
+# and XLA spreads each over the processors anyway.
+_ONE_AT_A_TIME = threading.Lock()
 _SQUARED = ("mean_squared_error", "half_mean_squared_error", "sum_squared_error", "mean_sum_squared_error")
 
 
@@ -87,7 +123,8 @@ def solve(
 
     An evaluation is that of the loss, or for Levenberg-Marquardt of the residuals, at one trial point; where the trial
     is accepted the gradient, or the Jacobian, comes with it. So an evaluation of the first and the last costs about
-    what an epoch of gradient descent does, and one of Levenberg-Marquardt up to P times as much and a linear system.
+    what an epoch of gradient descent does, and one of Levenberg-Marquardt a product of N x P matrices and a linear
+    system of P unknowns on top; where a network couples points, P epochs.
 
     Args:
         network: any.
@@ -98,7 +135,7 @@ def solve(
         evaluations: S, of each fit. A fit that has converged stays where it is.
         first_step: the first trial of conjugate gradient on each line, in units of the direction.
         dtype: `"float64"` or `"float32"`.
-        threads: batches done at a time; all processors by default.
+        threads: batches done at a time; all processors by default. Levenberg-Marquardt does one, on all processors.
 
     Raises:
         ValueError: a solver or dtype that is unknown, a loss that is not made of squares, or a bad shape.
@@ -115,52 +152,29 @@ def solve(
     program = _program(network, problem, solver, int(evaluations), float(first_step))
     blocks = [np.resize(start[at : at + _WIDTH], (_WIDTH, network.size)) for at in range(0, len(start), _WIDTH)]
     with ThreadPoolExecutor(min(threads or available_threads(), len(blocks))) as pool:
-        found = list(pool.map(partial(_run, program, dtype), blocks))
+        found = list(pool.map(partial(_run, program, dtype, solver in _LEAST_SQUARES), blocks))
     params, trace = (np.concatenate(parts)[: len(start)] for parts in zip(*found, strict=True))
     return Solved(params, trace[:, -1], trace)
 
 
-def _run(program, dtype, block):
-    with numerics(get_dtype(dtype)):
+def _run(program, dtype, alone, block):
+    with _ONE_AT_A_TIME if alone else nullcontext(), numerics(get_dtype(dtype)):
         return jax.tree.map(np.asarray, program(jnp.asarray(block)))
 
 
 @lru_cache(maxsize=32)
 def _program(network: Network, problem: Problem, solver: str, evaluations: int, first_step: float):
-    import equinox as eqx
-
     loss = problem.objective(network)
-    function = _residuals(network, problem) if solver in _LEAST_SQUARES else loss
-    method = SOLVERS[solver](first_step)
-
-    def evaluate(point, _):
-        return function(point), None
+    method = SOLVERS[solver](network, problem, first_step)
 
     def one(start):
-        shape = jax.eval_shape(function, start)
-        first = method.init(evaluate, start, None, {}, shape, None, frozenset())
-        dynamic, static = eqx.partition(first, eqx.is_array)
+        first, step = method(start)
 
-        def body(carry, _):
-            point, dynamic, done = carry
-            state = eqx.combine(dynamic, static)
-            moved, state, _ = method.step(evaluate, point, None, {}, state, frozenset())
-            stopped, _ = method.terminate(evaluate, moved, None, {}, state, frozenset())
-            # What has converged stays, so that no division by a step of zero can spoil it.
-            point = jnp.where(done, point, moved)
-            return (point, eqx.filter(state, eqx.is_array), done | stopped), loss(point)
+        def body(state, _):
+            state = step(state)
+            return state, loss(state.point)
 
-        (point, _, _), losses = jax.lax.scan(body, (start, dynamic, False), length=evaluations)
-        return point, jnp.concatenate([loss(start)[None], losses])
+        last, losses = jax.lax.scan(body, first, length=evaluations)
+        return last.point, jnp.concatenate([loss(start)[None], losses])
 
     return jax.jit(jax.vmap(one))
-
-
-def _residuals(network: Network, problem: Problem):
-    """Residuals whose sum of squares is the mean or the sum of squared errors; a factor changes no minimum."""
-
-    def residuals(params):
-        x, y = (jnp.asarray(values, params.dtype) for values in (problem.x, problem.y))
-        return jnp.ravel(network.apply_flat(params, x) - y) / np.sqrt(problem.y.size)
-
-    return residuals

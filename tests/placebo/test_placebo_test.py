@@ -62,8 +62,12 @@ def test_a_linear_network_agrees_with_an_independent_test_by_least_squares(linea
 
 def _tests_of_noise(network, optimizer, repeats, points, inputs, **arguments):
     parts = [split(_noise(points, inputs, seed), seed=seed) for seed in range(repeats)]
-    training, held_out = [part.training for part in parts], [part.held_out for part in parts]
-    return placebo_tests(network, training, optimizer, held_out=held_out, **arguments)
+    return placebo_tests(_design(network, parts, optimizer=optimizer, **arguments))
+
+
+def _design(network, parts, **arguments):
+    training, held_out = tuple(part.training for part in parts), tuple(part.held_out for part in parts)
+    return Design(network=network, problems=training, held_out=held_out, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +138,7 @@ def test_fits_are_those_of_reference_training():
 def test_many_problems_give_what_each_gives_alone():
     parts = [split(_noise(20, seed=seed), seed=0) for seed in range(3)]
     arguments = {"optimizer": optax.adam(0.05), "steps": 20, "permutations": 9, "starts": 2}
-    together = placebo_tests(
-        SMALL, [part.training for part in parts], held_out=[part.held_out for part in parts], **arguments
-    )
+    together = placebo_tests(_design(SMALL, parts, **arguments))
     alone = placebo_test(SMALL, parts[0].training, held_out=parts[0].held_out, **arguments)
     for one, two in zip(together[0].measures, alone.measures, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-6)
@@ -343,13 +345,13 @@ def test_bad_arguments(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"problems": []}, "no problem"),
-        ({"problems": [_noise(10), _noise(11)]}, "the same shapes"),
-        ({"held_out": [_noise(3)]}, "one set a problem; got 1"),
-        ({"problems": [_noise(10), jl.Problem(np.ones((10, 2)), np.arange(10), "sum_squared_error")]}, "the same loss"),
+        ({"problems": ()}, "no problem"),
+        ({"problems": (_noise(10), _noise(11))}, "the same shapes"),
+        ({"held_out": (_noise(3),)}, "one set a problem; got 1"),
+        ({"problems": (_noise(10), jl.Problem(np.ones((10, 2)), np.arange(10), "sum_squared_error"))}, "the same loss"),
     ],
 )
 def test_bad_sets_of_problems(changes, message):
-    arguments = {"problems": [_noise(10), _noise(10, seed=1)], "steps": 5, "permutations": 9}
+    arguments = {"problems": (_noise(10), _noise(10, seed=1)), "held_out": (), "steps": 5, "permutations": 9}
     with pytest.raises(ValueError, match=message):
-        placebo_tests(SMALL, optimizer=DESCENT, **{**arguments, **changes})
+        Design(network=SMALL, optimizer=DESCENT, **{**arguments, **changes})

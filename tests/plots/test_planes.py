@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from jaxland.plots import (
     arrival_curves,
@@ -7,7 +6,6 @@ from jaxland.plots import (
     contour_map,
     descent_path,
     duration_map,
-    error_curve,
     mark_stationary,
     new_figure,
     orbit_diagram,
@@ -64,12 +62,6 @@ def test_a_path_has_its_ends():
     np.testing.assert_array_equal(start.get_xydata(), path[:1])
     np.testing.assert_array_equal(end.get_xydata(), path[-1:])
     assert ax.texts[0].get_text() == "a"
-
-
-@pytest.mark.parametrize(("scale", "first"), [("log", 1), ("linear", 0)])
-def test_epoch_zero_is_shown_on_either_scale(scale, first):
-    ax = error_curve(np.array([0, 10, 100]), np.array([1.0, 0.1, 0.01]), xscale=scale)
-    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [first, 10, 100])
 
 
 def test_an_orbit_diagram_has_a_point_for_every_value():

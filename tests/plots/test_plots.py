@@ -201,6 +201,13 @@ def test_errors_that_overflow_are_left_out():
     assert render(ax.figure, "png")
 
 
+@pytest.mark.parametrize(("scale", "first"), [("log", 1), ("linear", 0)])
+def test_epoch_zero_is_shown_on_either_scale(scale, first):
+    ax = error_curves(np.array([0, 10, 100]), {"e": np.array([1.0, 0.1, 0.01])}, xscale=scale)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [first, 10, 100])
+    assert ax.get_legend() is None
+
+
 def test_rows_of_a_figure():
     figure, axes = new_figure(3, rows=2, width=2.0, height=1.5)
     assert len(axes) == 6

@@ -40,6 +40,51 @@ def test_rosenbrock_by_levenberg_marquardt():
     np.testing.assert_allclose(found.params, 1, atol=1e-8)
 
 
+def test_levenberg_marquardt_is_its_textbook_loop():
+    """Damping, acceptance and rejection, against a NumPy loop whose Jacobian is taken by differences."""
+    net = jl.mlp([3, 2, 1], "tanh")
+    start = np.random.default_rng(2).normal(size=net.size)
+
+    def residuals(vector):
+        hidden = np.tanh(X @ vector[:6].reshape(2, 3).T + vector[6:8])
+        return (hidden @ vector[8:10] + vector[10] - Y) / np.sqrt(30)
+
+    def jacobian(vector):
+        shifts = 1e-6 * np.eye(net.size)
+        return np.stack([(residuals(vector + h) - residuals(vector - h)) / 2e-6 for h in shifts], axis=1)
+
+    point, expected = start, [residuals(start) @ residuals(start)]
+    gram = jacobian(start).T @ jacobian(start)
+    damping = 1e-3 * gram.diagonal().max()
+    for _ in range(12):
+        r, j = residuals(point), jacobian(point)
+        trial = point - np.linalg.solve(j.T @ j + damping * np.eye(net.size), j.T @ r)
+        better = residuals(trial) @ residuals(trial) < r @ r
+        point, damping = (trial, damping / 10) if better else (point, damping * 10)
+        expected.append(residuals(point) @ residuals(point))
+    found = solve(net, PROBLEM, "levenberg_marquardt", start[None], evaluations=12)
+    np.testing.assert_allclose(found.trace[0], expected, rtol=1e-5)
+
+
+def test_large_systems_of_several_threads_do_not_wait_for_each_other():
+    """Batched decompositions of this size do, in XLA, where two are asked for at a time."""
+    problem = jl.problems.sawtooth()
+    starts = jl.training.draw_parameters(problem.network, 0, np.arange(24))
+    found = solve(problem.network, problem, "levenberg_marquardt", starts, evaluations=20, threads=3)
+    assert (found.loss < found.trace[:, 0]).all()
+
+
+def test_levenberg_marquardt_of_a_network_that_couples_points():
+    coupled = jl.Network(
+        init=lambda key: {"w": jnp.zeros((3,))},
+        apply=lambda params, x: ((x - x.mean(0, keepdims=True)) @ params["w"])[:, None],
+    )
+    best, residue, *_ = np.linalg.lstsq(X - X.mean(0), Y, rcond=None)
+    found = solve(coupled, PROBLEM, "levenberg_marquardt", STARTS, evaluations=30)
+    np.testing.assert_allclose(found.params, np.tile(best, (11, 1)), atol=1e-7)
+    np.testing.assert_allclose(found.loss, residue[0] / 30, rtol=1e-10)
+
+
 def test_a_fit_does_not_depend_on_its_neighbours():
     net, problem = jl.mlp([3, 2, 1], "tanh"), PROBLEM
     starts = np.random.default_rng(2).normal(size=(10, net.size))

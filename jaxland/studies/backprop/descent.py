@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from jaxland.plots import animate, descent_path, error_curve, new_figure, orbit_diagram
+from jaxland.plots import animate, descent_path, error_curves, new_figure, orbit_diagram
 from jaxland.studies.backprop.config import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.studies.backprop.maps import TALL, WINDOW, Window, draw_map
 from jaxland.studies.backprop.settling import GLOBAL, OTHER, stability_bounds
@@ -191,8 +191,7 @@ def _draw(context: Context, name: str, way: Descent, grid: int = 121):
     artists = descent_path(way.path, label=name[0], ax=left)
     left.set(xlim=limits[0], ylim=limits[1])
     quantity = context.config.loss.replace("_", " ")
-    error_curve(way.traced, way.loss, quantity=quantity, title="Its error", ax=right)
-    right.set_xlim(1, way.traced[-1])
+    error_curves(way.traced, {quantity: way.loss}, xscale="log", title="Its error", ylabel=quantity, ax=right)
     # Below this is rounding.
     right.set_ylim(max(float(way.loss.min()) / 2, 1e-29), float(way.loss.max()) * 3)
     return figure, left, right, artists

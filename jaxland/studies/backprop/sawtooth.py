@@ -15,8 +15,8 @@ from jaxland.statistics import wilson_interval
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import draw_parameters, fit, solve
 
-# Fits of a part: a minute's work or so.
-_PART = 16
+# Fits of a part: a minute's work or less.
+_PART = 64
 _LEAST_STARTS = 24
 _COLORS = {"Levenberg-Marquardt": "#e07b39", "gradient descent": "#1f77b4"}
 
@@ -25,13 +25,13 @@ _COLORS = {"Levenberg-Marquardt": "#e07b39", "gradient descent": "#1f77b4"}
 class SawtoothSettings:
     """Scale of the question."""
 
-    starts: int = 32
+    starts: int = 128
     """Random starts, those of the first fits of the sawtooth study."""
-    jitters: int = 32
+    jitters: int = 128
     """Starts near W_f, the positive control."""
     radius: float = 1.0
     """Largest distance of these from W_f."""
-    evaluations: int = 150
+    evaluations: int = 500
     """Of Levenberg-Marquardt."""
     epochs: int = 50_000
     """Of gradient descent with momentum, rate 0.01, from the same starts."""

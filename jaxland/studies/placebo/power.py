@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from jaxland.placebo import PlaceboResult, draw_tested, placebo_test, placebo_tests
+from jaxland.placebo import Design, PlaceboResult, draw_tested, placebo_test, placebo_tests
 from jaxland.plots import Curve, new_figure, p_value_distributions, power_curves
 from jaxland.statistics import (
     permutations_to_decide,
@@ -69,18 +69,17 @@ def _tests(context: Context, share: float, count: int) -> tuple[dict[str, np.nda
     """p-values of `count` data sets, and the same with ties broken at random."""
     config, settings = context.config, context.settings
     context.say(f"  {count} tests with {settings.permutations} placebos, {share:.0%} signal")
-    results = placebo_tests(
-        config.network,
-        [config.problem(number, share) for number in range(count)],
-        config.optimizer,
+    design = Design(
+        network=config.network,
+        problems=tuple(config.problem(number, share) for number in range(count)),
+        held_out=tuple(config.problem(number, share, fresh=True) for number in range(count)),
+        optimizer=config.optimizer,
         steps=settings.steps or config.steps,
-        held_out=[config.problem(number, share, fresh=True) for number in range(count)],
         permutations=settings.permutations,
         seed=config.seed,
         dtype=config.dtype,
-        threads=context.threads,
-        folder=_folder(context),
     )
+    results = placebo_tests(design, threads=context.threads, folder=_folder(context))
     uniform = np.random.default_rng([config.seed, 1]).random(count)
     values, spread = {}, {}
     for name in STATISTICS:

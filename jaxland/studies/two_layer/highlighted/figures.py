@@ -74,14 +74,10 @@ def run_figure(run: Run, descent: Descent) -> Figure:
         fit_curve(_X, TARGETS[run.target](_X), learned, label="network", color="C0", title=title, ax=ax)
     u, v = descent.weights
     units = range(run.hidden - 1)
+    logarithmic = 1e10 if overflow else None
     for column, ax in enumerate(axes[3:5]):
-        names = [f"$U_{{{unit},{column}}}$" for unit in units]
-        weight_curves(descent.epochs, u[:, :, column], names, title=f"Evolution of $U_{{i,{column}}}$", ax=ax)
-    weight_curves(
-        descent.epochs, v, [f"$V_{{{unit}}}$" for unit in range(run.hidden)], title="Evolution of $V$", ax=axes[5]
-    )
-    if overflow:
-        for ax in axes[3:]:
-            ax.set_yscale("symlog", linthresh=1e10)
-            ax.locator_params(axis="y", numticks=7)
+        names, title = [f"$U_{{{unit},{column}}}$" for unit in units], f"Evolution of $U_{{i,{column}}}$"
+        weight_curves(descent.epochs, u[:, :, column], names, log_beyond=logarithmic, title=title, ax=ax)
+    names = [f"$V_{{{unit}}}$" for unit in range(run.hidden)]
+    weight_curves(descent.epochs, v, names, log_beyond=logarithmic, title="Evolution of $V$", ax=axes[5])
     return figure

@@ -1,0 +1,100 @@
+"""Levenberg-Marquardt for one fit, made to be vmapped over many."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from jaxland.networks import Network
+from jaxland.problems import Problem
+from jaxland.training.ensemble import Ensemble
+
+# The first damping, in shares of the largest curvature; it shrinks or grows by the factor at each trial.
+_FIRST, _FACTOR = 1e-3, 10.0
+_LEAST, _MOST = 1e-30, 1e30
+
+Linear = tuple[Float[Array, "R"], Float[Array, "R P"]]
+
+
+class LevenbergMarquardt(NamedTuple):
+    """Where a fit is: the point accepted last, its loss, J^T J and J^T r there, and the damping of the next trial."""
+
+    point: Float[Array, "P"]
+    loss: Float[Array, ""]
+    gram: Float[Array, "P P"]
+    gradient: Float[Array, "P"]
+    damping: Float[Array, ""]
+
+
+def begin(linear: Callable[[Float[Array, "P"]], Linear], point: Float[Array, "P"]) -> LevenbergMarquardt:
+    """The state at a starting point."""
+    loss, gram, gradient = _normal(linear, point)
+    return LevenbergMarquardt(point, loss, gram, gradient, _FIRST * jnp.max(jnp.diag(gram)))
+
+
+def advance(linear: Callable[[Float[Array, "P"]], Linear], state: LevenbergMarquardt) -> LevenbergMarquardt:
+    """One trial: it is accepted if the sum of squares falls, and the damping follows.
+
+    The step solves (J^T J + mu I) step = -J^T r; mu is divided by 10 after a success and multiplied by 10 after a
+    failure (Hagan and Menhaj, 1994). Without a success for long the step vanishes, so what has converged stays.
+    """
+    damped = state.gram + state.damping * jnp.eye(len(state.point), dtype=state.point.dtype)
+    step = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(damped), -state.gradient)
+    trial = state.point + step
+    loss, gram, gradient = _normal(linear, trial)
+    # Comparisons with NaN are false: a trial that is not finite, or a system that is not positive, is a failure.
+    better = loss < state.loss
+    damping = jnp.clip(jnp.where(better, state.damping / _FACTOR, state.damping * _FACTOR), _LEAST, _MOST)
+    moved = LevenbergMarquardt(trial, loss, gram, gradient, damping)
+    return jax.tree.map(lambda new, old: jnp.where(better, new, old), moved, state._replace(damping=damping))
+
+
+def _normal(linear, point):
+    residuals, jacobian = linear(point)
+    return residuals @ residuals, jacobian.T @ jacobian, jacobian.T @ residuals
+
+
+def residuals_and_jacobian(network: Network, problem: Problem) -> Callable[[Float[Array, "P"]], Linear]:
+    """Residuals whose sum of squares is the mean of squared errors, and their Jacobian, as a function of parameters.
+
+    Where points do not depend on each other each row is the gradient of one output at one point: three evaluations of
+    the network for the whole matrix, and not one for each parameter.
+    """
+    scale = 1 / np.sqrt(problem.y.size)
+
+    def whole(params, x, y):
+        return scale * jnp.ravel(network.apply_flat(params, x) - y)
+
+    def of_point(params, x, y):
+        return whole(params, x[None], y[None])
+
+    apart = _points_apart(network, problem)
+
+    def linear(params):
+        x, y = (jnp.asarray(values, params.dtype) for values in (problem.x, problem.y))
+        if apart:
+            jacobian = jax.vmap(jax.jacrev(of_point), in_axes=(None, 0, 0))(params, x, y)
+        else:
+            jacobian = jax.jacfwd(whole)(params, x, y)
+        return whole(params, x, y), jacobian.reshape(-1, network.size)
+
+    return linear
+
+
+def _points_apart(network, problem) -> bool:
+    if network.spec.widths:
+        return True
+    from jaxland.training.lanes import LARGEST_PROGRAM, Unlowerable
+    from jaxland.training.lanes.trace import check_points_apart
+
+    if 3 * network.size > LARGEST_PROGRAM:
+        return False
+    try:
+        check_points_apart(Ensemble(network, problem, optax.identity(), steps=1, start=np.zeros((1, network.size))))
+    except Unlowerable:
+        return False
+    return True
