@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
-
 from jaxland._names import lookup
+from jaxland.training.devices import local_platform
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.trainer import Trainer
 from jaxland.training.xla import XlaTrainer
@@ -52,9 +51,9 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
     if backend != "auto":
         trainer = lookup("backend", backend, {**BACKENDS, "auto": XlaTrainer})
         return Choice(trainer(ensemble, settings), f"{backend}: as asked.")
-    chosen = {"cpu": _auto_lanes, "gpu": _auto_cuda}.get(jax.default_backend())
+    chosen = {"cpu": _auto_lanes, "gpu": _auto_cuda}.get(local_platform())
     if chosen is None:
-        reason = f"there are kernels for CPUs and NVIDIA GPUs, and this process computes on {jax.default_backend()}."
+        reason = f"there are kernels for CPUs and NVIDIA GPUs, and this process computes on {local_platform()}."
         return Choice(XlaTrainer(ensemble, settings), f"xla: {reason}")
     return chosen(ensemble, settings)
 

@@ -4,7 +4,9 @@ It takes any network and any optax optimizer. A group has one fixed width and fi
 that width, whatever else is trained beside it: the width of a vmapped program changes the bits of its results.
 """
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -12,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxland.training.devices import Device, local_devices
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.step import make_step
-from jaxland.training.trainer import GroupResult
+from jaxland.training.trainer import GroupResult, available_threads
 
 # On a CPU 16 fits fill the vector units and stay in cache; an accelerator wants thousands to fill its cores.
 WIDTHS = {"cpu": 16}
@@ -34,15 +37,47 @@ class _State(NamedTuple):
     trace: Float[Array, "W T"]
 
 
+class _Programs(NamedTuple):
+    """What is compiled for one device."""
+
+    begin: Callable[..., _State]
+    advance: Callable[..., _State]
+    finish: Callable[..., tuple[_State, Array]]
+
+
+class _Group(NamedTuple):
+    """A group of fits on a device, the number of which is `device`."""
+
+    device: int
+    state: _State
+    data: Any
+
+
 class XlaTrainer:
-    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`."""
+    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`.
+
+    Args:
+        ensemble: what is trained.
+        settings: those of an earlier trainer, to repeat its bits.
+        devices: where; all of `jaxland.training.local_devices` by default.
+    """
 
     name = "xla"
 
-    def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        devices: Sequence[Device] | None = None,
+    ):
         self.ensemble = ensemble
-        self.width = int((settings or {}).get("width", WIDTHS.get(jax.default_backend(), ACCELERATOR_WIDTH)))
+        self._devices = list(devices or local_devices())
+        platform = self._devices[0].platform
+        self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
         self.settings = {"width": self.width}
+        self.devices = len(self._devices)
+        self.workers = max(self.devices, available_threads()) if platform == "cpu" else self.devices
         self._dtype = get_dtype(ensemble.dtype)
         step = make_step(ensemble)
         x_axis = 0 if ensemble.inputs is not None else None
@@ -50,41 +85,55 @@ class XlaTrainer:
         self._loss = jax.vmap(step.loss, in_axes=(0, x_axis, y_axis))
         self._start = jax.vmap(step.start)
         self._step = jax.vmap(step.advance, in_axes=(0, 0, 0, x_axis, y_axis))
-        self._compile()
+        self._parameters = jax.jit(lambda state: jax.vmap(ensemble.network.flatten)(state.params))
+        self._programs: dict[int, _Programs] = {}
+        self._compiling = [threading.Lock() for _ in self._devices]
+        self._programs_on(0)
 
-    def _compile(self):
-        with numerics(self._dtype):
-            first = np.arange(self.width) + self.ensemble.first
-            data = self._data(self.ensemble.members(first))
-            self._begin = jax.jit(self._initial_state)
-            state = jax.eval_shape(self._begin, data, self._starting_parameters(self.ensemble.members(first)))
-            self._advance = jax.jit(self._steps).lower(jnp.int32(0), state, data).compile()
-            self._finish = jax.jit(self._closing_losses).lower(state, data).compile()
-            self._parameters = jax.jit(lambda state: jax.vmap(self.ensemble.network.flatten)(state.params))
+    def _programs_on(self, device: int) -> _Programs:
+        """The programs of a device, compiled when it is first used: several compile theirs at a time."""
+        with self._compiling[device]:
+            if device not in self._programs:
+                with self._on(device):
+                    self._programs[device] = self._compiled()
+        return self._programs[device]
 
-    def begin(self, members: Members) -> tuple[_State, Any]:
+    def _compiled(self) -> _Programs:
+        members = self.ensemble.members(np.arange(self.width) + self.ensemble.first)
+        data, begin = self._data(members), jax.jit(self._initial_state)
+        state = jax.eval_shape(begin, data, self._starting_parameters(members))
+        advance = jax.jit(self._steps).lower(jnp.int32(0), state, data).compile()
+        return _Programs(begin, advance, jax.jit(self._closing_losses).lower(state, data).compile())
+
+    @contextmanager
+    def _on(self, device: int) -> Iterator[None]:
+        with jax.default_device(self._devices[device]), numerics(self._dtype):
+            yield
+
+    def begin(self, members: Members, device: int = 0) -> _Group:
         """The state of a group before its first step."""
-        with numerics(self._dtype):
+        programs = self._programs_on(device)
+        with self._on(device):
             data = self._data(members)
-            return self._begin(data, self._starting_parameters(members)), data
+            return _Group(device, programs.begin(data, self._starting_parameters(members)), data)
 
-    def advance(self, group: tuple[_State, Any], steps: int) -> tuple[_State, Any]:
+    def advance(self, group: _Group, steps: int) -> _Group:
         """The state `steps` steps later; returns when the work is done."""
-        state, data = group
-        with numerics(self._dtype):
-            return jax.block_until_ready(self._advance(jnp.int32(steps), state, data)), data
+        program = self._programs_on(group.device).advance
+        with self._on(group.device):
+            return group._replace(state=jax.block_until_ready(program(jnp.int32(steps), group.state, group.data)))
 
-    def parameters(self, group: tuple[_State, Any]) -> Float[np.ndarray, "W P"]:
+    def parameters(self, group: _Group) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
-        with numerics(self._dtype):
-            return np.asarray(self._parameters(group[0]))
+        with self._on(group.device):
+            return np.asarray(self._parameters(group.state))
 
-    def finish(self, group: tuple[_State, Any]) -> GroupResult:
+    def finish(self, group: _Group) -> GroupResult:
         """The results of a group after its last step."""
-        with numerics(self._dtype):
-            state, loss = self._finish(*group)
+        with self._on(group.device):
+            state, loss = self._programs_on(group.device).finish(group.state, group.data)
             return GroupResult(
-                params=self.parameters((state, None)),
+                params=np.asarray(self._parameters(state)),
                 initial_loss=np.asarray(state.initial_loss),
                 loss=np.asarray(loss),
                 best_loss=np.asarray(state.best_loss),

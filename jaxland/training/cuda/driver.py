@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from jaxland.training.cuda.compiler import CudaMissing, compile_source, compiler_version
+from jaxland.training.devices import local_devices, local_platform
 
 
 class Memory(Protocol):
@@ -69,7 +70,8 @@ class NvidiaGpu:
             self._call("cuInit", 0)
         except RuntimeError as error:
             raise CudaMissing(f"the NVIDIA driver finds no GPU ({error}).") from None
-        if ordinal >= self._call("cuDeviceGetCount"):
+        self.ordinal, self.count = ordinal, self._call("cuDeviceGetCount")
+        if ordinal >= self.count:
             raise CudaMissing(f"there is no NVIDIA GPU {ordinal} on this machine.")
         self._device = self._call("cuDeviceGet", ordinal)
         self._context = self._call("cuDevicePrimaryCtxRetain", self._device)
@@ -100,7 +102,10 @@ class NvidiaGpu:
         array = np.ascontiguousarray(array)
         memory = _Memory(self, max(array.nbytes, 1))
         if array.nbytes:
-            self._call("cuMemcpyHtoD", memory.pointer, array.ctypes.data, array.nbytes)
+            # On the stream of the kernels that follow: these do not wait for copies of the default stream.
+            stream = self._stream()
+            self._call("cuMemcpyHtoDAsync", memory.pointer, array.ctypes.data, array.nbytes, stream)
+            self._call("cuStreamSynchronize", stream)
         return memory
 
     def launch(self, kernels: "_Kernels", name: str, blocks: int, threads: int, args: Sequence[Any]) -> None:
@@ -114,10 +119,9 @@ class NvidiaGpu:
 
     def _stream(self):
         """Each host thread has its own, so that their kernels run side by side."""
-        if not hasattr(self._streams, "stream"):
-            flag = self._driver.CUstream_flags.CU_STREAM_NON_BLOCKING
-            self._streams.stream = self._call("cuStreamCreate", flag)
-        return self._streams.stream
+        if not hasattr(self._streams, "own"):
+            self._streams.own = _Stream(self)
+        return self._streams.own.stream
 
     def _enter(self):
         """The current context is a thread's own."""
@@ -135,6 +139,19 @@ class _Kernels:
         self.module, self.functions, self.shared = module, functions, shared
 
 
+class _Stream:
+    """Destroyed with the thread it belongs to."""
+
+    def __init__(self, gpu: NvidiaGpu):
+        self._gpu = gpu
+        self.stream = gpu._call("cuStreamCreate", gpu._driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
+
+    def __del__(self):
+        if hasattr(self, "stream"):
+            self._gpu._enter()
+            self._gpu._driver.cuStreamDestroy(self.stream)
+
+
 class _Memory:
     def __init__(self, gpu: NvidiaGpu, size: int):
         self._gpu = gpu
@@ -144,13 +161,29 @@ class _Memory:
         self._gpu._enter()
         result = np.empty(size, np.uint8)
         if size:
-            self._gpu._call("cuMemcpyDtoH", result.ctypes.data, int(self.pointer) + start, size)
+            stream = self._gpu._stream()
+            self._gpu._call("cuMemcpyDtoHAsync", result.ctypes.data, int(self.pointer) + start, size, stream)
+            self._gpu._call("cuStreamSynchronize", stream)
         return result
 
     def __del__(self):
         if hasattr(self, "pointer"):
             self._gpu._enter()
             self._gpu._driver.cuMemFree(self.pointer)
+
+
+def local_gpus() -> list[NvidiaGpu]:
+    """The GPUs on which this process trains: those of JAX, or all where JAX has none.
+
+    Raises:
+        CudaMissing: there are no bindings, no driver or no GPU.
+    """
+    first = NvidiaGpu()
+    if local_platform() == "gpu":
+        ordinals = [device.local_hardware_id for device in local_devices()]
+    else:
+        ordinals = range(first.count)
+    return [first if ordinal == 0 else NvidiaGpu(ordinal) for ordinal in ordinals]
 
 
 def _bindings():

@@ -14,6 +14,7 @@ from jaxland.training.lanes.group import new_group
 class Built(NamedTuple):
     """Kernels on a device, and the layout of the groups they train."""
 
+    device: Device
     kernels: Any
     layout: Layout
     variant: Variant
@@ -21,8 +22,9 @@ class Built(NamedTuple):
 
 @dataclass
 class CudaGroup:
-    """The fits of one launch, on the device. Launches change it in place."""
+    """The fits of one launch, on the device of its kernels. Launches change it in place."""
 
+    built: Built
     state: Memory
     x: Memory
     y: Memory
@@ -30,22 +32,21 @@ class CudaGroup:
     step: int = 0
 
 
-def begin(built: Built, device: Device, ensemble: Ensemble, members: Members) -> CudaGroup:
+def begin(built: Built, ensemble: Ensemble, members: Members) -> CudaGroup:
     """The memory of a group before its first step, the optimizer's state included."""
     host = new_group(ensemble, built.layout, members)
-    state, x, y, trace = (device.upload(array) for array in (host.buffer, host.x, host.y, host.trace))
-    group = CudaGroup(state, x, y, trace)
+    state, x, y, trace = (built.device.upload(array) for array in (host.buffer, host.x, host.y, host.trace))
+    group = CudaGroup(built, state, x, y, trace)
     blocks = -(-built.layout.lanes // built.variant.block)
-    device.launch(built.kernels, "start", blocks, built.variant.block, [group.state])
+    built.device.launch(built.kernels, "start", blocks, built.variant.block, [group.state])
     return group
 
 
-def advance(
-    built: Built, device: Device, group: CudaGroup, steps: int, *, every: int = 0, closing: bool = False
-) -> None:
+def advance(group: CudaGroup, steps: int, *, every: int = 0, closing: bool = False) -> None:
     """Trains a group for `steps` steps, keeping the loss of each `every`-th, or only takes note of its last loss."""
+    built = group.built
     numbers = (ctypes.c_longlong(group.step), ctypes.c_longlong(steps), ctypes.c_longlong(every), ctypes.c_int(closing))
     blocks = built.layout.lanes // built.variant.networks
     memory = (group.state, group.x, group.y, group.trace)
-    device.launch(built.kernels, "train", blocks, built.variant.block, [*memory, *numbers])
+    built.device.launch(built.kernels, "train", blocks, built.variant.block, [*memory, *numbers])
     group.step += 0 if closing else steps

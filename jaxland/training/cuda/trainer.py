@@ -1,15 +1,15 @@
 """The cuda backend: a few threads of a GPU train one fit, thousands of steps a launch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from jaxland.training.cuda.driver import Device, NvidiaGpu
+from jaxland.training.cuda.driver import Device, local_gpus
 from jaxland.training.cuda.group import CudaGroup, advance, begin
 from jaxland.training.cuda.source import Variant
-from jaxland.training.cuda.tuning import VERSION, Built, build, choose_variant
+from jaxland.training.cuda.tuning import VERSION, build, choose_variant, group_width
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes.emit import memory_type
 from jaxland.training.lanes.expression import Unlowerable
@@ -29,7 +29,7 @@ class CudaTrainer:
     Args:
         ensemble: what is trained.
         settings: those of an earlier trainer, to repeat its bits; measured or remembered by default.
-        device: where; the first GPU by default.
+        devices: where; the GPUs of this process by default.
         largest: refuse networks with more parameters than this.
 
     Attributes:
@@ -50,7 +50,7 @@ class CudaTrainer:
         ensemble: Ensemble,
         settings: Mapping[str, Any] | None = None,
         *,
-        device: Device | None = None,
+        devices: Sequence[Device] | None = None,
         largest: int = LARGEST,
     ):
         if ensemble.steps >= 2**31:
@@ -64,23 +64,26 @@ class CudaTrainer:
             )
         check_points_apart(ensemble)
         self.ensemble = ensemble
-        self._device = NvidiaGpu() if device is None else device
+        self._devices = list(devices or local_gpus())
+        self.devices = self.workers = len(self._devices)
         update = trace_update(ensemble)
         if settings is None:
-            variant = choose_variant(ensemble, update, self._device)
+            variant = choose_variant(ensemble, update, self._devices[0])
         else:
             variant = Variant(settings["threads"], settings["tile"], block=settings.get("block", 256))
         self.settings = {"threads": variant.threads, "tile": variant.tile, "block": variant.block, "kernel": VERSION}
-        self._built: Built = build(ensemble, update, self._device, variant)
-        self.width = self._built.layout.lanes
+        # The groups of all devices are as wide as those of the first, so that shards fit them.
+        self.width = group_width(self._devices[0], variant)
+        self._built = [build(ensemble, update, device, variant, self.width) for device in self._devices]
+        self._layout = self._built[0].layout
 
-    def begin(self, members: Members) -> CudaGroup:
-        """The state of a group before its first step."""
-        return begin(self._built, self._device, self.ensemble, members)
+    def begin(self, members: Members, device: int = 0) -> CudaGroup:
+        """The state of a group before its first step, on one of the devices."""
+        return begin(self._built[device], self.ensemble, members)
 
     def advance(self, group: CudaGroup, steps: int) -> CudaGroup:
         """The group `steps` steps later."""
-        advance(self._built, self._device, group, steps, every=self.ensemble.trace_every or 0)
+        advance(group, steps, every=self.ensemble.trace_every or 0)
         return group
 
     def parameters(self, group: CudaGroup) -> Float[np.ndarray, "W P"]:
@@ -89,7 +92,7 @@ class CudaTrainer:
 
     def finish(self, group: CudaGroup) -> GroupResult:
         """The results of a group after its last step."""
-        advance(self._built, self._device, group, 1, every=self.ensemble.trace_every or 0, closing=True)
+        advance(group, 1, every=self.ensemble.trace_every or 0, closing=True)
         params = self.parameters(group)
         record = {name: self._entries(group, name)[0] for name in _RECORD}
         # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
@@ -101,7 +104,7 @@ class CudaTrainer:
 
     def _entries(self, group: CudaGroup, kind: str) -> list[np.ndarray]:
         """All entries of a kind, each of shape (W,), read from the device at once."""
-        layout = self._built.layout
+        layout = self._layout
         types = layout.kinds[kind]
         start, last = layout.offset((kind, 0)), layout.offset((kind, len(types) - 1))
         memory = group.state.read(start, last - start + layout.slot(types[-1]))

@@ -23,14 +23,21 @@ _MEASUREMENTS = 3
 _MEASURED_SECONDS = 0.02
 
 
-def build(ensemble: Ensemble, update: UpdateProgram, device: Device, variant: Variant) -> Built:
-    """The kernels of a variant on a device, from the cache or compiled.
+def group_width(device: Device, variant: Variant) -> int:
+    """Fits of a group: as many as run on the device at a time."""
+    return device.multiprocessors * variant.blocks * variant.networks
+
+
+def build(
+    ensemble: Ensemble, update: UpdateProgram, device: Device, variant: Variant, width: int | None = None
+) -> Built:
+    """The kernels of a variant on a device, from the cache or compiled, for groups as wide as suits it by default.
 
     Raises:
         Unlowerable: the networks of a block do not fit into its shared memory.
     """
     dtype = get_dtype(ensemble.dtype)
-    layout = layout_of(ensemble, update, device.multiprocessors * variant.blocks * variant.networks)
+    layout = layout_of(ensemble, update, width or group_width(device, variant))
     most = device.shared_memory // variant.blocks
     try:
         stride = shared_memory(layout, variant, type_name(dtype), most).stride
@@ -38,7 +45,7 @@ def build(ensemble: Ensemble, update: UpdateProgram, device: Device, variant: Va
         raise Unlowerable(str(reason)) from None
     programs = schedule_programs(ensemble, update, variant.tile)
     code = _compiled(write_source(ensemble, programs, layout, variant, most), device)
-    return Built(device.load(code, stride * variant.networks * dtype.itemsize), layout, variant)
+    return Built(device, device.load(code, stride * variant.networks * dtype.itemsize), layout, variant)
 
 
 def _compiled(source: str, device: Device) -> bytes:
@@ -86,24 +93,24 @@ def _measured(ensemble, update, device, variants) -> Variant:
         except Unlowerable as refusal:
             reason = refusal
             continue
-        seconds[variant] = _seconds_per_net_step(built, device, ensemble)
+        seconds[variant] = _seconds_per_net_step(built, ensemble)
     if not seconds:
         raise reason or Unlowerable("no variant fits this device.")
     return min(seconds, key=lambda variant: seconds[variant])
 
 
-def _seconds_per_net_step(built: Built, device: Device, ensemble: Ensemble) -> float:
+def _seconds_per_net_step(built: Built, ensemble: Ensemble) -> float:
     """The smallest of several measurements of a whole group."""
     # Bits and NaN do not change the time, and every variant trains the same fits.
-    group = begin(built, device, ensemble, ensemble.members(np.arange(built.layout.lanes) % 32))
+    group = begin(built, ensemble, ensemble.members(np.arange(built.layout.lanes) % 32 + ensemble.first))
     steps, elapsed = 1, 0.0
     while elapsed < _MEASURED_SECONDS:
         steps *= 4
-        elapsed = _seconds(built, device, group, steps)
-    return min(_seconds(built, device, group, steps) for _ in range(_MEASUREMENTS)) / (steps * built.layout.lanes)
+        elapsed = _seconds(group, steps)
+    return min(_seconds(group, steps) for _ in range(_MEASUREMENTS)) / (steps * built.layout.lanes)
 
 
-def _seconds(built, device, group, steps) -> float:
+def _seconds(group, steps) -> float:
     began = time.perf_counter()
-    advance(built, device, group, steps)
+    advance(group, steps)
     return time.perf_counter() - began

@@ -40,7 +40,7 @@ def _settings(threads, tile, block=32):
 
 
 def _trained(ensemble, device, settings, count=4, first=0):
-    return train(CudaTrainer(ensemble, settings, device=device), ensemble, first, count, threads=1)
+    return train(CudaTrainer(ensemble, settings, devices=[device]), ensemble, first, count, threads=1)
 
 
 @needs_compiler
@@ -87,7 +87,7 @@ def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
     wider, _ = _trained(ensemble, device, _settings(8, 2, block=64), count=9)
     np.testing.assert_array_equal(all_fits.params[7], alone.params[0])
     np.testing.assert_array_equal(all_fits.params, wider.params)
-    trainer = CudaTrainer(ensemble, _settings(8, 2), device=device)
+    trainer = CudaTrainer(ensemble, _settings(8, 2), devices=[device])
     group = trainer.begin(ensemble.members(np.arange(trainer.width)))
     for steps in (1, 3, 2):
         trainer.advance(group, steps)
@@ -102,24 +102,24 @@ def test_variants_are_measured_once_and_remembered(device, monkeypatch, tmp_path
     monkeypatch.setattr("jaxland.training.cuda.tuning._BLOCKS", (32,))
     monkeypatch.setattr("jaxland.training.cuda.tuning._MEASURED_SECONDS", 0.0)
     ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["momentum"], steps=6)
-    first = CudaTrainer(ensemble, device=device)
+    first = CudaTrainer(ensemble, devices=[device])
     launches = len(device.launches)
     assert device.compiled == 2
     assert launches > 2
-    second = CudaTrainer(ensemble, device=device)
+    second = CudaTrainer(ensemble, devices=[device])
     assert second.settings == first.settings
     assert (device.compiled, len(device.launches)) == (2, launches)
 
 
 def test_what_cannot_be_trained_is_refused(device):
     with pytest.raises(Unlowerable, match="parameters; cuda is made for"):
-        CudaTrainer(Ensemble(jl.mlp([1, 30, 30, 1]), PROBLEM, OPTIMIZERS["adam"], steps=1), device=device)
+        CudaTrainer(Ensemble(jl.mlp([1, 30, 30, 1]), PROBLEM, OPTIMIZERS["adam"], steps=1), devices=[device])
     ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["adam"], steps=1)
     with pytest.raises(ValueError, match="kernel version"):
-        CudaTrainer(ensemble, _settings(1, 1) | {"kernel": 0}, device=device)
+        CudaTrainer(ensemble, _settings(1, 1) | {"kernel": 0}, devices=[device])
     device.shared_memory = 1000
     with pytest.raises(Unlowerable, match="more than 1000 bytes"):
-        CudaTrainer(ensemble, _settings(1, 1), device=device)
+        CudaTrainer(ensemble, _settings(1, 1), devices=[device])
 
 
 def test_candidates_give_every_thread_of_a_network_work():
