@@ -4,7 +4,9 @@ It takes any network and any optax optimizer. A group has one fixed width and fi
 that width, whatever else is trained beside it: the width of a vmapped program changes the bits of its results.
 """
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,15 +14,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxland._names import lookup
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.fits import device, versions
 from jaxland.training.initial import initial_parameters
 from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.products import products_as_sums
 from jaxland.training.step import make_step
 from jaxland.training.trainer import GroupResult
 
 # On a CPU 16 fits fill the vector units and stay in cache; an accelerator wants thousands to fill its cores.
 WIDTHS = {"cpu": 16}
 ACCELERATOR_WIDTH = 8192
+
+MATMULS: dict[str, Callable[[Callable], Callable]] = {"dot": lambda function: function, "sum": products_as_sums}
+"""Ways to compute matrix products. On a CPU "dot" is the faster by far; on an accelerator it is measured."""
+
+_MEASUREMENTS = 3
+_MEASURED_SECONDS = 0.05
 
 
 class _State(NamedTuple):
@@ -35,31 +46,90 @@ class _State(NamedTuple):
 
 
 class XlaTrainer:
-    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`."""
+    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`.
+
+    Args:
+        ensemble: what is trained.
+        settings: those of an earlier trainer, to repeat its bits; chosen for this machine by default.
+
+    Attributes:
+        settings: what decides the bits of a fit besides the ensemble, as JSON values: the `width` of a group and, where
+            there was a choice, the name in `MATMULS` of the way `matmul` in which products are computed; else "dot".
+
+    Raises:
+        ValueError: there is no such way.
+    """
 
     name = "xla"
 
     def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None):
         self.ensemble = ensemble
-        self.width = int((settings or {}).get("width", WIDTHS.get(jax.default_backend(), ACCELERATOR_WIDTH)))
-        self.settings = {"width": self.width}
         self._dtype = get_dtype(ensemble.dtype)
-        step = make_step(ensemble)
-        x_axis = 0 if ensemble.inputs is not None else None
-        y_axis = 0 if ensemble.targets is not None else None
-        self._loss = jax.vmap(step.loss, in_axes=(0, x_axis, y_axis))
-        self._start = jax.vmap(step.start)
-        self._step = jax.vmap(step.advance, in_axes=(0, 0, 0, x_axis, y_axis))
-        self._compile()
+        platform = jax.default_backend()
+        self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
+        self.settings = {"width": self.width}
+        if settings is None and platform != "cpu":
+            self.settings["matmul"] = self._fastest_matmul()
+        elif settings and "matmul" in settings:
+            self.settings["matmul"] = settings["matmul"]
+        self._compile(self.settings.get("matmul", "dot"))
 
-    def _compile(self):
+    def _fastest_matmul(self) -> str:
+        """Measured the first time, then remembered for this program and device."""
+        # Imported when used: nothing else here needs what lanes is made of.
+        from jaxland.training.lanes import cache
+
         with numerics(self._dtype):
-            first = np.arange(self.width) + self.ensemble.first
-            data = self._data(self.ensemble.members(first))
-            self._begin = jax.jit(self._initial_state)
-            state = jax.eval_shape(self._begin, data, self._starting_parameters(self.ensemble.members(first)))
-            self._advance = jax.jit(self._steps).lower(jnp.int32(0), state, data).compile()
-            self._finish = jax.jit(self._closing_losses).lower(state, data).compile()
+            program = self._lower("dot")[0].as_text()
+        key = cache.key_of("matmul", program, device(), versions())
+        known = cache.load_choice(key)
+        if known is None:
+            seconds = {matmul: self._seconds_per_step(matmul) for matmul in MATMULS}
+            known = {"matmul": min(seconds, key=lambda matmul: seconds[matmul])}
+            cache.store_choice(key, known)
+        return known["matmul"]
+
+    def _seconds_per_step(self, matmul: str) -> float:
+        """The smallest of several measurements of a group; infinite where the device has no room for it."""
+        try:
+            self._compile(matmul)
+            group = self.advance(self.begin(self.ensemble.members(self._first())), 2)
+            steps, elapsed = 1, 0.0
+            while elapsed < _MEASURED_SECONDS:
+                steps *= 2
+                elapsed = self._seconds(group, steps)
+            return min(self._seconds(group, steps) for _ in range(_MEASUREMENTS)) / steps
+        except jax.errors.JaxRuntimeError:
+            return math.inf
+
+    def _seconds(self, group, steps) -> float:
+        began = time.perf_counter()
+        self.advance(group, steps)
+        return time.perf_counter() - began
+
+    def _first(self):
+        return np.arange(self.width) + self.ensemble.first
+
+    def _lower(self, matmul: str):
+        """The programs of some steps and of the closing losses, and that of the beginning, which XLA has yet to see."""
+        step, form = make_step(self.ensemble), lookup("matmul", matmul, MATMULS)
+        x_axis = 0 if self.ensemble.inputs is not None else None
+        y_axis = 0 if self.ensemble.targets is not None else None
+        self._loss = jax.vmap(form(step.loss), in_axes=(0, x_axis, y_axis))
+        self._start = jax.vmap(step.start)
+        self._step = jax.vmap(form(step.advance), in_axes=(0, 0, 0, x_axis, y_axis))
+        members = self.ensemble.members(self._first())
+        data, begin = self._data(members), jax.jit(self._initial_state)
+        state = jax.eval_shape(begin, data, self._starting_parameters(members))
+        # New functions each time: JAX would take what it traced with the other products for one it has seen.
+        advance = jax.jit(lambda count, state, data: self._steps(count, state, data))
+        finish = jax.jit(lambda state, data: self._closing_losses(state, data))
+        return advance.lower(jnp.int32(0), state, data), finish.lower(state, data), begin
+
+    def _compile(self, matmul: str):
+        with numerics(self._dtype):
+            advance, finish, self._begin = self._lower(matmul)
+            self._advance, self._finish = advance.compile(), finish.compile()
             self._parameters = jax.jit(lambda state: jax.vmap(self.ensemble.network.flatten)(state.params))
 
     def begin(self, members: Members) -> tuple[_State, Any]:
