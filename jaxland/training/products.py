@@ -53,8 +53,9 @@ def _evaluate(program: core.ClosedJaxpr, inputs) -> list[Array]:
 def _apply(equation, inputs) -> list[Array]:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
-        preferred = params["preferred_element_type"]
-        return [_product(*inputs, params["dimension_numbers"], preferred or equation.outvars[0].aval.dtype)]
+        left, right = inputs
+        dtype = params["preferred_element_type"] or equation.outvars[0].aval.dtype
+        return [_product(left, right, params["dimension_numbers"], dtype)]
     inner = next((params[key] for key in _PROGRAMS if key in params), None)
     if name in _CALLS and inner is not None:
         return _evaluate(inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ()), inputs)

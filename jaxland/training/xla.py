@@ -67,7 +67,7 @@ class XlaTrainer:
         self._dtype = get_dtype(ensemble.dtype)
         platform = jax.default_backend()
         self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
-        self.settings = {"width": self.width}
+        self.settings: dict[str, Any] = {"width": self.width}
         if settings is None and platform != "cpu":
             self.settings["matmul"] = self._fastest_matmul()
         elif settings and "matmul" in settings:

@@ -15,7 +15,7 @@ from jaxland.training.xla import MATMULS, XlaTrainer
 RNG = np.random.default_rng(0)
 X = np.linspace(-1, 1, 23)
 PROBLEM = jl.Problem(X, np.sin(3 * X))
-NETWORK = jl.mlp([1, 4, 3, 1], "tanh")
+NETWORK = jl.mlp([1, 3, 1], "tanh")
 
 
 def _ensemble(dtype="float64", **changes):
@@ -82,11 +82,11 @@ def test_either_way_trains_as_numpy_does(matmul):
     for start, end, last in zip(snapshots[:, 0], result.params, result.loss, strict=True):
         vector, velocity = start, 0.0
         for _ in range(6):
-            velocity = 0.9 * velocity + loss_and_gradient(vector, (1, 4, 3, 1), "tanh", PROBLEM.x, PROBLEM.y)[1]
+            velocity = 0.9 * velocity + loss_and_gradient(vector, (1, 3, 1), "tanh", PROBLEM.x, PROBLEM.y)[1]
             vector = vector - 0.05 * velocity
         np.testing.assert_allclose(end, vector, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(
-            last, loss_and_gradient(vector, (1, 4, 3, 1), "tanh", PROBLEM.x, PROBLEM.y)[0], rtol=1e-10
+            last, loss_and_gradient(vector, (1, 3, 1), "tanh", PROBLEM.x, PROBLEM.y)[0], rtol=1e-10
         )
 
 
