@@ -105,13 +105,15 @@ def check_agreement(
             makers[f"xla ({form})"] = partial(XlaTrainer, settings={"width": fits, "matmul": form})
         for threads, tile in [(8, 1), (4, 2), (16, 1), (32, 2)] if name == first else [(8, 1)]:
             makers[f"cuda ({threads} threads, tile {tile})"] = _cuda(device, threads, tile, block)
-        for check in agreement.agreement(name, ensemble, makers, fits):
-            table.row(check.name, check.found, "yes" if check.passed else "**NO**")
-            if not check.passed:
-                parts.failed.append(check.name)
+        parts.guard(f"agreement, {name}", partial(_agreement, parts, table, name, ensemble, makers, fits))
         if parts.left < 60:
             parts.skip(f"agreement from after {name!r} on")
             return
+
+
+def _agreement(parts, table, name, ensemble, makers, fits):
+    for check in agreement.agreement(name, ensemble, makers, fits):
+        table.check(check)
 
 
 def _cuda(device: Device, threads: int, tile: int, block: int) -> agreement.Make:

@@ -65,13 +65,17 @@ class Parts:
             return
         self.say(f"\n## {title}\n")
         began = self._clock()
-        try:
-            part()
-        except Exception:
-            self.failed.append(title)
-            self.say(f"\n**FAILED**: {title}\n\n```text\n{traceback.format_exc().rstrip()}\n```")
+        self.guard(title, part)
         self.say(f"\n({self._clock() - began:.0f} s)")
         self._write()
+
+    def guard(self, title: str, work: Callable[[], None]) -> None:
+        """Does a piece of a part; an error is shown and counts as failed, and the part goes on."""
+        try:
+            work()
+        except Exception:
+            self.failed.append(title)
+            self.say(f"\n**FAILED**: {title}\n\n```text\n{traceback.format_exc().rstrip()}\n```\n")
 
     def skip(self, what: str) -> None:
         """Names what there was no time for."""
@@ -86,9 +90,7 @@ class Parts:
         """Shows checks as a table; those that are not passed count as failed."""
         table = self.table(name, ["check", "found", "as it should be"])
         for check in checks:
-            table.row(check.name, check.found, "yes" if check.passed else "**NO**")
-            if not check.passed:
-                self.failed.append(check.name)
+            table.check(check)
 
     def close(self) -> int:
         """Sums up; returns the exit code: 0 where nothing failed, else 1."""
@@ -122,6 +124,12 @@ class Table:
         """Adds a row. Numbers are shown with three digits and kept whole; None is an empty cell."""
         self._rows.append(dict(zip(self._columns, values, strict=True)))
         self._parts.say("| " + " | ".join(map(_cell, values)) + " |")
+
+    def check(self, check: Check) -> None:
+        """Adds a check to a table of three columns; one that is not passed counts as failed."""
+        self.row(check.name, check.found, "yes" if check.passed else "**NO**")
+        if not check.passed:
+            self._parts.failed.append(check.name)
 
 
 def _cell(value: Any) -> str:

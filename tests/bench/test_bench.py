@@ -63,7 +63,6 @@ def test_backends_that_are_not_here_are_named(monkeypatch):
     def missing(ensemble, settings):
         raise CudaMissing("there is no GPU")
 
-    monkeypatch.setattr("jaxland.bench.report._SECONDS", 1e-3)
     monkeypatch.setitem(BACKENDS, "cuda", missing)
     ways, absent = backends(ensemble)
     assert {"lanes", "xla"} <= set(ways)

@@ -1,5 +1,6 @@
 """What is measured on a GPU, on the emulated one: every part at a tiny size, and checks that must see what is wrong."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from training.cuda.emulation import Emulated, needs_compiler
 import jaxland as jl
 from jaxland.bench import agreement, gpu, peers
 from jaxland.bench.cases import Case
-from jaxland.bench.parts import Parts
+from jaxland.bench.parts import Check, Parts
 from jaxland.bench.peak import GPU_MULTIPLY_ADDS, GPU_SOURCE, gpu_fma_peak
 from jaxland.bench.timing import steady
 from jaxland.training import Ensemble
@@ -54,6 +55,18 @@ def test_backends_agree_on_the_device(device, parts):
     assert len(parts.tables["agreement"]) == 21
 
 
+def test_a_program_that_fails_does_not_stop_the_others(parts, monkeypatch):
+    def compared(name, *_):
+        if name == "first":
+            raise ValueError("the compiler refuses it")
+        yield Check("second", "0", True)
+
+    monkeypatch.setattr(agreement, "agreement", compared)
+    gpu.check_agreement(parts, Emulated(ROOT), {"first": SHORT, "second": SHORT})
+    assert parts.failed == ["agreement, first"]
+    assert [row["backends and program"] for row in parts.tables["agreement"]] == ["second"]
+
+
 def test_a_backend_that_is_wrong_is_seen():
     def wrong(ensemble):
         trainer = XlaTrainer(ensemble, {"width": 4})
@@ -69,6 +82,31 @@ def test_a_backend_that_is_wrong_is_seen():
 
 def _result(diverged):
     return type("Result", (), {"params": np.ones((3, 2)), "loss": np.ones(3), "diverged_step": np.array(diverged)})
+
+
+def test_all_parts_are_called_as_they_should_be(device, parts, monkeypatch):
+    called = []
+
+    def note(name):
+        signature = inspect.signature(getattr(gpu, name))
+
+        def part(*args, **kwargs):
+            signature.bind(*args, **kwargs)
+            called.append(name)
+            if name == "throughput":
+                parts.table("throughput", ["way", "net-steps/s"]).row("cuda", 1e8)
+            if name == "study":
+                assert args[1:] == (64, 1e8)
+
+        return part
+
+    names = ["networks", "throughput", "study", "doctor", "compare_variants"]
+    for name in [*names, *(name for name in vars(gpu) if name.startswith("check_"))]:
+        monkeypatch.setattr(gpu, name, note(name))
+    gpu.run_all(parts, device)
+    assert parts.failed == parts.skipped == []
+    assert len(called) == 10
+    assert parts.tables["machine"][0]["value"] == "emulated, host, 2 multiprocessors"
 
 
 @needs_compiler
