@@ -1,6 +1,7 @@
 """Training of ensembles: any network, any optax optimizer, hundreds of thousands of fits."""
 
 from jaxland.training.backends import BACKENDS, choose_backend
+from jaxland.training.devices import local_devices, local_platform
 from jaxland.training.ensemble import ByNumber, Ensemble
 from jaxland.training.fit import fit
 from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
@@ -48,6 +49,8 @@ __all__ = [
     "get_dtype",
     "get_optimizer",
     "gradients",
+    "local_devices",
+    "local_platform",
     "make_optimizer",
     "numerics",
     "progress_bar",

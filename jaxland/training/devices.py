@@ -7,6 +7,7 @@ import jax
 # `jax.Device`, which type checkers do not take for a type.
 Device = Any
 
+
 def local_devices() -> list[Device]:
     """All devices of JAX's default kind, or the one or the kind that `jax.default_device` names.
 

@@ -45,6 +45,10 @@ class Device(Protocol):
         """Kernels `train` and `start` made ready, for blocks with `shared` bytes."""
         ...
 
+    def usage(self, kernels: Any) -> tuple[int, int]:
+        """Registers of a thread of `train`, and the bytes of memory it needs besides, such as for what is spilled."""
+        ...
+
     def upload(self, array: np.ndarray) -> Memory:
         """A copy on the device."""
         ...
@@ -96,6 +100,11 @@ class NvidiaGpu:
         limit = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         self._call("cuFuncSetAttribute", functions["train"], limit, shared)
         return _Kernels(module, functions, {"train": shared, "start": 0})
+
+    def usage(self, kernels: "_Kernels") -> tuple[int, int]:
+        attributes, train = self._driver.CUfunction_attribute, kernels.functions["train"]
+        registers = self._call("cuFuncGetAttribute", attributes.CU_FUNC_ATTRIBUTE_NUM_REGS, train)
+        return registers, self._call("cuFuncGetAttribute", attributes.CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, train)
 
     def upload(self, array: np.ndarray) -> "_Memory":
         self._enter()

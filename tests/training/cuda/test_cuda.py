@@ -163,7 +163,7 @@ def test_the_compiler_says_what_it_refuses():
         compile_source("this is no program", "sm_90")
 
 
-_NUMBERS = {"major": 9, "minor": 0, "count": 132, "shared": 232_448}
+_NUMBERS = {"major": 9, "minor": 0, "count": 132, "shared": 232_448, "registers": 255, "local": 380}
 _ANSWERS = {
     "cuDeviceGetCount": 1,
     "cuDeviceGet": "device",
@@ -184,7 +184,11 @@ class _Stub:
         CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT="count",
         CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN="shared",
     )
-    CUfunction_attribute = SimpleNamespace(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES="dynamic")
+    CUfunction_attribute = SimpleNamespace(
+        CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES="dynamic",
+        CU_FUNC_ATTRIBUTE_NUM_REGS="registers",
+        CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES="local",
+    )
     CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING="non-blocking")
 
     def __init__(self, status=0):
@@ -197,7 +201,7 @@ class _Stub:
         def call(*args):
             self.calls.append((name, *args))
             status = _Status(self.status)
-            if name == "cuDeviceGetAttribute":
+            if name in ("cuDeviceGetAttribute", "cuFuncGetAttribute"):
                 return status, _NUMBERS[args[0]]
             if name == "cuModuleGetFunction":
                 return status, args[1].decode()
@@ -217,6 +221,8 @@ def test_the_driver_is_asked_for_the_right_things(monkeypatch):
     gpu = NvidiaGpu()
     assert (gpu.name, gpu.architecture, gpu.multiprocessors, gpu.shared_memory) == ("Stub", "sm_90", 132, 232_448)
     kernels = gpu.load(b"cubin", 50_000)
+    assert gpu.usage(kernels) == (255, 380)
+    assert stub.calls[-1] == ("cuFuncGetAttribute", "local", "train")
     memory = gpu.upload(np.arange(4.0))
     gpu.launch(kernels, "train", 132, 256, [memory, ctypes.c_longlong(7), ctypes.c_int(1)])
     launch = next(call for call in stub.calls if call[0] == "cuLaunchKernel")
