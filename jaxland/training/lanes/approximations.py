@@ -266,10 +266,10 @@ def _power_in_two_parts(s: _Scalars, x: Expression, y: Expression) -> Expression
     high = s("select", s("ne", x, x), x, high)
     product, error = _exact_product(s, y, high)
     error = s("fma", y, low, error)
-    # Where the result is 0, infinite or NaN, the error is of no use and may be NaN.
-    error = s("select", s("lt", s.build("abs", product), 88.0), error, 0.0)
     result = exp(s.build, product)
-    return s("fma", result, error, result)
+    # Where the result is 0, infinite or NaN, the error is of no use and may be NaN.
+    exact = s("lt", s.build("abs", product), 88.0)
+    return s("select", exact, s("fma", result, error, result), result)
 
 
 _LONG_LOG_SERIES = tuple(2 / (2 * k + 3) for k in range(5))

@@ -79,8 +79,8 @@ def make_kernel(
         out_shape=kept,
         input_output_aliases={3 + number: number for number in range(len(kept))},
         scratch_shapes=[
-            pltpu.VMEM((state.shape[0], *TILE), np.float32),
-            *(pltpu.VMEM((points * components, *TILE), np.float32) for own, (points, components) in data if own),
+            pltpu.VMEM((state.shape[0], *TILE), jnp.float32),
+            *(pltpu.VMEM((points * components, *TILE), jnp.float32) for own, (points, components) in data if own),
         ],
         compiler_params=pltpu.CompilerParams(dimension_semantics=("parallel",), vmem_limit_bytes=vector_memory),
         interpret=interpret,
@@ -152,13 +152,13 @@ class _Loop:
             own, (_, components) = shapes[kind]
             place = (tile * self.programs.tile + index[0]) * components + index[1]
             value = self.data[kind][place]
-            return value if own else jnp.full(TILE, value)
+            return value if own else number(value, "f32")
 
         Straight(self.memory, read).emit(lines)
 
     def _record(self, step) -> jax.Array:
         """Takes note of the loss. Comparisons with NaN are false, so best losses stay finite."""
-        memory, now = self.memory, jnp.full(TILE, step)
+        memory, now = self.memory, number(step, "i32")
         loss = memory.load(("total", 0), "f32")
         if self.loss_weight != 1:
             loss = loss * number(self.loss_weight, "f32")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -52,8 +51,8 @@ _OPERATIONS: Mapping[str, Callable[..., Any]] = {
 
 
 def number(value: Any, type: str) -> jax.Array:
-    """The same number in every place of a tile."""
-    return jnp.full(TILE, value, TYPES[type])
+    """The same number, known now or read by the kernel, in every place of a tile."""
+    return lax.full(TILE, value, TYPES[type])
 
 
 def operation(line: Line, args: Sequence[jax.Array]) -> jax.Array:
@@ -140,7 +139,8 @@ class Straight:
             if position % WINDOW == 0:
                 self.loaded.clear()
             if line.target is not None:
-                self._store(line, line.target in read_later or last_read.get(line.target, -1) > position)
+                still_needed = line.target in read_later or last_read.get(line.target, -1) > position
+                self._store(line, line.target, still_needed)
             else:
                 self.values[id(line)] = operation(line, [self._operand(arg) for arg in line.args])
 
@@ -150,12 +150,12 @@ class Straight:
         body.values, body.pinned = dict(self.values), dict(self.pinned)
         body.emit(segment.lines)
 
-    def _store(self, line: Line, still_needed: bool) -> None:
+    def _store(self, line: Line, target: tuple, still_needed: bool) -> None:
         value = self._operand(line.args[0])
-        if still_needed and line.target not in self.pinned:
-            self.pinned[line.target] = self._load(line.target, line.type)
-        self.memory.store(line.target, value, line.type)
-        self.loaded.pop(line.target, None)
+        if still_needed and target not in self.pinned:
+            self.pinned[target] = self._load(target, line.type)
+        self.memory.store(target, value, line.type)
+        self.loaded.pop(target, None)
 
     def _operand(self, arg: Line | Expression) -> jax.Array:
         if isinstance(arg, Line):

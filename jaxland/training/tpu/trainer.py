@@ -49,9 +49,9 @@ class TpuGroup:
         step: steps done.
     """
 
-    kept: list[jax.Array]
-    x: jax.Array
-    y: jax.Array
+    kept: list[Any]
+    x: Any
+    y: Any
     step: int = 0
 
 
@@ -105,7 +105,7 @@ class TpuTrainer:
         programs = schedule_programs(ensemble, update, self.settings["tile"], float64=False)
         _check_size(len(programs.tile_lines) // programs.tile, largest)
         check_types([*programs.tile_lines, *programs.rest_lines, *programs.update_lines, *programs.start_lines])
-        self.width = FITS * (blocks or (1 if interpret else device.num_cores))
+        self.width = FITS * (blocks or (1 if interpret else _cores(device)))
         self._layout = layout_of(ensemble, update, self.width)
         memory = _memory_of_a_core(interpret)
         _check_memory(ensemble, self._layout, memory)
@@ -117,7 +117,7 @@ class TpuTrainer:
         with numerics(get_dtype(ensemble.dtype)):
             self._train = _compiled(jitted, shapes, _INTERPRETER if interpret else {})
 
-    def _host_group(self, members: Members) -> Any:
+    def _host_group(self, members: Members) -> TpuGroup:
         """A group in the host's memory, in which lanes and this backend agree but for the shape."""
         host = new_group(self.ensemble, self._layout, members)
         kept = [host.buffer.view(np.float32), *([host.trace] if self.ensemble.trace_every else [])]
@@ -172,8 +172,12 @@ def _check_size(lines: int, largest: int) -> None:
         raise Unlowerable(f"about {lines} lines of straight code a point, of which tpu compiles up to {largest}.")
 
 
-def _interpreted(device: jax.Device) -> bool:
+def _interpreted(device) -> bool:
     return device.platform != "tpu"
+
+
+def _cores(device) -> int:
+    return device.num_cores
 
 
 def _compiled(function, shapes, options):
