@@ -25,9 +25,12 @@ from jaxland.training.trainer import GroupResult
 VERSION = 1
 """Goes up whenever the kernel may give a fit other bits."""
 
+# As with lanes. The TPU compiler takes seconds for half of it; what the instructions cost to fetch is not known.
 LARGEST_PROGRAM = 8000
 INTERPRETED = "interpreted"
 
+# For the network of the sawtooth study the compiler's schedule has 224 instruction words a point with tiles of one
+# point, 197 with two and hardly fewer with four (v5e).
 _TILE = 2
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 # Where there is no TPU to ask: a core of the fourth generation.
