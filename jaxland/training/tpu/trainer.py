@@ -25,7 +25,7 @@ from jaxland.training.trainer import GroupResult
 VERSION = 1
 """Goes up whenever the kernel may give a fit other bits."""
 
-# As with lanes. The TPU compiler takes seconds for half of it; what the instructions cost to fetch is not known.
+# As with lanes. Tracing and compiling that much takes 15 s; what its instructions cost to fetch is not known.
 LARGEST_PROGRAM = 8000
 INTERPRETED = "interpreted"
 
