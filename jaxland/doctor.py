@@ -41,11 +41,14 @@ def _absent_backends() -> dict[str, str]:
     """Backends that this machine has nothing for, with the reason."""
     from jaxland.training.cuda import CudaMissing, NvidiaGpu
 
+    absent = {}
     try:
         NvidiaGpu()
     except CudaMissing as reason:
-        return {"cuda": str(reason)}
-    return {}
+        absent["cuda"] = str(reason)
+    if jax.default_backend() != "tpu":
+        absent["tpu"] = "JAX finds no TPU; on other devices its kernel is interpreted, for tests (jaxland[tpu])"
+    return absent
 
 
 def _precision_check() -> tuple[str, bool]:

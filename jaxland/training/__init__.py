@@ -22,6 +22,7 @@ from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
 from jaxland.training.solvers import SOLVERS, Solved, solve
 from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
+from jaxland.training.xla import XlaTrainer
 
 __all__ = [
     "BACKENDS",
@@ -40,6 +41,7 @@ __all__ = [
     "Sgd",
     "Solved",
     "Trainer",
+    "XlaTrainer",
     "available_threads",
     "choose_backend",
     "device",

@@ -33,6 +33,7 @@ class Emulated:
     multiprocessors, shared_memory = 2, 200_000
 
     def __init__(self, folder: Path):
+        folder.mkdir(exist_ok=True)
         self._folder, self._numbers = folder, itertools.count()
         self.compiled, self.launches = 0, []
 

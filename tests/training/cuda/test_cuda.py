@@ -95,6 +95,18 @@ def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
 
 
 @needs_compiler
+def test_groups_are_spread_over_devices(tmp_path):
+    devices = [Emulated(tmp_path / name) for name in ("first", "second")]
+    ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["momentum"], steps=6)
+    trainer = CudaTrainer(ensemble, _settings(8, 2), devices=devices)
+    assert (trainer.devices, trainer.workers, trainer.width) == (2, 2, 8)
+    result, _ = train(trainer, ensemble, 0, 40)
+    assert all("train" in device.launches for device in devices)
+    one, _ = _trained(ensemble, devices[0], _settings(8, 2), count=40)
+    np.testing.assert_array_equal(result.params, one.params)
+
+
+@needs_compiler
 def test_variants_are_measured_once_and_remembered(device, monkeypatch, tmp_path):
     monkeypatch.setenv("JAXLAND_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("jaxland.training.cuda.tuning._THREADS", (1, 4))
@@ -231,7 +243,9 @@ def test_the_driver_is_asked_for_the_right_things(monkeypatch):
     assert ("cuFuncSetAttribute", "train", "dynamic", 50_000) in stub.calls
     assert stub.calls[-1] == ("cuStreamSynchronize", "stream")
     memory.read(8, 16)
-    assert stub.calls[-1][0::2] == ("cuMemcpyDtoH", 4104)
+    assert stub.calls[-2][0] == "cuMemcpyDtoHAsync"
+    assert stub.calls[-2][2:] == (4104, 16, "stream")
+    assert stub.calls[-1] == ("cuStreamSynchronize", "stream")
     del memory
     assert stub.calls[-1] == ("cuMemFree", 4096)
 
