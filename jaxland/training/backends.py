@@ -80,7 +80,8 @@ def _auto_cuda(ensemble, settings) -> Choice:
 
     try:
         trainer = CudaTrainer(ensemble, settings, largest=IN_REGISTERS)
-    except (Unlowerable, CudaMissing) as reason:
+    # A driver that refuses a call must not stop those who did not ask for this backend.
+    except (Unlowerable, CudaMissing, RuntimeError) as reason:
         return Choice(XlaTrainer(ensemble, settings), f"xla: {reason}")
     threads = trainer.settings["threads"]
     return Choice(trainer, f"cuda: {threads} threads of a GPU a fit, the whole training loop in one kernel.")

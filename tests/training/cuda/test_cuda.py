@@ -46,7 +46,12 @@ def _trained(ensemble, device, settings, count=4, first=0):
 @needs_compiler
 @pytest.mark.parametrize(
     ("optimizer", "threads", "tile"),
-    [*((name, 8, 2) for name in OPTIMIZERS), ("momentum", 1, 3), ("momentum", 4, 5), ("momentum", 32, 1)],
+    [
+        ("adadelta", 8, 2),
+        ("momentum", 32, 1),
+        *(pytest.param(name, 8, 2, marks=pytest.mark.slow) for name in ("momentum", "adam", "clipped")),
+        *(pytest.param("momentum", threads, tile, marks=pytest.mark.slow) for threads, tile in ((1, 3), (4, 5))),
+    ],
 )
 def test_kernels_compute_what_xla_does(device, optimizer, threads, tile):
     transformation = OPTIMIZERS[optimizer]
