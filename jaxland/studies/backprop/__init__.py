@@ -11,7 +11,7 @@ STUDY = Study(
     config=BackpropConfig,
     default_fits=4096,
     quick="2 x 4,096 fits, 30,000 epochs, about a minute on two AVX-512 cores",
-    paper="2 x 100,000 fits, 30,000 epochs; the source has three fits",
+    paper="the source's three fits are in the quick scale; 2 x 100,000 with --fits 100000, five minutes there",
     ensembles=ensembles,
     analyses={
         "maps": maps.ANALYSIS,

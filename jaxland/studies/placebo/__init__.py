@@ -11,7 +11,7 @@ STUDY = Study(
     config=PlaceboConfig,
     default_fits=1024,
     quick="2 x 1,024 fits, 1,000 epochs, about a minute on two AVX-512 cores",
-    paper="3 fits of 500 epochs; --scale paper takes some minutes",
+    paper="the source's three fits are in the quick scale; --scale paper, beyond it, five minutes there",
     ensembles=ensembles,
     analyses={
         "overview": overview.ANALYSIS,

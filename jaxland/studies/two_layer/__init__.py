@@ -11,7 +11,7 @@ STUDY = Study(
     config=TwoLayerConfig,
     default_fits=512,
     quick="8 x 512 fits, 1,200 epochs, about a minute on two AVX-512 cores",
-    paper="16 single runs; beyond them 8 x 8,000 fits, 1,200 epochs",
+    paper="the source's 16 runs are in the quick scale; --scale paper, beyond it, four minutes there",
     ensembles=ensembles,
     analyses={
         "runs": highlighted.ANALYSIS,
