@@ -355,7 +355,10 @@ def doctor() -> int:
 
 
 def bench() -> int:
-    """Measure the backends on this machine, beside its peak and other ways to train; takes about three minutes."""
+    """Measure the backends on this machine, beside its peak and other ways to train; takes about three minutes.
+
+    Where JAX computes on an NVIDIA GPU, cuda and xla are measured there, beside lanes on the processor.
+    """
     from jaxland.bench import report
 
     report(say=lambda line: print(line, flush=True))

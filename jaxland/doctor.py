@@ -17,12 +17,15 @@ _OPTIONAL = {"plotly": "jaxland[report]", "torch": "jaxland[compare]"}
 
 def report() -> tuple[str, bool]:
     """Returns the report and whether every check passed."""
-    checks = [_precision_check(), *(_loop_check(backend) for backend in BACKENDS), _position_check()]
+    absent = _absent_backends()
+    present = [backend for backend in BACKENDS if backend not in absent]
+    checks = [_precision_check(), *(_loop_check(backend) for backend in present), _position_check()]
     devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
     lines = [
         f"python    {platform.python_version()} on {platform.machine()}, {available_threads()} cores",
         f"versions  {versions()}",
         f"devices   {devices}",
+        *(f"missing   backend {name}: {reason}" for name, reason in absent.items()),
         *(f"missing   {name}: pip install '{extra}'" for name, extra in missing().items()),
         *(f"{'ok  ' if passed else 'FAIL'}      {text}" for text, passed in checks),
     ]
@@ -32,6 +35,20 @@ def report() -> tuple[str, bool]:
 def missing() -> dict[str, str]:
     """Optional libraries that are not installed, each with the extra of jaxland that brings it."""
     return {name: extra for name, extra in _OPTIONAL.items() if importlib.util.find_spec(name) is None}
+
+
+def _absent_backends() -> dict[str, str]:
+    """Backends that this machine has nothing for, with the reason."""
+    from jaxland.training.cuda import CudaMissing, NvidiaGpu
+
+    absent = {}
+    try:
+        NvidiaGpu()
+    except CudaMissing as reason:
+        absent["cuda"] = str(reason)
+    if jax.default_backend() != "tpu":
+        absent["tpu"] = "JAX finds no TPU; on other devices its kernel is interpreted, for tests (jaxland[tpu])"
+    return absent
 
 
 def _precision_check() -> tuple[str, bool]:

@@ -6,56 +6,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import optax
 
+from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, step_flop
 from jaxland.bench.peak import fma_peak
-from jaxland.bench.peers import NETWORK, OPTIMIZER, PEERS, PROBLEM
+from jaxland.bench.peers import PEERS
 from jaxland.bench.timing import Timed, medians, on_threads
-from jaxland.networks import mlp
-from jaxland.problems import Problem
-from jaxland.training import Ensemble, available_threads, choose_backend, versions
+from jaxland.training import BACKENDS, Ensemble, available_threads, choose_backend, local_platform, versions
+from jaxland.training.cuda import CudaMissing
 from jaxland.training.lanes import LanesTrainer
-from jaxland.training.lanes.kernel import schedule_programs
-from jaxland.training.lanes.trace import trace_update
 
-_OPERATIONS = {"fma": 2, "fnma": 2, "fms": 2, "add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1}
 # A measurement of one way lasts about this long, a round of all ways some twenty times as long.
 _SECONDS = 0.3
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network with its data and optimizer."""
-
-    name: str
-    ensemble: Ensemble
-
-
-def _ensemble(network, problem, optimizer=OPTIMIZER) -> Ensemble:
-    return Ensemble(network, problem, optimizer, steps=10**6)
-
-
-def _noise(inputs: int, points: int) -> Problem:
-    rng = np.random.default_rng(0)
-    return Problem(rng.normal(size=(points, inputs)), rng.normal(size=(points, 1)))
-
-
-MAIN = Case("1-5-5-5-5-5-1 ReLU, 320 points, momentum", _ensemble(NETWORK, PROBLEM))
-OPTIMIZERS = [
-    Case("adadelta", _ensemble(NETWORK, PROBLEM, optax.adadelta(1.0, 0.95, 1e-8))),
-    Case("adam", _ensemble(NETWORK, PROBLEM, optax.adam(1e-3))),
-]
-NETWORKS = [
-    Case("1-7-1 sigmoid, 1000 points", _ensemble(mlp([1, 7, 1], "sigmoid"), _noise(1, 1000))),
-    Case("1-2-1 sigmoid, 41 points", _ensemble(mlp([1, 2, 1], "sigmoid"), _noise(1, 41))),
-    Case("10-20-1 ReLU, 1000 points", _ensemble(mlp([10, 20, 1]), _noise(10, 1000))),
-    Case("10 x 10 ReLU, 320 points", _ensemble(mlp([1, *[10] * 10, 1]), PROBLEM)),
-    Case("15 x 15 ReLU, 320 points", _ensemble(mlp([1, *[15] * 15, 1]), PROBLEM)),
-]
 
 
 def backend(ensemble: Ensemble, name: str, threads: int) -> Timed:
@@ -74,18 +38,18 @@ def backend(ensemble: Ensemble, name: str, threads: int) -> Timed:
     return on_threads(work, threads)
 
 
-def step_flop(ensemble: Ensemble) -> int:
-    """Floating-point operations of a net-step, counted in the scalar program of the lanes backend.
-
-    A multiply-add counts two, any other sum, product, quotient or root one; comparisons and selections (the ReLU),
-    loads and stores none.
-    """
-    programs = schedule_programs(ensemble, trace_update(ensemble), 1)
-    return programs.points * _flop(programs.tile_lines) + _flop(programs.update_lines)
-
-
-def _flop(lines) -> int:
-    return sum(_OPERATIONS.get(line.op, 0) for line in lines)
+def backends(ensemble: Ensemble) -> tuple[dict[str, Timed], dict[str, str]]:
+    """All backends that this machine has something for, and why it has nothing for the others."""
+    ways: dict[str, Timed] = {}
+    absent: dict[str, str] = {}
+    for name in BACKENDS:
+        # A backend that computes on an accelerator fills it with one group.
+        threads = available_threads() if name == "lanes" or local_platform() == "cpu" else 1
+        try:
+            ways[name] = backend(ensemble, name, threads)
+        except (ImportError, RuntimeError) as reason:
+            absent[name] = str(reason)
+    return ways, absent
 
 
 def peers() -> dict[str, Timed]:
@@ -112,10 +76,21 @@ def processor() -> str:
 def report(rounds: int = 7, say: Callable[[str], None] = print) -> None:
     """Measures and prints everything, in Markdown. It takes about two minutes; run it on a quiet machine.
 
+    Where JAX computes on a GPU, cuda and xla are measured there, beside lanes on the processor.
+
     Args:
         rounds: how often each way is timed; medians are reported.
         say: receives the lines.
     """
+    if local_platform() == "gpu":
+        from jaxland.bench.gpu import find_gpu, report_gpu
+
+        try:
+            device = find_gpu()
+        except CudaMissing as reason:
+            say(f"GPU not measured: {reason}")
+        else:
+            return report_gpu(device, rounds, say)
     threads = available_threads()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     say(f"{processor()}; {versions()}; load {load:.1f} at the start. Medians of {rounds} rounds.")

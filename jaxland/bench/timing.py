@@ -5,6 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
+from jaxland.training import Ensemble, Trainer
+
 # Thread pools of the way before may go on spinning for a while after their work is done.
 _REST = 0.1
 
@@ -38,3 +42,32 @@ def medians(ways: Mapping[str, Timed], rounds: int = 7) -> dict[str, float]:
             if index:
                 readings[name].append(rate)
     return {name: statistics.median(values) for name, values in readings.items()}
+
+
+def steady(trainer: Trainer, ensemble: Ensemble, threads: int = 1, seconds: float = 0.3) -> Timed:
+    """Reports net-steps per second of groups in the middle of their training, beginning and end left out.
+
+    Args:
+        trainer: made ready for `ensemble`.
+        ensemble: of so many steps that a benchmark never ends them.
+        threads: groups trained side by side.
+        seconds: a measurement lasts about as long.
+    """
+    members = ensemble.members(np.arange(trainer.width) + ensemble.first)
+    groups = [trainer.advance(trainer.begin(members), 1) for _ in range(threads)]
+    free = list(range(threads))
+
+    def advance(steps: int) -> int:
+        place = free.pop()
+        groups[place] = trainer.advance(groups[place], steps)
+        free.append(place)
+        return trainer.width * steps
+
+    steps, elapsed = 1, 0.0
+    while elapsed < seconds / 4:
+        steps *= 2
+        began = time.perf_counter()
+        advance(steps)
+        elapsed = time.perf_counter() - began
+    steps = max(1, round(steps * seconds / elapsed))
+    return on_threads(lambda: advance(steps), threads)

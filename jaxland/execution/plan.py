@@ -40,6 +40,13 @@ def _in_turn(queues: list[list[ShardTask]]) -> Iterable[ShardTask]:
         yield from (queue[index] for queue in queues if index < len(queue))
 
 
-def default_shard_fits(fits: int) -> int:
-    """Fits of a shard: about 64 shards an ensemble, each of 64 to 6,144 fits and a multiple of 64."""
-    return min(6144, max(64, -(-fits // 4096) * 64))
+def default_shard_fits(fits: int, together: int = 1) -> int:
+    """Fits of a shard: about 64 shards an ensemble, each of 64 to 6,144 fits and a multiple of 64.
+
+    Args:
+        fits: of an ensemble.
+        together: fits that are trained side by side. Where they are more than 64, as on an accelerator, a shard is a
+            multiple of them: it takes as long to train one of them as all.
+    """
+    unit = max(64, together)
+    return min(6144 // unit or 1, -(-fits // (64 * unit))) * unit

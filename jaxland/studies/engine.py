@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxland.execution import ShardTask, default_shard_fits, plan_shards
+from jaxland.execution import ShardTask, plan_shards
 from jaxland.store import DamagedShard, StoreError, StudyStore
 from jaxland.studies.analyses import Wanted, analyse, request
-from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
+from jaxland.studies.fitting import Prepared, manifest_of, prepare, shard_size, train_missing
 from jaxland.studies.registry import study_of
 from jaxland.studies.study import Outcome
 from jaxland.training import Ensemble, available_threads
@@ -105,7 +105,7 @@ def plan(
     fits = study.default_fits if fits is None else fits
     prepared = prepare(config, backend)
     missing = StudyStore.missing_for(out, manifest_of(config, fits, prepared))
-    tasks = plan_shards(missing, shard_fits or default_shard_fits(fits))
+    tasks = plan_shards(missing, shard_fits or shard_size(fits, prepared))
     rate = {name: measure_rate(each, threads) for name, each in prepared.items()}
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     net_steps = sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)

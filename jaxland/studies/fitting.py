@@ -89,6 +89,11 @@ def _provenance(prepared: dict[str, Prepared]) -> dict[str, Any]:
     }
 
 
+def shard_size(fits: int, prepared: dict[str, Prepared]) -> int:
+    """Fits of a shard by default: of each device of the trainer, whole groups."""
+    return default_shard_fits(fits, max(each.trainer.width * each.trainer.devices for each in prepared.values()))
+
+
 def train_missing(
     store: StudyStore,
     config: Any,
@@ -104,7 +109,7 @@ def train_missing(
         Interrupted: a signal came; finished shards are kept.
     """
     fits, ensembles = store.manifest.fits, store.manifest.ensembles
-    tasks = plan_shards({name: store.missing(name) for name in ensembles}, shard_fits or default_shard_fits(fits))
+    tasks = plan_shards({name: store.missing(name) for name in ensembles}, shard_fits or shard_size(fits, prepared))
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     total = fits * sum(steps.values())
     done = total - sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)

@@ -1,6 +1,7 @@
 """Training of ensembles: any network, any optax optimizer, hundreds of thousands of fits."""
 
 from jaxland.training.backends import BACKENDS, choose_backend
+from jaxland.training.devices import local_devices, local_platform
 from jaxland.training.ensemble import ByNumber, Ensemble
 from jaxland.training.fit import fit
 from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
@@ -21,6 +22,7 @@ from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
 from jaxland.training.solvers import SOLVERS, Solved, solve
 from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
+from jaxland.training.xla import XlaTrainer
 
 __all__ = [
     "BACKENDS",
@@ -39,6 +41,7 @@ __all__ = [
     "Sgd",
     "Solved",
     "Trainer",
+    "XlaTrainer",
     "available_threads",
     "choose_backend",
     "device",
@@ -48,6 +51,8 @@ __all__ = [
     "get_dtype",
     "get_optimizer",
     "gradients",
+    "local_devices",
+    "local_platform",
     "make_optimizer",
     "numerics",
     "progress_bar",

@@ -62,7 +62,7 @@ def fit(
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
-        threads: how many groups of fits are trained at a time; all processors by default.
+        threads: how many groups of fits are trained at a time; by default all processors, on accelerators one a device.
         progress: show a progress bar.
 
     Returns:

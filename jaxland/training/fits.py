@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.initial import initial_parameters
 from jaxland.training.precision import get_dtype, numerics
@@ -102,7 +103,7 @@ def versions() -> str:
 
 def device() -> str:
     """The device on which XLA computes."""
-    kind = jax.devices()[0].device_kind
+    kind = local_devices()[0].device_kind
     return f"{kind} ({platform.machine()})" if kind == "cpu" else kind
 
 

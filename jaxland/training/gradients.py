@@ -1,11 +1,11 @@
 """Losses and gradients of many fits at once, by the backend that would train them."""
 
-import jax
 import numpy as np
 import optax
 
 from jaxland.networks import Network
 from jaxland.problems import Evaluate, Problem, gradients_of
+from jaxland.training.devices import local_platform
 from jaxland.training.ensemble import Ensemble
 
 
@@ -15,7 +15,7 @@ def gradients(network: Network, problem: Problem, *, dtype: str = "float64") -> 
     Lanes evaluates where it can, else XLA. The bits of a point do not depend on the others. The function may be called
     from several threads.
     """
-    if jax.default_backend() == "cpu":
+    if local_platform() == "cpu":
         from jaxland.training.lanes import LARGEST_PROGRAM, LanesGradient, Unlowerable
 
         ensemble = Ensemble(network, problem, optax.sgd(0.0), steps=1, dtype=dtype, start=np.zeros((1, network.size)))

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland.networks import Network
+from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.precision import get_dtype
 
@@ -16,9 +17,12 @@ _WIDTH = 256
 
 
 def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
-    """Draws `network.init(fold_in(key(seed), fit))` for each fit, in float32."""
+    """Draws `network.init(fold_in(key(seed), fit))` for each fit, in float32, on the processor where there is one.
+
+    So fits start from the same points whatever device they are trained on.
+    """
     padded = np.resize(np.asarray(fits, np.uint32), -(-len(fits) // _WIDTH) * _WIDTH)
-    with jax.enable_x64(False):
+    with jax.enable_x64(False), jax.default_device(host_device()):
         root, draw = jax.random.key(seed), _drawing_program(network)
         blocks = [np.asarray(draw(root, jnp.asarray(block))) for block in padded.reshape(-1, _WIDTH)]
     return np.concatenate(blocks)[: len(fits)]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,9 +40,13 @@ class Trainer(Protocol):
     """Fits in a group. Groups start at multiples of it."""
     settings: dict[str, Any]
     """Everything chosen for this machine that decides bits, JSON-able; a trainer made with it computes the same."""
+    devices: int
+    """How many devices groups can be put on. A fit's bits do not depend on which of them trains it."""
+    workers: int
+    """Groups worth training at a time: one a device, or one a processor."""
 
-    def begin(self, members: Members) -> Any:
-        """The state of a group before its first step."""
+    def begin(self, members: Members, device: int = 0) -> Any:
+        """The state of a group before its first step, on one of the devices."""
         ...
 
     def advance(self, group: Any, steps: int) -> Any:
@@ -89,7 +94,8 @@ def train(
         ensemble: what is trained.
         first: number of the first fit.
         count: F, how many.
-        threads: how many groups are trained at a time; all processors by default.
+        threads: how many groups are trained at a time, spread over the trainer's devices; as many as the trainer has
+            `workers` by default.
         on_progress: called, one call at a time, with the net-steps done since the last call.
         stop: when set, training ends at the next block of steps.
 
@@ -107,8 +113,21 @@ def train(
             on_progress(net_steps)
 
     starts = range(first // trainer.width * trainer.width, first + count, trainer.width)
-    with ThreadPoolExecutor(min(threads or available_threads(), len(starts))) as pool:
-        groups = [pool.submit(_train_group, trainer, ensemble, start, (first, count), report, stop) for start in starts]
+    workers = min(threads or trainer.workers, len(starts))
+    idle: SimpleQueue[int] = SimpleQueue()
+    for worker in range(workers):
+        idle.put(worker % trainer.devices)
+
+    def train_group(start):
+        # As many devices, counted as often as they are used, as there are workers: this never waits.
+        device = idle.get()
+        try:
+            return _train_group(trainer, ensemble, start, device, (first, count), report, stop)
+        finally:
+            idle.put(device)
+
+    with ThreadPoolExecutor(workers) as pool:
+        groups = [pool.submit(train_group, start) for start in starts]
         try:
             wait(groups, return_when=FIRST_EXCEPTION)
             for group in groups:
@@ -125,10 +144,10 @@ def train(
     return joined, np.concatenate([snapshots for _, snapshots in results])[inside]
 
 
-def _train_group(trainer, ensemble, start, asked, report, stop):
+def _train_group(trainer, ensemble, start, device, asked, report, stop):
     fits = np.arange(start, start + trainer.width)
     mine = np.count_nonzero((fits >= asked[0]) & (fits < sum(asked)))
-    group = trainer.begin(ensemble.members(fits))
+    group = trainer.begin(ensemble.members(fits), device)
     snapshots = np.empty((trainer.width, len(ensemble.snapshots), ensemble.network.size), ensemble.dtype)
     done, block = 0, 64
     for stop_at in sorted({*ensemble.snapshots, ensemble.steps}):

@@ -4,7 +4,11 @@ It takes any network and any optax optimizer. A group has one fixed width and fi
 that width, whatever else is trained beside it: the width of a vmapped program changes the bits of its results.
 """
 
-from collections.abc import Mapping
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -12,15 +16,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxland._names import lookup
+from jaxland.training.devices import Device, local_devices
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.fits import versions
 from jaxland.training.initial import initial_parameters
 from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.products import products_as_sums
 from jaxland.training.step import make_step
-from jaxland.training.trainer import GroupResult
+from jaxland.training.trainer import GroupResult, available_threads
 
 # On a CPU 16 fits fill the vector units and stay in cache; an accelerator wants thousands to fill its cores.
 WIDTHS = {"cpu": 16}
 ACCELERATOR_WIDTH = 8192
+
+MATMULS: dict[str, Callable[[Callable], Callable]] = {"dot": lambda function: function, "sum": products_as_sums}
+"""Ways to compute matrix products. On a CPU "dot" is the faster by far; on an accelerator it is measured."""
+
+_MEASUREMENTS = 3
+_MEASURED_SECONDS = 0.05
 
 
 class _State(NamedTuple):
@@ -34,57 +48,155 @@ class _State(NamedTuple):
     trace: Float[Array, "W T"]
 
 
+class _Group(NamedTuple):
+    """A group of fits on a device, the number of which is `device`."""
+
+    device: int
+    state: _State
+    data: Any
+
+
+class _Programs(NamedTuple):
+    """What is compiled for one device."""
+
+    begin: Callable[..., _State]
+    advance: Callable[..., _State]
+    finish: Callable[..., tuple[_State, Array]]
+
+
 class XlaTrainer:
-    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`."""
+    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`.
+
+    Args:
+        ensemble: what is trained.
+        settings: those of an earlier trainer, to repeat its bits; chosen for this machine by default.
+        devices: where; all of `jaxland.training.local_devices` by default.
+
+    Attributes:
+        settings: what decides the bits of a fit besides the ensemble, as JSON values: the `width` of a group and, where
+            there was a choice, the name in `MATMULS` of the way `matmul` in which products are computed; else "dot".
+
+    Raises:
+        ValueError: there is no such way.
+    """
 
     name = "xla"
 
-    def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        devices: Sequence[Device] | None = None,
+    ):
         self.ensemble = ensemble
-        self.width = int((settings or {}).get("width", WIDTHS.get(jax.default_backend(), ACCELERATOR_WIDTH)))
-        self.settings = {"width": self.width}
+        self._devices = list(devices or local_devices())
+        platform = _platform(self._devices[0])
+        self.devices = len(self._devices)
+        self.workers = max(self.devices, available_threads()) if platform == "cpu" else self.devices
+        self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
+        self.settings: dict[str, Any] = {"width": self.width}
         self._dtype = get_dtype(ensemble.dtype)
-        step = make_step(ensemble)
-        x_axis = 0 if ensemble.inputs is not None else None
-        y_axis = 0 if ensemble.targets is not None else None
-        self._loss = jax.vmap(step.loss, in_axes=(0, x_axis, y_axis))
+        if settings and "matmul" in settings:
+            self.settings["matmul"] = settings["matmul"]
+        elif settings is None and platform != "cpu":
+            self.settings["matmul"] = self._fastest_matmul()
+        self._use(self.settings.get("matmul", "dot"))
+        self._parameters = jax.jit(lambda state: jax.vmap(ensemble.network.flatten)(state.params))
+        self._programs: dict[int, _Programs] = {}
+        self._compiling = [threading.Lock() for _ in self._devices]
+        self._programs_on(0)
+
+    def _use(self, matmul: str) -> None:
+        """Takes the step of one fit to that of a group."""
+        step, form = make_step(self.ensemble), lookup("matmul", matmul, MATMULS)
+        x_axis = 0 if self.ensemble.inputs is not None else None
+        y_axis = 0 if self.ensemble.targets is not None else None
+        self._loss = jax.vmap(form(step.loss), in_axes=(0, x_axis, y_axis))
         self._start = jax.vmap(step.start)
-        self._step = jax.vmap(step.advance, in_axes=(0, 0, 0, x_axis, y_axis))
-        self._compile()
+        self._step = jax.vmap(form(step.advance), in_axes=(0, 0, 0, x_axis, y_axis))
 
-    def _compile(self):
-        with numerics(self._dtype):
-            first = np.arange(self.width) + self.ensemble.first
-            data = self._data(self.ensemble.members(first))
-            self._begin = jax.jit(self._initial_state)
-            state = jax.eval_shape(self._begin, data, self._starting_parameters(self.ensemble.members(first)))
-            self._advance = jax.jit(self._steps).lower(jnp.int32(0), state, data).compile()
-            self._finish = jax.jit(self._closing_losses).lower(state, data).compile()
-            self._parameters = jax.jit(lambda state: jax.vmap(self.ensemble.network.flatten)(state.params))
+    def _fastest_matmul(self) -> str:
+        """Measured the first time, then remembered for this program and device."""
+        # Imported when used: nothing else here needs what lanes is made of.
+        from jaxland.training.lanes import cache
 
-    def begin(self, members: Members) -> tuple[_State, Any]:
-        """The state of a group before its first step."""
-        with numerics(self._dtype):
+        self._use("dot")
+        with self._on(0):
+            program = self._lowered()[1].as_text()
+        key = cache.key_of("matmul", program, self._devices[0].device_kind, versions())
+        known = cache.load_choice(key)
+        if known is None:
+            seconds = {matmul: self._seconds_per_step(matmul) for matmul in MATMULS}
+            known = {"matmul": min(seconds, key=lambda matmul: seconds[matmul])}
+            cache.store_choice(key, known)
+        return known["matmul"]
+
+    def _seconds_per_step(self, matmul: str) -> float:
+        """The smallest of several measurements of a group; infinite where the device has no room for it."""
+        settings = {"width": self.width, "matmul": matmul}
+        try:
+            trainer = XlaTrainer(self.ensemble, settings, devices=self._devices[:1])
+            group = trainer.advance(trainer.begin(self.ensemble.members(self._first())), 2)
+            steps, elapsed = 1, 0.0
+            while elapsed < _MEASURED_SECONDS:
+                steps *= 2
+                elapsed = _seconds(trainer, group, steps)
+            return min(_seconds(trainer, group, steps) for _ in range(_MEASUREMENTS)) / steps
+        except jax.errors.JaxRuntimeError:
+            return math.inf
+
+    def _first(self):
+        return np.arange(self.width) + self.ensemble.first
+
+    def _lowered(self):
+        """The programs of the beginning, of some steps and of the closing losses; the last two not yet compiled."""
+        members = self.ensemble.members(self._first())
+        data, begin = self._data(members), jax.jit(self._initial_state)
+        state = jax.eval_shape(begin, data, self._starting_parameters(members))
+        # New functions each time: JAX would take what it traced with the other products for one it has seen.
+        advance = jax.jit(lambda count, state, data: self._steps(count, state, data))
+        finish = jax.jit(lambda state, data: self._closing_losses(state, data))
+        return begin, advance.lower(jnp.int32(0), state, data), finish.lower(state, data)
+
+    def _programs_on(self, device: int) -> _Programs:
+        """The programs of a device, compiled when it is first used: several compile theirs at a time."""
+        with self._compiling[device]:
+            if device not in self._programs:
+                with self._on(device):
+                    begin, advance, finish = self._lowered()
+                    self._programs[device] = _Programs(begin, advance.compile(), finish.compile())
+        return self._programs[device]
+
+    @contextmanager
+    def _on(self, device: int) -> Iterator[None]:
+        with jax.default_device(self._devices[device]), numerics(self._dtype):
+            yield
+
+    def begin(self, members: Members, device: int = 0) -> _Group:
+        """The state of a group before its first step, on one of the devices."""
+        programs = self._programs_on(device)
+        with self._on(device):
             data = self._data(members)
-            return self._begin(data, self._starting_parameters(members)), data
+            return _Group(device, programs.begin(data, self._starting_parameters(members)), data)
 
-    def advance(self, group: tuple[_State, Any], steps: int) -> tuple[_State, Any]:
+    def advance(self, group: _Group, steps: int) -> _Group:
         """The state `steps` steps later; returns when the work is done."""
-        state, data = group
-        with numerics(self._dtype):
-            return jax.block_until_ready(self._advance(jnp.int32(steps), state, data)), data
+        program = self._programs_on(group.device).advance
+        with self._on(group.device):
+            return group._replace(state=jax.block_until_ready(program(jnp.int32(steps), group.state, group.data)))
 
-    def parameters(self, group: tuple[_State, Any]) -> Float[np.ndarray, "W P"]:
+    def parameters(self, group: _Group) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
-        with numerics(self._dtype):
-            return np.asarray(self._parameters(group[0]))
+        with self._on(group.device):
+            return np.asarray(self._parameters(group.state))
 
-    def finish(self, group: tuple[_State, Any]) -> GroupResult:
+    def finish(self, group: _Group) -> GroupResult:
         """The results of a group after its last step."""
-        with numerics(self._dtype):
-            state, loss = self._finish(*group)
+        with self._on(group.device):
+            state, loss = self._programs_on(group.device).finish(group.state, group.data)
             return GroupResult(
-                params=self.parameters((state, None)),
+                params=np.asarray(self._parameters(state)),
                 initial_loss=np.asarray(state.initial_loss),
                 loss=np.asarray(loss),
                 best_loss=np.asarray(state.best_loss),
@@ -151,3 +263,13 @@ class XlaTrainer:
         )
         unseen = (state.diverged_step < 0) & ~finite.all(0)
         return state._replace(diverged_step=jnp.where(unseen, state.step, state.diverged_step)), loss
+
+
+def _platform(device: Device) -> str:
+    return device.platform
+
+
+def _seconds(trainer: XlaTrainer, group: _Group, steps: int) -> float:
+    began = time.perf_counter()
+    trainer.advance(group, steps)
+    return time.perf_counter() - began

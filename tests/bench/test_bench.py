@@ -6,9 +6,10 @@ import pytest
 import jaxland as jl
 from jaxland.bench import report
 from jaxland.bench.peak import fma_peak
-from jaxland.bench.report import processor, step_flop
+from jaxland.bench.report import backends, processor, step_flop
 from jaxland.bench.timing import medians, on_threads
-from jaxland.training import Ensemble
+from jaxland.training import BACKENDS, Ensemble
+from jaxland.training.cuda import CudaMissing
 
 
 def test_flop_are_those_counted_by_hand():
@@ -53,6 +54,20 @@ def test_the_peak_is_that_of_a_processor():
 
 def test_the_processor_is_named():
     assert "cores" in processor()
+
+
+def test_backends_that_are_not_here_are_named(monkeypatch):
+    x = np.linspace(-1, 1, 8)
+    ensemble = Ensemble(jl.mlp([1, 2, 1]), jl.Problem(x, np.abs(x)), optax.sgd(0.1, momentum=0.9), steps=10**6)
+
+    def missing(ensemble, settings):
+        raise CudaMissing("there is no GPU")
+
+    monkeypatch.setitem(BACKENDS, "cuda", missing)
+    ways, absent = backends(ensemble)
+    assert {"lanes", "xla"} <= set(ways)
+    assert absent["cuda"] == "there is no GPU"
+    assert ways["lanes"]() > 0
 
 
 @pytest.mark.slow

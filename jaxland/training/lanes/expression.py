@@ -49,9 +49,14 @@ class Expression:
 
 
 class Builder:
-    """Makes expressions, one node for each different one."""
+    """Makes expressions, one node for each different one.
 
-    def __init__(self):
+    Attributes:
+        float64: whether a float32 program may use float64 where that is more exact; a TPU has none.
+    """
+
+    def __init__(self, float64: bool = True):
+        self.float64 = float64
         self._nodes: dict[tuple, Expression] = {}
 
     def constant(self, value: Any, type: str) -> Expression:

@@ -66,15 +66,15 @@ def layout_of(ensemble: Ensemble, update: UpdateProgram, lanes: int) -> Layout:
     )
 
 
-def schedule_programs(ensemble: Ensemble, update: UpdateProgram, tile: int) -> Programs:
-    """Traces and schedules everything that depends on the size of tiles."""
+def schedule_programs(ensemble: Ensemble, update: UpdateProgram, tile: int, *, float64: bool = True) -> Programs:
+    """Traces and schedules everything that depends on the size of tiles; `float64` as in `expression.Builder`."""
     points = ensemble.x_shape[0]
     rest = points % tile
     return Programs(
         points=points,
         tile=tile,
-        tile_lines=_gradient_lines(trace_tile(ensemble, tile)) if points >= tile else [],
-        rest_lines=_gradient_lines(trace_tile(ensemble, rest)) if rest else [],
+        tile_lines=_gradient_lines(trace_tile(ensemble, tile, float64=float64)) if points >= tile else [],
+        rest_lines=_gradient_lines(trace_tile(ensemble, rest, float64=float64)) if rest else [],
         update_lines=_update_lines(update),
         start_lines=schedule([Result(("state", k), node) for k, node in enumerate(update.initial_state)]),
     )

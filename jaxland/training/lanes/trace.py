@@ -48,8 +48,13 @@ class UpdateProgram(NamedTuple):
     """For each entry of the state the parameter it belongs to, as a velocity does; None for a count of steps."""
 
 
-def trace_tile(ensemble: Ensemble, points: int) -> TileProgram:
+def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True) -> TileProgram:
     """The scalar program of the loss and its gradient over `points` points.
+
+    Args:
+        ensemble: what is trained.
+        points: of a tile.
+        float64: see `expression.Builder`.
 
     Raises:
         Unlowerable: something in it has no scalar form.
@@ -67,7 +72,7 @@ def trace_tile(ensemble: Ensemble, points: int) -> TileProgram:
         return (value if weight == 1 else weight * value), value
 
     type = type_name(get_dtype(ensemble.dtype))
-    build = Builder()
+    build = Builder(float64)
     shapes = [(network.size,), (points, inputs), (points, outputs)]
     with numerics(get_dtype(ensemble.dtype)):
         abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
@@ -99,8 +104,12 @@ def check_points_apart(ensemble: Ensemble) -> None:
                 raise Unlowerable("the network couples points, so that its gradient is not a sum over tiles.")
 
 
-def trace_update(ensemble: Ensemble) -> UpdateProgram:
+def trace_update(ensemble: Ensemble, *, float64: bool = True) -> UpdateProgram:
     """The scalar programs of the optimizer.
+
+    Args:
+        ensemble: what is trained.
+        float64: see `expression.Builder`.
 
     Raises:
         Unlowerable: something in it has no scalar form.
@@ -122,7 +131,7 @@ def trace_update(ensemble: Ensemble) -> UpdateProgram:
         )
         return network.flatten(optax.apply_updates(params, updates)), jax.tree.leaves(state)
 
-    build = Builder()
+    build = Builder(float64)
     scalar, vector = jax.ShapeDtypeStruct((), dtype), jax.ShapeDtypeStruct((network.size,), dtype)
     with numerics(dtype):
         numbers = [scalar] * len(names)

@@ -15,7 +15,7 @@ from jaxland.training.lanes.kernel import layout_of, schedule_programs
 from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.lanes.tuning import VERSION, build_kernel, choose_tile
 from jaxland.training.precision import get_dtype
-from jaxland.training.trainer import GroupResult
+from jaxland.training.trainer import GroupResult, available_threads
 
 # Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.
 LARGEST_PROGRAM = 8000
@@ -59,12 +59,13 @@ class LanesTrainer:
             _check_settings(settings, target)
             tile, lanes = settings["tile"], settings["lanes"]
         self.settings = {"lanes": lanes, "tile": tile, "fused": target.fused, "kernel": VERSION}
-        self.width = lanes
+        self.width, self.devices, self.workers = lanes, 1, available_threads()
         self._layout: Layout = layout_of(ensemble, update, lanes)
         self._kernel = build_kernel(ensemble, update, target, lanes, tile)
 
-    def begin(self, members: Members) -> Group:
-        """The state of a group before its first step."""
+    def begin(self, members: Members, device: int = 0) -> Group:
+        """The state of a group before its first step; there is one device."""
+        del device
         group = new_group(self.ensemble, self._layout, members)
         self._kernel.functions["start"](group.buffer.ctypes.data)
         return group

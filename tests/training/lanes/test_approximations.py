@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from jaxland.training.lanes import approximations
-from jaxland.training.lanes.expression import TYPES, Builder, Unlowerable, evaluate
+from jaxland.training.lanes.expression import TYPES, Builder, Unlowerable, evaluate, reachable
 
 WIDE = {"f32": 87.0, "f64": 700.0}
 
@@ -80,9 +80,9 @@ def test_special_values(type):
         np.testing.assert_array_equal(values_of(name, type, x), np.array(values, TYPES[type]), err_msg=name)
 
 
-@pytest.mark.parametrize("type", ["f32", "f64"])
-def test_powers_are_good_enough_for_bias_correction(type):
-    build = Builder()
+@pytest.mark.parametrize(("type", "float64"), [("f32", True), ("f64", True), ("f32", False)])
+def test_powers_are_good_enough_for_bias_correction(type, float64):
+    build = Builder(float64)
     base, exponent = build.input("x", 0, type), build.input("n", 0, "i32")
     node = build("sub", build.constant(1, type), approximations.power(build, base, exponent))
     count = np.arange(1, 5000, dtype=np.int32)
@@ -95,6 +95,20 @@ def test_powers_are_good_enough_for_bias_correction(type):
         assert (np.abs(correction / expected - 1) < 2 * bound).all()
 
 
+def test_powers_without_float64():
+    """Over all results that are normal numbers: log x has to be known to 30 bits, where float32 has 24."""
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(-80, 80, 100_000)).astype(np.float32)
+    y = (rng.uniform(-87, 87, len(x)) / np.log(x)).astype(np.float32)
+    build = Builder(float64=False)
+    node = approximations.power(build, build.input("x", 0, "f32"), build.input("y", 0, "f32"))
+    assert {part.type for part in reachable([node])} == {"f32", "i32", "i1"}
+    values = evaluate([node], {("x", 0): x, ("y", 0): y})[0]
+    expected = np.longdouble(x) ** np.longdouble(y)
+    assert np.abs(values / expected - 1).max() < 3e-7
+
+
+@pytest.mark.parametrize("float64", [True, False])
 @pytest.mark.parametrize(
     ("x", "y", "expected"),
     [
@@ -102,11 +116,19 @@ def test_powers_are_good_enough_for_bias_correction(type):
         (-2.0, 2.0, 4.0),
         (-2.0, 0.5, np.nan),
         (0.0, 0.0, 1.0),
+        (0.0, 2.0, 0.0),
         (0.0, -1.0, np.inf),
+        (np.inf, 0.5, np.inf),
+        (np.inf, -0.5, 0.0),
+        (3.0, 1e30, np.inf),
+        (0.5, 1e30, 0.0),
+        (0.5, np.inf, 0.0),
         (np.nan, 0.0, 1.0),
+        (np.nan, 1.0, np.nan),
+        (2.0, np.nan, np.nan),
     ],
 )
-def test_powers_of_special_numbers(x, y, expected):
-    build = Builder()
+def test_powers_of_special_numbers(x, y, expected, float64):
+    build = Builder(float64)
     node = approximations.power(build, build.input("x", 0, "f32"), build.input("y", 0, "f32"))
     np.testing.assert_allclose(evaluate([node], {("x", 0): x, ("y", 0): y})[0], expected, rtol=1e-6)

@@ -1,0 +1,60 @@
+"""The networks that are timed, and what a step of them costs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import optax
+
+from jaxland.bench.peers import NETWORK, OPTIMIZER, PROBLEM
+from jaxland.networks import mlp
+from jaxland.problems import Problem
+from jaxland.training import Ensemble
+from jaxland.training.lanes.kernel import schedule_programs
+from jaxland.training.lanes.trace import trace_update
+
+_OPERATIONS = {"fma": 2, "fnma": 2, "fms": 2, "add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with its data and optimizer."""
+
+    name: str
+    ensemble: Ensemble
+
+
+def _ensemble(network, problem, optimizer=OPTIMIZER) -> Ensemble:
+    return Ensemble(network, problem, optimizer, steps=10**6)
+
+
+def _noise(inputs: int, points: int) -> Problem:
+    rng = np.random.default_rng(0)
+    return Problem(rng.normal(size=(points, inputs)), rng.normal(size=(points, 1)))
+
+
+MAIN = Case("1-5-5-5-5-5-1 ReLU, 320 points, momentum", _ensemble(NETWORK, PROBLEM))
+OPTIMIZERS = [
+    Case("adadelta", _ensemble(NETWORK, PROBLEM, optax.adadelta(1.0, 0.95, 1e-8))),
+    Case("adam", _ensemble(NETWORK, PROBLEM, optax.adam(1e-3))),
+]
+NETWORKS = [
+    Case("1-7-1 sigmoid, 1000 points", _ensemble(mlp([1, 7, 1], "sigmoid"), _noise(1, 1000))),
+    Case("1-2-1 sigmoid, 41 points", _ensemble(mlp([1, 2, 1], "sigmoid"), _noise(1, 41))),
+    Case("10-20-1 ReLU, 1000 points", _ensemble(mlp([10, 20, 1]), _noise(10, 1000))),
+    Case("10 x 10 ReLU, 320 points", _ensemble(mlp([1, *[10] * 10, 1]), PROBLEM)),
+    Case("15 x 15 ReLU, 320 points", _ensemble(mlp([1, *[15] * 15, 1]), PROBLEM)),
+]
+
+
+def step_flop(ensemble: Ensemble) -> int:
+    """Floating-point operations of a net-step, counted in the scalar program of the lanes backend.
+
+    A multiply-add counts two, any other sum, product, quotient or root one; comparisons and selections (the ReLU),
+    loads and stores none.
+    """
+    programs = schedule_programs(ensemble, trace_update(ensemble), 1)
+    return programs.points * _flop(programs.tile_lines) + _flop(programs.update_lines)
+
+
+def _flop(lines) -> int:
+    return sum(_OPERATIONS.get(line.op, 0) for line in lines)

@@ -1,0 +1,115 @@
+"""The cuda backend: a few threads of a GPU train one fit, thousands of steps a launch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxland.training.cuda.driver import Device, local_gpus
+from jaxland.training.cuda.group import CudaGroup, advance, begin
+from jaxland.training.cuda.source import Variant
+from jaxland.training.cuda.tuning import VERSION, build, choose_variant, group_width
+from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.lanes.emit import memory_type
+from jaxland.training.lanes.expression import Unlowerable
+from jaxland.training.lanes.trace import check_points_apart, trace_update
+from jaxland.training.precision import get_dtype
+from jaxland.training.trainer import GroupResult
+
+_RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
+# A thread has 255 registers for gradients and all else. Where gradients do not fit, each costs reads and writes.
+IN_REGISTERS = 190
+LARGEST = 600
+
+
+class CudaTrainer:
+    """Trains groups of fits of one ensemble; see `jaxland.training.trainer.Trainer`.
+
+    Args:
+        ensemble: what is trained.
+        settings: those of an earlier trainer, to repeat its bits; measured or remembered by default.
+        devices: where; the GPUs of this process by default.
+        largest: refuse networks with more parameters than this.
+
+    Attributes:
+        settings: what decides the bits of a fit besides the ensemble, as JSON values: `threads` of a network; `tile`,
+            points whose gradient one of them takes at a time; `kernel`, the version of the code generator. The size of
+            a `block`, and how many fits are trained side by side, decide nothing.
+
+    Raises:
+        CudaMissing: no GPU, or a part of CUDA is not installed.
+        Unlowerable: the network, the loss or the optimizer has no scalar form, or the network is too large.
+        ValueError: the settings cannot be met by this version.
+    """
+
+    name = "cuda"
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        devices: Sequence[Device] | None = None,
+        largest: int = LARGEST,
+    ):
+        if ensemble.steps >= 2**31:
+            raise Unlowerable("cuda counts steps in 32 bits.")
+        if ensemble.network.size > largest:
+            raise Unlowerable(f"the network has {ensemble.network.size} parameters; cuda is made for up to {largest}.")
+        if settings is not None and settings.get("kernel") != VERSION:
+            raise ValueError(
+                f"settings are of kernel version {settings.get('kernel')}, this jaxland has {VERSION}: the same bits "
+                "need the version that made them."
+            )
+        check_points_apart(ensemble)
+        self.ensemble = ensemble
+        self._devices = list(devices or local_gpus())
+        self.devices = self.workers = len(self._devices)
+        update = trace_update(ensemble)
+        if settings is None:
+            variant = choose_variant(ensemble, update, self._devices[0])
+        else:
+            variant = Variant(settings["threads"], settings["tile"], block=settings.get("block", 256))
+        self.settings = {"threads": variant.threads, "tile": variant.tile, "block": variant.block, "kernel": VERSION}
+        # The groups of all devices are as wide as those of the first, so that shards fit them.
+        self.width = group_width(self._devices[0], variant)
+        self._built = [build(ensemble, update, device, variant, self.width) for device in self._devices]
+        self._layout = self._built[0].layout
+
+    def begin(self, members: Members, device: int = 0) -> CudaGroup:
+        """The state of a group before its first step, on one of the devices."""
+        return begin(self._built[device], self.ensemble, members)
+
+    def advance(self, group: CudaGroup, steps: int) -> CudaGroup:
+        """The group `steps` steps later."""
+        advance(group, steps, every=self.ensemble.trace_every or 0)
+        return group
+
+    def parameters(self, group: CudaGroup) -> Float[np.ndarray, "W P"]:
+        """The parameters of a group as they stand."""
+        return np.stack(self._entries(group, "param"), axis=1)
+
+    def finish(self, group: CudaGroup) -> GroupResult:
+        """The results of a group after its last step."""
+        advance(group, 1, every=self.ensemble.trace_every or 0, closing=True)
+        params = self.parameters(group)
+        record = {name: self._entries(group, name)[0] for name in _RECORD}
+        # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
+        unseen = (record["diverged_step"] < 0) & ~np.isfinite(params).all(axis=1)
+        record["diverged_step"][unseen] = group.step
+        dtype, steps = get_dtype(self.ensemble.dtype), len(self.ensemble.trace_steps)
+        trace = group.trace.read(0, steps * self.width * dtype.itemsize).view(dtype)
+        return GroupResult(params=params, trace=trace.reshape(steps, self.width).T.copy(), **record)
+
+    def _entries(self, group: CudaGroup, kind: str) -> list[np.ndarray]:
+        """All entries of a kind, each of shape (W,), read from the device at once."""
+        layout = self._layout
+        types = layout.kinds[kind]
+        start, last = layout.offset((kind, 0)), layout.offset((kind, len(types) - 1))
+        memory = group.state.read(start, last - start + layout.slot(types[-1]))
+        dtypes = [memory_type(type) for type in types]
+        places = [layout.offset((kind, index)) - start for index in range(len(types))]
+        return [
+            memory[at : at + self.width * dtype.itemsize].view(dtype) for at, dtype in zip(places, dtypes, strict=True)
+        ]

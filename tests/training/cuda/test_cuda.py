@@ -1,0 +1,261 @@
+"""The cuda backend without a GPU: its kernels run by g++, its machine code made and looked at by NVRTC."""
+
+import ctypes
+from types import SimpleNamespace
+
+import numpy as np
+import optax
+import pytest
+from training.cuda.emulation import Emulated, needs_compiler
+
+import jaxland as jl
+from jaxland.training.cuda import CudaMissing, CudaTrainer, NvidiaGpu, Variant, compile_source, write_source
+from jaxland.training.cuda import driver as driver_module
+from jaxland.training.cuda.source import shared_memory
+from jaxland.training.cuda.tuning import VERSION, candidates
+from jaxland.training.ensemble import Ensemble
+from jaxland.training.lanes import Unlowerable
+from jaxland.training.lanes.kernel import layout_of, schedule_programs
+from jaxland.training.lanes.trace import trace_update
+from jaxland.training.trainer import train
+
+NETWORK = jl.mlp([1, 4, 3, 1])
+X = np.linspace(-1, 1, 23)
+PROBLEM = jl.Problem(X, np.sin(3 * X))
+OPTIMIZERS = {
+    "momentum": optax.sgd(0.05, momentum=0.9),
+    "adadelta": optax.adadelta(1.0),
+    "adam": optax.adam(0.01),
+    "clipped": optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(0.1)),
+}
+
+
+@pytest.fixture
+def device(tmp_path):
+    return Emulated(tmp_path)
+
+
+def _settings(threads, tile, block=32):
+    return {"threads": threads, "tile": tile, "block": block, "kernel": VERSION}
+
+
+def _trained(ensemble, device, settings, count=4, first=0):
+    return train(CudaTrainer(ensemble, settings, devices=[device]), ensemble, first, count, threads=1)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("optimizer", "threads", "tile"),
+    [
+        ("adadelta", 8, 2),
+        ("momentum", 32, 1),
+        *(pytest.param(name, 8, 2, marks=pytest.mark.slow) for name in ("momentum", "adam", "clipped")),
+        *(pytest.param("momentum", threads, tile, marks=pytest.mark.slow) for threads, tile in ((1, 3), (4, 5))),
+    ],
+)
+def test_kernels_compute_what_xla_does(device, optimizer, threads, tile):
+    transformation = OPTIMIZERS[optimizer]
+    ensemble = Ensemble(NETWORK, PROBLEM, transformation, steps=5, trace_every=2, dtype="float64", snapshots=(3,))
+    result, snapshots = _trained(ensemble, device, _settings(threads, tile))
+    fits = jl.fit(
+        NETWORK, PROBLEM, transformation, fits=4, steps=5, backend="xla", trace_every=2, dtype="float64", snapshots=[3]
+    )
+    np.testing.assert_allclose(result.params, fits.params, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(result.loss, fits.loss, rtol=1e-10)
+    np.testing.assert_allclose(result.trace, fits.trace, rtol=1e-10)
+    np.testing.assert_allclose(snapshots, fits.snapshots, rtol=1e-9, atol=1e-11)
+    for name in ("initial_loss", "best_loss", "best_step"):
+        np.testing.assert_allclose(getattr(result, name), fits.table[name], rtol=1e-10)
+    assert (result.diverged_step == -1).all()
+
+
+@needs_compiler
+def test_each_fit_has_its_own_numbers_and_data_and_may_diverge(device):
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.normal(size=(2, 6, 11, 1))
+    rates = np.array([0.01, 0.1, 1e30, 0.2, 0.05, 0.3])
+    given = {"inputs": inputs, "targets": targets, "hyperparameters": {"learning_rate": rates}}
+    ensemble = Ensemble(NETWORK, PROBLEM, optax.adam, steps=4, dtype="float32", **given)
+    result, _ = _trained(ensemble, device, _settings(4, 2), count=6)
+    fits = jl.fit(NETWORK, PROBLEM, optax.adam, fits=6, steps=4, backend="xla", **given)
+    sane = np.arange(6) != 2
+    np.testing.assert_allclose(result.params[sane], fits.params[sane], rtol=1e-4, atol=1e-5)
+    assert result.diverged_step.tolist() == fits.table["diverged_step"].tolist()
+    assert result.diverged_step[2] >= 0
+
+
+@needs_compiler
+def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
+    ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["momentum"], steps=6)
+    all_fits, _ = _trained(ensemble, device, _settings(8, 2), count=9)
+    alone, _ = _trained(ensemble, device, _settings(8, 2), first=7, count=1)
+    wider, _ = _trained(ensemble, device, _settings(8, 2, block=64), count=9)
+    np.testing.assert_array_equal(all_fits.params[7], alone.params[0])
+    np.testing.assert_array_equal(all_fits.params, wider.params)
+    trainer = CudaTrainer(ensemble, _settings(8, 2), devices=[device])
+    group = trainer.begin(ensemble.members(np.arange(trainer.width)))
+    for steps in (1, 3, 2):
+        trainer.advance(group, steps)
+    np.testing.assert_array_equal(trainer.finish(group).params, all_fits.params[:8])
+
+
+@needs_compiler
+def test_groups_are_spread_over_devices(tmp_path):
+    devices = [Emulated(tmp_path / name) for name in ("first", "second")]
+    ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["momentum"], steps=6)
+    trainer = CudaTrainer(ensemble, _settings(8, 2), devices=devices)
+    assert (trainer.devices, trainer.workers, trainer.width) == (2, 2, 8)
+    result, _ = train(trainer, ensemble, 0, 40)
+    assert all("train" in device.launches for device in devices)
+    one, _ = _trained(ensemble, devices[0], _settings(8, 2), count=40)
+    np.testing.assert_array_equal(result.params, one.params)
+
+
+@needs_compiler
+def test_variants_are_measured_once_and_remembered(device, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXLAND_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("jaxland.training.cuda.tuning._THREADS", (1, 4))
+    monkeypatch.setattr("jaxland.training.cuda.tuning._TILES", (2,))
+    monkeypatch.setattr("jaxland.training.cuda.tuning._BLOCKS", (32,))
+    monkeypatch.setattr("jaxland.training.cuda.tuning._MEASURED_SECONDS", 0.0)
+    ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["momentum"], steps=6)
+    first = CudaTrainer(ensemble, devices=[device])
+    launches = len(device.launches)
+    assert device.compiled == 2
+    assert launches > 2
+    second = CudaTrainer(ensemble, devices=[device])
+    assert second.settings == first.settings
+    assert (device.compiled, len(device.launches)) == (2, launches)
+
+
+def test_what_cannot_be_trained_is_refused(device):
+    with pytest.raises(Unlowerable, match="parameters; cuda is made for"):
+        CudaTrainer(Ensemble(jl.mlp([1, 30, 30, 1]), PROBLEM, OPTIMIZERS["adam"], steps=1), devices=[device])
+    ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["adam"], steps=1)
+    with pytest.raises(ValueError, match="kernel version"):
+        CudaTrainer(ensemble, _settings(1, 1) | {"kernel": 0}, devices=[device])
+    device.shared_memory = 1000
+    with pytest.raises(Unlowerable, match="more than 1000 bytes"):
+        CudaTrainer(ensemble, _settings(1, 1), devices=[device])
+
+
+def test_candidates_give_every_thread_of_a_network_work():
+    assert max(variant.threads * variant.tile for variant in candidates(320)) == 128
+    assert {variant.threads * variant.tile <= 9 for variant in candidates(9)} == {True}
+    assert candidates(3) == [Variant(1, 1, 256)]
+
+
+def _main(variant, optimizer=OPTIMIZERS["momentum"]):
+    problem = jl.problems.sawtooth()
+    ensemble = Ensemble(problem.network, problem, optimizer, steps=1)
+    update = trace_update(ensemble)
+    layout = layout_of(ensemble, update, 132 * variant.networks)
+    return write_source(ensemble, schedule_programs(ensemble, update, variant.tile), layout, variant, 200_000), layout
+
+
+def test_networks_of_a_warp_read_from_different_banks():
+    _, layout = _main(Variant(8, 1, 256))
+    shared = shared_memory(layout, Variant(8, 1, 256), "f32", 200_000)
+    first_banks = {network * shared.stride % 32 for network in range(4)}
+    assert shared.stride % 4 == 0
+    assert len({bank // 4 for bank in first_banks}) == 4
+    assert shared.state == 2 * 136
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+@pytest.mark.parametrize("optimizer", ["momentum", "adadelta", "adam"])
+def test_the_main_network_keeps_its_gradients_in_registers(architecture, optimizer):
+    pytest.importorskip("cuda.bindings")
+    source, _ = _main(Variant(8, 1, 256), OPTIMIZERS[optimizer])
+    compiled = compile_source(source, architecture)
+    assert compiled.code[:4] == b"\x7fELF"
+    assert 150 < compiled.registers <= 255
+    # 136 gradients would be 544 bytes; a few are put aside around the update.
+    assert compiled.spilled < 544
+
+
+def test_the_compiler_says_what_it_refuses():
+    pytest.importorskip("cuda.bindings")
+    with pytest.raises(ValueError, match="NVRTC refuses the program for sm_90"):
+        compile_source("this is no program", "sm_90")
+
+
+_NUMBERS = {"major": 9, "minor": 0, "count": 132, "shared": 232_448, "registers": 255, "local": 380}
+_ANSWERS = {
+    "cuDeviceGetCount": 1,
+    "cuDeviceGet": "device",
+    "cuDevicePrimaryCtxRetain": "context",
+    "cuDeviceGetName": b"Stub\0\0",
+    "cuModuleLoadData": "module",
+    "cuMemAlloc": 4096,
+    "cuStreamCreate": "stream",
+}
+
+
+class _Stub:
+    """A driver that knows one GPU and writes down what is asked of it; anything else is an error."""
+
+    CUdevice_attribute = SimpleNamespace(
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR="major",
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR="minor",
+        CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT="count",
+        CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN="shared",
+    )
+    CUfunction_attribute = SimpleNamespace(
+        CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES="dynamic",
+        CU_FUNC_ATTRIBUTE_NUM_REGS="registers",
+        CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES="local",
+    )
+    CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING="non-blocking")
+
+    def __init__(self, status=0):
+        self.calls, self.status = [], status
+
+    def __getattr__(self, name):
+        if not name.startswith("cu"):
+            raise AttributeError(name)
+
+        def call(*args):
+            self.calls.append((name, *args))
+            status = _Status(self.status)
+            if name in ("cuDeviceGetAttribute", "cuFuncGetAttribute"):
+                return status, _NUMBERS[args[0]]
+            if name == "cuModuleGetFunction":
+                return status, args[1].decode()
+            return (status, _ANSWERS[name]) if name in _ANSWERS else (status,)
+
+        return call
+
+
+class _Status(int):
+    name = "CUDA_ERROR_NO_DEVICE"
+
+
+def test_the_driver_is_asked_for_the_right_things(monkeypatch):
+    stub = _Stub()
+    monkeypatch.setattr(driver_module, "_bindings", lambda: stub)
+    monkeypatch.setattr(driver_module, "compiler_version", lambda: "nvrtc 0")
+    gpu = NvidiaGpu()
+    assert (gpu.name, gpu.architecture, gpu.multiprocessors, gpu.shared_memory) == ("Stub", "sm_90", 132, 232_448)
+    kernels = gpu.load(b"cubin", 50_000)
+    assert gpu.usage(kernels) == (255, 380)
+    assert stub.calls[-1] == ("cuFuncGetAttribute", "local", "train")
+    memory = gpu.upload(np.arange(4.0))
+    gpu.launch(kernels, "train", 132, 256, [memory, ctypes.c_longlong(7), ctypes.c_int(1)])
+    launch = next(call for call in stub.calls if call[0] == "cuLaunchKernel")
+    assert launch[1:9] == ("train", 132, 1, 1, 256, 1, 1, 50_000)
+    assert launch[10] == ((4096, 7, 1), (ctypes.c_void_p, ctypes.c_longlong, ctypes.c_int))
+    assert ("cuFuncSetAttribute", "train", "dynamic", 50_000) in stub.calls
+    assert stub.calls[-1] == ("cuStreamSynchronize", "stream")
+    memory.read(8, 16)
+    assert stub.calls[-2][0] == "cuMemcpyDtoHAsync"
+    assert stub.calls[-2][2:] == (4104, 16, "stream")
+    assert stub.calls[-1] == ("cuStreamSynchronize", "stream")
+    del memory
+    assert stub.calls[-1] == ("cuMemFree", 4096)
+
+
+def test_without_a_gpu_the_message_says_so(monkeypatch):
+    monkeypatch.setattr(driver_module, "_bindings", lambda: _Stub(status=100))
+    with pytest.raises(CudaMissing, match="no GPU"):
+        NvidiaGpu()
