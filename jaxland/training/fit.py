@@ -34,6 +34,7 @@ def fit(
     backend: str = "auto",
     threads: int | None = None,
     progress: bool = False,
+    on_device: bool = False,
 ) -> Fits:
     """Trains `fits` copies of a network with the full batch, each from its own initial parameters.
 
@@ -64,6 +65,8 @@ def fit(
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
         threads: how many groups of fits are trained at a time; by default all processors, on accelerators one a device.
         progress: show a progress bar.
+        on_device: leave parameters, losses and traces on the device, as arrays of JAX, to go on with there. Snapshots
+            are NumPy's in any case.
 
     Returns:
         The trained fits. A fit that diverges is flagged in `status` and `diverged_step`; others are not affected.
@@ -97,7 +100,9 @@ def fit(
         raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
     choice = choose_backend(ensemble, backend)
     with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
-        result, kept = train(choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress)
+        result, kept = train(
+            choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress, on_device=on_device
+        )
     return Fits(
         ensemble=ensemble,
         fit=first + np.arange(fits),

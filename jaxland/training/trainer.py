@@ -8,10 +8,13 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.precision import get_dtype, numerics
 
 # Long enough that the host costs nothing, short enough that Ctrl-C and the progress bar are prompt.
 _BLOCK_SECONDS = 0.3
@@ -57,9 +60,16 @@ class Trainer(Protocol):
         """The parameters of a group as they stand."""
         ...
 
-    def finish(self, group: Any) -> GroupResult:
-        """The results of a group after its last step."""
+    def finish(self, group: Any, *, on_device: bool = False) -> GroupResult:
+        """The results of a group after its last step, of NumPy or, on the device where they are, of JAX."""
         ...
+
+
+def as_jax_arrays(result: GroupResult) -> GroupResult:
+    """The same results as arrays of JAX, for backends whose results are in the host's memory."""
+    with numerics(result.params.dtype):
+        arrays: list[Any] = [jnp.asarray(values) for values in result]
+        return GroupResult(*arrays)
 
 
 class Interrupted(Exception):
@@ -86,6 +96,7 @@ def train(
     threads: int | None = None,
     on_progress: Callable[[int], object] = lambda net_steps: None,
     stop: threading.Event | None = None,
+    on_device: bool = False,
 ) -> tuple[GroupResult, Float[np.ndarray, "F S P"]]:
     """Trains fits `first` to `first + count - 1`.
 
@@ -98,6 +109,7 @@ def train(
             `workers` by default.
         on_progress: called, one call at a time, with the net-steps done since the last call.
         stop: when set, training ends at the next block of steps.
+        on_device: return results as arrays of JAX, on the first of the trainer's devices.
 
     Returns:
         The results of the F fits, and their parameters at the S steps of `ensemble.snapshots`.
@@ -122,7 +134,7 @@ def train(
         # As many devices, counted as often as they are used, as there are workers: this never waits.
         device = idle.get()
         try:
-            return _train_group(trainer, ensemble, start, device, (first, count), report, stop)
+            return _train_group(trainer, ensemble, start, device, (first, count), report, stop, on_device)
         finally:
             idle.put(device)
 
@@ -140,11 +152,18 @@ def train(
             raise
     results = [group.result() for group in groups]
     inside = slice(first - starts[0], first - starts[0] + count)
-    joined = GroupResult(*(np.concatenate(parts)[inside] for parts in zip(*(r for r, _ in results), strict=True)))
+    join = _join_on_device if on_device else np.concatenate
+    with numerics(get_dtype(ensemble.dtype)):
+        joined = GroupResult(*(join(parts)[inside] for parts in zip(*(r for r, _ in results), strict=True)))
     return joined, np.concatenate([snapshots for _, snapshots in results])[inside]
 
 
-def _train_group(trainer, ensemble, start, device, asked, report, stop):
+def _join_on_device(parts) -> Any:
+    (device,) = parts[0].devices()
+    return parts[0] if len(parts) == 1 else jnp.concatenate([jax.device_put(part, device) for part in parts])
+
+
+def _train_group(trainer, ensemble, start, device, asked, report, stop, on_device):
     fits = np.arange(start, start + trainer.width)
     mine = np.count_nonzero((fits >= asked[0]) & (fits < sum(asked)))
     group = trainer.begin(ensemble.members(fits), device)
@@ -162,7 +181,7 @@ def _train_group(trainer, ensemble, start, device, asked, report, stop):
             report(steps * mine)
         if stop_at in ensemble.snapshots:
             snapshots[:, ensemble.snapshots.index(stop_at)] = trainer.parameters(group)
-    return trainer.finish(group), snapshots
+    return trainer.finish(group, on_device=on_device), snapshots
 
 
 def _next_block(steps: int, seconds: float) -> int:

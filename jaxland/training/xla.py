@@ -191,19 +191,13 @@ class XlaTrainer:
         with self._on(group.device):
             return np.asarray(self._parameters(group.state))
 
-    def finish(self, group: _Group) -> GroupResult:
+    def finish(self, group: _Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         with self._on(group.device):
             state, loss = self._programs_on(group.device).finish(group.state, group.data)
-            return GroupResult(
-                params=np.asarray(self._parameters(state)),
-                initial_loss=np.asarray(state.initial_loss),
-                loss=np.asarray(loss),
-                best_loss=np.asarray(state.best_loss),
-                best_step=np.asarray(state.best_step),
-                diverged_step=np.asarray(state.diverged_step),
-                trace=np.asarray(state.trace),
-            )
+            values: list[Any] = [self._parameters(state), state.initial_loss, loss, state.best_loss]
+            values += [state.best_step, state.diverged_step, state.trace]
+            return GroupResult(*(values if on_device else map(np.asarray, values)))
 
     def _data(self, members: Members):
         hyperparameters = {name: jnp.asarray(values) for name, values in members.hyperparameters.items()}

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 
 import jaxland as jl
@@ -16,6 +17,19 @@ def _fit(**changes):
     settings = {"fits": 5, "steps": 30, "seed": 3} | changes
     optimizer = settings.pop("optimizer", MOMENTUM)
     return jl.fit(NETWORK, PROBLEM, optimizer, **settings)
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_on_the_device(backend, dtype):
+    given = {"fits": 20, "steps": 5, "trace_every": 2, "dtype": dtype, "backend": backend}
+    here = jl.fit(NETWORK, PROBLEM, optax.adam(0.01), **given)
+    there = jl.fit(NETWORK, PROBLEM, optax.adam(0.01), **given, on_device=True)
+    for name in ("params", "loss", "initial_loss", "best_loss", "best_step", "diverged_step", "trace"):
+        assert isinstance(getattr(there, name), jax.Array)
+        assert getattr(there, name).dtype == getattr(here, name).dtype
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+    pd.testing.assert_frame_equal(there.table, here.table)
 
 
 def test_three_lines_give_table_and_parameters():

@@ -11,9 +11,19 @@ import numpy as np
 from jaxland.training.cuda.compiler import CudaMissing, compile_source, compiler_version
 from jaxland.training.devices import local_devices, local_platform
 
+_DLPACK_CUDA = 2
+
 
 class Memory(Protocol):
-    """A piece of a device's memory, freed when nobody holds it."""
+    """A piece of a device's memory, freed when nobody holds it.
+
+    Attributes:
+        address: of its first byte.
+        dlpack_device: type and number of the device, as DLPack counts them.
+    """
+
+    address: int
+    dlpack_device: tuple[int, int]
 
     def read(self, start: int, size: int) -> np.ndarray:
         """`size` bytes from `start` on."""
@@ -165,6 +175,7 @@ class _Memory:
     def __init__(self, gpu: NvidiaGpu, size: int):
         self._gpu = gpu
         self.pointer = gpu._call("cuMemAlloc", size)
+        self.address, self.dlpack_device = int(self.pointer), (_DLPACK_CUDA, gpu.ordinal)
 
     def read(self, start: int, size: int) -> np.ndarray:
         self._gpu._enter()

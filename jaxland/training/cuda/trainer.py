@@ -1,20 +1,23 @@
 """The cuda backend: a few threads of a GPU train one fit, thousands of steps a launch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxland.training.cuda.driver import Device, local_gpus
+from jaxland.training.cuda.driver import Device, Memory, local_gpus
 from jaxland.training.cuda.group import CudaGroup, advance, begin
+from jaxland.training.cuda.handover import as_jax
 from jaxland.training.cuda.source import Variant
 from jaxland.training.cuda.tuning import VERSION, build, choose_variant, group_width
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes.emit import memory_type
 from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.lanes.trace import check_points_apart, trace_update
-from jaxland.training.precision import get_dtype
+from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.trainer import GroupResult
 
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
@@ -88,28 +91,33 @@ class CudaTrainer:
 
     def parameters(self, group: CudaGroup) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
-        return np.stack(self._entries(group, "param"), axis=1)
+        return np.ascontiguousarray(self._entries(group, "param").T)
 
-    def finish(self, group: CudaGroup) -> GroupResult:
-        """The results of a group after its last step."""
+    def finish(self, group: CudaGroup, *, on_device: bool = False) -> GroupResult:
+        """The results of a group after its last step; on the device they are the group's own memory, not a copy."""
         advance(group, 1, every=self.ensemble.trace_every or 0, closing=True)
-        params = self.parameters(group)
-        record = {name: self._entries(group, name)[0] for name in _RECORD}
-        # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
-        unseen = (record["diverged_step"] < 0) & ~np.isfinite(params).all(axis=1)
-        record["diverged_step"][unseen] = group.step
-        dtype, steps = get_dtype(self.ensemble.dtype), len(self.ensemble.trace_steps)
-        trace = group.trace.read(0, steps * self.width * dtype.itemsize).view(dtype)
-        return GroupResult(params=params, trace=trace.reshape(steps, self.width).T.copy(), **record)
+        xp: Any = jnp if on_device else np
+        dtype = get_dtype(self.ensemble.dtype)
+        shape = len(self.ensemble.trace_steps), self.width
+        with numerics(dtype):
+            params = self._entries(group, "param", on_device).T
+            record = {name: self._entries(group, name, on_device)[0] for name in _RECORD}
+            # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
+            unseen = (record["diverged_step"] < 0) & ~xp.isfinite(params).all(axis=1)
+            record["diverged_step"] = xp.where(unseen, xp.int32(group.step), record["diverged_step"])
+            trace = _array(group.trace, 0, shape, dtype, on_device).T
+            return GroupResult(params=params, trace=trace, **record)
 
-    def _entries(self, group: CudaGroup, kind: str) -> list[np.ndarray]:
-        """All entries of a kind, each of shape (W,), read from the device at once."""
-        layout = self._layout
-        types = layout.kinds[kind]
-        start, last = layout.offset((kind, 0)), layout.offset((kind, len(types) - 1))
-        memory = group.state.read(start, last - start + layout.slot(types[-1]))
-        dtypes = [memory_type(type) for type in types]
-        places = [layout.offset((kind, index)) - start for index in range(len(types))]
-        return [
-            memory[at : at + self.width * dtype.itemsize].view(dtype) for at, dtype in zip(places, dtypes, strict=True)
-        ]
+    def _entries(self, group: CudaGroup, kind: str, on_device: bool = False) -> Any:
+        """All entries of a kind whose entries are of one type: (K, W)."""
+        types = self._layout.kinds[kind]
+        shape = len(types), self.width
+        return _array(group.state, self._layout.offset((kind, 0)), shape, memory_type(types[0]), on_device)
+
+
+def _array(memory: Memory, start: int, shape: tuple[int, int], dtype: np.dtype, on_device: bool) -> Any:
+    if not math.prod(shape):
+        return (jnp if on_device else np).empty(shape, dtype)
+    if on_device:
+        return as_jax(memory, start, shape, dtype)
+    return memory.read(start, math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)

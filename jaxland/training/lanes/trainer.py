@@ -15,7 +15,7 @@ from jaxland.training.lanes.kernel import layout_of, schedule_programs
 from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.lanes.tuning import VERSION, build_kernel, choose_tile
 from jaxland.training.precision import get_dtype
-from jaxland.training.trainer import GroupResult, available_threads
+from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads
 
 # Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.
 LARGEST_PROGRAM = 8000
@@ -79,7 +79,7 @@ class LanesTrainer:
         """The parameters of a group as they stand."""
         return np.stack(self._layout.view(group.buffer, "param"), axis=1)
 
-    def finish(self, group: Group) -> GroupResult:
+    def finish(self, group: Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         run_kernel(self._kernel, group, 1, every=self.ensemble.trace_every or 0, closing=True)
         params = self.parameters(group)
@@ -90,7 +90,8 @@ class LanesTrainer:
         # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
         unseen = (record["diverged_step"] < 0) & ~np.isfinite(params).all(axis=1)
         record["diverged_step"][unseen] = group.step
-        return GroupResult(params=params, trace=group.trace.T.copy(), **record)
+        result = GroupResult(params=params, trace=group.trace.T.copy(), **record)
+        return as_jax_arrays(result) if on_device else result
 
 
 def _check_size(lines, largest):

@@ -22,7 +22,7 @@ from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.tpu.kernel import make_kernel, memory_needed
 from jaxland.training.tpu.tiles import FITS, TILE, check_types
-from jaxland.training.trainer import GroupResult
+from jaxland.training.trainer import GroupResult, as_jax_arrays
 
 VERSION = 1
 """Goes up whenever the kernel may give a fit other bits."""
@@ -172,7 +172,7 @@ class TpuTrainer:
     def _buffer(self, group: TpuGroup) -> np.ndarray:
         return np.asarray(group.kept[0]).reshape(-1).view(np.uint8)
 
-    def finish(self, group: TpuGroup) -> GroupResult:
+    def finish(self, group: TpuGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         self._launch(group, 1, closing=True)
         buffer = self._buffer(group)
@@ -182,7 +182,8 @@ class TpuTrainer:
         unseen = (record["diverged_step"] < 0) & ~np.isfinite(params).all(axis=1)
         record["diverged_step"][unseen] = group.step
         trace = group.kept[1] if self.ensemble.trace_every else np.empty((0, self.width), np.float32)
-        return GroupResult(params=params, trace=np.asarray(trace).reshape(-1, self.width).T.copy(), **record)
+        result = GroupResult(params=params, trace=np.asarray(trace).reshape(-1, self.width).T.copy(), **record)
+        return as_jax_arrays(result) if on_device else result
 
 
 def _check_size(lines: int, largest: int) -> None:

@@ -76,6 +76,7 @@ class _HostMemory:
         start = -memory.ctypes.data % 64
         self.array = memory[start : start + array.nbytes]
         self.array[:] = np.ascontiguousarray(array).view(np.uint8).ravel()
+        self.address, self.dlpack_device = self.array.ctypes.data, (1, 0)
 
     def read(self, start: int, size: int) -> np.ndarray:
         return self.array[start : start + size].copy()

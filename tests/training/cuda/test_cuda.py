@@ -1,15 +1,17 @@
 """The cuda backend without a GPU: its kernels run by g++, its machine code made and looked at by NVRTC."""
 
 import ctypes
+import gc
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import optax
 import pytest
 from training.cuda.emulation import Emulated, needs_compiler
 
 import jaxland as jl
-from jaxland.training.cuda import CudaMissing, CudaTrainer, NvidiaGpu, Variant, compile_source, write_source
+from jaxland.training.cuda import CudaMissing, CudaTrainer, NvidiaGpu, Variant, compile_source, handover, write_source
 from jaxland.training.cuda import driver as driver_module
 from jaxland.training.cuda.source import shared_memory
 from jaxland.training.cuda.tuning import VERSION, candidates
@@ -97,6 +99,30 @@ def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
     for steps in (1, 3, 2):
         trainer.advance(group, steps)
     np.testing.assert_array_equal(trainer.finish(group).params, all_fits.params[:8])
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_are_handed_over_without_a_copy(device, dtype):
+    """The arrays of JAX are the group's memory: they lie where it lies, and outlive it."""
+    ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["momentum"], steps=5, trace_every=2, dtype=dtype)
+    trainer = CudaTrainer(ensemble, _settings(8, 2), devices=[device])
+    group = trainer.advance(trainer.begin(ensemble.members(np.arange(trainer.width))), 5)
+    lent = trainer._entries(group, "loss", on_device=True)
+    start = trainer._layout.offset(("loss", 0))
+    assert lent.unsafe_buffer_pointer() == group.state.address + start
+    there, here = (trainer.finish(group, on_device=on_device) for on_device in (True, False))
+    del lent, group, trainer
+    gc.collect()
+    for name, expected in here._asdict().items():
+        values = getattr(there, name)
+        assert isinstance(values, jax.Array)
+        assert values.dtype == expected.dtype
+        np.testing.assert_array_equal(values, expected)
+    assert len(handover._LENT) > 0
+    del there, values
+    gc.collect()
+    assert not handover._LENT
 
 
 @needs_compiler
