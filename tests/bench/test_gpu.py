@@ -138,6 +138,7 @@ def test_variants_are_timed(device, parts):
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_every_way_is_timed_and_what_cannot_be_is_named(device, parts, monkeypatch):
     def absent():
         raise ImportError("no such library")

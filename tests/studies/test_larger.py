@@ -155,6 +155,7 @@ def many(tmp_path_factory):
     return StudyStore.open(jl.studies.run(CONFIG, path, fits=8).path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "verdict"), [(1e-4, "agrees"), (0.02, "differs")])
 def test_verdicts_on_planted_losses(many, tmp_path, monkeypatch, loss, verdict):
     _planted(monkeypatch, loss)

@@ -48,7 +48,7 @@ def _trained(ensemble, device, settings, count=4, first=0):
     ("optimizer", "threads", "tile"),
     [
         ("adadelta", 8, 2),
-        ("momentum", 32, 1),
+        pytest.param("momentum", 32, 1, marks=pytest.mark.slow),
         *(pytest.param(name, 8, 2, marks=pytest.mark.slow) for name in ("momentum", "adam", "clipped")),
         *(pytest.param("momentum", threads, tile, marks=pytest.mark.slow) for threads, tile in ((1, 3), (4, 5))),
     ],
@@ -99,6 +99,7 @@ def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
     np.testing.assert_array_equal(trainer.finish(group).params, all_fits.params[:8])
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_groups_are_spread_over_devices(tmp_path):
     devices = [Emulated(tmp_path / name) for name in ("first", "second")]
