@@ -46,6 +46,7 @@ def parts():
     return made
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_backends_agree_on_the_device(device, parts):
     assert len(agreement.ensembles(points=9, fits=4, steps=5)) == 13
