@@ -10,7 +10,7 @@ import optax
 
 from jaxland.networks import mlp
 from jaxland.problems import sawtooth
-from jaxland.training import BACKENDS, available_threads, fit, numerics, versions
+from jaxland.training import BACKENDS, available_threads, fit, local_platform, numerics, versions
 
 _OPTIONAL = {"plotly": "jaxland[report]", "torch": "jaxland[compare]"}
 
@@ -46,7 +46,7 @@ def _absent_backends() -> dict[str, str]:
         NvidiaGpu()
     except CudaMissing as reason:
         absent["cuda"] = str(reason)
-    if jax.default_backend() != "tpu":
+    if local_platform() != "tpu":
         absent["tpu"] = "JAX finds no TPU; on other devices its kernel is interpreted, for tests (jaxland[tpu])"
     return absent
 

@@ -73,7 +73,7 @@ class Parts:
         """Does a piece of a part; an error is shown and counts as failed, and the part goes on."""
         try:
             work()
-        except Exception:
+        except Exception:  # of any kind: time on a device is short, and the other parts may well work
             self.failed.append(title)
             self.say(f"\n**FAILED**: {title}\n\n```text\n{traceback.format_exc().rstrip()}\n```\n")
 

@@ -1,7 +1,7 @@
 """A network of which only some parameters are free: a plane, or another coordinate slice, of its parameter space."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,10 +19,19 @@ def entry_indices(network: Network, names: Sequence[str]) -> Int[np.ndarray, "k"
         ValueError: there is no such entry, or one is named twice.
     """
     places = {name: index for index, name in enumerate(network.entry_names)}
-    indices = [lookup("entry", name, places) for name in names]
-    if len(set(indices)) < len(indices):
+    for name in names:
+        if name not in places:
+            raise ValueError(_no_such_entry(name, places))
+    if len(set(names)) < len(names):
         raise ValueError(f"each entry may be named once; got {list(names)}.")
-    return np.array(indices, np.int64)
+    return np.array([places[name] for name in names], np.int64)
+
+
+def _no_such_entry(name: str, places: Mapping[str, int]) -> str:
+    """What is wrong with a name, by its array: a list of all entries would help nobody."""
+    arrays = {each.split("[")[0]: each for each in places}
+    last = lookup("parameter", name.split("[")[0], arrays)
+    return f"there is no entry {name!r}; indices count from 0, and the last is {last!r}."
 
 
 def filled(

@@ -104,8 +104,10 @@ def measure(
     choice = choose_backend(design.ensemble(0, 1), backend)
     trainer = choice.trainer
     parts = None if folder is None else Parts(folder / identity(design, trainer))
-    # Groups of fits stand at multiples of the width; a part that is none would train some of them twice.
-    size = -(-_PART // trainer.width) * trainer.width
+    # Groups of fits stand at multiples of the width; a part that is none would train some of them twice, and one of
+    # fewer groups than devices would leave some of these idle.
+    together = trainer.width * trainer.devices
+    size = -(-_PART // together) * together
 
     def part(first: int) -> dict[str, np.ndarray]:
         count = min(size, design.fits - first)

@@ -46,6 +46,7 @@ def parts():
     return made
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_backends_agree_on_the_device(device, parts):
     assert len(agreement.ensembles(points=9, fits=4, steps=5)) == 13
@@ -138,6 +139,7 @@ def test_variants_are_timed(device, parts):
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_every_way_is_timed_and_what_cannot_be_is_named(device, parts, monkeypatch):
     def absent():
         raise ImportError("no such library")

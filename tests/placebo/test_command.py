@@ -120,17 +120,17 @@ def _stopped(command, out, number):
 def test_a_signal_stops_it_and_the_same_command_goes_on(table, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "jaxland.cli", "placebo", str(table), "--target", "y", "--hidden", "4"]
-    command += ["--starts", "1", "--permutations", "2559", "--steps", "4000", "--out", str(out)]
+    command += ["--starts", "1", "--permutations", "5119", "--steps", "2000", "--out", str(out)]
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         stopped, text = _stopped(command, out, number)
         assert stopped == code
         assert "The same command goes on." in text
         kept = {path.name: path.read_bytes() for path in out.rglob("*.npz")}
-        assert 0 < len(kept) < 5
+        assert 0 < len(kept) < 10
         assert not (out / "summary.md").exists()
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert "0 of 2,559 placebos" in again.stdout
+    assert "0 of 5,119 placebos" in again.stdout
     parts = {path.name: path.read_bytes() for path in out.rglob("*.npz")}
     assert kept.items() <= parts.items()
-    assert len(parts) == 5
+    assert len(parts) == 10

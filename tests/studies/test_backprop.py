@@ -23,7 +23,6 @@ TINY = {
         epochs=500, long_epochs=500, wild_epochs=200, rates=4, rate_epochs=200, frames=3
     ),
     "basins": basins.BasinSettings(timed=16, every=50),
-    "roads": roads.RoadSettings(starts=4, rates=2, epochs=100, evaluations=40),
 }
 
 
@@ -181,7 +180,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_figures_animations_and_claims(finished):
     _, outcome = finished
     stems = {path.stem for path in outcome.files}
-    assert {"figure-02-contours-of-the-weights", "figure-05-trajectory-b", "basins", "two-roads-to-speed"} <= stems
+    assert {"figure-02-contours-of-the-weights", "figure-05-trajectory-b", "basins"} <= stems
     for name in ("a", "b", "c"):
         path = outcome.path / "figures" / f"trajectory-{name}.gif"
         assert path.stat().st_size < 5_000_000
@@ -215,9 +214,11 @@ def test_timed_fits_are_those_of_the_study(finished):
         np.testing.assert_allclose(params, places[-1], rtol=1e-6)
 
 
-def test_the_best_setting_of_each_road_is_kept(finished):
-    _, outcome = finished
-    table = pd.read_csv(outcome.path / "analysis" / "roads.csv")
+@pytest.mark.slow
+def test_the_best_setting_of_each_road_is_kept(finished, tmp_path):
+    settings = roads.RoadSettings(starts=4, rates=2, epochs=100, evaluations=40)
+    store = jl.store.StudyStore.open(finished[1].path)
+    table = roads.find(Context(finished[0], settings, store, jl.store.Parts(tmp_path), 2, print)).tables["roads.csv"]
     assert len(table) == 16
     levenberg = table[(table["method"] == "Levenberg-Marquardt") & (table["problem"] == "plane")].iloc[0]
     assert levenberg["arrived"] == 4

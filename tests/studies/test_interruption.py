@@ -49,6 +49,7 @@ def _wait_for_shards(out, count, process):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_four_kills_at_random_moments(tmp_path, uninterrupted):
     out, rng = tmp_path / "s", random.Random(0)
     for kill in range(4):

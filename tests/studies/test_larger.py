@@ -100,6 +100,7 @@ def test_claims_about_training_are_not_judged_from_too_little(found):
     assert [claim.verdict for claim in found.claims] == 4 * ["not tested"] + ["agrees"] + 3 * ["not tested"]
 
 
+@pytest.mark.slow
 def test_a_second_run_reads_its_parts_and_finds_the_same(store, folder, found, monkeypatch):
     for name in ("fit", "spectra"):
         monkeypatch.setattr(larger, name, lambda *args, **options: pytest.fail("computed again"))
@@ -155,6 +156,7 @@ def many(tmp_path_factory):
     return StudyStore.open(jl.studies.run(CONFIG, path, fits=8).path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "verdict"), [(1e-4, "agrees"), (0.02, "differs")])
 def test_verdicts_on_planted_losses(many, tmp_path, monkeypatch, loss, verdict):
     _planted(monkeypatch, loss)

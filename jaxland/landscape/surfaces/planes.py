@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._names import lookup
-from jaxland.networks import Network
+from jaxland.networks import Network, entry_indices
 
 Biases = Literal["fixed", "with unit"]
 BIAS_RULES = {
@@ -105,21 +105,10 @@ def _entry(entry: int | str, size: int, network: Network | None) -> int:
     if isinstance(entry, str):
         if network is None:
             raise ValueError(f"the entry {entry!r} is a name; give the network, or an index.")
-        return _named_entries(network, entry)
+        return int(entry_indices(network, [entry])[0])
     if not 0 <= entry < size:
         raise ValueError(f"there is no entry {entry}; the flat vector has {size}, counted from 0.")
     return int(entry)
-
-
-def _named_entries(network: Network, name: str) -> int:
-    try:
-        return network.entry_names.index(name)
-    except ValueError:
-        # Without the index: a list of 70,000 names would help nobody.
-        leaves = {each.split("[")[0]: None for each in network.entry_names}
-        lookup("parameter", name.split("[")[0], leaves)
-        last = [each for each in network.entry_names if each.split("[")[0] == name.split("[")[0]][-1]
-        raise ValueError(f"there is no entry {name!r}; indices count from 0, and the last is {last!r}.") from None
 
 
 def _name(entry: int, network: Network | None) -> str:

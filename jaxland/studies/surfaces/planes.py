@@ -24,7 +24,7 @@ from jaxland.landscape import (
     surface_features,
     trajectory_plane,
 )
-from jaxland.networks import Network, mlp
+from jaxland.networks import Network, entry_indices, mlp
 from jaxland.plots import (
     animate,
     descent_contours,
@@ -283,7 +283,7 @@ def _moves(context: Context) -> Claim:
     config, settings = context.config, context.settings
     seed, epochs = config.weights[0], settings.all_epochs
     cost = costs(config, config.samples)
-    free = [cost.network.entry_names.index(entry) for entry in config.entries]
+    free = entry_indices(cost.network, config.entries)
     start = source_weights(cost.network, seed)
     start[free] = -9, 15
     optimizer = make_optimizer(config.sgd)

@@ -1,6 +1,6 @@
 """The tpu backend: 1,024 fits side by side in the registers of a TPU, thousands of steps a launch.
 
-It is tested in interpret mode and with the TPU compiler; it has not run on a TPU.
+It is tested in interpret mode and lowered to the TPU compiler's language; it has not run on a TPU.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,12 +27,11 @@ from jaxland.training.trainer import GroupResult, as_jax_arrays
 VERSION = 1
 """Goes up whenever the kernel may give a fit other bits."""
 
-# As with lanes. Tracing and compiling that much takes 15 s; what its instructions cost to fetch is not known.
+# As with lanes; what so many instructions cost to fetch on a TPU is not known.
 LARGEST_PROGRAM = 8000
 INTERPRETED = "interpreted"
 
-# For the network of the sawtooth study the compiler's schedule has 224 instruction words a point with tiles of one
-# point, 197 with two and hardly fewer with four (v5e).
+# Two points share each read of a weight; to share it among more saves little and takes registers.
 _TILE = 2
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 # Where there is no TPU to ask: a core of the fourth generation.

@@ -50,7 +50,7 @@ def _trained(ensemble, device, settings, count=4, first=0):
     ("optimizer", "threads", "tile"),
     [
         ("adadelta", 8, 2),
-        ("momentum", 32, 1),
+        pytest.param("momentum", 32, 1, marks=pytest.mark.slow),
         *(pytest.param(name, 8, 2, marks=pytest.mark.slow) for name in ("momentum", "adam", "clipped")),
         *(pytest.param("momentum", threads, tile, marks=pytest.mark.slow) for threads, tile in ((1, 3), (4, 5))),
     ],
@@ -101,6 +101,7 @@ def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
     np.testing.assert_array_equal(trainer.finish(group).params, all_fits.params[:8])
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_results_are_handed_over_without_a_copy(device, dtype):
