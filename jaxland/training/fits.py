@@ -17,6 +17,7 @@ from jaxland.training.ensemble import Ensemble
 from jaxland.training.initial import initial_parameters
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.step import make_step
+from jaxland.training.trainer import Values
 
 if TYPE_CHECKING:
     import pandas
@@ -42,13 +43,13 @@ class Fits:
 
     ensemble: Ensemble
     fit: Int[np.ndarray, "F"]
-    params: Float[np.ndarray, "F P"]
-    initial_loss: Float[np.ndarray, "F"]
-    loss: Float[np.ndarray, "F"]
-    best_loss: Float[np.ndarray, "F"]
-    best_step: Int[np.ndarray, "F"]
-    diverged_step: Int[np.ndarray, "F"]
-    trace: Float[np.ndarray, "F T"]
+    params: Float[Values, "F P"]
+    initial_loss: Float[Values, "F"]
+    loss: Float[Values, "F"]
+    best_loss: Float[Values, "F"]
+    best_step: Int[Values, "F"]
+    diverged_step: Int[Values, "F"]
+    trace: Float[Values, "F T"]
     snapshots: Float[np.ndarray, "F S P"]
     explanation: str
 
@@ -91,7 +92,7 @@ class Fits:
         return pd.DataFrame(columns, index=range(len(self)))
 
 
-def status_names(diverged_step: Int[np.ndarray, "F"]) -> np.ndarray:
+def status_names(diverged_step: Int[Values, "F"]) -> np.ndarray:
     """`"diverged"` where a step is given, else `"ok"`."""
     return np.where(np.asarray(diverged_step) >= 0, "diverged", "ok")
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from queue import SimpleQueue
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -20,18 +20,25 @@ from jaxland.training.precision import get_dtype, numerics
 _BLOCK_SECONDS = 0.3
 
 
+if TYPE_CHECKING:
+    Values = np.ndarray
+else:
+    # Of JAX only where asked for by `on_device`: to all other code, and its type checker, results are NumPy's.
+    Values = np.ndarray | jax.Array
+
+
 class GroupResult(NamedTuple):
     """What a backend, and then `train`, returns; W is the width of the group or the number of fits."""
 
-    params: Float[np.ndarray, "W P"]
-    initial_loss: Float[np.ndarray, "W"]
-    loss: Float[np.ndarray, "W"]
-    best_loss: Float[np.ndarray, "W"]
+    params: Float[Values, "W P"]
+    initial_loss: Float[Values, "W"]
+    loss: Float[Values, "W"]
+    best_loss: Float[Values, "W"]
     """Smallest finite loss over steps 0 to S; infinite where no loss was finite."""
-    best_step: Int[np.ndarray, "W"]
-    diverged_step: Int[np.ndarray, "W"]
+    best_step: Int[Values, "W"]
+    diverged_step: Int[Values, "W"]
     """First step with a non-finite loss, S where only parameters are non-finite at the end, -1 where all is well."""
-    trace: Float[np.ndarray, "W T"]
+    trace: Float[Values, "W T"]
 
 
 @runtime_checkable

@@ -9,6 +9,9 @@ import numpy as np
 
 from jaxland.training.cuda.driver import Memory
 
+ALIGNMENT = 64
+"""Bytes, of the start of an array; JAX copies what is aligned less on a CPU, and misreads it on a GPU."""
+
 _FLOAT, _INT = 2, 0
 _CAPSULE = b"dltensor"
 
@@ -98,7 +101,7 @@ def as_jax(memory: Memory, start: int, shape: Sequence[int], dtype: np.dtype) ->
 
     Args:
         memory: of a device.
-        start: bytes from its beginning, a multiple of 64.
+        start: bytes from its beginning, a multiple of `ALIGNMENT`.
         shape: of the array, whose entries lie one after the other.
         dtype: float32, float64 or int32.
     """

@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from jaxland.training.cuda.driver import Device, Memory, local_gpus
 from jaxland.training.cuda.group import CudaGroup, advance, begin
-from jaxland.training.cuda.handover import as_jax
+from jaxland.training.cuda.handover import ALIGNMENT, as_jax
 from jaxland.training.cuda.source import Variant
 from jaxland.training.cuda.tuning import VERSION, build, choose_variant, group_width
 from jaxland.training.ensemble import Ensemble, Members
@@ -91,22 +92,23 @@ class CudaTrainer:
 
     def parameters(self, group: CudaGroup) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
-        return np.ascontiguousarray(self._entries(group, "param").T)
+        return _by_fit(self._entries(group, "param"))
 
     def finish(self, group: CudaGroup, *, on_device: bool = False) -> GroupResult:
-        """The results of a group after its last step; on the device they are the group's own memory, not a copy."""
+        """The results of a group after its last step; on the device they are read from the group's memory there."""
         advance(group, 1, every=self.ensemble.trace_every or 0, closing=True)
         xp: Any = jnp if on_device else np
         dtype = get_dtype(self.ensemble.dtype)
         shape = len(self.ensemble.trace_steps), self.width
         with numerics(dtype):
-            params = self._entries(group, "param", on_device).T
+            params = _by_fit(self._entries(group, "param", on_device))
             record = {name: self._entries(group, name, on_device)[0] for name in _RECORD}
             # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
             unseen = (record["diverged_step"] < 0) & ~xp.isfinite(params).all(axis=1)
             record["diverged_step"] = xp.where(unseen, xp.int32(group.step), record["diverged_step"])
-            trace = _array(group.trace, 0, shape, dtype, on_device).T
-            return GroupResult(params=params, trace=trace, **record)
+            trace = _by_fit(_array(group.trace, 0, shape, dtype, on_device))
+            # The memory may be freed as soon as the group is let go.
+            return jax.block_until_ready(GroupResult(params=params, trace=trace, **record))
 
     def _entries(self, group: CudaGroup, kind: str, on_device: bool = False) -> Any:
         """All entries of a kind whose entries are of one type: (K, W)."""
@@ -118,6 +120,12 @@ class CudaTrainer:
 def _array(memory: Memory, start: int, shape: tuple[int, int], dtype: np.dtype, on_device: bool) -> Any:
     if not math.prod(shape):
         return (jnp if on_device else np).empty(shape, dtype)
-    if on_device:
+    if on_device and start % ALIGNMENT == 0:
         return as_jax(memory, start, shape, dtype)
-    return memory.read(start, math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+    values = memory.read(start, math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+    return jnp.asarray(values) if on_device else values
+
+
+def _by_fit(entries: Any) -> Any:
+    """(K, W) as (W, K), what belongs to a fit one after the other."""
+    return entries.T if isinstance(entries, jax.Array) else np.ascontiguousarray(entries.T)
