@@ -117,7 +117,7 @@ def agreement(name: str, ensemble: Ensemble, makers: Mapping[str, Make], fits: i
 
 
 def same_bits(ensemble: Ensemble, make: Callable[..., Trainer], blocks: tuple[int, ...], fit: int) -> Iterator[Check]:
-    """Whether the bits of a fit depend on what is beside it, on the size of blocks, or on how steps are cut.
+    """Whether the bits of a fit depend on its neighbours, the size of blocks, how steps are cut, or where results are.
 
     Args:
         ensemble: of at least four steps.
@@ -139,6 +139,8 @@ def same_bits(ensemble: Ensemble, make: Callable[..., Trainer], blocks: tuple[in
         group = trainer.advance(group, steps)
     pieces = trainer.finish(group).params
     yield _equal("steps in three launches and as usual", pieces, among.params[: trainer.width])
+    there, _ = train(trainer, ensemble, 0, len(among.loss), threads=1, on_device=True)
+    yield _equal("results left on the device and brought to the host", there.params, among.params)
 
 
 def _equal(name, first, second) -> Check:

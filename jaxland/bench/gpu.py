@@ -33,8 +33,8 @@ from jaxland.training.lanes.trace import trace_update
 from jaxland.training.xla import ACCELERATOR_WIDTH, MATMULS, XlaTrainer
 
 STUDY_FITS, STUDY_STEPS = 320_000, 50_000
-# Beside those that are chosen from: more and smaller blocks a multiprocessor, and so fewer registers a thread.
-OTHER_VARIANTS = [Variant(threads, 1, 128, blocks) for threads in (8, 16) for blocks in (2, 3)]
+# Beside those that are chosen from: more threads a multiprocessor, and so fewer registers for each.
+OTHER_VARIANTS = [Variant(8, 1, 384), *(Variant(threads, 1, 128, 3) for threads in (8, 16))]
 # Networks between the sizes whose gradients fit into registers and those that are refused.
 BETWEEN = [
     Case(f"1-{w}-{w}-{w}-1 ReLU", Ensemble(mlp([1, w, w, w, 1]), PROBLEM, OPTIMIZER, steps=10**6))
@@ -146,7 +146,7 @@ def compare_variants(
 ) -> None:
     """Times variants of the kernel: what the choice is made from, so that it can be judged, and some others."""
     if variants is None:
-        variants = [*candidates(ensemble.x_shape[0]), *OTHER_VARIANTS]
+        variants = [*candidates(ensemble, trace_update(ensemble), device), *OTHER_VARIANTS]
     columns = ["threads a network", "tile", "block", "blocks", "fits", "registers", "bytes besides", "net-steps/s"]
     table = parts.table("variants", [*columns, "seconds to compile"])
     update, rates = trace_update(ensemble), {}

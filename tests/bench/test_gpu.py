@@ -72,7 +72,7 @@ def test_a_backend_that_is_wrong_is_seen():
     def wrong(ensemble):
         trainer = XlaTrainer(ensemble, {"width": 4})
         finish = trainer.finish
-        trainer.finish = lambda group: (result := finish(group))._replace(params=result.params * (1 + 1e-5))
+        trainer.finish = lambda group, **options: (result := finish(group))._replace(params=result.params * (1 + 1e-5))
         return trainer
 
     checks = list(agreement.agreement("tiny", SHORT, {"lanes": agreement.reference, "wrong": wrong}, fits=4))
@@ -114,7 +114,7 @@ def test_all_parts_are_called_as_they_should_be(device, parts, monkeypatch):
 def test_bits_are_compared(device, parts):
     gpu.check_bits(parts, device, SHORT, blocks=(32, 64))
     assert parts.failed == []
-    assert [row["check"].split(":")[0] for row in parts.tables["bits"]] == ["same bits"] * 3
+    assert [row["check"].split(":")[0] for row in parts.tables["bits"]] == ["same bits"] * 4
     assert not agreement._equal("one bit", np.float32(1), np.nextafter(np.float32(1), np.float32(2))).passed
 
 
@@ -157,7 +157,7 @@ def test_every_way_is_timed_and_what_cannot_be_is_named(device, parts, monkeypat
     minutes = parts.tables["projected"][0]["minutes for 320,000 fits of 50,000 steps, projected"]
     assert minutes == pytest.approx(320_000 * 50_000 / rate / 60)
     monkeypatch.setattr(gpu, "LARGEST", 5)
-    monkeypatch.setattr(device, "shared_memory", 1000)
+    monkeypatch.setattr(device, "shared_memory", 50)
     gpu.networks(parts, device, [tiny], rounds=1, seconds=0.001)
     (row,) = parts.tables["networks"]
     assert row["cuda, net-steps/s"] is None

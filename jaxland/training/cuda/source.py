@@ -30,7 +30,8 @@ from jaxland.training.lanes.scalarize import type_name
 from jaxland.training.lanes.schedule import Line
 from jaxland.training.precision import get_dtype
 
-# Weights are read again after so many lines: what is kept longer than that costs registers.
+# A weight is read again where its last use lies so many lines back: what is kept longer costs registers. From 12 to 128
+# the main network's loop over single points spills nothing.
 WINDOW = 48
 
 _TEXT = {"f32": "float", "f64": "double", "i32": "int", "i64": "long long", "i1": "bool"}
@@ -114,6 +115,24 @@ def _odd_quads(count: int) -> int:
     return 4 * (quads + 1 - quads % 2)
 
 
+def read_function(real: str) -> list[str]:
+    """The text of `read`: 16 bytes of shared memory, read where and as often as the program says so.
+
+    A compiler that may keep them keeps every weight from its layer's forward to its backward pass, and spills.
+    """
+    parts, letter = ("xyzw", "f") if real == "float" else ("xy", "d")
+    bits, outputs = 128 // len(parts), ", ".join(f'"={letter}"(v.{part})' for part in parts)
+    places = ", ".join(f"%{index}" for index in range(len(parts)))
+    return [
+        f"static __device__ __forceinline__ {real}{len(parts)} read(const {real} *place) {{",
+        f"  {real}{len(parts)} v;",
+        f'  asm volatile("ld.volatile.shared.v{len(parts)}.f{bits} {{{places}}}, [%{len(parts)}];"',
+        f'               : {outputs} : "r"((unsigned)__cvta_generic_to_shared(place)) : "memory");',
+        "  return v;",
+        "}",
+    ]
+
+
 def write_source(ensemble: Ensemble, programs: Programs, layout: Layout, variant: Variant, most: int) -> str:
     """The CUDA C of both kernels, `train` and `start`.
 
@@ -143,8 +162,7 @@ class _SourceWriter:
         v, real = self.variant, self.real
         lines = [
             "#define AT(type, offset) (((type *)(state + (offset)))[n])",
-            # What the compiler takes for another place is read again, rather than kept in registers.
-            '#define RELOAD(z) asm volatile("" : "+r"(z))',
+            *read_function(real),
             f'extern "C" __global__ void __launch_bounds__({v.block}, {v.blocks})',
             f"train(char *__restrict__ state, const {real} *__restrict__ x, const {real} *__restrict__ y,",
             f"      {real} *__restrict__ trace, long long first, long long count, long long every, int closing) {{",
@@ -250,7 +268,6 @@ class _SourceWriter:
             return {"grad": f"grad[{index}]", "total": "total"}[kind]
 
         straight = _Straight(place, weights=self.real, direct={"grad", "total"})
-        yield "int z = 0;"
         yield from straight.emit(lines)
 
     def _reduce(self):
@@ -352,14 +369,13 @@ class _Straight:
         self.loaded: dict[tuple, str] = {}
         self.pinned: dict[tuple, str] = {}
         self._stores: list[tuple[tuple, str, str]] = []
-        self._count = 0
+        self._count = self._position = 0
+        self._used: dict[tuple, int] = {}
 
     def emit(self, lines: Sequence[Line], read_later: frozenset[tuple] = frozenset()):
         """The text of all lines; stores but those to `direct` kinds are put off until `stored`."""
         for position, line in enumerate(lines):
-            if self.weights and position % WINDOW == 0:
-                self.loaded.clear()
-                yield "RELOAD(z);"
+            self._position = position
             if line.target is None:
                 yield from self._line(line)
                 continue
@@ -419,10 +435,11 @@ class _Straight:
     def _weight(self, index, reads) -> str:
         wide = 4 if self.weights == "float" else 2
         quad = ("quad", index // wide)
-        if quad not in self.loaded:
+        if quad not in self.loaded or self._position - self._used[quad] > WINDOW:
             self.loaded[quad] = self._name()
             vector = f"{self.weights}{wide}"
-            reads.append(f"const {vector} {self.loaded[quad]} = ((const {vector} *)own)[z + {index // wide}];")
+            reads.append(f"const {vector} {self.loaded[quad]} = read(own + {index // wide * wide});")
+        self._used[quad] = self._position
         return f"{self.loaded[quad]}.{'xyzw'[index % wide]}"
 
     def _name(self):

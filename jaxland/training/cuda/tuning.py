@@ -1,24 +1,31 @@
 """The variant of a program on a device, chosen by measurement and remembered, and its kernels."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from jaxland.training.cuda.driver import Device
 from jaxland.training.cuda.group import Built, advance, begin
-from jaxland.training.cuda.source import Variant, shared_memory, write_source
+from jaxland.training.cuda.source import Shared, Variant, shared_memory, write_source
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes import cache
+from jaxland.training.lanes.emit import Layout
 from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.lanes.kernel import layout_of, schedule_programs
 from jaxland.training.lanes.scalarize import type_name
 from jaxland.training.lanes.trace import UpdateProgram
 from jaxland.training.precision import get_dtype
+from jaxland.training.trainer import available_threads
 
 VERSION = 1
 """Goes up whenever the code generator may give a fit other bits."""
 
-_THREADS, _TILES, _BLOCKS = (4, 8, 16, 32), (1, 2, 4), (256, 384)
+_THREADS, _TILES, _BLOCKS = (1, 2, 4, 8, 16, 32), (1, 2, 4), (1024, 512, 384, 256)
+_REGISTERS = 65536
+"""Of a multiprocessor, for all its threads."""
+_WORKING = 40
+"""Registers of a thread beside its gradients, without which much is spilled."""
 _MEASUREMENTS = 3
 _MEASURED_SECONDS = 0.02
 
@@ -36,16 +43,12 @@ def build(
     Raises:
         Unlowerable: the networks of a block do not fit into its shared memory.
     """
-    dtype = get_dtype(ensemble.dtype)
     layout = layout_of(ensemble, update, width or group_width(device, variant))
-    most = device.shared_memory // variant.blocks
-    try:
-        stride = shared_memory(layout, variant, type_name(dtype), most).stride
-    except ValueError as reason:
-        raise Unlowerable(str(reason)) from None
+    stride = _shared(ensemble, layout, variant, device).stride
     programs = schedule_programs(ensemble, update, variant.tile)
-    code = _compiled(write_source(ensemble, programs, layout, variant, most), device)
-    return Built(device, device.load(code, stride * variant.networks * dtype.itemsize), layout, variant)
+    source = write_source(ensemble, programs, layout, variant, device.shared_memory // variant.blocks)
+    size = stride * variant.networks * get_dtype(ensemble.dtype).itemsize
+    return Built(device, device.load(_compiled(source, device), size), layout, variant)
 
 
 def _compiled(source: str, device: Device) -> bytes:
@@ -57,15 +60,51 @@ def _compiled(source: str, device: Device) -> bytes:
     return code
 
 
-def candidates(points: int) -> list[Variant]:
-    """Variants worth measuring: every thread of a network has a tile to work on."""
-    return [
-        Variant(threads, tile, block)
-        for threads in _THREADS
-        for tile in _TILES
-        for block in _BLOCKS
-        if threads * tile <= points
-    ] or [Variant(1, 1, _BLOCKS[0])]
+def candidates(ensemble: Ensemble, update: UpdateProgram, device: Device) -> list[Variant]:
+    """Variants worth measuring: every thread of a network has a tile to work on, and gradients have registers.
+
+    Raises:
+        Unlowerable: no variant fits into the device's shared memory.
+    """
+    words = ensemble.network.size * get_dtype(ensemble.dtype).itemsize // 4
+    blocks = [block for block in _BLOCKS[:-1] if words + _WORKING <= _REGISTERS // block] + [_BLOCKS[-1]]
+    shapes = [(g, tile) for g in _THREADS for tile in _TILES if g * tile <= ensemble.x_shape[0]] or [(1, 1)]
+    found, refused = {}, []
+    for threads, tile in shapes:
+        for block in blocks[:2]:
+            try:
+                found[fitting(ensemble, update, device, Variant(threads, tile, block))] = None
+            except Unlowerable as reason:
+                refused.append(reason)
+    if not found:
+        raise refused[0]
+    return list(found)
+
+
+def fitting(ensemble: Ensemble, update: UpdateProgram, device: Device, variant: Variant) -> Variant:
+    """The variant with a block as small as its networks need to fit into shared memory, which changes no bits.
+
+    Raises:
+        Unlowerable: not even the networks of a warp fit.
+    """
+    while True:
+        try:
+            _shared(ensemble, layout_of(ensemble, update, variant.networks), variant, device)
+        except Unlowerable:
+            if variant.block < 64:
+                raise
+            variant = variant._replace(block=variant.block // 2)
+        else:
+            return variant
+
+
+def _shared(ensemble: Ensemble, layout: Layout, variant: Variant, device: Device) -> Shared:
+    try:
+        return shared_memory(
+            layout, variant, type_name(get_dtype(ensemble.dtype)), device.shared_memory // variant.blocks
+        )
+    except ValueError as reason:
+        raise Unlowerable(str(reason)) from None
 
 
 def choose_variant(ensemble: Ensemble, update: UpdateProgram, device: Device) -> Variant:
@@ -80,23 +119,16 @@ def choose_variant(ensemble: Ensemble, update: UpdateProgram, device: Device) ->
     key = cache.key_of("cuda variant", text, device.name, device.architecture, device.compiler, str(VERSION))
     known = cache.load_choice(key)
     if known is None:
-        known = _measured(ensemble, update, device, candidates(ensemble.x_shape[0]))._asdict()
+        known = _measured(ensemble, update, device, candidates(ensemble, update, device))._asdict()
         cache.store_choice(key, known)
     return Variant(**known)
 
 
 def _measured(ensemble, update, device, variants) -> Variant:
-    seconds, reason = {}, None
-    for variant in variants:
-        try:
-            built = build(ensemble, update, device, variant)
-        except Unlowerable as refusal:
-            reason = refusal
-            continue
-        seconds[variant] = _seconds_per_net_step(built, ensemble)
-    if not seconds:
-        raise reason or Unlowerable("no variant fits this device.")
-    return min(seconds, key=lambda variant: seconds[variant])
+    # The compiler takes a second for each, and one variant a thread.
+    with ThreadPoolExecutor(available_threads()) as pool:
+        built = list(pool.map(lambda variant: build(ensemble, update, device, variant), variants))
+    return min(built, key=lambda each: _seconds_per_net_step(each, ensemble)).variant
 
 
 def _seconds_per_net_step(built: Built, ensemble: Ensemble) -> float:

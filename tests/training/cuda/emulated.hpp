@@ -11,6 +11,8 @@ struct Index { unsigned x; };
 static thread_local Index threadIdx, blockIdx;
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(16) double2 { double x, y; };
+static float4 read(const float *place) { return *(const float4 *)place; }
+static double2 read(const double *place) { return *(const double2 *)place; }
 #define __global__
 #define __shared__
 #define __align__(n)

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxland.training.cuda.source import read_function
+
 HEADER = Path(__file__).parent / "emulated.hpp"
 _OPTIONS = "-std=c++20 -O1 -mfma -ffp-contract=off -fno-strict-aliasing -Wno-unknown-pragmas -fPIC -shared -pthread"
 _ENTRIES = """
@@ -41,11 +43,12 @@ class Emulated:
         self.compiled += 1
         real = "double" if "double *__restrict__ x" in source else "float"
         declared = f"extern __shared__ __align__(16) {real} shared[];"
+        read = "\n".join(read_function(real)) + "\n"
         assert declared in source
         stem = self._folder / f"kernel{next(self._numbers)}"
         Path(f"{stem}.cpp").write_text(
             f'#include "{HEADER}"\nalignas(16) static char memory[{self.shared_memory}];\n'
-            + source.replace(declared, f"{real} *const shared = ({real} *)memory;")
+            + source.replace(declared, f"{real} *const shared = ({real} *)memory;").replace(read, "")
             + _ENTRIES.replace("REAL", real)
         )
         subprocess.run(["g++", *_OPTIONS.split(), f"{stem}.cpp", "-o", f"{stem}.so"], check=True)

@@ -168,10 +168,21 @@ def test_what_cannot_be_trained_is_refused(device):
         CudaTrainer(ensemble, _settings(1, 1), devices=[device])
 
 
-def test_candidates_give_every_thread_of_a_network_work():
-    assert max(variant.threads * variant.tile for variant in candidates(320)) == 128
-    assert {variant.threads * variant.tile <= 9 for variant in candidates(9)} == {True}
-    assert candidates(3) == [Variant(1, 1, 256)]
+def test_candidates_give_every_thread_of_a_network_work_and_registers(device):
+    def variants(network, points, dtype="float32"):
+        x = np.linspace(-1, 1, points)
+        problem = jl.Problem(x, np.abs(x))
+        ensemble = Ensemble(network, problem, OPTIMIZERS["momentum"], steps=1, dtype=dtype)
+        return candidates(ensemble, trace_update(ensemble), device)
+
+    small, main = jl.mlp([1, 7, 1]), jl.problems.sawtooth().network
+    assert max(variant.threads * variant.tile for variant in variants(small, 320)) == 128
+    assert {variant.threads * variant.tile <= 9 for variant in variants(small, 9)} == {True}
+    assert {variant.block for variant in variants(small, 320)} == {1024, 512}
+    assert {variant.block for variant in variants(small, 320, "float64")} == {512, 384}
+    # Its gradients need the registers of 256 threads, and as many networks of a thread each would need 280 kB.
+    assert {variant.block for variant in variants(main, 320)} == {256, 128}
+    assert {variant.block for variant in variants(main, 320) if variant.threads == 1} == {128}
 
 
 def _main(variant, optimizer=OPTIMIZERS["momentum"]):
@@ -199,8 +210,8 @@ def test_the_main_network_keeps_its_gradients_in_registers(architecture, optimiz
     compiled = compile_source(source, architecture)
     assert compiled.code[:4] == b"\x7fELF"
     assert 150 < compiled.registers <= 255
-    # 136 gradients would be 544 bytes; a few are put aside around the update.
-    assert compiled.spilled < 544
+    # None in the loop over points; before and after it, some counters and addresses.
+    assert compiled.spilled <= 80
 
 
 def test_the_compiler_says_what_it_refuses():
