@@ -74,9 +74,10 @@ def _loop(network, problem, optimizer, start, steps):
     gradient = jax.jit(jax.grad(lambda params: problem.loss(network.apply_flat(params, x), y)))
     params = jnp.asarray(start)
     state = optimizer.init(params)
-    for _ in range(steps):
-        updates, state = optimizer.update(gradient(params), state)
-        params = optax.apply_updates(params, updates)
+    with numerics(params.dtype):
+        for _ in range(steps):
+            updates, state = optimizer.update(gradient(params), state)
+            params = optax.apply_updates(params, updates)
     return np.asarray(params)
 
 

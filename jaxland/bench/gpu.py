@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,6 +32,7 @@ from jaxland.training.lanes import LanesTrainer, Unlowerable
 from jaxland.training.lanes.trace import trace_update
 from jaxland.training.xla import ACCELERATOR_WIDTH, MATMULS, XlaTrainer
 
+_COMPILED_SOON = 1100
 STUDY_FITS, STUDY_STEPS = 320_000, 50_000
 # Beside those that are chosen from: more threads a multiprocessor, and so fewer registers for each.
 OTHER_VARIANTS = [Variant(8, 1, 384), *(Variant(threads, 1, 128, 3) for threads in (8, 16))]
@@ -91,9 +92,18 @@ def _version(package: str) -> str:
 
 
 def check_agreement(
-    parts: Parts, device: Device, ensembles: dict[str, Ensemble] | None = None, fits: int = 64, block: int = 256
+    parts: Parts,
+    device: Device,
+    ensembles: dict[str, Ensemble] | None = None,
+    fits: int = 64,
+    block: int = 256,
+    seconds: float = 120,
 ) -> None:
-    """Every backend against every other; the main network by several variants and both ways to multiply matrices."""
+    """Every backend against every other; the main network by several variants and both ways to multiply matrices.
+
+    After so many seconds no further program is begun.
+    """
+    began = time.monotonic()
     ensembles = agreement.ensembles() if ensembles is None else ensembles
     first = next(iter(ensembles))
     table = parts.table("agreement", ["backends and program", "difference", "as it should be"])
@@ -102,10 +112,10 @@ def check_agreement(
         forms = list(MATMULS) if name == first else ["dot"]
         for form in forms:
             makers[f"xla ({form})"] = partial(XlaTrainer, settings={"width": fits, "matmul": form})
-        for threads, tile in [(8, 1), (4, 2), (16, 1), (32, 2)] if name == first else [(8, 1)]:
+        for threads, tile in [(8, 1), (1, 1), (2, 2), (4, 2), (16, 1), (32, 2)] if name == first else [(8, 1)]:
             makers[f"cuda ({threads} threads, tile {tile})"] = _cuda(device, threads, tile, block)
         parts.guard(f"agreement, {name}", partial(_agreement, parts, table, name, ensemble, makers, fits))
-        if parts.left < 60:
+        if parts.left < 60 or time.monotonic() - began > seconds:
             parts.skip(f"agreement from after {name!r} on")
             return
 
@@ -149,7 +159,8 @@ def compare_variants(
         variants = [*candidates(ensemble, trace_update(ensemble), device), *OTHER_VARIANTS]
     columns = ["threads a network", "tile", "block", "blocks", "fits", "registers", "bytes besides", "net-steps/s"]
     table = parts.table("variants", [*columns, "seconds to compile"])
-    update, rates = trace_update(ensemble), {}
+    update, compiled, rates = trace_update(ensemble), {}, {}
+    # All are compiled before any is timed: a GPU that waits slows down its clock.
     for done, variant in enumerate(variants):
         if parts.left < 60:
             parts.skip(f"{len(variants) - done} variants from {tuple(variant)} on")
@@ -157,10 +168,12 @@ def compare_variants(
         began = time.perf_counter()
         try:
             built = build(ensemble, update, device, variant)
-        except Unlowerable as reason:
-            parts.skip(f"variant {tuple(variant)}: {reason}")
+        except (Unlowerable, RuntimeError) as reason:
+            parts.left_out(f"variant {tuple(variant)}", reason)
             continue
-        compiling, width = time.perf_counter() - began, built.layout.lanes
+        compiled[variant] = built, time.perf_counter() - began
+    for variant, (built, compiling) in compiled.items():
+        width = built.layout.lanes
         group = begin(built, ensemble, ensemble.members(np.arange(width) % 32))
         steps, elapsed = 1, 0.0
         while elapsed < seconds:
@@ -192,18 +205,28 @@ def backends_on_gpu(
         seconds: of a measurement.
         threads: of a network, to be tried with tiles of one point; by default cuda chooses its variant itself.
     """
-    ensemble, ways = case.ensemble, {}
+    ensemble = case.ensemble
     makers: dict[str, Callable[[], Trainer]] = {
         f"cuda, {count} threads": partial(_cuda(device, count, 1, 256), ensemble) for count in threads
     } or {"cuda": partial(CudaTrainer, ensemble, devices=[device])}
     for matmul in MATMULS:
         settings = {"width": ACCELERATOR_WIDTH, "matmul": matmul}
         makers[_xla(matmul)] = partial(XlaTrainer, ensemble, settings)
+    return _ready(parts, {way: partial(_steady, make, ensemble, seconds) for way, make in makers.items()})
+
+
+def _steady(make: Callable[[], Trainer], ensemble: Ensemble, seconds: float) -> Timed:
+    return steady(make(), ensemble, seconds=seconds)
+
+
+def _ready(parts: Parts, makers: Mapping[str, Callable[[], Timed]]) -> dict[str, Timed]:
+    """Makes ways of doing something ready to be timed; what cannot be done is said and left out."""
+    ways = {}
     for name, make in makers.items():
         try:
-            ways[name] = steady(make(), ensemble, seconds=seconds)
-        except (Unlowerable, ValueError, RuntimeError) as reason:
-            parts.say(f"\n{case.name}, {name}: left out: {type(reason).__name__}: {str(reason)[:300]}\n")
+            ways[name] = make()
+        except Exception as reason:  # of any kind: the other ways are wanted all the more
+            parts.left_out(name, reason)
     return ways
 
 
@@ -214,21 +237,22 @@ def _xla(matmul: str) -> str:
 def throughput(parts: Parts, device: Device, rounds: int = 5, seconds: float = 0.3, peers: bool = True) -> None:
     """Net-steps/s of the main network by every way in one run, beside the device's multiply-add peak."""
     threads, flop = available_threads(), step_flop(MAIN.ensemble)
-    ways = {"peak": gpu_fma_peak(device, seconds), **backends_on_gpu(parts, MAIN, device, seconds)}
-    # The variant that suits momentum: to choose one for each would take a minute of compiling.
-    settings = CudaTrainer(MAIN.ensemble, devices=[device]).settings
-    for case in OPTIMIZERS:
-        trainer = CudaTrainer(case.ensemble, settings, devices=[device])
-        ways[f"cuda, {case.name}"] = steady(trainer, case.ensemble, seconds=seconds)
+    ways = {**_ready(parts, {"peak": partial(gpu_fma_peak, device, seconds)})}
+    ways |= backends_on_gpu(parts, MAIN, device, seconds)
+
+    def with_optimizer(case: Case) -> Timed:
+        # The variant that suits momentum: to choose one for each would take a minute of compiling.
+        settings = CudaTrainer(MAIN.ensemble, devices=[device]).settings
+        return steady(CudaTrainer(case.ensemble, settings, devices=[device]), case.ensemble, seconds=seconds)
+
     processor = f"lanes, {threads} threads of the processor"
-    ways[processor] = steady(LanesTrainer(MAIN.ensemble), MAIN.ensemble, threads, seconds)
-    for name, make in GPU_PEERS.items() if peers else ():
-        try:
-            ways[name] = make()
-        except (ImportError, RuntimeError, AssertionError) as reason:
-            parts.say(f"\n{name}: left out: {type(reason).__name__}: {str(reason)[:300]}\n")
-    rates = medians(ways, rounds)
-    peak, cuda = rates.pop("peak"), rates.get("cuda")
+    others: dict[str, Callable[[], Timed]] = {
+        f"cuda, {case.name}": partial(with_optimizer, case) for case in OPTIMIZERS
+    }
+    others[processor] = lambda: steady(LanesTrainer(MAIN.ensemble), MAIN.ensemble, threads, seconds)
+    ways |= _ready(parts, others | (GPU_PEERS if peers else {}))
+    rates = medians(ways, rounds, parts.left_out)
+    peak, cuda = rates.pop("peak", float("nan")), rates.get("cuda")
     parts.say(
         f"\n{MAIN.name}, float32, {device.name}; {flop / 1e3:.0f} kFLOP a net-step; multiply-add peak measured "
         f"{peak / 1e12:.1f} TFLOP/s; medians of {rounds} rounds.\n"
@@ -264,14 +288,15 @@ def networks(
     """
     columns = ["network", "parameters", "cuda, net-steps/s", "share of the peak", "variant", *map(_xla, MATMULS)]
     table = parts.table(name, [*columns, "cuda is faster than xla by"])
-    peak = gpu_fma_peak(device, seconds)
+    peak = _ready(parts, {"peak": partial(gpu_fma_peak, device, seconds)})
     for case in cases:
         if parts.left < 40:
             parts.skip(f"{name} from {case.name!r} on")
             return
         size = case.ensemble.network.size
-        ways = backends_on_gpu(parts, case, device, seconds, threads or ((32,) if size > LARGEST else ()))
-        rates = medians({**ways, "peak": peak}, rounds)
+        # What auto would refuse is tried as well, up to where it would take minutes to compile.
+        tried = threads or ((32,) if LARGEST < size <= _COMPILED_SOON else ())
+        rates = medians({**backends_on_gpu(parts, case, device, seconds, tried), **peak}, rounds, parts.left_out)
         cuda = {way: rate for way, rate in rates.items() if way.startswith("cuda")}
         xla = [rates.get(_xla(matmul)) for matmul in MATMULS]
         others = [rate for rate in xla if rate is not None]
@@ -279,7 +304,7 @@ def networks(
             table.row(case.name, size, None, None, None, *xla, None)
             continue
         best = max(cuda, key=lambda way: cuda[way])
-        share = f"{cuda[best] * step_flop(case.ensemble) / rates['peak']:.1%}"
+        share = f"{cuda[best] * step_flop(case.ensemble) / rates.get('peak', np.nan):.1%}"
         ratio = cuda[best] / max(others) if others else None
         table.row(case.name, size, cuda[best], share, best, *xla, ratio)
 

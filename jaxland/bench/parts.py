@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+# After these nothing works in the process: they end its context on the device, which is JAX's as well.
+_FAULTS = ("CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_MISALIGNED_ADDRESS")
+
 
 class Check(NamedTuple):
     """What was looked at, what was found, and whether that is as it should be."""
@@ -42,6 +45,7 @@ class Parts:
         self.tables: dict[str, list[dict[str, Any]]] = {}
         self.failed: list[str] = []
         self.skipped: list[str] = []
+        self._lost = ""
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "gpu.md").write_text("")
@@ -60,6 +64,9 @@ class Parts:
 
     def run(self, title: str, seconds: float, part: Callable[[], None]) -> None:
         """Runs a part that takes about so many seconds, unless they are not left. An error is shown and kept back."""
+        if self._lost:
+            self.skip(f"{title} (the device was lost: {self._lost})")
+            return
         if seconds > self.left:
             self.skip(f"{title} (takes about {seconds:.0f} s, {max(self.left, 0):.0f} s are left)")
             return
@@ -73,9 +80,18 @@ class Parts:
         """Does a piece of a part; an error is shown and counts as failed, and the part goes on."""
         try:
             work()
-        except Exception:  # of any kind: time on a device is short, and the other parts may well work
+        except Exception as error:  # of any kind: time on a device is short, and the other parts may well work
+            self._remember(error)
             self.failed.append(title)
             self.say(f"\n**FAILED**: {title}\n\n```text\n{traceback.format_exc().rstrip()}\n```\n")
+
+    def left_out(self, name: str, error: Exception) -> None:
+        """Says why one of several things is missing from a table."""
+        self._remember(error)
+        self.say(f"\n{name}: left out: {type(error).__name__}: {str(error)[:300]}\n")
+
+    def _remember(self, error: Exception) -> None:
+        self._lost = self._lost or next((fault for fault in _FAULTS if fault in str(error)), "")
 
     def skip(self, what: str) -> None:
         """Names what there was no time for."""

@@ -5,6 +5,7 @@ function compiles and warms up, and returns a `Timed` that reports net-steps (op
 on every core, or on the GPU where JAX computes on one and PyTorch is asked to.
 """
 
+import gc
 from collections.abc import Callable
 from functools import partial
 
@@ -172,8 +173,14 @@ def _captured(torch, step: Callable[[], None]) -> Callable[[], None]:
     torch.cuda.current_stream().wait_stream(stream)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
+    # Memory that is freed while a graph is recorded, by anybody, spoils it.
+    gc.collect()
+    gc.disable()
+    try:
+        with torch.cuda.graph(graph):
+            step()
+    finally:
+        gc.enable()
     return graph.replay
 
 

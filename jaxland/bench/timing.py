@@ -1,9 +1,9 @@
 """Timing ways of doing the same work, in turn, so that a change of the machine's speed touches all alike."""
 
 import statistics
-import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -20,28 +20,39 @@ def on_threads(work: Callable[[], int], threads: int) -> Timed:
     """Runs `work`, which returns how much it did, on so many threads at a time."""
 
     def timed():
-        done: list[int] = []
-        pool = [threading.Thread(target=lambda: done.append(work())) for _ in range(threads)]
-        began = time.perf_counter()
-        for thread in pool:
-            thread.start()
-        for thread in pool:
-            thread.join()
-        return sum(done) / (time.perf_counter() - began)
+        with ThreadPoolExecutor(threads) as pool:
+            began = time.perf_counter()
+            done = sum(future.result() for future in [pool.submit(work) for _ in range(threads)])
+            return done / (time.perf_counter() - began)
 
     return timed
 
 
-def medians(ways: Mapping[str, Timed], rounds: int = 7) -> dict[str, float]:
-    """Median rate of each way over so many rounds, after one round of warm-up. All are timed once a round."""
-    readings: dict[str, list[float]] = {name: [] for name in ways}
+def medians(
+    ways: Mapping[str, Timed], rounds: int = 7, on_error: Callable[[str, Exception], object] | None = None
+) -> dict[str, float]:
+    """Median rate of each way over so many rounds, after one round of warm-up. All are timed once a round.
+
+    Args:
+        ways: what is timed.
+        rounds: how often.
+        on_error: told of a way that fails, which is left out; by default its error is raised.
+    """
+    ways, readings = dict(ways), {name: [] for name in ways}
     for index in range(rounds + 1):
-        for name, timed in ways.items():
+        for name, timed in list(ways.items()):
             time.sleep(_REST)
-            rate = timed()
+            try:
+                rate = timed()
+            except Exception as error:
+                if on_error is None:
+                    raise
+                on_error(name, error)
+                del ways[name]
+                continue
             if index:
                 readings[name].append(rate)
-    return {name: statistics.median(values) for name, values in readings.items()}
+    return {name: statistics.median(readings[name]) for name in ways}
 
 
 def steady(trainer: Trainer, ensemble: Ensemble, threads: int = 1, seconds: float = 0.3) -> Timed:

@@ -1,9 +1,8 @@
 """Running a study: train what is missing, analyse, draw, judge, write."""
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,21 +121,21 @@ def _bytes_per_fit(ensemble: Ensemble) -> int:
 def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float = 1.0) -> float:
     """Net-steps per second of an ensemble on all threads, from a short run whose results are thrown away."""
     ensemble, trainer = prepared.ensemble, prepared.trainer
-    counts: list[float] = []
+    members = ensemble.members(np.arange(trainer.width))
+    piece = min(64, ensemble.steps)
 
-    def work():
-        group = trainer.advance(trainer.begin(ensemble.members(np.arange(trainer.width))), 16)
+    def work() -> float:
+        group, left = trainer.advance(trainer.begin(members), piece), ensemble.steps - piece
         began, done = time.perf_counter(), 0
         while time.perf_counter() - began < seconds:
-            group, done = trainer.advance(group, 64), done + 64
-        counts.append(done * trainer.width / (time.perf_counter() - began))
+            if left < piece:
+                group, left = trainer.begin(members), ensemble.steps
+            group, left, done = trainer.advance(group, piece), left - piece, done + piece
+        return done * trainer.width / (time.perf_counter() - began)
 
-    workers = [threading.Thread(target=work) for _ in range(threads or available_threads())]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return sum(counts)
+    count = threads or available_threads()
+    with ThreadPoolExecutor(count) as pool:
+        return sum(future.result() for future in [pool.submit(work) for _ in range(count)])
 
 
 def _recorded_backends(out: Path | str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._version import __version__
 from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.initial import initial_parameters
@@ -99,7 +100,8 @@ def status_names(diverged_step: Int[Values, "F"]) -> np.ndarray:
 
 def versions() -> str:
     """Versions of everything that decides a fit's bits."""
-    return ", ".join(f"{name} {version(name)}" for name in ("jaxland", "jax", "jaxlib", "optax", "numpy"))
+    others = (f"{name} {version(name)}" for name in ("jax", "jaxlib", "optax", "numpy"))
+    return ", ".join([f"jaxland {__version__}", *others])
 
 
 def device() -> str:

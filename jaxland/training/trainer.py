@@ -79,6 +79,16 @@ def as_jax_arrays(result: GroupResult) -> GroupResult:
         return GroupResult(*arrays)
 
 
+def check_trace(ensemble: Ensemble, done: int, steps: int) -> None:
+    """Kernels write a trace where they are told to, so no step may lie beyond the ensemble's.
+
+    Raises:
+        ValueError: losses are traced and the steps are too many.
+    """
+    if ensemble.trace_every and done + steps > ensemble.steps:
+        raise ValueError(f"the trace ends at step {ensemble.steps}; {steps} more after {done} are too many.")
+
+
 class Interrupted(Exception):
     """Training was asked to stop before it was done; nothing of this call is kept.
 

@@ -41,6 +41,16 @@ def test_all_ways_are_timed_once_a_round(monkeypatch):
     assert calls == ["a", "b"] * 4
 
 
+def test_a_way_that_fails_is_left_out_or_stops_all():
+    rates, failed = iter([1.0, 2.0]), []
+    ways = {"breaks": lambda: next(rates), "steady": lambda: 5.0}
+    found = medians(ways, rounds=3, on_error=lambda name, error: failed.append((name, type(error))))
+    assert found == {"steady": 5.0}
+    assert failed == [("breaks", StopIteration)]
+    with pytest.raises(ZeroDivisionError):
+        medians({"breaks": on_threads(lambda: 1 // 0, 2)})
+
+
 def test_work_of_all_threads_counts():
     done = []
     rate = on_threads(lambda: done.append(1) or 10, 3)()

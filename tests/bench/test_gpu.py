@@ -52,8 +52,8 @@ def test_backends_agree_on_the_device(device, parts):
     assert len(agreement.ensembles(points=9, fits=4, steps=5)) == 13
     gpu.check_agreement(parts, device, {"tiny": SHORT}, fits=4, block=32)
     assert parts.failed == []
-    # lanes, xla by both ways and four variants, each with each.
-    assert len(parts.tables["agreement"]) == 21
+    # lanes, xla by both ways and six variants, each with each.
+    assert len(parts.tables["agreement"]) == 36
 
 
 def test_a_program_that_fails_does_not_stop_the_others(parts, monkeypatch):

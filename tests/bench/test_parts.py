@@ -32,6 +32,18 @@ def test_a_failure_is_shown_and_the_rest_goes_on(tmp_path):
     assert json.loads((tmp_path / "gpu.json").read_text())["failed"] == ["first"]
 
 
+def test_after_a_fault_of_the_device_nothing_more_is_tried():
+    parts, _, lines = _parts(None)
+
+    def fault():
+        parts.left_out("a way", RuntimeError("cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS"))
+
+    parts.run("first", 0, fault)
+    parts.run("second", 0, lambda: 1 / 0)
+    assert parts.skipped == ["second (the device was lost: CUDA_ERROR_ILLEGAL_ADDRESS)"]
+    assert any("a way: left out: RuntimeError" in line for line in lines)
+
+
 def test_what_would_not_fit_is_named_and_shorter_parts_go_on(tmp_path):
     parts, clock, lines = _parts(tmp_path)
 

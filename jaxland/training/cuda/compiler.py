@@ -46,7 +46,7 @@ def compile_source(source: str, architecture: str) -> Compiled:
 
     Raises:
         CudaMissing: NVRTC is not installed.
-        ValueError: the compiler refuses the source; the message is its log.
+        RuntimeError: the compiler refuses the source or the architecture; the message is its log.
     """
     program = _call("nvrtcCreateProgram", source.encode(), b"jaxland.cu", 0, [], [])
     options = [option.encode() for option in (*_OPTIONS, f"--gpu-architecture={architecture}")]
@@ -54,7 +54,7 @@ def compile_source(source: str, architecture: str) -> Compiled:
         (status,) = _nvrtc().nvrtcCompileProgram(program, len(options), options)
         log = _text(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog").decode(errors="replace")
         if int(status):
-            raise ValueError(f"NVRTC refuses the program for {architecture}:\n{log}")
+            raise RuntimeError(f"NVRTC refuses the program for {architecture}:\n{log}")
         code = _text(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
     finally:
         _call("nvrtcDestroyProgram", program)

@@ -109,7 +109,7 @@ class NvidiaGpu:
         functions = {name: self._call("cuModuleGetFunction", module, name.encode()) for name in ("train", "start")}
         limit = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         self._call("cuFuncSetAttribute", functions["train"], limit, shared)
-        return _Kernels(module, functions, {"train": shared, "start": 0})
+        return _Kernels(self, module, functions, {"train": shared, "start": 0})
 
     def usage(self, kernels: "_Kernels") -> tuple[int, int]:
         attributes, train = self._driver.CUfunction_attribute, kernels.functions["train"]
@@ -154,8 +154,12 @@ class NvidiaGpu:
 
 
 class _Kernels:
-    def __init__(self, module, functions, shared):
-        self.module, self.functions, self.shared = module, functions, shared
+    def __init__(self, gpu: NvidiaGpu, module, functions, shared):
+        self._gpu, self._module, self.functions, self.shared = gpu, module, functions, shared
+
+    def __del__(self):
+        self._gpu._enter()
+        self._gpu._driver.cuModuleUnload(self._module)
 
 
 class _Stream:
@@ -174,7 +178,13 @@ class _Stream:
 class _Memory:
     def __init__(self, gpu: NvidiaGpu, size: int):
         self._gpu = gpu
-        self.pointer = gpu._call("cuMemAlloc", size)
+        try:
+            self.pointer = gpu._call("cuMemAlloc", size)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"the GPU has no {size / 1e6:.0f} MB left ({error}). JAX takes three quarters of its memory when it "
+                "starts: set XLA_PYTHON_CLIENT_PREALLOCATE=false, or trace fewer losses."
+            ) from None
         self.address, self.dlpack_device = int(self.pointer), (_DLPACK_CUDA, gpu.ordinal)
 
     def read(self, start: int, size: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from jaxland.training.lanes.emit import memory_type
 from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.precision import get_dtype, numerics
-from jaxland.training.trainer import GroupResult
+from jaxland.training.trainer import GroupResult, check_trace
 
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 # A thread has 255 registers for gradients and all else; what does not fit is written to memory and read again. The
@@ -90,6 +90,7 @@ class CudaTrainer:
 
     def advance(self, group: CudaGroup, steps: int) -> CudaGroup:
         """The group `steps` steps later."""
+        check_trace(self.ensemble, group.step, steps)
         advance(group, steps, every=self.ensemble.trace_every or 0)
         return group
 

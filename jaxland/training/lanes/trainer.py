@@ -15,7 +15,7 @@ from jaxland.training.lanes.kernel import layout_of, schedule_programs
 from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.lanes.tuning import VERSION, build_kernel, choose_tile
 from jaxland.training.precision import get_dtype
-from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads
+from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_trace
 
 # Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.
 LARGEST_PROGRAM = 8000
@@ -72,6 +72,7 @@ class LanesTrainer:
 
     def advance(self, group: Group, steps: int) -> Group:
         """The group `steps` steps later."""
+        check_trace(self.ensemble, group.step, steps)
         run_kernel(self._kernel, group, steps, every=self.ensemble.trace_every or 0)
         return group
 

@@ -22,7 +22,7 @@ from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.tpu.kernel import make_kernel, memory_needed
 from jaxland.training.tpu.tiles import FITS, TILE, check_types
-from jaxland.training.trainer import GroupResult, as_jax_arrays
+from jaxland.training.trainer import GroupResult, as_jax_arrays, check_trace
 
 VERSION = 1
 """Goes up whenever the kernel may give a fit other bits."""
@@ -154,6 +154,7 @@ class TpuTrainer:
 
     def advance(self, group: TpuGroup, steps: int) -> TpuGroup:
         """The group `steps` steps later; returns when the work is done."""
+        check_trace(self.ensemble, group.step, steps)
         self._launch(group, steps, closing=False)
         group.step += steps
         return group

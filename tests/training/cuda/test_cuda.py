@@ -14,7 +14,7 @@ import jaxland as jl
 from jaxland.training.cuda import CudaMissing, CudaTrainer, NvidiaGpu, Variant, compile_source, handover, write_source
 from jaxland.training.cuda import driver as driver_module
 from jaxland.training.cuda.source import shared_memory
-from jaxland.training.cuda.tuning import VERSION, candidates
+from jaxland.training.cuda.tuning import VERSION, candidates, choose_variant, fitting
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes import Unlowerable
 from jaxland.training.lanes.kernel import layout_of, schedule_programs
@@ -185,6 +185,33 @@ def test_candidates_give_every_thread_of_a_network_work_and_registers(device):
     assert {variant.block for variant in variants(main, 320) if variant.threads == 1} == {128}
 
 
+def _sigmoid(units, dtype="float32"):
+    ensemble = Ensemble(jl.mlp([1, units, 1], "sigmoid"), PROBLEM, OPTIMIZERS["momentum"], steps=1, dtype=dtype)
+    return ensemble, trace_update(ensemble)
+
+
+def test_blocks_shrink_to_whole_warps_that_have_room(device):
+    ensemble, update = _sigmoid(40)
+    # 121 parameters and their gradients: 1,008 bytes a network; momenta only where they have room.
+    for room, block in ((200_000, 192), (190_000, 96), (60_000, 32)):
+        device.shared_memory = room
+        assert fitting(ensemble, update, device, Variant(1, 1, 384)).block == block
+    device.shared_memory = 20_000
+    with pytest.raises(Unlowerable, match="32 networks of 121 parameters need more than 20000 bytes"):
+        fitting(ensemble, update, device, Variant(1, 1, 384))
+    with pytest.raises(ValueError, match="whole warps"):
+        fitting(ensemble, update, device, Variant(8, 1, 48))
+
+
+@needs_compiler
+def test_a_variant_is_found_where_a_thread_a_network_has_no_room(device, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXLAND_CACHE_DIR", str(tmp_path / "cache"))
+    for name, values in {"_THREADS": (1, 8), "_TILES": (1,), "_BLOCKS": (32,), "_MEASURED_SECONDS": 0.0}.items():
+        monkeypatch.setattr(f"jaxland.training.cuda.tuning.{name}", values)
+    device.shared_memory = 20_000
+    assert choose_variant(*_sigmoid(40), device) == Variant(8, 1, 32)
+
+
 def _main(variant, optimizer=OPTIMIZERS["momentum"]):
     problem = jl.problems.sawtooth()
     ensemble = Ensemble(problem.network, problem, optimizer, steps=1)
@@ -216,7 +243,7 @@ def test_the_main_network_keeps_its_gradients_in_registers(architecture, optimiz
 
 def test_the_compiler_says_what_it_refuses():
     pytest.importorskip("cuda.bindings")
-    with pytest.raises(ValueError, match="NVRTC refuses the program for sm_90"):
+    with pytest.raises(RuntimeError, match="NVRTC refuses the program for sm_90"):
         compile_source("this is no program", "sm_90")
 
 
@@ -293,6 +320,18 @@ def test_the_driver_is_asked_for_the_right_things(monkeypatch):
     assert stub.calls[-1] == ("cuStreamSynchronize", "stream")
     del memory
     assert stub.calls[-1] == ("cuMemFree", 4096)
+    del kernels
+    assert stub.calls[-1] == ("cuModuleUnload", "module")
+
+
+def test_memory_that_is_not_there_is_named(monkeypatch):
+    stub = _Stub()
+    monkeypatch.setattr(driver_module, "_bindings", lambda: stub)
+    monkeypatch.setattr(driver_module, "compiler_version", lambda: "nvrtc 0")
+    gpu = NvidiaGpu()
+    stub.status = 2
+    with pytest.raises(RuntimeError, match=r"the GPU has no 8 MB left .*XLA_PYTHON_CLIENT_PREALLOCATE=false"):
+        driver_module._Memory(gpu, 8_000_000)
 
 
 def test_without_a_gpu_the_message_says_so(monkeypatch):
