@@ -54,9 +54,7 @@ def main() -> None:
         write_random_fits(path, fits)
         print(f"wrote 2 x {fits:,} fits in {time.perf_counter() - began:.0f} s")
         began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "jaxland.cli", "analyse", str(path)], check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run([sys.executable, "-m", "jaxland", "analyse", str(path)], check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
         print(f"analysed them in {seconds:.0f} s with at most {peak:.2f} GB")

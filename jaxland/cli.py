@@ -35,7 +35,7 @@ class RunOptions:
     threads: int | None = None
     """Groups of fits trained at a time; all processors by default."""
     backend: str = "auto"
-    """How fits are trained: auto, lanes or xla."""
+    """How fits are trained: auto, lanes, xla, cuda or tpu."""
     analyses: tuple[str, ...] = ()
     """What to find out besides the study's own choice: names from `jaxland studies`, or all."""
     scale: Literal["quick", "paper"] = "quick"
@@ -81,7 +81,13 @@ def _wanted(study: Any, names: tuple[str, ...], scale: str) -> Any:
     """Settings of the analyses asked for; None where nothing was."""
     from jaxland.studies import wanted
 
+    names = _separated(names)
     return wanted(study, names, scale) if names or scale != "quick" else None
+
+
+def _separated(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names with spaces between them, or commas."""
+    return tuple(name for each in names for name in each.split(",") if name)
 
 
 def _finish(work: Callable, out: Path) -> int:
@@ -283,7 +289,7 @@ class PlaceboOptions:
     threads: int | None = None
     """Groups of fits trained at a time; all processors by default."""
     backend: str = "auto"
-    """How fits are trained: auto, lanes or xla."""
+    """How fits are trained: auto, lanes, xla, cuda or tpu."""
     dry_run: bool = False
     """Print how much there is to train and how long it takes, and do nothing."""
 
@@ -302,6 +308,7 @@ def placebo(file: tyro.conf.Positional[Path], options: Annotated[PlaceboOptions,
 
     values = {field.name: getattr(options, field.name) for field in fields(options)}
     how = {name: values.pop(name) for name in ("out", "threads", "backend", "dry_run")}
+    values["inputs"] = _separated(values["inputs"])
     out = check_path(how["out"] or Path("runs") / f"placebo-{file.stem}")
     design, statistic, heading = table_test(file, **values)
     print(heading, flush=True)
@@ -398,6 +405,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, ShardsFailed) as error:
         print(f"jaxland: {error}", file=sys.stderr)
         return 1
+    except ImportError as error:
+        from jaxland.training.cuda import CudaMissing
+
+        if not isinstance(error, CudaMissing):
+            raise
+        print(f"jaxland: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # Whoever read our output has gone; Python must not complain again when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -433,7 +447,3 @@ def _overview() -> str:
         lines.append(f"  {name:<9} {(function.__doc__ or '').splitlines()[0]}")
     lines += ["", "`jaxland COMMAND --help` says more; `jaxland run STUDY --help` lists a study's settings."]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 import jaxland
-from jaxland.cli import COMMANDS, main
+from jaxland.cli import COMMANDS, _separated, main
 from jaxland.doctor import missing
+from jaxland.training.cuda import CudaMissing
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,20 @@ def test_doctor_names_the_extras_of_what_is_missing(monkeypatch):
     for library, extra in found.items():
         lines = project["optional-dependencies"][extra.removeprefix("jaxland[").removesuffix("]")]
         assert any(line.startswith(library) for line in lines)
+
+
+def test_names_are_separated_by_spaces_or_commas():
+    assert _separated(("paths,basin", "spectra")) == ("paths", "basin", "spectra")
+    assert _separated(("paths", "basin,")) == ("paths", "basin")
+
+
+def test_missing_cuda_is_one_line(tmp_path, capsys, monkeypatch):
+    def absent():
+        raise CudaMissing("no GPU here; pip install 'jaxland[cuda12]'.")
+
+    monkeypatch.setattr("jaxland.training.cuda.trainer.local_gpus", absent)
+    assert main(["run", "sawtooth", "--backend", "cuda", "--out", str(tmp_path / "s")]) == 1
+    assert capsys.readouterr().err == "jaxland: no GPU here; pip install 'jaxland[cuda12]'.\n"
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys):

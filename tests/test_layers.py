@@ -12,7 +12,7 @@ import jaxland
 ROOT = Path(jaxland.__file__).parent
 LAYERS = [
     "networks", "problems", "training", "store", "execution", "landscape", "statistics", "plots", "placebo", "studies",
-    "report", "doctor", "bench", "cli",
+    "report", "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
 BASE = {"_names", "_types", "_version"}
 # Parameters come to landscape from anywhere, so it must not know how fits are trained or stored.

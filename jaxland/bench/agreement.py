@@ -219,7 +219,7 @@ def _until(command: list[str], path: Path, count: int | None, timeout: float) ->
     found = [str(Path(jaxland.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jaxland.cli", *command],
+            [sys.executable, "-m", "jaxland", *command],
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(found)},

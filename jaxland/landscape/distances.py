@@ -24,8 +24,14 @@ def random_pairs(count: int, pairs: int, seed: int = 0) -> Int[np.ndarray, "pair
 
 
 def pair_distances(params: Float[np.ndarray, "F P"], pairs: Int[np.ndarray, "pairs 2"]) -> Float[np.ndarray, "pairs"]:
-    """L2 distances between the fits of each pair, in float64."""
+    """L2 distances between the fits of each pair, in float64.
+
+    Raises:
+        ValueError: a pair names a fit that is not there.
+    """
     params, pairs = np.asarray(params), np.asarray(pairs)
+    if pairs.size and not (0 <= pairs.min() <= pairs.max() < len(params)):
+        raise ValueError(f"pairs must name fits 0 to {len(params) - 1}; got {pairs.min()} to {pairs.max()}.")
     blocks = (pairs[at : at + _ROWS] for at in range(0, len(pairs), _ROWS))
     parts = [np.linalg.norm(params[i].astype(np.float64) - params[j], axis=1) for i, j in (b.T for b in blocks)]
     return np.concatenate(parts) if parts else np.zeros(0)

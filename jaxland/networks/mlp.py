@@ -98,14 +98,16 @@ def smoothed(network: Network, sharpness: float = 5000.0) -> Network:
 
 
 def _as_activation(activation: str | Activation) -> Activation:
+    if callable(activation):
+        raise ValueError(f"an activation is a name or an `Activation`; wrap the function {activation!r} in one.")
     return activation if isinstance(activation, Activation) else get_activation(activation)
 
 
 def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    widths = tuple(int(width) for width in widths)
-    if len(widths) < 2 or min(widths) < 1:
+    whole = tuple(int(width) for width in widths)
+    if len(whole) < 2 or min(whole) < 1 or whole != tuple(widths):
         raise ValueError(f"widths must be two or more positive integers, inputs first; got {list(widths)}.")
-    return widths
+    return whole
 
 
 def _unit_layers(widths: tuple[int, ...], bias: bool, scaling) -> tuple[UnitLayer, ...]:

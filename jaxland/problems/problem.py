@@ -37,6 +37,10 @@ class Problem:
     network: Network | None = None
     minimum: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        sizes = f"{len(self.x):,} points, {self.x.shape[1]} inputs, {self.y.shape[1]} outputs"
+        return f"Problem({self.name!r}, {sizes}, {_as_loss(self.loss).name})"
+
     def __post_init__(self):
         set_field = object.__setattr__
         set_field(self, "x", _columns("x", self.x))

@@ -41,6 +41,7 @@ class Manifest:
         ensembles: names of its ensembles.
         fits: how many fits of each ensemble are asked for; may grow.
         provenance: versions, device, precision, backend and its settings, which every shard must share.
+        shard_fits: fits of a shard where it was asked for, so that whoever goes on makes the same files.
         format: version of the layout.
     """
 
@@ -50,6 +51,7 @@ class Manifest:
     ensembles: tuple[str, ...]
     fits: int
     provenance: dict[str, Any]
+    shard_fits: int | None = None
     format: int = FORMAT
 
 
@@ -99,8 +101,10 @@ class StudyStore:
                 f"{path} asks for {store.manifest.fits} fits already; give --fits {store.manifest.fits} or more, "
                 "or another --out."
             )
-        if manifest.fits > store.manifest.fits or store.rebuilt:
-            store.manifest = replace(store.manifest, fits=manifest.fits)
+        shard_fits = manifest.shard_fits or store.manifest.shard_fits
+        asked = replace(store.manifest, fits=manifest.fits, shard_fits=shard_fits)
+        if asked != store.manifest or store.rebuilt:
+            store.manifest = asked
             store._write_manifest()
         return store
 

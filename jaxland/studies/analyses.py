@@ -54,8 +54,15 @@ def requested(store: StudyStore, study: Study) -> Wanted:
         return wanted(study)
 
 
+def check_wanted(analyses: Wanted | None) -> None:
+    """Raises TypeError for anything but settings by name, such as names alone."""
+    if analyses is not None and not isinstance(analyses, Mapping):
+        raise TypeError(f"analyses are settings by name, as `wanted` makes them from names; got {analyses!r}.")
+
+
 def request(store: StudyStore, study: Study, analyses: Wanted | None) -> Wanted:
     """Adds to the analyses asked for here, and keeps them all in mind, so that `resume` knows them."""
+    check_wanted(analyses)
     every = {**requested(store, study), **(analyses or {})}
     text = json.dumps({name: to_json(settings) for name, settings in every.items()}, indent=1)
     commit(store.path / _REQUEST, (text + "\n").encode())

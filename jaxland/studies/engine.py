@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxland.execution import ShardTask, plan_shards
 from jaxland.store import DamagedShard, StoreError, StudyStore
-from jaxland.studies.analyses import Wanted, analyse, request
+from jaxland.studies.analyses import Wanted, analyse, check_wanted, request
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, shard_size, train_missing
 from jaxland.studies.registry import study_of
 from jaxland.studies.study import Outcome
@@ -54,7 +54,7 @@ def run(
         config: what decides the fits, such as `SawtoothConfig()`.
         out: the study directory; made if it is not there.
         fits: fits of each ensemble; the study's quick scale by default. A directory can grow.
-        shard_fits: fits of a shard.
+        shard_fits: fits of a shard; by default as asked for here before, or as many as suit the machine.
         threads: groups of fits trained at a time; all processors by default.
         backend: `"auto"` or the name of a backend.
         executor: any `concurrent.futures.Executor` on which shards are done; in this process by default.
@@ -74,16 +74,17 @@ def run(
     for name, value in (("fits", fits), ("shard_fits", shard_fits), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be a positive integer; got {value}.")
+    check_wanted(analyses)
     recorded = _recorded_backends(out)
     prepared = prepare(config, backend, recorded if backend == "auto" else None)
-    store = StudyStore.create(out, manifest_of(config, fits, prepared))
+    store = StudyStore.create(out, manifest_of(config, fits, prepared, shard_fits))
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
     with store.writing():
         # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
         analyses = request(store, study, analyses)
         while True:
-            train_missing(store, config, prepared, shard_fits, threads, executor, progress)
+            train_missing(store, config, prepared, threads, executor, progress)
             try:
                 return analyse(store, config, analyses, threads=threads, say=say)
             except DamagedShard as damage:

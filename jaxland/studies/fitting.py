@@ -65,7 +65,7 @@ def open_study(path: Path | str) -> tuple[StudyStore, Any]:
     return store, from_json(study.config, store.manifest.config)
 
 
-def manifest_of(config: Any, fits: int, prepared: dict[str, Prepared]) -> Manifest:
+def manifest_of(config: Any, fits: int, prepared: dict[str, Prepared], shard_fits: int | None = None) -> Manifest:
     """The manifest of a study directory with this many fits of each ensemble."""
     study = study_of(config)
     return Manifest(
@@ -75,6 +75,7 @@ def manifest_of(config: Any, fits: int, prepared: dict[str, Prepared]) -> Manife
         ensembles=tuple(prepared),
         fits=fits,
         provenance=_provenance(prepared),
+        shard_fits=shard_fits,
     )
 
 
@@ -98,7 +99,6 @@ def train_missing(
     store: StudyStore,
     config: Any,
     prepared: dict[str, Prepared],
-    shard_fits: int | None = None,
     threads: int | None = None,
     executor: Executor | None = None,
     progress: bool = False,
@@ -109,7 +109,8 @@ def train_missing(
         Interrupted: a signal came; finished shards are kept.
     """
     fits, ensembles = store.manifest.fits, store.manifest.ensembles
-    tasks = plan_shards({name: store.missing(name) for name in ensembles}, shard_fits or shard_size(fits, prepared))
+    shard_fits = store.manifest.shard_fits or shard_size(fits, prepared)
+    tasks = plan_shards({name: store.missing(name) for name in ensembles}, shard_fits)
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     total = fits * sum(steps.values())
     done = total - sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)

@@ -14,4 +14,5 @@ def study_of(config: Any) -> Study:
     for study in STUDIES.values():
         if isinstance(config, study.config):
             return study
-    raise TypeError(f"{type(config).__name__} is the configuration of no study.")
+    known = ", ".join(study.config.__name__ for study in STUDIES.values())
+    raise TypeError(f"{config!r} is the configuration of no study; give one of {known}, such as SawtoothConfig().")

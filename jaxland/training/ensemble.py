@@ -1,5 +1,6 @@
 """What an ensemble is: everything that determines each of its fits, checked before any work starts."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,7 +96,15 @@ class Ensemble:
                     "hyperparameters need an optimizer that is a factory: pass optax.adam and "
                     "hyperparameters={'learning_rate': ...}, not optax.adam(...)."
                 )
-        elif not callable(self.optimizer):
+        elif callable(self.optimizer):
+            try:
+                inspect.signature(self.optimizer).bind(**self.hyperparameters)
+            except TypeError as error:
+                raise TypeError(
+                    f"the optimizer cannot be made: {error}. Give hyperparameters={{'learning_rate': ...}}, or pass "
+                    "a finished one such as optax.adam(0.01)."
+                ) from None
+        else:
             raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
         self._check_data()
         self.per_fit_count()

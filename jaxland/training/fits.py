@@ -57,6 +57,16 @@ class Fits:
     def __len__(self) -> int:
         return len(self.fit)
 
+    def __repr__(self) -> str:
+        losses = np.asarray(self.loss)
+        sane = losses[np.isfinite(losses)]
+        found = f"losses from {sane.min():.3g} to {sane.max():.3g}" if sane.size else "no finite loss"
+        diverged = int((np.asarray(self.diverged_step) >= 0).sum())
+        return (
+            f"Fits({len(self):,} of {self.ensemble.network.size} parameters, {self.ensemble.steps:,} steps on "
+            f"{self.ensemble.problem.name!r}, {found}, {diverged:,} diverged; {self.explanation})"
+        )
+
     @property
     def status(self) -> np.ndarray:
         """`"ok"` or `"diverged"` for each fit."""

@@ -36,6 +36,12 @@ def test_distances_equal_a_loop():
     assert pair_distances(params, pairs[:0]).shape == (0,)
 
 
+@pytest.mark.parametrize("pair", [(0, -1), (3, 0)])
+def test_pairs_of_fits_that_are_not_there(pair):
+    with pytest.raises(ValueError, match="pairs must name fits 0 to 2"):
+        pair_distances(np.zeros((3, 2)), np.array([pair]))
+
+
 def test_arrays_of_jax_will_do():
     params = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
     pairs = random_pairs(5, 20)

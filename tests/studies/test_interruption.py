@@ -14,7 +14,7 @@ import jaxland as jl
 from jaxland.studies import SawtoothConfig
 
 STEPS, FITS, SHARD = 20_000, 64, 16
-JAXLAND = [sys.executable, "-m", "jaxland.cli"]
+JAXLAND = [sys.executable, "-m", "jaxland"]
 RUN = [*JAXLAND, "run", "sawtooth", "--steps", str(STEPS), "--fits", str(FITS), "--shard-fits", str(SHARD)]
 
 

@@ -2,13 +2,17 @@ import dataclasses
 import json
 
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 
 import jaxland as jl
 from jaxland.store import StudyStore
 from jaxland.studies import SawtoothConfig, from_json, open_study, study_status, study_table, to_json
+from jaxland.studies.engine import measure_rate
+from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.studies.sawtooth.overview.reduction import turning_points
+from jaxland.training import Ensemble, choose_backend
 
 CONFIG = SawtoothConfig(steps=300)
 
@@ -159,6 +163,38 @@ def test_plan_measures_and_writes_nothing(tmp_path):
     assert [(task.start, task.stop) for task in plan.tasks if task.ensemble == "adadelta"] == [(0, 64), (64, 100)]
     assert plan.net_steps == 2 * 100 * 300
     assert plan.seconds > 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_whoever_goes_on_makes_the_same_files(tmp_path):
+    prepared = prepare(CONFIG)
+    store = StudyStore.create(tmp_path / "s", manifest_of(CONFIG, 48, prepared, 16))
+    train_missing(store, CONFIG, prepared)
+    victim = store.shards("momentum")[1].path
+    content = victim.read_bytes()
+    for shard in store.shards("momentum")[1:]:
+        shard.path.unlink()
+    again = StudyStore.create(tmp_path / "s", manifest_of(CONFIG, 48, prepared))
+    train_missing(again, CONFIG, prepared)
+    assert len(again.shards("momentum")) == 3
+    assert victim.read_bytes() == content
+
+
+def test_the_rate_of_a_traced_ensemble_is_measured_within_its_steps():
+    x = np.linspace(-1, 1, 8)
+    ensemble = Ensemble(jl.mlp([1, 2, 1]), jl.Problem(x, x), optax.adam(0.01), steps=5, trace_every=1)
+    trainer, explanation = choose_backend(ensemble, "lanes")
+    assert measure_rate(Prepared(ensemble, trainer, explanation), threads=2, seconds=0.01) > 0
+    group = trainer.advance(trainer.begin(ensemble.members(np.arange(trainer.width))), 3)
+    with pytest.raises(ValueError, match="the trace ends at step 5; 3 more after 3 are too many"):
+        trainer.advance(group, 3)
+
+
+def test_what_is_no_configuration_or_analysis_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="'sawtooth' is the configuration of no study; give one of SawtoothConfig"):
+        jl.studies.run("sawtooth", tmp_path / "s")
+    with pytest.raises(TypeError, match="analyses"):
+        jl.studies.run(CONFIG, tmp_path / "s", fits=1, analyses=["paths"])
     assert not (tmp_path / "s").exists()
 
 

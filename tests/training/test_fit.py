@@ -32,6 +32,18 @@ def test_results_on_the_device(backend, dtype):
     pd.testing.assert_frame_equal(there.table, here.table)
 
 
+def test_fits_are_shown_in_a_line():
+    text = repr(_fit())
+    assert text.startswith("Fits(5 of 13 parameters, ")
+    assert "0 diverged; " in text
+    assert len(text) < 300
+
+
+def test_an_optimizer_that_lacks_its_numbers():
+    with pytest.raises(TypeError, match=r"missing a required argument: 'learning_rate'.*Give hyperparameters="):
+        jl.fit(NETWORK, PROBLEM, optax.adam, fits=2, steps=1)
+
+
 def test_three_lines_give_table_and_parameters():
     fits = _fit()
     assert fits.params.shape == (5, 13)
