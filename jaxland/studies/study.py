@@ -40,6 +40,13 @@ def judged(figure: str, statement: str, source: str, measured: str, agrees: bool
     return Claim(figure, statement, source, measured, verdict, detail)
 
 
+def judged_unless(reason: str, claims: list[Claim]) -> list[Claim]:
+    """The claims as they are, or, for a reason that is not empty, all marked as not tested."""
+    if not reason:
+        return claims
+    return [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in claims]
+
+
 @dataclass(frozen=True)
 class Context:
     """What an analysis may use.

@@ -31,7 +31,7 @@ def store(tmp_path_factory):
     prepared = prepare(CONFIG, "auto")
     store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(CONFIG, 4, prepared))
     with store.writing():
-        train_missing(store, CONFIG, prepared, None, 1, None, False)
+        train_missing(store, CONFIG, prepared, 1)
     return store
 
 

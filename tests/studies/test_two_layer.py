@@ -77,7 +77,7 @@ def store(tmp_path_factory):
     prepared = prepare(CONFIG, "auto")
     store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(CONFIG, 24, prepared))
     with store.writing():
-        train_missing(store, CONFIG, prepared, None, 1, None, False)
+        train_missing(store, CONFIG, prepared, 1)
     return store
 
 
@@ -327,6 +327,13 @@ def _cell(target, hidden, rate, rise):
 def test_sudden_is_what_comes_late(late, verdict):
     cells = _cell("f1", 3, 1.0, [late] * 50) | _cell("f2", 8, 0.1, [700] * 25 + [-1] * 25)
     assert instability._sudden_for_both(cells).verdict == verdict
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(9, "not tested"), (10, "agrees")])
+def test_a_few_executions_are_no_evidence(count, verdict):
+    (claim,) = instability._claims(_cell("f1", 3, 0.1, [700] * count))
+    assert claim.verdict == verdict
+    assert ("judged from 10 executions" in claim.detail) == (count == 9)
 
 
 # The crossed design

@@ -1,7 +1,7 @@
 """Where the paper's claims can be judged at all."""
 
 from jaxland.studies.sawtooth.config import SawtoothConfig
-from jaxland.studies.study import Claim
+from jaxland.studies.study import Claim, judged_unless
 
 LEAST_STEPS, LEAST_FITS = 10_000, 100
 
@@ -15,13 +15,6 @@ def judged_where_comparable(config: SawtoothConfig, claims: list[Claim], fits: i
         fits: how many finite fits of each optimizer they rest on; None where a few are enough.
     """
     return judged_unless(_not_comparable(config, fits), claims)
-
-
-def judged_unless(reason: str, claims: list[Claim]) -> list[Claim]:
-    """The claims as they are, or, for a reason that is not empty, all marked as not tested."""
-    if not reason:
-        return claims
-    return [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in claims]
 
 
 def other_example(config: SawtoothConfig) -> str:

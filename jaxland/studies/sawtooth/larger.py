@@ -12,11 +12,11 @@ from jaxland.networks import Network, embed, mlp, smoothed
 from jaxland.plots import COLORS, fit_curve, new_figure, paired_strips, strips, training_curves
 from jaxland.problems import SawtoothTarget
 from jaxland.statistics import sample_interval, wilson_interval
-from jaxland.studies.sawtooth.comparable import judged_unless, judged_where_comparable, other_example, too_small
+from jaxland.studies.sawtooth.comparable import judged_where_comparable, other_example, too_small
 from jaxland.studies.sawtooth.overview.reduction import turning_points
 from jaxland.studies.sawtooth.sample import Sample, first_fits
 from jaxland.studies.sawtooth.wave import wave_shares
-from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
+from jaxland.studies.study import Analysis, Claim, Context, Findings, judged, judged_unless
 from jaxland.training import fit, make_optimizer
 
 _TRAINED, _EMBEDDED = "adadelta", "momentum"

@@ -21,7 +21,7 @@ from jaxland.landscape import (
 from jaxland.plots import COLORS, all_fits, dense_curve, new_figure, tube
 from jaxland.problems import SawtoothProblem, SawtoothTarget
 from jaxland.statistics import sample_interval
-from jaxland.studies.sawtooth.comparable import judged_unless, too_small
+from jaxland.studies.sawtooth.comparable import too_small
 from jaxland.studies.sawtooth.config import TARGETS
 from jaxland.studies.sawtooth.overview.reduction import turning_points
 from jaxland.studies.sawtooth.paths import (
@@ -34,7 +34,7 @@ from jaxland.studies.sawtooth.paths import (
     relaxed_paths,
 )
 from jaxland.studies.sawtooth.wave import wave_shares
-from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
+from jaxland.studies.study import Analysis, Claim, Context, Findings, judged, judged_unless
 from jaxland.training import fit, gradients, make_optimizer
 
 _OPTIMIZER = "adadelta"

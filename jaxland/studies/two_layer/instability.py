@@ -11,13 +11,14 @@ from jaxland.landscape import duplicate_units, first_rise
 from jaxland.plots import new_figure, share_curves
 from jaxland.statistics import sample_interval, wilson_interval
 from jaxland.store import StudyStore
-from jaxland.studies.study import Analysis, Claim, Context, Findings, NoSettings, judged
+from jaxland.studies.study import Analysis, Claim, Context, Findings, NoSettings, judged, judged_unless
 from jaxland.studies.two_layer.config import TwoLayerConfig, ensemble_name
 from jaxland.studies.two_layer.source import TARGETS, network
 
 _EARLY = 50
 """Epochs: a rise later than this is sudden, for the loss has fallen until then."""
 _ALIKE = 0.1
+_LEAST = 10
 """Largest relative difference of the incoming weights of duplicates."""
 
 
@@ -171,7 +172,9 @@ def _claims(found: Cells) -> list[Claim]:
         _stable_at_half(found),
         _varies(found, ("f2", 8, 0.1)),
     ]
-    return [claim for claim in made if claim is not None]
+    fewest = min((len(cell.rise) for cell in found.values()), default=0)
+    reason = "" if fewest >= _LEAST else f"claims are judged from {_LEAST} executions of each size and rate"
+    return judged_unless(reason, [claim for claim in made if claim is not None])
 
 
 def _percent(flags: Bool[np.ndarray, "W"]) -> str:
