@@ -65,8 +65,8 @@ def fit(
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
         threads: how many groups of fits are trained at a time; by default all processors, on accelerators one a device.
         progress: show a progress bar.
-        on_device: leave parameters, losses and traces on the device, as arrays of JAX, to go on with there. Snapshots
-            are NumPy's in any case.
+        on_device: leave parameters, losses and traces on the device, as arrays of JAX, to go on with there; what JAX
+            makes of float64 ones is float32 unless `jax_enable_x64` is set. Snapshots are NumPy's in any case.
 
     Returns:
         The trained fits. A fit that diverges is flagged in `status` and `diverged_step`; others are not affected.
