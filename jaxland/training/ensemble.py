@@ -90,25 +90,32 @@ class Ensemble:
         object.__setattr__(self, "snapshots", tuple(sorted({int(step) for step in self.snapshots})))
         if self.snapshots and not 0 <= self.snapshots[0] <= self.snapshots[-1] <= self.steps:
             raise ValueError(f"snapshots must be steps between 0 and {self.steps}; got {list(self.snapshots)}.")
+        self._check_optimizer()
+        self._check_data()
+        self.per_fit_count()
+        self._check_shapes()
+
+    def _check_optimizer(self):
         if isinstance(self.optimizer, optax.GradientTransformation):
             if self.hyperparameters:
                 raise TypeError(
                     "hyperparameters need an optimizer that is a factory: pass optax.adam and "
                     "hyperparameters={'learning_rate': ...}, not optax.adam(...)."
                 )
-        elif callable(self.optimizer):
-            try:
-                inspect.signature(self.optimizer).bind(**self.hyperparameters)
-            except TypeError as error:
-                raise TypeError(
-                    f"the optimizer cannot be made: {error}. Give hyperparameters={{'learning_rate': ...}}, or pass "
-                    "a finished one such as optax.adam(0.01)."
-                ) from None
-        else:
+            return
+        if not callable(self.optimizer):
             raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
-        self._check_data()
-        self.per_fit_count()
-        self._check_shapes()
+        for name, value in self.hyperparameters.items():
+            if isinstance(value, bool | np.bool_):
+                remedy = f"functools.partial(optimizer, {name}={value})"
+                raise TypeError(f"hyperparameters are numbers; fix {name} by {remedy}.")
+        try:
+            inspect.signature(self.optimizer).bind(**self.hyperparameters)
+        except TypeError as error:
+            raise TypeError(
+                f"the optimizer cannot be made: {error}. Give hyperparameters={{'learning_rate': ...}}, or pass a "
+                "finished one such as optax.adam(0.01)."
+            ) from None
 
     def _check_data(self):
         data = {"inputs": (self.inputs, self.problem.x), "targets": (self.targets, self.problem.y)}

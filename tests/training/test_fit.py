@@ -44,6 +44,11 @@ def test_an_optimizer_that_lacks_its_numbers():
         jl.fit(NETWORK, PROBLEM, optax.adam, fits=2, steps=1)
 
 
+def test_a_choice_is_no_hyperparameter():
+    with pytest.raises(TypeError, match=r"fix nesterov by functools.partial\(optimizer, nesterov=True\)"):
+        jl.fit(NETWORK, PROBLEM, optax.sgd, fits=2, steps=1, hyperparameters={"learning_rate": 0.1, "nesterov": True})
+
+
 def test_three_lines_give_table_and_parameters():
     fits = _fit()
     assert fits.params.shape == (5, 13)
