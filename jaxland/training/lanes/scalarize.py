@@ -132,11 +132,16 @@ class _Evaluator:
     def _select(self, chosen, one, other):
         return self.each(lambda c, a, b: self.build("select", c, a, b), chosen, one, other)
 
-    def p_scan(self, *inputs, jaxpr, length, num_consts, num_carry, reverse, **_):
+    def p_scan(self, *inputs, jaxpr, length, reverse, num_consts=0, num_carry=0, ft_in=None, **_):
         if length > _LONGEST_SCAN:
             raise Unlowerable(f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times in lanes, not {length}.")
-        constants, carry = list(inputs[:num_consts]), list(inputs[num_consts : num_consts + num_carry])
-        sequences = inputs[num_consts + num_carry :]
+        if ft_in is None:
+            firsts = (0, num_consts, num_consts + num_carry, len(inputs))
+            constants, carry, sequences = (list(inputs[i:j]) for i, j in itertools.pairwise(firsts))
+        else:
+            # JAX from 0.11 on has a tree in the place of the numbers.
+            constants, carry, sequences = map(list, ft_in.update(inputs).unpack())
+        num_carry = len(carry)
         stacked = []
         for step in range(length)[:: -1 if reverse else 1]:
             outputs = self.closed(jaxpr, [*constants, *carry, *(sequence[step] for sequence in sequences)])
