@@ -37,7 +37,7 @@ class RunOptions:
     backend: str = "auto"
     """How fits are trained: auto, lanes, xla, cuda or tpu."""
     analyses: tuple[str, ...] = ()
-    """What to find out besides the study's own choice: names from `jaxland studies`, or all."""
+    """What to find out besides the study's own choice: names from `jaxland studies`, with spaces or commas, or all."""
     scale: Literal["quick", "paper"] = "quick"
     """Scale of these analyses: a minute or so, or that of the source. How many fits there are, --fits says."""
     dry_run: bool = False
@@ -255,7 +255,7 @@ class PlaceboOptions:
     target: str
     """Column of the labels."""
     inputs: tuple[str, ...] = ()
-    """Columns of the inputs; all others by default."""
+    """Columns of the inputs, with spaces or commas between them; all others by default."""
     within: str | None = None
     """Column of groups, such as sites or subjects, within which labels are permuted; anywhere by default."""
     hidden: tuple[int, ...] = (20,)

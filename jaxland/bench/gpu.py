@@ -32,8 +32,9 @@ from jaxland.training.lanes import LanesTrainer, Unlowerable
 from jaxland.training.lanes.trace import trace_update
 from jaxland.training.xla import ACCELERATOR_WIDTH, MATMULS, XlaTrainer
 
-_COMPILED_SOON = 1100
 STUDY_FITS, STUDY_STEPS = 320_000, 50_000
+# Parameters up to which a kernel is compiled in seconds; straight-line code of much more takes minutes.
+_COMPILED_SOON = 1100
 # Beside those that are chosen from: more threads a multiprocessor, and so fewer registers for each.
 OTHER_VARIANTS = [Variant(8, 1, 384), *(Variant(threads, 1, 128, 3) for threads in (8, 16))]
 # Networks between the sizes whose gradients fit into registers and those that are refused.
@@ -212,21 +213,21 @@ def backends_on_gpu(
     for matmul in MATMULS:
         settings = {"width": ACCELERATOR_WIDTH, "matmul": matmul}
         makers[_xla(matmul)] = partial(XlaTrainer, ensemble, settings)
-    return _ready(parts, {way: partial(_steady, make, ensemble, seconds) for way, make in makers.items()})
+    return _ready(parts, {way: partial(_steady, make, ensemble, seconds) for way, make in makers.items()}, case.name)
 
 
 def _steady(make: Callable[[], Trainer], ensemble: Ensemble, seconds: float) -> Timed:
     return steady(make(), ensemble, seconds=seconds)
 
 
-def _ready(parts: Parts, makers: Mapping[str, Callable[[], Timed]]) -> dict[str, Timed]:
-    """Makes ways of doing something ready to be timed; what cannot be done is said and left out."""
+def _ready(parts: Parts, makers: Mapping[str, Callable[[], Timed]], case: str = MAIN.name) -> dict[str, Timed]:
+    """Makes ways of training a case ready to be timed; what cannot be done is said and left out."""
     ways = {}
     for name, make in makers.items():
         try:
             ways[name] = make()
         except Exception as reason:  # of any kind: the other ways are wanted all the more
-            parts.left_out(name, reason)
+            parts.left_out(f"{case}, {name}", reason)
     return ways
 
 
@@ -237,7 +238,7 @@ def _xla(matmul: str) -> str:
 def throughput(parts: Parts, device: Device, rounds: int = 5, seconds: float = 0.3, peers: bool = True) -> None:
     """Net-steps/s of the main network by every way in one run, beside the device's multiply-add peak."""
     threads, flop = available_threads(), step_flop(MAIN.ensemble)
-    ways = {**_ready(parts, {"peak": partial(gpu_fma_peak, device, seconds)})}
+    ways = _ready(parts, {"peak": partial(gpu_fma_peak, device, seconds)})
     ways |= backends_on_gpu(parts, MAIN, device, seconds)
 
     def with_optimizer(case: Case) -> Timed:
@@ -296,7 +297,8 @@ def networks(
         size = case.ensemble.network.size
         # What auto would refuse is tried as well, up to where it would take minutes to compile.
         tried = threads or ((32,) if LARGEST < size <= _COMPILED_SOON else ())
-        rates = medians({**backends_on_gpu(parts, case, device, seconds, tried), **peak}, rounds, parts.left_out)
+        ways = {**backends_on_gpu(parts, case, device, seconds, tried), **peak}
+        rates = medians(ways, rounds, lambda way, error, case=case: parts.left_out(f"{case.name}, {way}", error))
         cuda = {way: rate for way, rate in rates.items() if way.startswith("cuda")}
         xla = [rates.get(_xla(matmul)) for matmul in MATMULS]
         others = [rate for rate in xla if rate is not None]

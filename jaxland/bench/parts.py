@@ -86,8 +86,13 @@ class Parts:
             self.say(f"\n**FAILED**: {title}\n\n```text\n{traceback.format_exc().rstrip()}\n```\n")
 
     def left_out(self, name: str, error: Exception) -> None:
-        """Says why one of several things is missing from a table."""
+        """Says why one of several things is missing from a table.
+
+        What is not implemented or not installed may be missing; any other error counts as failed.
+        """
         self._remember(error)
+        if not isinstance(error, NotImplementedError | ImportError):
+            self.failed.append(name)
         self.say(f"\n{name}: left out: {type(error).__name__}: {str(error)[:300]}\n")
 
     def _remember(self, error: Exception) -> None:

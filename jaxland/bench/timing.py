@@ -44,7 +44,7 @@ def medians(
             time.sleep(_REST)
             try:
                 rate = timed()
-            except Exception as error:
+            except Exception as error:  # of any kind, for whoever asked to hear of it: other ways are still timed
                 if on_error is None:
                     raise
                 on_error(name, error)

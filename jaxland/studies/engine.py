@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxland.execution import ShardTask, plan_shards
-from jaxland.store import DamagedShard, StoreError, StudyStore
+from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore
 from jaxland.studies.analyses import Wanted, analyse, check_wanted, request
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, shard_size, train_missing
 from jaxland.studies.registry import study_of
@@ -75,8 +75,8 @@ def run(
         if value is not None and value < 1:
             raise ValueError(f"{name} must be a positive integer; got {value}.")
     check_wanted(analyses)
-    recorded = _recorded_backends(out)
-    prepared = prepare(config, backend, recorded if backend == "auto" else None)
+    recorded = _recorded(out)
+    prepared = prepare(config, backend, recorded.provenance["backends"] if recorded and backend == "auto" else None)
     store = StudyStore.create(out, manifest_of(config, fits, prepared, shard_fits))
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
@@ -103,9 +103,10 @@ def plan(
     """What `run` would do with the same arguments; a short measurement gives the time. Nothing is written."""
     study = study_of(config)
     fits = study.default_fits if fits is None else fits
-    prepared = prepare(config, backend)
+    recorded = _recorded(out)
+    prepared = prepare(config, backend, recorded.provenance["backends"] if recorded and backend == "auto" else None)
     missing = StudyStore.missing_for(out, manifest_of(config, fits, prepared))
-    tasks = plan_shards(missing, shard_fits or shard_size(fits, prepared))
+    tasks = plan_shards(missing, shard_fits or (recorded and recorded.shard_fits) or shard_size(fits, prepared))
     rate = {name: measure_rate(each, threads) for name, each in prepared.items()}
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     net_steps = sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)
@@ -139,8 +140,9 @@ def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float 
         return sum(future.result() for future in [pool.submit(work) for _ in range(count)])
 
 
-def _recorded_backends(out: Path | str) -> dict[str, Any] | None:
+def _recorded(out: Path | str) -> Manifest | None:
+    """What is known of the directory, None where there is no study."""
     try:
-        return StudyStore.open(out).manifest.provenance["backends"]
+        return StudyStore.open(out).manifest
     except StoreError:
         return None

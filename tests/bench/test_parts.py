@@ -41,7 +41,15 @@ def test_after_a_fault_of_the_device_nothing_more_is_tried():
     parts.run("first", 0, fault)
     parts.run("second", 0, lambda: 1 / 0)
     assert parts.skipped == ["second (the device was lost: CUDA_ERROR_ILLEGAL_ADDRESS)"]
+    assert parts.failed == ["a way"]
     assert any("a way: left out: RuntimeError" in line for line in lines)
+
+
+def test_what_is_not_implemented_or_installed_may_be_missing():
+    parts, _, _ = _parts(None)
+    parts.left_out("too large", NotImplementedError("3,406 parameters"))
+    parts.left_out("a peer", ImportError("no torch"))
+    assert parts.close() == 0
 
 
 def test_what_would_not_fit_is_named_and_shorter_parts_go_on(tmp_path):

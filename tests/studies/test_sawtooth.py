@@ -174,6 +174,8 @@ def test_whoever_goes_on_makes_the_same_files(tmp_path):
     content = victim.read_bytes()
     for shard in store.shards("momentum")[1:]:
         shard.path.unlink()
+    plan = jl.studies.plan(CONFIG, tmp_path / "s", fits=48)
+    assert [(task.start, task.stop) for task in plan.tasks if task.ensemble == "momentum"] == [(16, 32), (32, 48)]
     again = StudyStore.create(tmp_path / "s", manifest_of(CONFIG, 48, prepared))
     train_missing(again, CONFIG, prepared)
     assert len(again.shards("momentum")) == 3

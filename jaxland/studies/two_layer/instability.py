@@ -18,8 +18,9 @@ from jaxland.studies.two_layer.source import TARGETS, network
 _EARLY = 50
 """Epochs: a rise later than this is sudden, for the loss has fallen until then."""
 _ALIKE = 0.1
-_LEAST = 10
 """Largest relative difference of the incoming weights of duplicates."""
+_LEAST = 10
+"""Executions of a size and rate from which claims are judged."""
 
 
 @dataclass(frozen=True)

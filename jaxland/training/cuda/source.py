@@ -30,8 +30,8 @@ from jaxland.training.lanes.scalarize import type_name
 from jaxland.training.lanes.schedule import Line
 from jaxland.training.precision import get_dtype
 
-# A weight is read again where its last use lies so many lines back: what is kept longer costs registers. From 12 to 128
-# the main network's loop over single points spills nothing.
+# A weight is read again where its last use lies so many lines back: what is kept longer costs registers, as
+# benchmarks/registers.py shows. Three times as many or a third do as well for the main network.
 WINDOW = 48
 
 _TEXT = {"f32": "float", "f64": "double", "i32": "int", "i64": "long long", "i1": "bool"}

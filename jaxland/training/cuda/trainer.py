@@ -22,9 +22,9 @@ from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.trainer import GroupResult, check_trace
 
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
-# A thread has 255 registers for gradients and all else; what does not fit is written to memory and read again. The
-# compiler says: nothing with 136 parameters, a fifth of the instructions at 241, which the first cache holds; at 349
-# three times as many bytes, which it does not.
+# A thread has 255 registers for gradients and all else; what does not fit is written to memory and read again: by
+# benchmarks/registers.py at most 72 bytes a thread with 136 parameters and about 500 with 241, which the first cache
+# holds for all 256 threads; 2,000 with 349, which it does not. What that costs has not been measured on a device.
 IN_REGISTERS = 241
 LARGEST = 600
 

@@ -21,7 +21,10 @@ _COMMUTATIVE = {"add", "mul", "and", "or", "xor", "eq", "ne"}
 
 
 class Unlowerable(NotImplementedError):
-    """Something in the program has no scalar form; the message names it."""
+    """Something in the program has no scalar form; the message names it.
+
+    Not an error of the user's: `auto` takes another backend, and only who insists on this one sees it.
+    """
 
 
 class Expression:
