@@ -162,10 +162,11 @@ class _Schedule:
     def _chain(self, total, terms):
         """total + terms: what is not a product first, so that it starts the chain."""
         if total is None:
-            plain = [term for term in terms if not self._is_product(_unsigned(term))]
-            first = plain[0] if plain else terms[0]
-            terms = [term for term in terms if term is not first]
-            total = self._product(first) if not plain else self.line(first)
+            plain = [place for place, term in enumerate(terms) if not self._is_product(_unsigned(term))]
+            # Its place, not itself: the same expression may be a term more than once.
+            place = plain[0] if plain else 0
+            first, terms = terms[place], [*terms[:place], *terms[place + 1 :]]
+            total = self.line(first) if plain else self._product(first)
         for term in terms:
             product = _unsigned(term)
             if self._is_product(product):

@@ -12,7 +12,7 @@ from jaxland.training.lanes.group import new_group, run_kernel
 from jaxland.training.lanes.kernel import Programs, layout_of, schedule_programs, write_kernel
 from jaxland.training.lanes.trace import UpdateProgram
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the code generator may give a fit other bits."""
 
 # A gradient of more lines than this leaves the instruction cache (32 KiB), and each line is then slower.
