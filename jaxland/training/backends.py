@@ -17,26 +17,35 @@ class Choice(NamedTuple):
     explanation: str
 
 
-def _lanes(ensemble: Ensemble, settings: Mapping[str, Any] | None) -> Trainer:
-    # Imported when used: nothing else in jaxland needs a compiler.
-    from jaxland.training.lanes import LanesTrainer
+# Imported when used: nothing else in jaxland needs a compiler.
+def _lanes(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
+    from jaxland.training.lanes import LARGEST_PROGRAM, LanesTrainer
 
-    return LanesTrainer(ensemble, settings)
-
-
-def _cuda(ensemble: Ensemble, settings: Mapping[str, Any] | None) -> Trainer:
-    from jaxland.training.cuda import CudaTrainer
-
-    return CudaTrainer(ensemble, settings)
+    return LanesTrainer(ensemble, settings, largest=LARGEST_PROGRAM if automatic else None)
 
 
-def _tpu(ensemble: Ensemble, settings: Mapping[str, Any] | None) -> Trainer:
+def _cuda(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
+    from jaxland.training.cuda import IN_REGISTERS, LARGEST, CudaTrainer
+
+    return CudaTrainer(ensemble, settings, largest=IN_REGISTERS if automatic else LARGEST)
+
+
+def _tpu(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
     from jaxland.training.tpu import TpuTrainer
 
     return TpuTrainer(ensemble, settings)
 
 
-BACKENDS = {"lanes": _lanes, "cuda": _cuda, "tpu": _tpu, "xla": XlaTrainer}
+def _xla(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
+    return XlaTrainer(ensemble, settings)
+
+
+BACKENDS = {"lanes": _lanes, "cuda": _cuda, "tpu": _tpu, "xla": _xla}
+
+_FORESEEN = NotImplementedError, ImportError
+
+_FUSED = {"cpu": "lanes", "gpu": "cuda", "tpu": "tpu"}
+"""The backend of fused kernels for each platform."""
 
 
 def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[str, Any] | None = None) -> Choice:
@@ -45,7 +54,8 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
     Args:
         ensemble: what is to be trained.
         backend: a name from `BACKENDS`, or `"auto"`: lanes on a CPU, cuda on an NVIDIA GPU and tpu on a TPU, unless the
-            program has no scalar form or is so large that xla is faster.
+            program has no scalar form, is so large that xla is faster, or no kernel can be made that computes what the
+            plain program does.
         settings: a trainer's `settings`, recorded when the first fits were trained, to be given with that trainer's
             `name`; chosen anew by default.
 
@@ -54,45 +64,46 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
         Unlowerable: lanes, cuda or tpu was asked for and cannot train this ensemble; the message says why.
         CudaMissing: cuda was asked for, and there is no GPU or a part of CUDA is not installed.
     """
-    if backend != "auto":
-        trainer = lookup("backend", backend, {**BACKENDS, "auto": XlaTrainer})
-        return Choice(trainer(ensemble, settings), f"{backend}: as asked.")
-    chosen = {"cpu": _auto_lanes, "gpu": _auto_cuda, "tpu": _auto_tpu}.get(local_platform())
-    if chosen is None:
-        reason = f"there are kernels for CPUs, NVIDIA GPUs and TPUs, and this process computes on {local_platform()}."
-        return Choice(XlaTrainer(ensemble, settings), f"xla: {reason}")
-    return chosen(ensemble, settings)
-
-
-def _auto_lanes(ensemble, settings) -> Choice:
-    from jaxland.training.lanes import LARGEST_PROGRAM, LanesTrainer, Unlowerable
-
+    if backend == "auto":
+        return _automatic(ensemble, settings)
+    make = lookup("backend", backend, {**BACKENDS, "auto": _xla})
     try:
-        trainer = LanesTrainer(ensemble, settings, largest=LARGEST_PROGRAM)
-    except Unlowerable as reason:
-        return Choice(XlaTrainer(ensemble, settings), f"xla: {reason}")
-    return Choice(trainer, f"lanes: one fit in each of {trainer.width} lanes, the whole training loop in one kernel.")
+        trainer = make(ensemble, settings)
+    except Exception as error:
+        # What xla would train all the same is no error of the user's, but a reason to use another backend.
+        if backend == "xla" or settings is not None or isinstance(error, _FORESEEN):
+            raise
+        from jaxland.training.lanes import Unlowerable
+
+        raise Unlowerable(_why(backend, error)) from error
+    return Choice(trainer, f"{backend}: as asked.")
 
 
-def _auto_cuda(ensemble, settings) -> Choice:
-    from jaxland.training.cuda import IN_REGISTERS, CudaMissing, CudaTrainer
-    from jaxland.training.lanes import Unlowerable
-
+def _automatic(ensemble, settings) -> Choice:
+    platform = local_platform()
+    if platform not in _FUSED:
+        reason = f"there are kernels for CPUs, NVIDIA GPUs and TPUs, and this process computes on {platform}."
+        return Choice(_xla(ensemble, settings), f"xla: {reason}")
+    name = _FUSED[platform]
     try:
-        trainer = CudaTrainer(ensemble, settings, largest=IN_REGISTERS)
-    # A driver that refuses a call must not stop those who did not ask for this backend.
-    except (Unlowerable, CudaMissing, RuntimeError) as reason:
-        return Choice(XlaTrainer(ensemble, settings), f"xla: {reason}")
-    threads = trainer.settings["threads"]
-    return Choice(trainer, f"cuda: {threads} threads of a GPU a fit, the whole training loop in one kernel.")
+        trainer = BACKENDS[name](ensemble, settings, automatic=True)
+    # Of any kind: who did not ask for a kernel must not be stopped by it, be it the compiler's fault or the driver's.
+    # A fault of the user's own shows again in xla, which traces the same functions.
+    except Exception as error:
+        return Choice(_xla(ensemble, settings), f"xla: {_why(name, error)}")
+    return Choice(trainer, f"{name}: {_SENTENCES[name](trainer)}, the whole training loop in one kernel.")
 
 
-def _auto_tpu(ensemble, settings) -> Choice:
-    from jaxland.training.lanes import Unlowerable
-    from jaxland.training.tpu import TpuTrainer
+def _why(name: str, error: Exception) -> str:
+    """A reason that was foreseen as it stands; any other with its type, to be reported."""
+    if isinstance(error, _FORESEEN):
+        return str(error)
+    first = str(error).strip().partition("\n")[0][:300]
+    return f"{name} made no kernel: {type(error).__name__}: {first} (please report it)."
 
-    try:
-        trainer = TpuTrainer(ensemble, settings)
-    except Unlowerable as reason:
-        return Choice(XlaTrainer(ensemble, settings), f"xla: {reason}")
-    return Choice(trainer, "tpu: one fit in each of 1,024 places of a register, the whole training loop in one kernel.")
+
+_SENTENCES = {
+    "lanes": lambda trainer: f"one fit in each of {trainer.width} lanes",
+    "cuda": lambda trainer: f"{trainer.settings['threads']} threads of a GPU a fit",
+    "tpu": lambda trainer: "one fit in each of 1,024 places of a register",
+}

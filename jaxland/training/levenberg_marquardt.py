@@ -6,12 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from jaxland.networks import Network
 from jaxland.problems import Problem
-from jaxland.training.ensemble import Ensemble
+from jaxland.training.initial import draw_parameters
+from jaxland.training.precision import get_dtype, numerics
 
 # The first damping, in shares of the largest curvature; it shrinks or grows by the factor at each trial.
 _FIRST, _FACTOR = 1e-3, 10.0
@@ -85,16 +85,20 @@ def residuals_and_jacobian(network: Network, problem: Problem) -> Callable[[Floa
     return linear
 
 
-def _points_apart(network, problem) -> bool:
+def _points_apart(network: Network, problem: Problem) -> bool:
+    """Whether what the network says of each point is what it says of that point alone, at parameters of its own."""
     if network.spec.widths:
         return True
-    from jaxland.training.lanes import LARGEST_PROGRAM, Unlowerable
-    from jaxland.training.lanes.trace import check_points_apart
+    drawn = draw_parameters(network, 0, np.arange(1))[0].astype(np.float64)
+    params = drawn + 0.1 * np.random.default_rng(0).standard_normal(drawn.shape)
 
-    if 3 * network.size > LARGEST_PROGRAM:
-        return False
-    try:
-        check_points_apart(Ensemble(network, problem, optax.identity(), steps=1, start=np.zeros((1, network.size))))
-    except Unlowerable:
-        return False
-    return True
+    def both(params, x):
+        return network.apply_flat(params, x), jax.vmap(lambda point: network.apply_flat(params, point[None])[0])(x)
+
+    with numerics(get_dtype("float64")):
+        try:
+            together, apart = map(np.asarray, jax.jit(both)(params, problem.x))
+        except Exception:  # of any kind: it takes only so many points
+            return False
+    scale = np.abs(together).max(initial=0)
+    return bool(np.allclose(together, apart, rtol=1e-9, atol=1e-9 * scale, equal_nan=True))

@@ -17,12 +17,14 @@ class Step(NamedTuple):
     Attributes:
         loss: `(params, x, y) -> loss`.
         start: `(hyperparameters, params) -> optimizer state`.
+        update: `(hyperparameters, params, state, gradient, loss, x, y) -> (params, state)`.
         advance: `(hyperparameters, params, state, x, y) -> (params, state, loss)`, the loss being that of the
             parameters before the step.
     """
 
     loss: Callable[..., Any]
     start: Callable[..., Any]
+    update: Callable[..., Any]
     advance: Callable[..., Any]
 
 
@@ -38,11 +40,14 @@ def make_step(ensemble: Ensemble) -> Step:
     def start(hyperparameters, params):
         return ensemble.transformation(hyperparameters).init(params)
 
-    def advance(hyperparameters, params, state, x, y):
-        value, gradient = jax.value_and_grad(loss)(params, x, y)
+    def update(hyperparameters, params, state, gradient, value, x, y):
         updates, state = ensemble.transformation(hyperparameters).update(
             gradient, state, params, value=value, grad=gradient, value_fn=partial(loss, x=x, y=y)
         )
-        return optax.apply_updates(params, updates), state, value
+        return optax.apply_updates(params, updates), state
 
-    return Step(loss, start, advance)
+    def advance(hyperparameters, params, state, x, y):
+        value, gradient = jax.value_and_grad(loss)(params, x, y)
+        return *update(hyperparameters, params, state, gradient, value, x, y), value
+
+    return Step(loss, start, update, advance)

@@ -74,12 +74,20 @@ def test_large_systems_of_several_threads_do_not_wait_for_each_other():
     assert (found.loss < found.trace[:, 0]).all()
 
 
-def test_levenberg_marquardt_of_a_network_that_couples_points():
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        lambda x, xp: x - x.mean(0, keepdims=True),
+        lambda x, xp: x * (30 / len(x)),
+        lambda x, xp: x * xp.arange(len(x))[:, None],
+    ],
+)
+def test_levenberg_marquardt_of_a_network_that_knows_the_other_points(inputs):
+    """Their mean, their number, or its place among them."""
     coupled = jl.Network(
-        init=lambda key: {"w": jnp.zeros((3,))},
-        apply=lambda params, x: ((x - x.mean(0, keepdims=True)) @ params["w"])[:, None],
+        init=lambda key: {"w": jnp.zeros((3,))}, apply=lambda params, x: (inputs(x, jnp) @ params["w"])[:, None]
     )
-    best, residue, *_ = np.linalg.lstsq(X - X.mean(0), Y, rcond=None)
+    best, residue, *_ = np.linalg.lstsq(inputs(X, np), Y, rcond=None)
     found = solve(coupled, PROBLEM, "levenberg_marquardt", STARTS, evaluations=30)
     np.testing.assert_allclose(found.params, np.tile(best, (11, 1)), atol=1e-7)
     np.testing.assert_allclose(found.loss, residue[0] / 30, rtol=1e-10)

@@ -18,7 +18,9 @@ from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes.emit import memory_type
 from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.lanes.trace import check_points_apart, trace_update
+from jaxland.training.plain import PlainProgram
 from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.probe import require_agreement
 from jaxland.training.trainer import GroupResult, check_trace
 
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
@@ -83,6 +85,8 @@ class CudaTrainer:
         self.width = group_width(self._devices[0], variant)
         self._built = [build(ensemble, update, device, variant, self.width) for device in self._devices]
         self._layout = self._built[0].layout
+        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        require_agreement(self, ensemble, plain, "cuda", self._devices[0].architecture, str(self.settings))
 
     def begin(self, members: Members, device: int = 0) -> CudaGroup:
         """The state of a group before its first step, on one of the devices."""
@@ -97,6 +101,10 @@ class CudaTrainer:
     def parameters(self, group: CudaGroup) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
         return _by_fit(self._entries(group, "param"))
+
+    def entries(self, group: CudaGroup, kind: str) -> np.ndarray | None:
+        """All entries of a kind, (W, K). Gradients leave the registers in the update only."""
+        return None if kind == "grad" else _by_fit(self._entries(group, kind))
 
     def finish(self, group: CudaGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step; on the device they are read from the group's memory there."""

@@ -56,10 +56,11 @@ class Builder:
 
     Attributes:
         float64: whether a float32 program may use float64 where that is more exact; a TPU has none.
+        most: how many it makes before it gives up; a million takes some ten seconds.
     """
 
-    def __init__(self, float64: bool = True):
-        self.float64 = float64
+    def __init__(self, float64: bool = True, most: int | None = None):
+        self.float64, self.most = float64, 1_000_000 if most is None else most
         self._nodes: dict[tuple, Expression] = {}
 
     def constant(self, value: Any, type: str) -> Expression:
@@ -112,6 +113,8 @@ class Builder:
         key = (op, type, key, *(arg.number for arg in args))
         node = self._nodes.get(key)
         if node is None:
+            if len(self._nodes) >= self.most:
+                raise Unlowerable(f"more than {self.most:,} scalars for a few points, too many for straight code.")
             node = self._nodes[key] = Expression(len(self._nodes), op, args, type, value)
         return node
 

@@ -12,7 +12,7 @@ start(state)
     set the optimizer's state
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.emit import Layout, Straight, Target, Writer
@@ -46,7 +46,16 @@ class Programs(NamedTuple):
     start_lines: list[Line]
 
 
-def layout_of(ensemble: Ensemble, update: UpdateProgram, lanes: int) -> Layout:
+class HasState(Protocol):
+    """What knows the optimizer's state."""
+
+    @property
+    def state_types(self) -> list[str]:
+        """The type of each of its entries."""
+        ...
+
+
+def layout_of(ensemble: Ensemble, update: HasState, lanes: int) -> Layout:
     """The memory of a group."""
     type, size = type_name(get_dtype(ensemble.dtype)), ensemble.network.size
     return Layout(
@@ -66,15 +75,21 @@ def layout_of(ensemble: Ensemble, update: UpdateProgram, lanes: int) -> Layout:
     )
 
 
-def schedule_programs(ensemble: Ensemble, update: UpdateProgram, tile: int, *, float64: bool = True) -> Programs:
-    """Traces and schedules everything that depends on the size of tiles; `float64` as in `expression.Builder`."""
+def schedule_programs(
+    ensemble: Ensemble, update: UpdateProgram, tile: int, *, float64: bool = True, most: int | None = None
+) -> Programs:
+    """Traces and schedules everything that depends on the size of tiles; options as in `expression.Builder`."""
     points = ensemble.x_shape[0]
     rest = points % tile
+
+    def lines_of(size: int) -> list[Line]:
+        return _gradient_lines(trace_tile(ensemble, size, float64=float64, most=most))
+
     return Programs(
         points=points,
         tile=tile,
-        tile_lines=_gradient_lines(trace_tile(ensemble, tile, float64=float64)) if points >= tile else [],
-        rest_lines=_gradient_lines(trace_tile(ensemble, rest, float64=float64)) if rest else [],
+        tile_lines=lines_of(tile) if points >= tile else [],
+        rest_lines=lines_of(rest) if rest else [],
         update_lines=_update_lines(update),
         start_lines=schedule([Result(("state", k), node) for k, node in enumerate(update.initial_state)]),
     )

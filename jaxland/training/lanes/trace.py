@@ -6,6 +6,8 @@ depend on how many points a tile has.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -48,13 +50,13 @@ class UpdateProgram(NamedTuple):
     """For each entry of the state the parameter it belongs to, as a velocity does; None for a count of steps."""
 
 
-def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True) -> TileProgram:
+def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: int | None = None) -> TileProgram:
     """The scalar program of the loss and its gradient over `points` points.
 
     Args:
         ensemble: what is trained.
         points: of a tile.
-        float64: see `expression.Builder`.
+        float64, most: see `expression.Builder`.
 
     Raises:
         Unlowerable: something in it has no scalar form.
@@ -72,18 +74,23 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True) -> Tile
         return (value if weight == 1 else weight * value), value
 
     type = type_name(get_dtype(ensemble.dtype))
-    build = Builder(float64)
+    build = Builder(float64, most)
     shapes = [(network.size,), (points, inputs), (points, outputs)]
     with numerics(get_dtype(ensemble.dtype)):
         abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
-        program = jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
+        with _of_few_points(points, total):
+            program = jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
     arguments = [_inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)]
     gradient, value = scalarize(build, program, arguments)
     return TileProgram(points, value.item(), list(gradient))
 
 
-def check_points_apart(ensemble: Ensemble) -> None:
+def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
     """Makes sure that what a network says of one point does not depend on which others are beside it.
+
+    Args:
+        ensemble: has the network.
+        most: see `expression.Builder`.
 
     Raises:
         Unlowerable: it does, as with batch normalisation, so that gradients over tiles do not add up.
@@ -91,10 +98,11 @@ def check_points_apart(ensemble: Ensemble) -> None:
     network = ensemble.network
     (_, inputs), _ = _data_shapes(ensemble)
     dtype = get_dtype(ensemble.dtype)
-    build = Builder()
+    build = Builder(most=most)
     with numerics(dtype):
         abstract = jax.ShapeDtypeStruct((network.size,), dtype), jax.ShapeDtypeStruct((2, inputs), dtype)
-        program = jax.make_jaxpr(network.apply_flat)(*abstract)
+        with _of_few_points(2, ensemble.x_shape[0]):
+            program = jax.make_jaxpr(network.apply_flat)(*abstract)
     arguments = [_inputs(build, "param", (network.size,), type_name(dtype))]
     arguments.append(_inputs(build, "x", (2, inputs), type_name(dtype)))
     (outputs,) = scalarize(build, program, arguments)
@@ -102,6 +110,20 @@ def check_points_apart(ensemble: Ensemble) -> None:
         for node in reachable(list(outputs[point].ravel())):
             if node.op == "input" and node.value[0] == "x" and node.value[1][0] != point:
                 raise Unlowerable("the network couples points, so that its gradient is not a sum over tiles.")
+
+
+@contextmanager
+def _of_few_points(points: int, total: int) -> Iterator[None]:
+    """What can be traced for all points, and not for some, depends on which they are."""
+    try:
+        yield
+    except Unlowerable:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+        raise Unlowerable(
+            f"the network or the loss cannot be evaluated at {points} of the {total} points alone ({reason})."
+        ) from error
 
 
 def trace_update(ensemble: Ensemble, *, float64: bool = True) -> UpdateProgram:

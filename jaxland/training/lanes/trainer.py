@@ -11,10 +11,11 @@ from jaxland.training.lanes import machine
 from jaxland.training.lanes.emit import Layout
 from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.lanes.group import Group, new_group, run_kernel
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.trace import check_points_apart, trace_update
-from jaxland.training.lanes.tuning import VERSION, build_kernel, choose_tile
+from jaxland.training.lanes.kernel import layout_of
+from jaxland.training.lanes.tuning import VERSION, check_size, prepare_kernel
+from jaxland.training.plain import PlainProgram
 from jaxland.training.precision import get_dtype
+from jaxland.training.probe import require_agreement
 from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_trace
 
 # Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.
@@ -45,23 +46,19 @@ class LanesTrainer:
         if ensemble.steps >= 2**31:
             raise Unlowerable("lanes counts steps in 32 bits.")
         # Three multiply-adds a parameter and point; a program far too large is not even traced.
-        _check_size(3 * ensemble.network.size, largest)
+        check_size(3 * ensemble.network.size, largest)
         self.ensemble = ensemble
-        check_points_apart(ensemble)
-        update = trace_update(ensemble)
-        one = schedule_programs(ensemble, update, 1)
-        _check_size(len(one.tile_lines), largest)
         target = machine.host()
-        lanes = target.vector_bytes // get_dtype(ensemble.dtype).itemsize
-        if settings is None:
-            tile = choose_tile(ensemble, update, target, lanes, one)
-        else:
+        lanes, tile = target.vector_bytes // get_dtype(ensemble.dtype).itemsize, None
+        if settings is not None:
             _check_settings(settings, target)
             tile, lanes = settings["tile"], settings["lanes"]
-        self.settings = {"lanes": lanes, "tile": tile, "fused": target.fused, "kernel": VERSION}
+        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        plan, self._kernel = prepare_kernel(ensemble, plain, target, lanes, tile, largest)
+        self.settings = {"lanes": lanes, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
         self.width, self.devices, self.workers = lanes, 1, available_threads()
-        self._layout: Layout = layout_of(ensemble, update, lanes)
-        self._kernel = build_kernel(ensemble, update, target, lanes, tile)
+        self._layout: Layout = layout_of(ensemble, plan, lanes)
+        require_agreement(self, ensemble, plain, plan.key)
 
     def begin(self, members: Members, device: int = 0) -> Group:
         """The state of a group before its first step; there is one device."""
@@ -78,7 +75,11 @@ class LanesTrainer:
 
     def parameters(self, group: Group) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
-        return np.stack(self._layout.view(group.buffer, "param"), axis=1)
+        return self.entries(group, "param")
+
+    def entries(self, group: Group, kind: str) -> np.ndarray:
+        """All entries of a kind, (W, K)."""
+        return np.stack(self._layout.view(group.buffer, kind), axis=1)
 
     def finish(self, group: Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
@@ -93,11 +94,6 @@ class LanesTrainer:
         record["diverged_step"][unseen] = group.step
         result = GroupResult(params=params, trace=group.trace.T.copy(), **record)
         return as_jax_arrays(result) if on_device else result
-
-
-def _check_size(lines, largest):
-    if largest is not None and lines > largest:
-        raise Unlowerable(f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}.")
 
 
 def _check_settings(settings, target):

@@ -19,7 +19,9 @@ from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.lanes.group import new_group
 from jaxland.training.lanes.kernel import layout_of, schedule_programs
 from jaxland.training.lanes.trace import check_points_apart, trace_update
+from jaxland.training.plain import PlainProgram
 from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.probe import require_agreement
 from jaxland.training.tpu.kernel import make_kernel, memory_needed
 from jaxland.training.tpu.tiles import FITS, TILE, check_types
 from jaxland.training.trainer import GroupResult, as_jax_arrays, check_trace
@@ -128,6 +130,8 @@ class TpuTrainer:
         for index in range(self.devices):
             with self._on(index):
                 self._train.append(_compiled(jitted, shapes, options))
+        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        require_agreement(self, ensemble, plain, str(self.settings))
 
     @contextmanager
     def _on(self, device: int) -> Iterator[None]:
@@ -167,7 +171,11 @@ class TpuTrainer:
 
     def parameters(self, group: TpuGroup) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
-        return np.stack(self._layout.view(self._buffer(group), "param"), axis=1)
+        return self.entries(group, "param")
+
+    def entries(self, group: TpuGroup, kind: str) -> np.ndarray:
+        """All entries of a kind, (W, K)."""
+        return np.stack(self._layout.view(self._buffer(group), kind), axis=1)
 
     def _buffer(self, group: TpuGroup) -> np.ndarray:
         return np.asarray(group.kept[0]).reshape(-1).view(np.uint8)

@@ -107,8 +107,14 @@ def test_bits_do_not_depend_on_place_neighbours_or_how_steps_are_cut():
     assert np.flatnonzero(result.diverged_step == 0).tolist() == [2, 1029]
 
 
+def _compile_nothing(monkeypatch, instead):
+    """Where nothing can be run, nothing can be proved."""
+    monkeypatch.setattr(trainer_module, "_compiled", instead)
+    monkeypatch.setattr(trainer_module, "require_agreement", lambda *_: None)
+
+
 def test_settings_repeat_a_trainer_or_are_refused(monkeypatch):
-    monkeypatch.setattr(trainer_module, "_compiled", lambda *_: None)
+    _compile_nothing(monkeypatch, lambda *_: None)
     ensemble = Ensemble(jl.mlp([1, 1]), PROBLEM, optax.sgd(0.1), steps=2)
     choice = choose_backend(ensemble, "tpu", _settings(1))
     assert (choice.trainer.name, choice.trainer.settings) == ("tpu", _settings(1))
@@ -145,7 +151,7 @@ class _TpuOnly:
         monkeypatch.setattr(trainer_module, "_interpreted", lambda device: False)
         monkeypatch.setattr(trainer_module, "_cores", lambda device: 2)
         monkeypatch.setattr(trainer_module, "_memory_of_a_core", lambda interpret: (16 * 2**20, 2**20))
-        monkeypatch.setattr(trainer_module, "_compiled", self.lower)
+        _compile_nothing(monkeypatch, self.lower)
 
     def lower(self, function, shapes, options):
         assert options == {}

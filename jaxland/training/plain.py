@@ -1,0 +1,178 @@
+"""The plain program: what one step of one fit is, compiled by XLA as it stands, with no code of jaxland's between.
+
+Fused kernels are held against it (see `probe`), and its text says which ensembles share a kernel.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from jaxland.training.devices import host_device
+from jaxland.training.ensemble import Ensemble
+from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.step import make_step
+
+# It runs for milliseconds, so it is compiled as quickly as XLA can; not every version of it knows every option.
+_QUICKLY: list[dict[str, Any]] = [
+    {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False},
+    {"xla_backend_optimization_level": 0},
+    {},
+]
+
+
+class Stepped(NamedTuple):
+    """What one step does.
+
+    Attributes:
+        loss: before the step.
+        gradient: of that loss, (P,).
+        params: after the step, (P,).
+        state: of the optimizer after the step, its leaves.
+    """
+
+    loss: np.ndarray
+    gradient: Float[np.ndarray, "P"]
+    params: Float[np.ndarray, "P"]
+    state: list[np.ndarray]
+
+
+class At(NamedTuple):
+    """Where a step is taken.
+
+    Attributes:
+        hyperparameters: one number each, by sorted name.
+        params: (P,).
+        state: leaves of the optimizer's state; None before the first step.
+        x, y: (N, D) and (N, O).
+        gradient, loss: what the optimizer is given; the program's own where None.
+    """
+
+    hyperparameters: list[np.ndarray]
+    params: Float[np.ndarray, "P"]
+    state: list[np.ndarray] | None
+    x: Float[np.ndarray, "N D"]
+    y: Float[np.ndarray, "N O"]
+    gradient: Float[np.ndarray, "P"] | None = None
+    loss: np.ndarray | None = None
+
+
+class PlainProgram:
+    """The step of one fit of an ensemble, traced over the whole data in one dtype.
+
+    Attributes:
+        text: the program as XLA reads it, constants included.
+    """
+
+    def __init__(self, ensemble: Ensemble, dtype: np.dtype):
+        self._dtype, self._future = dtype, None
+        names, network, step = sorted(ensemble.hyperparameters), ensemble.network, make_step(ensemble)
+
+        def start(numbers, vector):
+            state = step.start(dict(zip(names, numbers, strict=True)), network.unflatten(vector))
+            return jax.tree.leaves(state)
+
+        def advance(numbers, vector, leaves, x, y, gradient, value):
+            hyperparameters, params = dict(zip(names, numbers, strict=True)), network.unflatten(vector)
+            loss, own = jax.value_and_grad(step.loss)(params, x, y)
+            tree = jax.tree.structure(jax.eval_shape(step.start, hyperparameters, params))
+            state = jax.tree.unflatten(tree, leaves)
+            new, state = step.update(hyperparameters, params, state, network.unflatten(gradient), value, x, y)
+            stepped = loss, network.flatten(own), network.flatten(new), jax.tree.leaves(state)
+            return stepped, start(numbers, vector)
+
+        scalar, vector = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((), (network.size,)))
+        x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (ensemble.x_shape, ensemble.y_shape))
+        numbers = [scalar] * len(names)
+        with self._numerics():
+            self._state = jax.eval_shape(start, numbers, vector)
+            self._lowered = jax.jit(advance).lower(numbers, vector, self._state, x, y, vector, scalar)
+        self.text = self._lowered.as_text()
+
+    @cached_property
+    def key(self) -> str:
+        """Names the program."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @contextmanager
+    def _numerics(self) -> Iterator[None]:
+        """On the processor, where there is one: it has float64."""
+        with jax.default_device(host_device()), numerics(self._dtype):
+            yield
+
+    def compile_aside(self) -> None:
+        """Begins to compile in another thread."""
+        if self._future is None:
+            self._future = _COMPILER.submit(_compiled, self._lowered)
+
+    @cached_property
+    def _program(self) -> Any:
+        return _compiled(self._lowered) if self._future is None else self._future.result()
+
+    def step(self, at: At) -> Stepped:
+        """Takes a step."""
+        state = self._initial(at) if at.state is None else at.state
+        gradient, loss = at.gradient, at.loss
+        if gradient is None or loss is None:
+            own = self._run(at, state, np.zeros(at.params.shape), np.zeros(()))[0]
+            gradient, loss = own.gradient if gradient is None else gradient, own.loss if loss is None else loss
+        return self._run(at, state, gradient, loss)[0]
+
+    def _initial(self, at: At) -> list[np.ndarray]:
+        none = [np.zeros(leaf.shape, leaf.dtype) for leaf in self._state]
+        return self._run(at, none, np.zeros(at.params.shape), np.zeros(()))[1]
+
+    def _run(self, at, state, gradient, loss):
+        real = [np.asarray(values, self._dtype) for values in (at.params, at.x, at.y, gradient, loss)]
+        numbers = [np.asarray(value, self._dtype) for value in at.hyperparameters]
+        with self._numerics():
+            stepped, start = jax.tree.map(np.asarray, self._program(numbers, real[0], state, *real[1:]))
+        return Stepped(*stepped), start
+
+
+_COMPILER = ThreadPoolExecutor(1, "jaxland-plain")
+
+
+def _compiled(lowered):
+    for options in _QUICKLY[:-1]:
+        try:
+            return lowered.compile(compiler_options=options)
+        except jax.errors.JaxRuntimeError:
+            continue
+    return lowered.compile(compiler_options=_QUICKLY[-1])
+
+
+_EXACT: dict[str, PlainProgram] = {}
+_MOST_EXACT = 16
+
+
+def exact_program(ensemble: Ensemble, plain: PlainProgram) -> PlainProgram:
+    """The plain program in float64; the last ones are kept, so that other data cost no compilation.
+
+    Args:
+        ensemble: what is trained.
+        plain: its program in its own dtype.
+    """
+    exact = _EXACT.pop(plain.key, None)
+    if exact is None:
+        float64 = get_dtype("float64")
+        exact = plain if get_dtype(ensemble.dtype) == float64 else PlainProgram(ensemble, float64)
+    # The order of a dictionary is that of use.
+    _EXACT[plain.key] = exact
+    if len(_EXACT) > _MOST_EXACT:
+        _EXACT.pop(next(iter(_EXACT)), None)
+    return exact
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Names the code that makes and judges kernels, so that none is kept beyond it."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
