@@ -73,11 +73,12 @@ class XlaTrainer:
         devices: where; all of `jaxland.training.local_devices` by default.
 
     Attributes:
-        settings: what decides the bits of a fit besides the ensemble, as JSON values: the `width` of a group and, where
-            there was a choice, the name in `MATMULS` of the way `matmul` in which products are computed; else "dot".
+        settings: what decides the bits of a fit besides the ensemble, as JSON values: the `width` of a group; where
+            there was a choice, the name in `MATMULS` of the way `matmul` in which products are computed, else "dot";
+            and `arithmetic`, "float64" where a float32 ensemble has numbers that XLA's float32 would take for zero.
 
     Raises:
-        ValueError: there is no such way.
+        ValueError: there is no such way, or float64 data has numbers that XLA would take for zero.
     """
 
     name = "xla"
@@ -96,7 +97,16 @@ class XlaTrainer:
         self.workers = max(self.devices, available_threads()) if platform == "cpu" else self.devices
         self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
         self.settings: dict[str, Any] = {"width": self.width}
-        self._dtype = get_dtype(ensemble.dtype)
+        self._result, self._dtype = (get_dtype(ensemble.dtype) for _ in range(2))
+        # XLA takes subnormal numbers for zero on a processor, where a unit with an input of 1e-42 would learn nothing.
+        subnormal = _subnormals(ensemble) if platform == "cpu" else ""
+        if subnormal and ensemble.dtype == "float64":
+            raise ValueError(
+                f"{subnormal}: XLA takes numbers below 2.3e-308 for zero; set them to zero, or rescale them."
+            )
+        if subnormal:
+            self._dtype = get_dtype("float64")
+            self.settings["arithmetic"] = "float64"
         if settings and "matmul" in settings:
             self.settings["matmul"] = settings["matmul"]
         elif settings is None and platform != "cpu":
@@ -189,7 +199,7 @@ class XlaTrainer:
     def parameters(self, group: _Group) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
         with self._on(group.device):
-            return np.asarray(self._parameters(group.state))
+            return np.asarray(self._parameters(group.state), self._result)
 
     def finish(self, group: _Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
@@ -197,14 +207,17 @@ class XlaTrainer:
             state, loss = self._programs_on(group.device).finish(group.state, group.data)
             values: list[Any] = [self._parameters(state), state.initial_loss, loss, state.best_loss]
             values += [state.best_step, state.diverged_step, state.trace]
+            if self._dtype != self._result:
+                values = [v if v.dtype == np.int32 else v.astype(self._result) for v in values]
             return GroupResult(*(values if on_device else map(np.asarray, values)))
 
     def _data(self, members: Members):
-        hyperparameters = {name: jnp.asarray(values) for name, values in members.hyperparameters.items()}
-        return hyperparameters, jnp.asarray(members.x), jnp.asarray(members.y)
+        own = members.hyperparameters.items()
+        hyperparameters = {name: jnp.asarray(values, self._dtype) for name, values in own}
+        return hyperparameters, jnp.asarray(members.x, self._dtype), jnp.asarray(members.y, self._dtype)
 
     def _starting_parameters(self, members: Members):
-        return jnp.asarray(initial_parameters(self.ensemble, members))
+        return jnp.asarray(initial_parameters(self.ensemble, members), self._dtype)
 
     def _initial_state(self, data, vectors):
         params = jax.vmap(self.ensemble.network.unflatten)(vectors)
@@ -257,6 +270,21 @@ class XlaTrainer:
         )
         unseen = (state.diverged_step < 0) & ~finite.all(0)
         return state._replace(diverged_step=jnp.where(unseen, state.step, state.diverged_step)), loss
+
+
+def _subnormals(ensemble: Ensemble) -> str:
+    """Which of the arrays that are given hold numbers below the smallest normal one; empty where none does."""
+    problem, dtype = ensemble.problem, get_dtype(ensemble.dtype)
+    inputs = {"x": problem.x} if ensemble.inputs is None else {"inputs": ensemble.inputs}
+    targets = {"y": problem.y} if ensemble.targets is None else {"targets": ensemble.targets}
+    found = []
+    for name, values in {**inputs, **targets, "start": ensemble.start}.items():
+        if values is not None and not callable(values):
+            with np.errstate(under="ignore", over="ignore"):
+                sizes = np.abs(np.asarray(values, dtype))
+            if ((sizes > 0) & (sizes < np.finfo(dtype).tiny)).any():
+                found.append(name)
+    return " and ".join(found)
 
 
 def _platform(device: Device) -> str:

@@ -70,3 +70,26 @@ def test_gradient_flow_conserves_the_balance_of_every_unit(sawtooth_problem):
         )
         np.testing.assert_allclose(after, before, atol=2e-3)
     assert np.abs(fits.params - fits.snapshots[:, 0]).max() > 0.05
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+def test_numbers_below_the_smallest_normal_one_are_not_taken_for_zero(backend):
+    """Data on such a scale: a unit whose ReLU were shut by it would learn nothing. NumPy says what is learnt."""
+    x, y, start = np.array([2.0, 5.0]) * 1e-41, np.array([0.5, 1.5]), np.array([1.0, 0.0, 1.0, 0.25])
+    w, b, v, c = start
+    for _ in range(4):
+        z = w * x + b
+        e = (v * np.maximum(z, 0) + c - y) * 2 / 2
+        slopes = (e * v * (z > 0) * x).sum(), (e * v * (z > 0)).sum(), (e * np.maximum(z, 0)).sum(), e.sum()
+        w, b, v, c = (value - 0.2 * slope for value, slope in zip((w, b, v, c), slopes, strict=True))
+    fits = jl.fit(
+        jl.mlp([1, 1, 1]), jl.Problem(x, y), optax.sgd(0.2), fits=1, steps=4, start=start[None], backend=backend
+    )
+    assert fits.params.dtype == np.float32
+    np.testing.assert_allclose(fits.params[0], [w, b, v, c], rtol=1e-6)
+
+
+def test_numbers_that_no_format_of_xla_can_hold_are_refused():
+    problem = jl.Problem(np.array([2e-310, 1.0]), np.ones(2))
+    with pytest.raises(ValueError, match="x: XLA takes numbers below"):
+        jl.fit(jl.mlp([1, 1]), problem, optax.sgd(0.2), fits=1, steps=1, dtype="float64", backend="xla")
