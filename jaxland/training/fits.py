@@ -8,16 +8,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland._version import __version__
 from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.initial import initial_parameters
-from jaxland.training.precision import get_dtype, numerics
-from jaxland.training.step import make_step
+from jaxland.training.plain import PlainProgram
+from jaxland.training.precision import get_dtype
 from jaxland.training.trainer import Values
 
 if TYPE_CHECKING:
@@ -121,26 +119,15 @@ def device() -> str:
 
 
 def fingerprint(ensemble: Ensemble) -> str:
-    """A hash of the compiled programs' text and of every number fed to them; independent of the backend.
+    """A hash of the plain program, loss and optimizer included, and of every number fed to it.
 
-    It changes with the version of JAX, which words programs differently; tables therefore carry versions as well.
+    It is independent of the backend: one that would compute something else is not used (see `probe`). It changes with
+    the version of JAX, which words programs differently; tables therefore carry versions as well.
     """
-    step = make_step(ensemble)
-    members = ensemble.members(np.arange(1) + ensemble.first)
     digest = hashlib.sha256()
-    with numerics(get_dtype(ensemble.dtype)):
-        params = ensemble.network.unflatten(jnp.asarray(initial_parameters(ensemble, members)[0]))
-        hyperparameters = {name: jnp.asarray(values[0]) for name, values in members.hyperparameters.items()}
-        x = members.x if ensemble.inputs is None else members.x[0]
-        y = members.y if ensemble.targets is None else members.y[0]
-        state = jax.eval_shape(step.start, hyperparameters, params)
-        programs = (
-            jax.jit(ensemble.network.init).lower(jax.random.key(0)),
-            jax.jit(step.start).lower(hyperparameters, params),
-            jax.jit(step.advance).lower(hyperparameters, params, state, jnp.asarray(x), jnp.asarray(y)),
-        )
-    for program in programs:
-        digest.update(program.as_text().encode())
+    digest.update(PlainProgram(ensemble, get_dtype(ensemble.dtype)).text.encode())
+    with jax.enable_x64(False):  # as starting points are drawn
+        digest.update(jax.jit(ensemble.network.init).lower(jax.random.key(0)).as_text().encode())
     numbers = [ensemble.hyperparameters[name] for name in sorted(ensemble.hyperparameters)]
     numbers += [ensemble.problem.x, ensemble.problem.y, ensemble.inputs, ensemble.targets, ensemble.start]
     # A function of the fits' numbers is known by what it gives the first ones.
