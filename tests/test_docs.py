@@ -31,3 +31,11 @@ def test_the_placebo_page_runs_and_so_do_its_commands(tmp_path, monkeypatch, cap
         assert main(arguments) == 0
     assert "p = 0.005: 0 of 199 placebos are as good" in capsys.readouterr().out
     assert (tmp_path / "runs" / "rumour" / "placebo.png").stat().st_size > 10_000
+
+
+def test_the_page_on_trust_runs(capsys):
+    names: dict = {}
+    compared = sum(run(code, names) for code in blocks("docs/trust.md"))
+    assert compared == 2
+    printed = capsys.readouterr().out
+    assert printed.startswith("xla: the kernel does not compute what the network, loss and optimizer say: the loss is ")
