@@ -276,13 +276,15 @@ class Ensemble:
         def step(numbers, vector, value, x, y):
             transformation = self.transformation({**hyperparameters, **numbers})
             params = self.network.unflatten(vector)
-            updates, _ = transformation.update(
-                params, transformation.init(params), params, value=value, grad=params,
+            state = transformation.init(params)
+            updates, after = transformation.update(
+                params, state, params, value=value, grad=params,
                 value_fn=lambda params: loss(self.network.apply(params, x), y),
             )  # fmt: skip
-            return optax.apply_updates(params, updates)
+            return optax.apply_updates(params, updates), state, after
 
-        jax.eval_shape(step, traced, vector, scalar, x, y)
+        _, before, after = jax.eval_shape(step, traced, vector, scalar, x, y)
+        _check_state(before, after)
 
     def members(self, fits: Int[np.ndarray, "W"]) -> Members:
         """The per-fit inputs of `fits`. Fits outside the per-fit arrays, which only pad a group, get the nearest."""
@@ -309,6 +311,18 @@ class Ensemble:
     def trace_steps(self) -> Int[np.ndarray, "T"]:
         """The steps whose loss is kept."""
         return np.arange(0, self.steps + 1, self.trace_every) if self.trace_every else np.arange(0)
+
+
+def _check_state(before: Any, after: Any) -> None:
+    """Raises TypeError unless a loop can carry the state of an optimizer from step to step."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise TypeError("its state has other parts after a step than before the first.")
+    for (path, old), new in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            where = jax.tree_util.keystr(path)
+            raise TypeError(
+                f"its state{where} is {old.dtype}{list(old.shape)}, and {new.dtype}{list(new.shape)} after a step."
+            )
 
 
 def _check_hyperparameter(name: str, value: Any) -> None:
