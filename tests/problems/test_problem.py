@@ -74,7 +74,7 @@ def test_objective_of_flat_parameters(sawtooth_problem):
     [
         (np.ma.masked_equal([0.0, 1.0, -999.0], -999.0), "masked entries"),
         (np.array([0.0, None, 1.0]), "got None"),
-        (np.asarray(pd.Series([1, 2, pd.NA], dtype="Int64")), "got <NA>"),
+        (np.asarray(pd.Series([1, 2, pd.NA], dtype=object)), "got <NA>"),
         (np.array(["1", "2", "3"]), "got text"),
         (np.array(["2020-01-01"] * 3, "datetime64[D]"), "got dates"),
         (np.array([0.0, "one", 1.0], object), "got 'one'"),
