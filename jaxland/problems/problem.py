@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxland._numbers import real_numbers
 from jaxland._types import AnyArray
 from jaxland.networks import Network
 from jaxland.problems.losses import Loss, get_loss
@@ -27,7 +28,7 @@ class Problem:
         minimum: its parameters (P,), float64, or None.
 
     Raises:
-        ValueError: empty, non-finite or mismatched data, or a minimum that does not fit the network.
+        ValueError: empty, masked, missing, non-finite or mismatched data, or a minimum that does not fit the network.
     """
 
     x: np.ndarray
@@ -70,9 +71,7 @@ def _as_loss(loss: Loss | str | Callable) -> Loss:
 
 
 def _columns(name: str, values: Any) -> np.ndarray:
-    if np.iscomplexobj(values):
-        raise ValueError(f"{name} must be real; got complex numbers.")
-    values = np.array(values, dtype=np.float64)
+    values = real_numbers(name, values)
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.size == 0:

@@ -2,10 +2,11 @@
 
 from jaxland.store.files import StoreError, check_path, commit
 from jaxland.store.parts import Parts
-from jaxland.store.shard import DamagedShard, Shard, ShardFile, missing_ranges
-from jaxland.store.study_store import Manifest, StudyStore
+from jaxland.store.shard import DamagedShard, Shard, ShardFile, missing_ranges, read_metadata
+from jaxland.store.study_store import MANIFEST, Manifest, StudyStore
 
 __all__ = [
+    "MANIFEST",
     "DamagedShard",
     "Manifest",
     "Parts",
@@ -16,4 +17,5 @@ __all__ = [
     "check_path",
     "commit",
     "missing_ranges",
+    "read_metadata",
 ]

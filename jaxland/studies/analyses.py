@@ -11,7 +11,7 @@ import pandas as pd
 from jaxland._names import lookup
 from jaxland.plots import render, style
 from jaxland.store import Parts, StoreError, StudyStore, commit
-from jaxland.studies.configuration import from_json, to_json
+from jaxland.studies.configuration import from_json, require_unedited, to_json
 from jaxland.studies.registry import study_of
 from jaxland.studies.study import Claim, Context, Findings, Outcome, Study
 from jaxland.studies.summary import summary_text
@@ -90,9 +90,10 @@ def analyse(
 
     Raises:
         DamagedShard: a shard is not what its name says.
-        StoreError: there are no fits, or the results cannot be written.
+        StoreError: there are no fits, the manifest was edited, or the results cannot be written.
     """
     study = study_of(config)
+    require_unedited(store)
     if not any(store.shards(name) for name in store.manifest.ensembles):
         raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")
     analyses = request(store, study, analyses)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxland.execution import ShardTask, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore
 from jaxland.studies.analyses import Wanted, analyse, check_wanted, request
+from jaxland.studies.configuration import require_unedited
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, shard_size, train_missing
 from jaxland.studies.registry import study_of
 from jaxland.studies.study import Outcome
@@ -141,8 +142,14 @@ def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float 
 
 
 def _recorded(out: Path | str) -> Manifest | None:
-    """What is known of the directory, None where there is no study."""
+    """What is known of the directory, None where there is no study.
+
+    Raises:
+        StoreError: its manifest was edited.
+    """
     try:
-        return StudyStore.open(out).manifest
+        store = StudyStore.open(out)
     except StoreError:
         return None
+    require_unedited(store)
+    return store.manifest

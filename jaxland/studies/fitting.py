@@ -13,7 +13,7 @@ import numpy as np
 from jaxland._names import lookup
 from jaxland.execution import ShardTask, default_shard_fits, plan_shards, run_shards, stop_on_signals
 from jaxland.store import Manifest, StudyStore
-from jaxland.studies.configuration import config_hash, from_json, to_json
+from jaxland.studies.configuration import config_hash, from_json, require_unedited, to_json
 from jaxland.studies.registry import STUDIES, study_of
 from jaxland.training import (
     Ensemble,
@@ -57,11 +57,12 @@ def open_study(path: Path | str) -> tuple[StudyStore, Any]:
     """Opens a study directory; returns the store and its configuration.
 
     Raises:
-        StoreError: it is none, or it is damaged beyond repair.
+        StoreError: it is none, it is damaged beyond repair, or its manifest was edited.
         ValueError: its study is unknown here.
     """
     store = StudyStore.open(path)
     study = lookup("study", store.manifest.study, STUDIES)
+    require_unedited(store)
     return store, from_json(study.config, store.manifest.config)
 
 
@@ -106,8 +107,10 @@ def train_missing(
     """Trains and commits every fit that is asked for and not there.
 
     Raises:
+        StoreError: the manifest was edited since the study began.
         Interrupted: a signal came; finished shards are kept.
     """
+    require_unedited(store)
     fits, ensembles = store.manifest.fits, store.manifest.ensembles
     shard_fits = store.manifest.shard_fits or shard_size(fits, prepared)
     tasks = plan_shards({name: store.missing(name) for name in ensembles}, shard_fits)

@@ -11,15 +11,24 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
+from jaxland._numbers import in_dtype
 from jaxland.networks import Network
 from jaxland.problems import Loss, Problem
-from jaxland.training.precision import get_dtype
+from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.transformations import taking_what_it_takes
+
+# Enough to tell a row for each from one for all.
+_PROBED = 3
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 
 ByNumber = Callable[[Int[np.ndarray, "W"]], np.ndarray]
 """What some fits have, from their numbers: a pure function whose result has a row for each. It serves ensembles that
-can grow, where an array with a row for every fit cannot be given."""
+can grow, where an array with a row for every fit cannot be given.
+
+It is no function of the step: a schedule belongs into the optimizer, as in
+`functools.partial(optax.sgd, learning_rate=schedule)`. Schedules of optax are refused here, of others only such as do
+not return a row for each number."""
 
 
 class Members(NamedTuple):
@@ -48,7 +57,7 @@ class Ensemble:
         dtype: `"float32"` or `"float64"`. Initial parameters are drawn in float32 in both cases, so that a fit starts
             from the same point in either.
         hyperparameters: numbers for the factory, each one for all fits or one a fit, (F,). They are traced: changing
-            them compiles nothing.
+            them compiles nothing, and what the factory decides by them in Python belongs into `functools.partial`.
         init_scale: factor on the initial parameters, one for all or one a fit.
         start: own starting points (F, P) instead of `network.init`.
         inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
@@ -91,9 +100,12 @@ class Ensemble:
         if self.snapshots and not 0 <= self.snapshots[0] <= self.snapshots[-1] <= self.steps:
             raise ValueError(f"snapshots must be steps between 0 and {self.steps}; got {list(self.snapshots)}.")
         self._check_optimizer()
+        self._check_numbers()
         self._check_data()
         self.per_fit_count()
-        self._check_shapes()
+        with numerics(get_dtype(self.dtype)):
+            self._check_shapes()
+            self._check_step()
 
     def _check_optimizer(self):
         if isinstance(self.optimizer, optax.GradientTransformation):
@@ -106,9 +118,7 @@ class Ensemble:
         if not callable(self.optimizer):
             raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
         for name, value in self.hyperparameters.items():
-            if isinstance(value, bool | np.bool_):
-                remedy = f"functools.partial(optimizer, {name}={value})"
-                raise TypeError(f"hyperparameters are numbers; fix {name} by {remedy}.")
+            _check_hyperparameter(name, value)
         try:
             inspect.signature(self.optimizer).bind(**self.hyperparameters)
         except TypeError as error:
@@ -128,6 +138,24 @@ class Ensemble:
         if self.start is not None and self._shape(self.start)[1:] != (self.network.size,):
             raise ValueError(f"start must have shape (fits, {self.network.size}); got {self._shape(self.start)}.")
 
+    def _check_numbers(self):
+        """What is not asked of functions here is checked as `members` asks them."""
+        for name, values in {**self._per_fit, "problem.x": self.problem.x, "problem.y": self.problem.y}.items():
+            if values is not None:
+                values = _rows(name, values, np.arange(_PROBED) + self.first) if callable(values) else values
+                in_dtype(name, values, get_dtype(self.dtype))
+
+    @property
+    def _per_fit(self) -> dict[str, Any]:
+        """What each fit may have of its own, by name."""
+        return {
+            **{f"hyperparameters[{name!r}]": value for name, value in self.hyperparameters.items()},
+            "init_scale": self.init_scale,
+            "start": self.start,
+            "inputs": self.inputs,
+            "targets": self.targets,
+        }
+
     def _shape(self, values: Any) -> tuple[int, ...]:
         if callable(values):
             values = np.asarray(values(np.array([self.first])))
@@ -145,12 +173,12 @@ class Ensemble:
 
     def _check_shapes(self):
         """Asks JAX for the shapes that network and loss give, so that nothing is silently broadcast."""
-        x, y = (jax.ShapeDtypeStruct(shape, np.float32) for shape in (self.x_shape, self.y_shape))
+        x, y = (jax.ShapeDtypeStruct(shape, get_dtype(self.dtype)) for shape in (self.x_shape, self.y_shape))
         name, loss = self.network.spec.name, self.problem.loss
         widths = self.network.spec.widths
         if widths and widths[0] != x.shape[1]:
             raise ValueError(f"network {name!r} takes {widths[0]} inputs, but x has {x.shape[1]} components.")
-        vector = jax.ShapeDtypeStruct((self.network.size,), np.float32)
+        vector = jax.ShapeDtypeStruct((self.network.size,), get_dtype(self.dtype))
         prediction = jax.eval_shape(lambda v, x: self.network.apply(self.network.unflatten(v), x), vector, x)
         if prediction.shape != y.shape:
             raise ValueError(
@@ -165,6 +193,11 @@ class Ensemble:
                 "that works elementwise, and leave means and sums to jaxland.problems.Loss."
             )
 
+    @property
+    def has_own_numbers(self) -> bool:
+        """Whether anything is given that fits can differ in, besides the keys of `network.init`."""
+        return any(callable(values) for values in self._per_fit.values()) or self.per_fit_count() is not None
+
     def per_fit_count(self) -> int | None:
         """How many fits the per-fit arrays describe, or None where there are no such arrays.
 
@@ -173,13 +206,7 @@ class Ensemble:
         """
         lengths = {
             name: len(values)
-            for name, values in {
-                **{f"hyperparameters[{name!r}]": value for name, value in self.hyperparameters.items()},
-                "init_scale": self.init_scale,
-                "start": self.start,
-                "inputs": self.inputs,
-                "targets": self.targets,
-            }.items()
+            for name, values in self._per_fit.items()
             if values is not None and not callable(values) and np.ndim(values) > 0
         }
         deep = [name for name, value in self.hyperparameters.items() if len(self._shape(value)) > 1]
@@ -190,10 +217,74 @@ class Ensemble:
         return next(iter(lengths.values()), None)
 
     def transformation(self, hyperparameters: Mapping) -> optax.GradientTransformationExtraArgs:
-        """The optax transformation of one fit with these (traced) numbers."""
-        if isinstance(self.optimizer, optax.GradientTransformation):
-            return optax.with_extra_args_support(self.optimizer)
-        return optax.with_extra_args_support(self.optimizer(**hyperparameters))
+        """The optax transformation of one fit with these (traced) numbers.
+
+        Its update takes `value`, `grad` and `value_fn`; see `taking_what_it_takes`.
+        """
+        made = self.optimizer
+        if not isinstance(made, optax.GradientTransformation):
+            made = made(**hyperparameters)
+        if not isinstance(made, optax.GradientTransformation):
+            raise TypeError(
+                f"the optimizer made a {type(made).__name__}, no optax transformation; of optax.MultiSteps give "
+                "MultiSteps(...).gradient_transformation()."
+            )
+        return taking_what_it_takes(optax.with_extra_args_support(made))
+
+    def _check_step(self):
+        """Asks JAX for the shapes that a step of the optimizer gives, so that what cannot work is known at once."""
+        scalar = jax.ShapeDtypeStruct((), get_dtype(self.dtype))
+        traced = dict.fromkeys(self.hyperparameters, scalar)
+        try:
+            self._trace_step(traced)
+        except Exception as error:
+            culprit = self._choice(traced)
+            if culprit:
+                raise TypeError(
+                    f"hyperparameters[{culprit!r}] decides what the optimizer computes, and is no number that fits can "
+                    f"differ in: fix it by functools.partial(optimizer, {culprit}=...), one call a value."
+                ) from error
+            raise TypeError(
+                f"the optimizer cannot take a step: {type(error).__name__}: {_first_line(error)} It is given the "
+                "gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn by name."
+            ) from error
+
+    def _choice(self, traced: Mapping) -> str | None:
+        """The hyperparameter without which, the others being as they are, the step can be traced."""
+        members = self.members(np.array([self.first]))
+        fixed = {name: values[0].item() for name, values in members.hyperparameters.items()}
+        asked = {name: _as_given(value, fixed[name]) for name, value in self.hyperparameters.items()}
+        for name in traced if self._works(asked) else ():
+            if not self._works({**asked, name: traced[name]}):
+                return name
+        return None
+
+    def _works(self, hyperparameters: Mapping) -> bool:
+        try:
+            self._trace_step(hyperparameters)
+        except Exception:
+            return False
+        return True
+
+    def _trace_step(self, hyperparameters: Mapping) -> None:
+        dtype = get_dtype(self.dtype)
+        vector, scalar = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((self.network.size,), ()))
+        x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (self.x_shape, self.y_shape))
+        loss, traced = self.problem.loss, {k: v for k, v in hyperparameters.items() if hasattr(v, "shape")}
+        assert isinstance(loss, Loss)
+
+        def step(numbers, vector, value, x, y):
+            transformation = self.transformation({**hyperparameters, **numbers})
+            params = self.network.unflatten(vector)
+            state = transformation.init(params)
+            updates, after = transformation.update(
+                params, state, params, value=value, grad=params,
+                value_fn=lambda params: loss(self.network.apply(params, x), y),
+            )  # fmt: skip
+            return optax.apply_updates(params, updates), state, after
+
+        _, before, after = jax.eval_shape(step, traced, vector, scalar, x, y)
+        _check_state(before, after)
 
     def members(self, fits: Int[np.ndarray, "W"]) -> Members:
         """The per-fit inputs of `fits`. Fits outside the per-fit arrays, which only pad a group, get the nearest."""
@@ -201,28 +292,80 @@ class Ensemble:
         count = self.per_fit_count()
         rows = np.clip(fits - self.first, 0, count - 1) if count else None
 
-        def own(value):
-            result = np.asarray(value(fits) if callable(value) else np.asarray(value)[rows], dtype)
-            if len(result) != len(fits):
-                raise ValueError(f"a function of {len(fits)} fits' numbers returned {len(result)} rows.")
-            return result
+        def own(name, value):
+            return in_dtype(name, _rows(name, value, fits) if callable(value) else np.asarray(value)[rows], dtype)
 
-        def each(value):
-            return np.full(len(fits), value, dtype) if not callable(value) and np.ndim(value) == 0 else own(value)
+        def each(name, value):
+            return np.full(len(fits), value, dtype) if not callable(value) and np.ndim(value) == 0 else own(name, value)
 
         return Members(
             fits=fits,
-            hyperparameters={name: each(value) for name, value in self.hyperparameters.items()},
-            init_scale=each(self.init_scale),
-            start=None if self.start is None else own(self.start),
-            x=np.asarray(self.problem.x, dtype) if self.inputs is None else own(self.inputs),
-            y=np.asarray(self.problem.y, dtype) if self.targets is None else own(self.targets),
+            hyperparameters={name: each(name, value) for name, value in self.hyperparameters.items()},
+            init_scale=each("init_scale", self.init_scale),
+            start=None if self.start is None else own("start", self.start),
+            x=np.asarray(self.problem.x, dtype) if self.inputs is None else own("inputs", self.inputs),
+            y=np.asarray(self.problem.y, dtype) if self.targets is None else own("targets", self.targets),
         )
 
     @property
     def trace_steps(self) -> Int[np.ndarray, "T"]:
         """The steps whose loss is kept."""
         return np.arange(0, self.steps + 1, self.trace_every) if self.trace_every else np.arange(0)
+
+
+def _check_state(before: Any, after: Any) -> None:
+    """Raises TypeError unless a loop can carry the state of an optimizer from step to step."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise TypeError("its state has other parts after a step than before the first.")
+    for (path, old), new in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            where = jax.tree_util.keystr(path)
+            raise TypeError(
+                f"its state{where} is {old.dtype}{list(old.shape)}, and {new.dtype}{list(new.shape)} after a step."
+            )
+
+
+def _check_hyperparameter(name: str, value: Any) -> None:
+    """Raises TypeError for what is no number, and for a schedule, which is a function of steps and not of fits."""
+    remedy = f"functools.partial(optimizer, {name}=...)"
+    if _is_from_optax(value):
+        raise TypeError(
+            f"hyperparameters[{name!r}] is a schedule of optax, a function of the step, where a function of the fits' "
+            f"numbers is meant; give {remedy}."
+        )
+    if value is None or isinstance(value, bool | np.bool_ | str):
+        raise TypeError(f"hyperparameters are numbers; fix {name} by {remedy.replace('...', repr(value))}.")
+
+
+def _is_from_optax(value: Any) -> bool:
+    value = getattr(value, "func", value)
+    homes = getattr(value, "__module__", None), type(value).__module__
+    return callable(value) and any((home or "").split(".")[0] == "optax" for home in homes)
+
+
+def _rows(name: str, function: Callable[..., Any], fits: Int[np.ndarray, "W"]) -> np.ndarray:
+    """What a function of the fits' numbers gives.
+
+    Raises:
+        ValueError: not a row for each.
+    """
+    rows = function(fits)
+    if np.ndim(rows) == 0 or len(rows) != len(fits):
+        given = "one number" if np.ndim(rows) == 0 else f"{len(rows)} rows"
+        raise ValueError(
+            f"{name}, a function of {len(fits)} fits' numbers, returned {given}; it must return one row a fit. A "
+            "schedule of steps belongs into the optimizer, such as functools.partial(optax.sgd, schedule)."
+        )
+    return rows
+
+
+def _as_given(value: Any, number: float) -> float:
+    """Whole numbers stay such, so that what they decide can be told from what is only not traced."""
+    return int(number) if isinstance(value, int | np.integer) else number
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0]
 
 
 def positive(name: str, value: int) -> None:

@@ -1,5 +1,6 @@
 """Training an ensemble in memory: the function most users need."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
+from jaxland.training.initial import warn_of_equal_fits
 from jaxland.training.progress import progress_bar
 from jaxland.training.trainer import train
 
@@ -73,6 +75,9 @@ def fit(
 
     Raises:
         TypeError, ValueError: an argument out of range, before any work starts.
+
+    Warns:
+        UserWarning: all fits would be the same one, or no fit had a finite loss before its first step.
     """
     positive("fits", fits)
     if not 0 <= first <= 2**32 - fits:
@@ -98,11 +103,14 @@ def fit(
     count = ensemble.per_fit_count()
     if count not in (None, fits):
         raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
+    if fits > 1:
+        warn_of_equal_fits(ensemble)
     choice = choose_backend(ensemble, backend)
     with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
         result, kept = train(
             choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress, on_device=on_device
         )
+    _warn_of_no_finite_loss(result.initial_loss)
     return Fits(
         ensemble=ensemble,
         fit=first + np.arange(fits),
@@ -110,3 +118,13 @@ def fit(
         explanation=choice.explanation,
         **result._asdict(),
     )
+
+
+def _warn_of_no_finite_loss(initial_loss) -> None:
+    if not np.isfinite(np.asarray(initial_loss)).any():
+        warnings.warn(
+            "no fit had a finite loss before its first step, so none could learn. Look at what the network returns for "
+            "its initial parameters, at the scale of the targets (squares of 1e20 are infinite in float32), and at the "
+            "loss.",
+            stacklevel=3,
+        )

@@ -1,5 +1,6 @@
 """Initial parameters of fits: a pure function of the network, the seed and the fit's number."""
 
+import warnings
 from functools import lru_cache
 
 import jax
@@ -42,3 +43,20 @@ def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray
     if start is None:
         start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(get_dtype(ensemble.dtype))
     return start * members.init_scale[:, None]
+
+
+def warn_of_equal_fits(ensemble: Ensemble) -> None:
+    """Warns where nothing tells fits apart: `init` gives two of them one start, and they have no numbers of their own.
+
+    Warns:
+        UserWarning: it is so.
+    """
+    if ensemble.has_own_numbers:
+        return
+    first, second = draw_parameters(ensemble.network, ensemble.seed, np.arange(2) + ensemble.first)
+    if np.array_equal(first, second, equal_nan=True):
+        warnings.warn(
+            f"all fits start from the same parameters and are one fit: init of network {ensemble.network.spec.name!r} "
+            "does not use its key. Draw from the key, or give each fit its own start.",
+            stacklevel=3,
+        )

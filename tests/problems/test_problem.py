@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxland.problems import LOSSES, Problem, get_loss
@@ -66,3 +67,24 @@ def test_objective_of_flat_parameters(sawtooth_problem):
         errors = np.asarray(network.apply_flat(vector, sawtooth_problem.x)) - sawtooth_problem.y
         np.testing.assert_allclose(float(objective(vector)), np.mean(errors**2), rtol=1e-12)
     assert objective(jnp.asarray(minimum, jnp.float32)).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.ma.masked_equal([0.0, 1.0, -999.0], -999.0), "masked entries"),
+        (np.array([0.0, None, 1.0]), "got None"),
+        (np.asarray(pd.Series([1, 2, pd.NA], dtype=object)), "got <NA>"),
+        (np.array(["1", "2", "3"]), "got text"),
+        (np.array(["2020-01-01"] * 3, "datetime64[D]"), "got dates"),
+        (np.array([0.0, "one", 1.0], object), "got 'one'"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_what_is_missing_or_no_number_is_refused(name, values, message):
+    with pytest.raises(ValueError, match=f"{name} .*{message}"):
+        Problem(**{"x": np.arange(3.0), "y": np.arange(3.0), name: values})
+
+
+def test_a_mask_that_hides_nothing_is_no_matter():
+    assert Problem(np.ma.array([1.0, 2.0], mask=[False, False]), np.ones(2)).x.tolist() == [[1.0], [2.0]]

@@ -7,8 +7,18 @@ import pandas as pd
 import pytest
 
 import jaxland as jl
-from jaxland.store import StudyStore
-from jaxland.studies import SawtoothConfig, from_json, open_study, study_status, study_table, to_json
+from jaxland.execution import ShardTask
+from jaxland.store import StoreError, StudyStore
+from jaxland.studies import (
+    SawtoothConfig,
+    ShardWork,
+    analyse,
+    from_json,
+    open_study,
+    study_status,
+    study_table,
+    to_json,
+)
 from jaxland.studies.engine import measure_rate
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.studies.sawtooth.overview.reduction import turning_points
@@ -229,3 +239,47 @@ def test_turning_points():
         [x, np.abs(x), np.sin(5 * np.pi * x), np.zeros_like(x), np.clip(x, -0.5, 0.5), np.maximum(np.abs(x), 0.3)]
     )
     np.testing.assert_array_equal(turning_points(curves), [0, 1, 10, 0, 0, 1])
+
+
+def _numbers(values, path=()):
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, (*path, name))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*path, name)
+
+
+def _edited(fields, place):
+    *outer, last = place
+    copy = json.loads(json.dumps(fields))
+    inner = copy
+    for name in outer:
+        inner = inner[name]
+    inner[last] += 1
+    return copy
+
+
+def test_an_edited_manifest_is_refused_however_it_is_opened(finished):
+    manifest = finished.path / "study.json"
+    text = manifest.read_text()
+    fields = json.loads(text)
+    places = [("config_hash",), *_numbers({name: fields[name] for name in ("config", "provenance")})]
+    assert len(places) > 5
+    try:
+        for place in places:
+            changed = {**fields, "config_hash": "f" * 16} if place == ("config_hash",) else _edited(fields, place)
+            manifest.write_text(json.dumps(changed))
+            config = from_json(SawtoothConfig, changed["config"])
+            ways = (
+                lambda: open_study(finished.path),
+                lambda config=config: analyse(StudyStore.open(finished.path), config),
+                lambda config=config: train_missing(StudyStore.open(finished.path), config, {}),
+                lambda config=config: jl.studies.run(config, finished.path, fits=48),
+                lambda: ShardWork(str(finished.path))(ShardTask("momentum", 0, 16)),
+            )
+            for way in ways:
+                with pytest.raises(StoreError, match=r"was edited after the study began: .*remove the file"):
+                    way()
+    finally:
+        manifest.write_text(text)
+    open_study(finished.path)
