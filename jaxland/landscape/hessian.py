@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxland._compiled import compiled
 from jaxland._types import AnyArray
 from jaxland.networks import Network, Symmetry
 
@@ -207,4 +208,4 @@ def _program(objective):
         width, size = params.shape
         return jax.lax.fori_loop(0, count, one, (jnp.zeros((width, size)), jnp.zeros((width, size, size))))
 
-    return jax.jit(program)
+    return compiled(program)

@@ -12,6 +12,7 @@ import scipy.linalg
 import scipy.special
 from jaxtyping import Bool, Float
 
+from jaxland._compiled import compiled
 from jaxland.landscape.hessian import Objective
 
 # Steps between two looks at convergence, and numbers held by the probes that are worked on at a time.
@@ -236,11 +237,11 @@ def _programs(objective):
         return _initial(first, key, steps)
 
     return _Programs(
-        jax.jit(start, static_argnums=2),
-        jax.jit(advance),
-        jax.jit(products),
-        jax.jit(forms, static_argnums=2),
-        jax.jit(tridiagonals, static_argnums=(2, 3)),
+        compiled(start, static=(2,)),
+        compiled(advance),
+        compiled(products),
+        compiled(forms, static=(2,)),
+        compiled(tridiagonals, static=(2, 3)),
     )
 
 

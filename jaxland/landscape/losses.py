@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._compiled import compiled
 from jaxland.networks import Network
 from jaxland.problems import Loss
 
@@ -78,4 +79,4 @@ def _program(network, loss, own_x, own_y):
     def one(vector, x, y):
         return loss(network.apply_flat(vector, x), y)
 
-    return jax.jit(jax.vmap(one, in_axes=(0, 0 if own_x else None, 0 if own_y else None)))
+    return compiled(jax.vmap(one, in_axes=(0, 0 if own_x else None, 0 if own_y else None)))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._compiled import compiled
 from jaxland.networks import Network
 
 # Bounds memory: 512 fits on a thousand points are a few megabytes a layer.
@@ -50,4 +51,4 @@ def _evaluate(program, params, x):
 
 @lru_cache(maxsize=64)
 def _program(network):
-    return jax.jit(jax.vmap(network.apply_flat, in_axes=(0, None)))
+    return compiled(jax.vmap(network.apply_flat, in_axes=(0, None)))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._compiled import compiled
 from jaxland._types import AnyArray
 from jaxland.networks import Network
 from jaxland.problems import Loss
@@ -121,4 +122,4 @@ def _hessians(network: Network, loss: Loss, own_x: bool, own_y: bool):
 
         return jax.lax.map(one, jnp.arange(len(params)))
 
-    return jax.jit(program)
+    return compiled(program)

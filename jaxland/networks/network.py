@@ -60,7 +60,7 @@ class Network:
 
     @cached_property
     def _template(self) -> tuple[list[tuple[Any, jax.ShapeDtypeStruct]], Any]:
-        shapes = jax.eval_shape(self.init, jax.random.key(0))
+        shapes = jax.eval_shape(lambda key: self.init(key), jax.random.key(0))
         leaves, treedef = jax.tree_util.tree_flatten_with_path(shapes)
         for path, leaf in leaves:
             if not jnp.issubdtype(leaf.dtype, jnp.floating):

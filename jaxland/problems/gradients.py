@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxland._compiled import compiled
 from jaxland._types import AnyArray
 
 Objective = Callable[[Float[AnyArray, "P"]], Float[Array, ""]]
@@ -24,7 +25,7 @@ def gradients_of(objective: Objective, dtype: str = "float64") -> Evaluate:
 
     `jaxland.training.gradients(network, problem)` is faster for networks that the lanes backend can train.
     """
-    program = jax.jit(jax.vmap(jax.value_and_grad(objective)))
+    program = compiled(jax.vmap(jax.value_and_grad(objective)))
 
     def evaluate(points):
         losses, gradients = np.empty(len(points), dtype), np.empty(points.shape, dtype)

@@ -186,7 +186,7 @@ class Ensemble:
                 f"{y.shape}; apply must return (points, outputs)."
             )
         assert isinstance(loss, Loss)
-        values = jax.eval_shape(loss.elementwise, prediction, y)
+        values = jax.eval_shape(lambda p, t: loss.elementwise(p, t), prediction, y)
         if values.shape != y.shape:
             raise ValueError(
                 f"loss {loss.name!r} returns shape {values.shape} for predictions of shape {y.shape}; give a function "

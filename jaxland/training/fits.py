@@ -127,7 +127,7 @@ def fingerprint(ensemble: Ensemble) -> str:
     digest = hashlib.sha256()
     digest.update(PlainProgram(ensemble, get_dtype(ensemble.dtype)).text.encode())
     with jax.enable_x64(False):  # as starting points are drawn
-        digest.update(jax.jit(ensemble.network.init).lower(jax.random.key(0)).as_text().encode())
+        digest.update(jax.jit(lambda key: ensemble.network.init(key)).lower(jax.random.key(0)).as_text().encode())
     numbers = [ensemble.hyperparameters[name] for name in sorted(ensemble.hyperparameters)]
     numbers += [ensemble.problem.x, ensemble.problem.y, ensemble.inputs, ensemble.targets, ensemble.start]
     # A function of the fits' numbers is known by what it gives the first ones.

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._compiled import compiled
 from jaxland.networks import Network
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
@@ -34,7 +35,7 @@ def _drawing_program(network):
     def draw(root, fit):
         return network.flatten(network.init(jax.random.fold_in(root, fit)))
 
-    return jax.jit(jax.vmap(draw, in_axes=(None, 0)))
+    return compiled(jax.vmap(draw, in_axes=(None, 0)))
 
 
 def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray, "W P"]:
