@@ -15,6 +15,8 @@ _NAN_PAIR = (np.nan, np.nan)
 _ITERATIONS = 50
 # Logits at which a probability is 0 or 1 in float64.
 _SATURATED = 40.0
+# Largest relative change of a logit that counts as none; the step taken leaves the square of it.
+_SETTLED = 1e-5
 
 
 @dataclass(frozen=True)
@@ -212,10 +214,16 @@ def _newton(x, success, curve):
         moved, decrement = _step(x, success, curve)
         if moved is None:
             return None
-        if decrement < 1e-8:  # in standard errors; the step taken leaves the square of it
+        if decrement < 1e-8 and _alike(x, curve, moved):
             return moved
         curve = moved if decrement < 0.1 else _shortened(x, success, curve, moved)
     return None
+
+
+def _alike(x, curve, moved):
+    """Whether no logit moves: where one x is far from all others, a step of few standard errors may still do so."""
+    before, after = _logits(x, curve), _logits(x, moved)
+    return bool((np.abs(after - before) <= _SETTLED * (1 + np.abs(before))).all())
 
 
 def _step(x, success, curve):
