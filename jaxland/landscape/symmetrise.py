@@ -75,8 +75,8 @@ def _sorted_and_signed(symmetry, params):
 def fix_signs(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P"]:
     """Makes the incoming entry of largest magnitude positive in every unit with an odd activation.
 
-    Of entries whose magnitudes agree to rounding the first decides; of a unit without incoming weight its outgoing
-    ones do.
+    Of entries whose magnitudes agree to rounding most become positive or, of as many of either sign, the first; of a
+    unit without incoming weight its outgoing ones decide.
     """
     result = np.array(params)
     for layer in symmetry.layers:
@@ -90,10 +90,12 @@ def fix_signs(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> Float[np.
 
 
 def _sign(entries):
-    """That of the first entry as large as any, of each unit; 0 without any."""
+    """That of most entries as large as any, of each unit, for it does not depend on their order; then of the first."""
     magnitude = np.abs(entries)
     decisive = magnitude >= (1 - _tolerance(entries)) * magnitude.max(axis=-1, keepdims=True)
-    return np.sign(np.take_along_axis(entries, decisive.argmax(-1)[..., None], axis=-1))
+    votes = np.sign(np.where(decisive, entries, 0)).sum(axis=-1, keepdims=True)
+    first = np.take_along_axis(entries, decisive.argmax(-1)[..., None], axis=-1)
+    return np.sign(np.where(votes == 0, first, votes))
 
 
 def sort_units(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P"]:
