@@ -1,6 +1,6 @@
 """Some of the slow tests, another choice each day, a line each: prints what is to be given to pytest.
 
-    pytest --collect-only -m slow | python .ci/slow_of_the_day.py 2026-11-28 12
+pytest --collect-only -m slow | python .ci/slow_of_the_day.py 2026-11-28 12
 """
 
 import hashlib

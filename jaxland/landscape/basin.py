@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from jaxland._scaling import norm
+
 
 class Jittered(NamedTuple):
     """Starting points about a minimum."""
@@ -53,7 +55,7 @@ def _jitter_one(minimum, count, radius, stream):
     for_directions, for_norms = (np.random.default_rng(child) for child in stream.spawn(2))
     noise = for_directions.standard_normal((count, len(minimum)))
     distance = radius * for_norms.random(count)
-    return Jittered(minimum + noise * (distance / np.linalg.norm(noise, axis=1))[:, None], distance)
+    return Jittered(minimum + noise * (distance / norm(noise))[:, None], distance)
 
 
 def returned(
@@ -61,8 +63,8 @@ def returned(
     reference_loss: float | np.floating | Float[np.ndarray, "*M"] = 0.0,
     separation: Float[np.ndarray, "*M F"] | None = None,
     *,
-    loss_tolerance: float = 1e-5,
-    separation_tolerance: float = 1e-3,
+    loss_tolerance: float,
+    separation_tolerance: float | None = None,
 ) -> Bool[np.ndarray, "*M F"]:
     """Says which fits have come back to their minimum.
 
@@ -84,11 +86,16 @@ def returned(
         loss: final losses of the retrained fits, of one minimum (F,) or of M (M, F).
         reference_loss: of the minimum, or of each (M,).
         separation: root-mean-square differences between the outputs of fit and minimum.
-        loss_tolerance: in units of the loss.
-        separation_tolerance: in units of the output.
+        loss_tolerance: in units of the loss, which only the user knows: 1e-5 for the sawtooth.
+        separation_tolerance: in units of the output; needed where separations are given.
 
     Returns:
         A truth value for each fit; a loss or separation that is not a number has not returned.
+
+    Raises:
+        ValueError: separations without their tolerance.
     """
+    if separation is not None and separation_tolerance is None:
+        raise ValueError("separations need a separation_tolerance, in units of the output.")
     near = np.abs(np.asarray(loss, np.float64) - np.asarray(reference_loss)[..., None]) < loss_tolerance
     return near if separation is None else near & (separation < separation_tolerance)

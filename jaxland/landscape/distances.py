@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._scaling import norm
 from jaxland.landscape.outputs import outputs
 from jaxland.networks import Network
 
@@ -33,7 +34,7 @@ def pair_distances(params: Float[np.ndarray, "F P"], pairs: Int[np.ndarray, "pai
     if pairs.size and not (0 <= pairs.min() <= pairs.max() < len(params)):
         raise ValueError(f"pairs must name fits 0 to {len(params) - 1}; got {pairs.min()} to {pairs.max()}.")
     blocks = (pairs[at : at + _ROWS] for at in range(0, len(pairs), _ROWS))
-    parts = [np.linalg.norm(params[i].astype(np.float64) - params[j], axis=1) for i, j in (b.T for b in blocks)]
+    parts = [norm(params[i].astype(np.float64) - params[j]) for i, j in (b.T for b in blocks)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
@@ -49,10 +50,7 @@ def distances_to(params: Float[np.ndarray, "F P"], reference: Float[np.ndarray, 
             "params must have shape (fits, P) and reference (P,), one point for all; got "
             f"{params.shape} and {reference.shape}."
         )
-    parts = [
-        np.linalg.norm(params[at : at + _ROWS].astype(np.float64) - reference, axis=1)
-        for at in range(0, len(params), _ROWS)
-    ]
+    parts = [norm(params[at : at + _ROWS].astype(np.float64) - reference) for at in range(0, len(params), _ROWS)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 

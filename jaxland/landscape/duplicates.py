@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Int
 
+from jaxland._scaling import norm
 from jaxland.networks import Network
 
 
@@ -37,9 +38,6 @@ def duplicate_units(
     params = np.asarray(params, np.float64)
     finite = np.asarray(np.isfinite(params).all(axis=1))
     incoming = np.where(finite[:, None], params, 0.0)[:, layers[layer].incoming]
-    # Relative differences do not depend on the scale, but squares of weights beyond 1e154 overflow.
-    largest = np.abs(incoming).max(axis=(1, 2), keepdims=True, initial=0.0)
-    incoming = incoming / np.where(largest > 0, largest, 1.0)
     linked = _close(incoming, tolerance, 1)
     if mirrored:
         linked |= _close(incoming, tolerance, -1)
@@ -47,9 +45,8 @@ def duplicate_units(
 
 
 def _close(incoming, tolerance, sign):
-    difference = np.linalg.norm(incoming[:, :, None] - sign * incoming[:, None, :], axis=-1)
-    norm = np.linalg.norm(incoming, axis=-1)
-    return difference <= tolerance * np.maximum(norm[:, :, None], norm[:, None, :])
+    difference, length = norm(incoming[:, :, None] - sign * incoming[:, None, :]), norm(incoming)
+    return difference <= tolerance * np.maximum(length[:, :, None], length[:, None, :])
 
 
 def _closure(linked):

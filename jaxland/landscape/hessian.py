@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxland._compiled import compiled
+from jaxland._scaling import norm
 from jaxland._types import AnyArray
 from jaxland.networks import Network, Symmetry
 
@@ -87,18 +88,18 @@ def spectra(objective: Objective, params: Float[np.ndarray, "F P"], *, vectors: 
     params = _checked(params)
     values = np.full(params.shape, np.nan)
     columns = np.full((*params.shape, params.shape[1]), np.nan) if vectors else None
-    norm = np.full(len(params), np.nan)
+    steepness = np.full(len(params), np.nan)
     start = 0
     for gradient, hessian in _derivatives(objective, params):
         rows = start + np.flatnonzero(np.isfinite(hessian).all(axis=(1, 2)))
         finite = hessian[rows - start]
-        norm[start : start + len(hessian)] = np.linalg.norm(gradient, axis=1)
+        steepness[start : start + len(hessian)] = norm(gradient)
         if columns is None:
             values[rows] = np.linalg.eigvalsh(finite)
         else:
             values[rows], columns[rows] = np.linalg.eigh(finite)
         start += len(hessian)
-    return Spectra(values, columns, norm)
+    return Spectra(values, columns, steepness)
 
 
 def zero_modes(
@@ -156,8 +157,8 @@ def leading_entries(network: Network, directions: Float[np.ndarray, "F P"], coun
 
 def _orthonormal_rows(tangents):
     # Every tangent has length one before the rank is taken, so that it does not depend on the size of the weights.
-    norm = np.linalg.norm(tangents, axis=1, keepdims=True)
-    unit = tangents[norm[:, 0] > 0] / norm[norm[:, 0] > 0]
+    length = norm(tangents)[:, None]
+    unit = tangents[length[:, 0] > 0] / length[length[:, 0] > 0]
     _, singular, rows = np.linalg.svd(unit, full_matrices=False)
     return rows[singular > max(unit.shape) * np.finfo(np.float64).eps * singular.max(initial=0.0)]
 

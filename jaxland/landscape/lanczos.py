@@ -13,6 +13,7 @@ import scipy.special
 from jaxtyping import Bool, Float
 
 from jaxland._compiled import compiled
+from jaxland._scaling import norm
 from jaxland.landscape.hessian import Objective
 
 # Steps between two looks at convergence, and numbers held by the probes that are worked on at a time.
@@ -122,7 +123,7 @@ def extreme_eigenvalues(
         vectors = jnp.asarray(coordinates.T[chosen], params.dtype) @ state.basis[:taken]
         products = np.asarray(programs.products(vector, vectors))
     vectors = np.asarray(vectors)
-    residuals = np.linalg.norm(products - values[chosen, None] * vectors, axis=1)
+    residuals = norm(products - values[chosen, None] * vectors)
     converged = residuals <= share * np.abs(values).max()
     pairs = Eigenpairs(values[chosen], residuals, converged, vectors)
     largest, smallest = (Eigenpairs(*(part[half] for part in pairs)) for half in (slice(count), slice(count, None)))
@@ -263,12 +264,12 @@ def _step(product, params, state, index):
     image = product(params, state.basis[index])
     diagonal = state.diagonal.at[index].set(state.basis[index] @ image)
     rest = _orthogonal(state.basis, image)
-    norm = jnp.linalg.norm(rest)
+    left = _length(rest)
     # Where nothing is added the space is invariant, and a random direction outside it begins the next one.
     fresh = jax.random.normal(jax.random.fold_in(state.key, index), rest.shape, rest.dtype)
-    exhausted = norm <= 100 * jnp.finfo(rest.dtype).eps * jnp.linalg.norm(image)
+    exhausted = left <= 100 * jnp.finfo(rest.dtype).eps * _length(image)
     following = _unit(jax.lax.cond(exhausted, lambda: _orthogonal(state.basis, fresh), lambda: rest))
-    other = state.other.at[index].set(jnp.where(exhausted, 0.0, norm))
+    other = state.other.at[index].set(jnp.where(exhausted, 0.0, left))
     return _State(state.basis.at[index + 1].set(following), diagonal, other, state.key)
 
 
@@ -280,7 +281,18 @@ def _orthogonal(basis, vector):
 
 
 def _unit(vector):
-    return vector / jnp.linalg.norm(vector)
+    scaled = vector / _largest(vector)
+    return scaled / jnp.linalg.norm(scaled)
+
+
+def _length(vector):
+    # Squares of small or large entries would underflow or overflow in float32.
+    return _largest(vector) * jnp.linalg.norm(vector / _largest(vector))
+
+
+def _largest(vector):
+    largest = jnp.abs(vector).max()
+    return jnp.where(largest > 0, largest, 1.0)
 
 
 def _ritz(state, taken):

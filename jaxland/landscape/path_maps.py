@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._scaling import exponent, norm
+
 
 class PrincipalMap(NamedTuple):
     """Paths in the plane of their two leading principal components.
@@ -70,7 +72,7 @@ def random_walks_like(paths: Float[np.ndarray, "F S P"], seed: int = 0) -> Float
     They show what of a picture of the paths has to do with where they lead.
     """
     steps = np.diff(np.asarray(paths, np.float64), axis=1)
-    lengths = np.linalg.norm(steps, axis=2, keepdims=True)
+    lengths = norm(steps)[..., None]
     directions = np.random.default_rng(seed).normal(size=steps.shape)
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     return np.concatenate([paths[:, :1], paths[:, :1] + np.cumsum(lengths * directions, axis=1)], axis=1)
@@ -82,6 +84,7 @@ def directedness(paths: Float[np.ndarray, "F S P"]) -> Float[np.ndarray, "F"]:
     One in the mean for a random walk, the number of steps for a straight line of equal steps; NaN without a move.
     """
     paths = np.asarray(paths, np.float64)
+    paths = np.ldexp(paths, -exponent(paths, (1, 2)))
     squares = (np.diff(paths, axis=1) ** 2).sum(axis=(1, 2))
     with np.errstate(invalid="ignore"):
         return ((paths[:, -1] - paths[:, 0]) ** 2).sum(axis=1) / squares

@@ -26,6 +26,8 @@ _BLOCK = 64
 def first_rise(losses: Float[np.ndarray, "F T"], tolerance: float = 0.01) -> Int[np.ndarray, "F"]:
     """Index of the first loss that exceeds the smallest before it by this share of it, or is not finite; -1 if none.
 
+    The share is one of the magnitude: of a loss of -5 one hundredth more is -4.95.
+
     Gradient descent whose rate is below 2 / sharpness all along the way never lets the loss rise.
 
     Raises:
@@ -35,7 +37,7 @@ def first_rise(losses: Float[np.ndarray, "F T"], tolerance: float = 0.01) -> Int
     if losses.ndim != 2 or not losses.shape[1]:
         raise ValueError(f"losses must have shape (fits, steps); got {losses.shape}. A single fit is losses[None].")
     smallest = np.fmin.accumulate(losses, axis=1)
-    rises = (losses > (1 + tolerance) * smallest) | ~np.isfinite(losses)
+    rises = (losses > smallest + tolerance * np.abs(smallest)) | ~np.isfinite(losses)
     return np.where(rises.any(axis=1), rises.argmax(axis=1), -1)
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._scaling import norm
 from jaxland.landscape.hessian import Objective, hessians
 
 _EVALUATIONS = 400
@@ -32,8 +33,8 @@ def stationary_points(
     objective: Objective,
     starts: Float[np.ndarray, "F P"],
     *,
-    step_tolerance: float = 1e-6,
-    apart: float = 1e-3,
+    step_tolerance: float = 1e-7,
+    apart: float = 1e-4,
 ) -> StationaryPoints:
     """Finds the stationary points that a set of starts leads to, in float64.
 
@@ -47,8 +48,9 @@ def stationary_points(
         objective: scalar function of a flat vector, such as `problem.objective(network)`. The Hessian is computed in
             full, so this is for slices and small networks.
         starts: F points; those that are not finite lead nowhere.
-        step_tolerance: longest last Newton step, in units of the parameters.
-        apart: points closer than this, in the largest coordinate, are one.
+        step_tolerance: longest last Newton step, as a share of the extent of the starts: the largest difference of
+            two in one coordinate or, of starts in one place, their largest coordinate.
+        apart: points closer than this share of it, in the largest coordinate, are one.
 
     Raises:
         ValueError: `starts` is not a matrix with a row for each start.
@@ -57,17 +59,18 @@ def stationary_points(
     if starts.ndim != 2 or not starts.shape[1]:
         raise ValueError(f"starts must have shape (starts, P); got {starts.shape}. A single one is starts[None].")
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        gradient = jax.grad(objective)
-        points = np.array(jax.jit(jax.vmap(_search(gradient)))(jnp.asarray(starts)))
+        gradient, extent = jax.grad(objective), _extent(starts)
+        points = extent * np.array(jax.jit(jax.vmap(_search(gradient, extent)))(jnp.asarray(starts / extent)))
         slopes = jax.jit(jax.vmap(gradient))
         for _ in range(_POLISHING):
             step = _newton_step(np.asarray(slopes(points)), hessians(objective, points))
             # A step that leads far away is none of a stationary point; leaving it out keeps all numbers finite.
-            good = np.linalg.norm(step, axis=1) < 1
+            good = norm(step) < extent
             points[good] -= step[good]
-        length = np.linalg.norm(step, axis=1)
-        kept, length = points[length < step_tolerance], length[length < step_tolerance]
-        first, counts = _distinct(kept, length, apart)
+        length = norm(step)
+        short = length < step_tolerance * extent
+        kept, length = points[short], length[short]
+        first, counts = _distinct(kept, length, apart * extent)
         loss = np.asarray(jax.vmap(objective)(jnp.asarray(kept[first]))) if len(first) else np.zeros(0)
     order = np.argsort(loss, kind="stable")
     first, counts, loss = first[order], counts[order], loss[order]
@@ -75,14 +78,24 @@ def stationary_points(
     return StationaryPoints(kept[first], loss, (values < 0).sum(axis=1), values, length[first], counts)
 
 
-def _search(gradient):
+def _extent(starts) -> float:
+    known = starts[np.isfinite(starts).all(axis=1)]
+    if not len(known):
+        return 1.0
+    return float(np.ptp(known, axis=0).max()) or float(np.abs(known).max()) or 1.0
+
+
+def _search(gradient, extent):
+    """A search in units of the extent and of the gradient at the start, for the solver has absolute tolerances."""
     import optimistix
 
     solver = optimistix.LevenbergMarquardt(rtol=1e-12, atol=1e-15)
 
     def search(start):
+        size = jnp.abs(gradient(extent * start)).max()
+        unit = jnp.where(size > 0, size, 1.0)
         return optimistix.least_squares(
-            lambda point, _: gradient(point), solver, start, max_steps=_EVALUATIONS, throw=False
+            lambda point, _: gradient(extent * point) / unit, solver, start, max_steps=_EVALUATIONS, throw=False
         ).value
 
     return search

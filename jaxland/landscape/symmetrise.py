@@ -5,8 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from jaxland._scaling import norm
+from jaxland.landscape.ordering import canonical_orders, tied_rows
 from jaxland.landscape.outputs import outputs
 from jaxland.networks import Network, Symmetry, minimum_energy
+
+# Norms and entries that differ by this many epsilons of the dtype differ by rounding: `minimum_energy` balances to 64.
+_ROUNDING = 256
 
 
 class Symmetrised(NamedTuple):
@@ -30,8 +35,8 @@ def symmetrise(
     """Brings fits to minimum energy and sorts the units of each layer by norm.
 
     Gamst and Walker, section 3: first the least-norm member of the scaling orbit, then units in order of increasing
-    norm of their incoming weights and bias, which at minimum energy is that of their outgoing weights too. Units with
-    an odd activation get the sign that makes their largest incoming entry positive. The function does not change.
+    norm of their incoming weights and bias, which at minimum energy is that of their outgoing weights too; see
+    `sort_units` and, for units with an odd activation, `fix_signs`. The function does not change.
 
     Args:
         network: declares its symmetry in `network.spec.symmetry`; a network that declares none is left as it is.
@@ -52,31 +57,65 @@ def symmetrise(
     balanced = minimum_energy(network.spec.symmetry, params)
     finite = np.isfinite(params).all(axis=1)
     canonical = balanced.params
-    canonical[finite] = sort_units(network.spec.symmetry, fix_signs(network.spec.symmetry, canonical[finite]))
+    canonical[finite] = _sorted_and_signed(network.spec.symmetry, canonical[finite])
     drift = _drift(network, params, canonical, x)
     return Symmetrised(canonical, balanced.imbalance, drift, balanced.converged)
 
 
+def _sorted_and_signed(symmetry, params):
+    # Where entries or norms tie, signs and order of a layer depend on those of the layer before.
+    for _ in range(len(symmetry.layers) + 1):
+        before = params
+        params = sort_units(symmetry, fix_signs(symmetry, params))
+        if np.array_equal(before, params):
+            break
+    return params
+
+
 def fix_signs(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P"]:
-    """Makes the incoming entry of largest magnitude positive in every unit with an odd activation."""
+    """Makes the incoming entry of largest magnitude positive in every unit with an odd activation.
+
+    Of entries whose magnitudes agree to rounding most become positive or, of as many of either sign, the first; of a
+    unit without incoming weight its outgoing ones decide.
+    """
     result = np.array(params)
     for layer in symmetry.layers:
         if layer.scaling == "sign":
-            incoming = result[:, layer.incoming]
-            largest = np.take_along_axis(incoming, np.abs(incoming).argmax(-1)[..., None], axis=-1)
-            sign = np.where(largest < 0, -1, 1).astype(result.dtype)
+            sign = _sign(result[:, layer.incoming])
+            sign = np.where(sign == 0, _sign(result[:, layer.outgoing]), sign)
+            sign = np.where(sign == 0, 1, sign).astype(result.dtype)
             result[:, layer.incoming] *= sign
             result[:, layer.outgoing] *= sign
     return result
 
 
+def _sign(entries):
+    """That of most entries as large as any, of each unit, for it does not depend on their order; then of the first."""
+    magnitude = np.abs(entries)
+    decisive = magnitude >= (1 - _tolerance(entries)) * magnitude.max(axis=-1, keepdims=True)
+    votes = np.sign(np.where(decisive, entries, 0)).sum(axis=-1, keepdims=True)
+    first = np.take_along_axis(entries, decisive.argmax(-1)[..., None], axis=-1)
+    return np.sign(np.where(votes == 0, first, votes))
+
+
 def sort_units(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P"]:
-    """Orders the units of each layer by increasing norm of their incoming weights and bias."""
-    orders = [
-        np.argsort((np.asarray(params, np.float64)[:, layer.incoming] ** 2).sum(-1), axis=-1, kind="stable")
-        for layer in symmetry.layers
-    ]
-    return symmetry.transform(params, permutations=orders)
+    """Orders the units of each layer by increasing norm of their incoming weights and bias.
+
+    Units whose norms agree to 256 machine epsilons, as even functions have them, are ordered by their weights, so that
+    all orders of the same units become one; see `jaxland.landscape.ordering`.
+    """
+    params = np.asarray(params)
+    norms = [norm(params[:, layer.incoming]) for layer in symmetry.layers]
+    result = symmetry.transform(params, permutations=[np.argsort(each, axis=-1, kind="stable") for each in norms])
+    tolerance = _tolerance(result)
+    for fit in tied_rows(symmetry, result, tolerance):
+        orders = canonical_orders(symmetry, np.asarray(result[fit], np.float64), tolerance)
+        result[fit] = symmetry.transform(result[fit], permutations=orders)
+    return result
+
+
+def _tolerance(values) -> float:
+    return _ROUNDING * float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
 
 
 def _drift(network, before, after, x):

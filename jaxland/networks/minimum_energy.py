@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxland._scaling import norm
 from jaxland.networks.symmetry import Symmetry
 
 
@@ -56,39 +57,38 @@ def minimum_energy(
     imbalance = np.where(finite, 0.0, np.nan)
     sweeps = np.zeros(len(params), dtype=np.int64)
     active = np.flatnonzero(finite)
-    squares = scaled[active] ** 2
+    moving = scaled[active]
     for sweep in range(max_sweeps if layers else 0):
-        imbalance[active] = _imbalance(layers, squares)
+        imbalance[active] = _imbalance(layers, moving)
         unfinished = imbalance[active] > (tolerance / 8 if sweep else tolerance)
-        active, squares = active[unfinished], squares[unfinished]
+        scaled[active], active, moving = moving, active[unfinished], moving[unfinished]
         if not len(active):
             break
         for layer in layers:
-            factor = np.sqrt(_ratio(squares[:, layer.outgoing].sum(-1), squares[:, layer.incoming].sum(-1)))
-            squares[:, layer.incoming] *= factor[..., None]
-            squares[:, layer.outgoing] /= factor[..., None]
-            root = np.sqrt(factor)[..., None]
-            scaled[active[:, None, None], layer.incoming] *= root
-            scaled[active[:, None, None], layer.outgoing] /= root
+            factor = _balancing(norm(moving[:, layer.incoming]), norm(moving[:, layer.outgoing]))[..., None]
+            moving[:, layer.incoming] *= factor
+            moving[:, layer.outgoing] /= factor
         sweeps[active] += 1
+    scaled[active] = moving
     converged = finite & (imbalance <= tolerance)
     return MinimumEnergy(scaled.astype(params.dtype), imbalance, sweeps, converged)
 
 
-def _imbalance(layers, squares):
-    worst = np.zeros(len(squares))
+def _imbalance(layers, params):
+    worst = np.zeros(len(params))
     for layer in layers:
-        incoming = np.sqrt(squares[:, layer.incoming].sum(-1))
-        outgoing = np.sqrt(squares[:, layer.outgoing].sum(-1))
-        total = incoming + outgoing
-        share = np.divide(np.abs(incoming - outgoing), total, out=np.zeros_like(total), where=total > 0)
-        worst = np.maximum(worst, share.max(-1))
+        incoming, outgoing = norm(params[:, layer.incoming]), norm(params[:, layer.outgoing])
+        larger, smaller = np.maximum(incoming, outgoing), np.minimum(incoming, outgoing)
+        # As shares of the larger one, for their sum might overflow.
+        ratio = np.divide(smaller, larger, out=np.ones_like(larger), where=larger > 0)
+        worst = np.maximum(worst, ((1 - ratio) / (1 + ratio)).max(-1))
     return worst
 
 
-def _ratio(numerator, denominator):
-    live = (numerator > 0) & (denominator > 0)
-    return np.divide(numerator, denominator, out=np.ones_like(numerator), where=live)
+def _balancing(incoming, outgoing):
+    """The factor of the incoming entries that makes both norms equal: the root of a ratio that might overflow."""
+    live = (incoming > 0) & (outgoing > 0)
+    return np.divide(np.sqrt(outgoing), np.sqrt(incoming), out=np.ones_like(incoming), where=live)
 
 
 def _clear_dead_units(layers, params):

@@ -10,6 +10,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from jaxland._names import lookup
+from jaxland._scaling import deviation
 from jaxland.placebo.labels import split
 from jaxland.problems import Problem
 
@@ -153,12 +154,12 @@ def _numbers(table: pd.DataFrame, column: str) -> Float[np.ndarray, "N"]:
 def _standardised(training: Problem, held_out: Problem | None, inputs, target) -> tuple[Problem, Problem | None]:
     scales = []
     for values, names in ((training.x, inputs), (training.y, (target,))):
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        mean, spread = values.mean(axis=0), deviation(values)
         # Rounding leaves a trace of a deviation where all values are equal.
-        constant = np.flatnonzero(deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300))
+        constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
         if len(constant):
             raise ValueError(f"column {names[constant[0]]!r} has the same value in all {len(values)} rows trained on.")
-        scales.append((mean, deviation))
+        scales.append((mean, spread))
 
     def scaled(problem: Problem) -> Problem:
         x, y = ((each - mean) / scale for each, (mean, scale) in zip((problem.x, problem.y), scales, strict=True))

@@ -42,7 +42,8 @@ def compared_histograms(
         ax.axvline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
     ax.set(title=title, xlabel=xlabel, ylabel="share of values per bin")
     ax.set_ylim(0, 1.2 * ax.get_ylim()[1])  # room for the legend
-    if not np.isclose(low, high):
+    # Limits that differ by rounding alone would be one to matplotlib, which widens them by units of its own.
+    if high - low > 1e-9 * max(abs(low), abs(high)):
         pad = 0.03 * (high - low)
         ax.set_xlim(low - pad, high + pad)
     ax.legend()

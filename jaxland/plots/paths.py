@@ -95,7 +95,7 @@ def path_outputs(
     ax = own_axes(ax)
     beside = x[-1] + 0.01 * (x[-1] - x[0])
     shift = 0.75 * np.ptp(target)
-    shades = Normalize(0, max(lengths[-1], 1e-12))
+    shades = Normalize(0, lengths[-1] or 1.0)
     for index, (curve, length) in enumerate(zip(outputs, lengths, strict=True)):
         ax.plot(x, target + index * shift, color=TARGET_COLOR, lw=0.5, alpha=0.35)
         ax.plot(x, curve + index * shift, color=_shade(shades(length)), lw=1.4)

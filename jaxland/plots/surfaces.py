@@ -65,7 +65,7 @@ def _bounds(loss) -> tuple[float, float]:
     """Lowest and highest finite loss, kept apart where they differ by no more than rounding."""
     known = loss[np.isfinite(loss)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    return low, max(high, low + 1e-9 * max(abs(low), 1e-3))
+    return low, max(high, low + (1e-9 * abs(low) or (0.0 if high > low else 1.0)))
 
 
 def surface_contours(

@@ -4,9 +4,17 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from jaxland._scaling import deviation as deviation_of
+
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval for a probability, by Wilson (1927); [0, 1] without trials."""
+    """Interval for a probability, by Wilson (1927); [0, 1] without trials.
+
+    Raises:
+        ValueError: the successes are not a whole number from 0 to that of the trials.
+    """
+    if not (0 <= successes <= trials and successes % 1 == 0):
+        raise ValueError(f"successes must be a whole number from 0 to {trials}, the trials; got {successes}.")
     if trials == 0:
         return 0.0, 1.0
     interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
@@ -25,7 +33,7 @@ def mean_interval(
 
 def sample_interval(values: Float[np.ndarray, "F"], confidence: float = 0.95) -> tuple[float, float]:
     """Interval for the mean of the distribution the values come from, as `mean_interval` has it."""
-    deviation = np.std(values, keepdims=True, ddof=1) if len(values) > 1 else np.full(1, np.nan)
+    deviation = deviation_of(np.asarray(values)[:, None], ddof=1) if len(values) > 1 else np.full(1, np.nan)
     low, high = mean_interval(np.mean(values, keepdims=True), deviation, len(values), confidence)
     return float(low[0]), float(high[0])
 

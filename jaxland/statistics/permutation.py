@@ -16,7 +16,7 @@ class PermutationPValue(NamedTuple):
     Attributes:
         value: (exceedances + 1) / (permutations + 1), never zero.
         exceedances: placebos at least as extreme as what was observed, ties among them.
-        ties: placebos exactly equal to what was observed.
+        ties: placebos equal to what was observed, but for rounding.
         permutations: how many placebos there are.
         low, high: interval for the p-value that all possible permutations would give.
     """
@@ -48,7 +48,9 @@ def permutation_p_value(
 
     The real labelling is one of the labellings that could have been, so it counts among them: both numerator and
     denominator are one larger than the plain share. Without that the p-value could be zero and the test would reject
-    too often (Davison and Hinkley 1997, chapter 4; Phipson and Smyth 2010). A tie counts as extreme.
+    too often (Davison and Hinkley 1997, chapter 4; Phipson and Smyth 2010). A tie counts as extreme, and so does what
+    differs by rounding alone, as sums of the same numbers in another order do: by 64 epsilons of the dtype of `null`,
+    as a share of what was observed.
 
     Args:
         observed: the statistic of the real labelling.
@@ -61,22 +63,35 @@ def permutation_p_value(
     """
     if alternative not in ("less", "greater"):
         raise ValueError(f"alternative must be 'less' or 'greater'; got {alternative!r}.")
+    rounding = _rounding(null)
     null = np.asarray(null, np.float64)
     if not len(null):
         raise ValueError("a p-value needs at least one placebo.")
     if np.isnan(null).any() or np.isnan(observed):
         raise ValueError("a statistic is NaN; let what failed count as infinite, in the direction that is no evidence.")
-    extreme = null <= observed if alternative == "less" else null >= observed
+    ties = np.isclose(null, observed, rtol=rounding, atol=0.0)
+    extreme = ties | (null < observed if alternative == "less" else null > observed)
     exceedances, permutations = int(extreme.sum()), len(null)
     low, high = _share_interval(exceedances, permutations, confidence)
     return PermutationPValue(
         value=(exceedances + 1) / (permutations + 1),
         exceedances=exceedances,
-        ties=int((null == observed).sum()),
+        ties=int(ties.sum()),
         permutations=permutations,
         low=low,
         high=high,
     )
+
+
+def _rounding(values) -> float:
+    """How much equal statistics may differ, as a share."""
+    dtype = np.asarray(values).dtype
+    return 64 * float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
+
+
+def _whole(count: float) -> int:
+    """The count rounded up, unless what it is above a whole number is rounding."""
+    return math.ceil(count * (1 - 16 * float(np.finfo(np.float64).eps)))
 
 
 def _share_interval(successes: int, trials: int, confidence: float) -> tuple[float, float]:
@@ -96,8 +111,7 @@ def permutations_to_resolve(level: float) -> int:
         ValueError: the level is not between 0 and 1.
     """
     _probability("level", level)
-    # Rounding must not ask for one more where 1 / level is whole.
-    return max(math.ceil(1 / level - 1 - 1e-9), 1)
+    return max(_whole(1 / level) - 1, 1)
 
 
 def permutations_to_measure(p_value: float, relative_error: float = 0.1) -> int:
@@ -112,7 +126,7 @@ def permutations_to_measure(p_value: float, relative_error: float = 0.1) -> int:
     _probability("p_value", p_value)
     if not relative_error > 0:
         raise ValueError(f"relative_error must be positive; got {relative_error}.")
-    return math.ceil((1 - p_value) / (p_value * relative_error**2) - 1e-9)
+    return _whole((1 - p_value) / (p_value * relative_error**2))
 
 
 def permutations_to_decide(p_value: float, level: float, confidence: float = 0.95) -> int | None:

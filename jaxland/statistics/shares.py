@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from jaxland.statistics.intervals import wilson_interval
+from jaxland.statistics.outcomes import outcomes
 
 
 class BinnedShares(NamedTuple):
@@ -24,7 +25,7 @@ class BinnedShares(NamedTuple):
 
 def binned_shares(
     x: Float[np.ndarray, "F"],
-    success: Bool[np.ndarray, "F"],
+    success: Shaped[np.ndarray, "F"],
     edges: Float[np.ndarray, "bins_plus_1"],
     *,
     confidence: float = 0.95,
@@ -33,14 +34,14 @@ def binned_shares(
 
     Args:
         x: where.
-        success: what happened there.
+        success: what happened there, truth values or the numbers 0 and 1.
         edges: bounds of the bins, increasing; a bin holds its left bound, the last one both.
         confidence: of the intervals.
 
     Raises:
-        ValueError: x and success differ in length, or the edges do not increase.
+        ValueError: x and success differ in length, an outcome is neither 0 nor 1, or the edges do not increase.
     """
-    x, success, edges = np.asarray(x, np.float64), np.asarray(success, bool), np.asarray(edges, np.float64)
+    x, success, edges = np.asarray(x, np.float64), outcomes("success", success), np.asarray(edges, np.float64)
     if x.shape != success.shape:
         raise ValueError(f"x and success must have one entry a value each; got {len(x)} and {len(success)}.")
     if len(edges) < 2 or not (np.diff(edges) > 0).all():

@@ -1,6 +1,7 @@
 """Bands on surfaces whose saddles are known, and the geometry of bands against loops."""
 
 import threading
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,9 @@ def double_well(point):
     return (point[0] ** 2 - 1) ** 2 + 2 * (point[1] - point[0] ** 2) ** 2 + jnp.sum(point[2:] ** 2)
 
 
-STIFF = NebSettings(spring_constant=100.0, first_step=1e-3, climb_after=300, bend=60)
+# Springs of about 0.1 and steps of 0.01 to 0.1 in units of the loss and the parameters.
+ROUGH = NebSettings(spring_constant=1.6, first_step=0.0025, longest_step=0.025)
+STIFF = NebSettings(longest_step=0.1, climb_after=300, bend=60)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_double_well_in_six_dimensions():
     """The path follows the gradient flow from the saddle at the origin, here integrated on its own."""
     ends = np.zeros((2, 6))
     ends[:, :2] = [[-1, 1], [1, 1]]
-    settings = NebSettings(longest_step=0.5, climb_after=200, bend=60, spring_constant=1.0)
+    settings = NebSettings(longest_step=0.2, climb_after=200, bend=60)
     evaluate = gradients_of(double_well)
     result = relax(evaluate, straight_bands(ends[:1], ends[1:], 41), settings)
     assert result.reason[0] == "converged"
@@ -132,7 +135,7 @@ def test_a_band_does_not_depend_on_those_beside_it():
     rng = np.random.default_rng(0)
     starts = MINIMA[[0]] + 0.05 * rng.normal(size=(11, 2))
     bands = straight_bands(starts, np.repeat(MINIMA[[2]], 11, axis=0), 9)
-    settings = NebSettings(steps=60, spring_constant=100.0, climb_after=20)
+    settings = NebSettings(steps=60, climb_after=20)
     evaluate = gradients_of(mueller_brown)
     together = relax(evaluate, bands, settings, threads=2)
     for chosen in ([3], [10, 3, 5], list(range(10, -1, -1))):
@@ -145,7 +148,7 @@ def test_a_band_that_meets_nan_diverges_alone():
     bands = straight_bands(MINIMA[[0, 0, 0]], MINIMA[[2, 2, 2]], 9)
     broken = bands.copy()
     broken[1, 4] = np.nan
-    settings = NebSettings(steps=40, spring_constant=100.0, climb_after=20)
+    settings = NebSettings(steps=40, climb_after=20)
     evaluate = gradients_of(mueller_brown)
     whole, hurt = relax(evaluate, bands, settings), relax(evaluate, broken, settings)
     assert list(hurt.reason) == ["steps", "diverged", "steps"]
@@ -160,7 +163,7 @@ def test_springs_keep_a_band_from_folding(sawtooth_problem):
     bands = straight_bands(starts, stops, 30)
     lengths = {}
     for bend in (0.0, 89.9):
-        settings = NebSettings(steps=2000, climb_after=None, bend=bend)
+        settings = replace(ROUGH, steps=2000, climb_after=None, bend=bend)
         relaxed = relax(gradients(network, sawtooth_problem), bands, settings)
         lengths[bend] = arc_lengths(relaxed.images)[:, -1]
     assert (lengths[0.0] < 2 * arc_lengths(bands)[:, -1]).all()
@@ -187,7 +190,7 @@ def test_two_equivalent_minima_of_a_small_network_and_the_saddle_between():
     evaluate = gradients_of(problem.objective(network))
     exchanged = network.spec.symmetry.transform(exact, permutations=[np.array([1, 0])])
     assert evaluate(np.stack([exact, exchanged]))[0].max() < 1e-28
-    settings = NebSettings(longest_step=1.0, tolerance=1e-6, bend=60)
+    settings = NebSettings(longest_step=0.1, tolerance=1e-5, bend=60)
     result = relax(evaluate, straight_bands(exact[None], exchanged[None], 15), settings)
     assert result.reason[0] == "converged"
     top = result.images[0, result.energies[0].argmax()]
@@ -252,3 +255,18 @@ def test_bad_input_is_refused():
         relax(gradients_of(mueller_brown), np.zeros((1, 2, 2)))
     with pytest.raises(ValueError, match="tolerance must be positive"):
         NebSettings(tolerance=0)
+
+
+@pytest.mark.parametrize("loss_unit", [1.0, 2.0**-20, 1e-4, 2.0**40])
+@pytest.mark.parametrize("unit", [1.0, 2.0**-30, 1e3])
+def test_the_units_of_loss_and_parameters_do_not_matter(loss_unit, unit):
+    """A bent valley v = 1.5 (1 - u^2) whose barrier is one unit of loss, begun on a straight line far beside it."""
+
+    def bent(point):
+        u, v = point[0] / unit, point[1] / unit
+        return loss_unit * ((u**2 - 1) ** 2 + (v - 1.5 * (1 - u**2)) ** 2)
+
+    bands = straight_bands(unit * np.array([[-1.0, 0]]), unit * np.array([[1.0, 0]]), 9)
+    result = relax(gradients_of(bent), bands, NebSettings(steps=1500, climb_after=300, bend=60))
+    assert result.reason[0] == "converged"
+    assert result.energies.max() / loss_unit == pytest.approx(1, abs=1e-4)

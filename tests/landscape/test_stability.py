@@ -23,6 +23,12 @@ def test_first_rises():
     np.testing.assert_array_equal(first_rise(losses, tolerance=0.001), [-1, 2, 2, 2, 1, 1])
 
 
+def test_losses_below_zero_rise_like_others():
+    """A log-likelihood: what rises by less than a hundredth of its magnitude has not risen."""
+    losses = np.array([[-1, -5, -4.96, -6], [-1, -5, -4.94, -6], [2, -2, -2.5, -2.4]])
+    np.testing.assert_array_equal(first_rise(losses), [-1, 2, 3])
+
+
 def test_gradient_descent_on_a_parabola_rises_beyond_two_over_the_sharpness():
     sharpness, x = 3.0, np.array([1.0])
     for rate, unstable in ((1.99 / sharpness, False), (2.01 / sharpness, True)):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import jaxland as jl
-from jaxland.landscape import outputs, symmetrise
+from jaxland.landscape import fix_signs, outputs, sort_units, symmetrise
 
 NETWORK = jl.mlp([1, 5, 5, 5, 5, 5, 1])
 X = np.linspace(-1, 1, 101)[:, None]
@@ -38,6 +38,46 @@ def test_planted_signs_are_undone():
     permutations = [np.argsort(rng.random((20, len(layer.incoming))), axis=1) for layer in layers]
     moved = network.spec.symmetry.transform(params, permutations, signs)
     np.testing.assert_allclose(symmetrise(network, moved).params, symmetrise(network, params).params, atol=1e-12)
+
+
+def _exchanged(network, params, rng):
+    orders = [
+        np.argsort(rng.random((len(params), len(layer.incoming))), axis=1) for layer in network.spec.symmetry.layers
+    ]
+    return network.spec.symmetry.transform(params, permutations=orders)
+
+
+def _with_ties(network, rng, count=20):
+    """Fits of a few weights of magnitude one and two, so that nearly all norms tie and so do many entries."""
+    return rng.choice([-2.0, -1.0, 1.0, 2.0], (count, network.size))
+
+
+def test_the_two_units_of_an_even_function_have_one_order():
+    """|x| = relu(x) + relu(-x): both units have the same norms, before and after."""
+    network = jl.mlp([1, 2, 1])
+    one = np.array([[1.0, -1.0, 0.5, 0.5, 2.0, -2.0, 0.3]])
+    other = network.spec.symmetry.transform(one, permutations=[np.array([[1, 0]])])
+    for function in (lambda params: symmetrise(network, params).params, lambda p: sort_units(network.spec.symmetry, p)):
+        np.testing.assert_array_equal(function(other), function(one))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("widths", [[1, 4, 1], [2, 3, 4, 1], [2, 3, 3, 3, 2]])
+def test_orders_and_rounding_of_tied_units_are_undone(activation, widths):
+    network, rng = jl.mlp(widths, activation), np.random.default_rng(3)
+    params = _with_ties(network, rng)
+    moved = _exchanged(network, params, rng) * (1 + 1e-15 * rng.normal(size=params.shape))
+    representatives = [symmetrise(network, each).params for each in (params, moved)]
+    np.testing.assert_allclose(representatives[1], representatives[0], atol=1e-11)
+    np.testing.assert_array_equal(symmetrise(network, representatives[0]).params, representatives[0])
+
+
+def test_a_sign_does_not_depend_on_the_rounding_of_entries_of_equal_magnitude():
+    network = jl.mlp([2, 1, 1], "tanh", bias=False)
+    for first, second in ((1, -1 - 1e-15), (1 + 1e-15, -1), (-1, 1 + 1e-15)):
+        np.testing.assert_allclose(fix_signs(network.spec.symmetry, np.array([[first, second, 3.0]]))[0, :2], [1, -1])
+    silent = np.array([[0.0, -0.0, -3.0]])
+    np.testing.assert_array_equal(fix_signs(network.spec.symmetry, silent), [[0, 0, 3]])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -102,3 +142,39 @@ def test_outputs_equal_one_evaluation_at_a_time(params):
         expected = [NETWORK.apply_flat(jax.numpy.asarray(vector), jax.numpy.asarray(X)) for vector in params]
     np.testing.assert_allclose(found, np.stack(expected), rtol=1e-12, atol=1e-12)
     assert outputs(NETWORK, params[:0], X).shape == (0, 101, 1)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_units_of_equal_norm_have_one_order(activation):
+    """Mirrored, duplicated and permuted units in two layers, with entries that agree to rounding."""
+    network = jl.mlp([1, 4, 4, 1], activation)
+    rng = np.random.default_rng(0)
+    first, second = network.spec.symmetry.layers
+    vector = rng.normal(size=network.size)
+    vector[first.incoming] = 0.5 * np.array([[1, 1], [-1, 1], [1, -1], [1, 1]])
+    vector[second.incoming] = rng.choice([-1.0, 1.0], second.incoming.shape)
+    moved = np.repeat(vector[None], 60, axis=0)
+    orders = [np.argsort(rng.random((60, 4)), axis=1) for _ in range(2)]
+    signs = [rng.choice([-1.0, 1.0], (60, 4)) if activation == "tanh" else np.ones((60, 4)) for _ in range(2)]
+    moved = network.spec.symmetry.transform(moved, orders, signs) * (1 + 1e-15 * rng.normal(size=moved.shape))
+    found = symmetrise(network, moved, x=X).params
+    np.testing.assert_allclose(found, found[:1].repeat(60, axis=0), atol=1e-12)
+    np.testing.assert_array_equal(symmetrise(network, found, x=X).params, found)
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e-160, 1e-20])
+def test_scales_whose_squares_overflow_or_underflow(scale):
+    network = jl.mlp([1, 3, 3, 1])
+    params = np.random.default_rng(1).normal(size=(5, network.size))
+    scales = [np.tile([scale, 1, 1 / scale], (5, 1)), np.ones((5, 3))]
+    found = symmetrise(network, network.spec.symmetry.transform(params, scales=scales), x=X)
+    np.testing.assert_allclose(found.params, symmetrise(network, params, x=X).params, atol=1e-12)
+    assert found.converged.all()
+
+
+def test_minimum_energy_of_a_tiny_network_is_that_of_the_network_made_tiny():
+    params = np.random.default_rng(2).normal(size=(5, NETWORK.size))
+    tiny = jl.networks.minimum_energy(NETWORK.spec.symmetry, 2.0**-600 * params)
+    np.testing.assert_array_equal(
+        tiny.params, 2.0**-600 * jl.networks.minimum_energy(NETWORK.spec.symmetry, params).params
+    )

@@ -3,7 +3,7 @@ import inspect
 import numpy as np
 import pytest
 
-from jaxland.statistics import logistic_fit
+from jaxland.statistics import binned_shares, logistic_fit
 
 INTERCEPT, SLOPE = 3.0, -10.0
 
@@ -89,9 +89,31 @@ def test_data_without_a_curve():
     nothing = logistic_fit(np.array([np.nan]), np.array([True]))
     assert (nothing.status, nothing.count, nothing.dropped) == ("no data", 0, 1)
     assert np.isnan(nothing.probability(np.array([0.0, 1.0]))).all()
-    hairline = logistic_fit(np.array([0, 1, 1 + 1e-13, 3]), np.array([True, False, True, False]))
-    assert hairline.status == "not converged"
-    assert np.isnan(hairline.probability(np.array([0.0, 3.0]))).all()
+
+
+def test_a_hairline_overlap_has_the_slope_of_its_own_equation():
+    """Leading terms of the likelihood: half the width of the overlap equals exp(slope), for a slope below zero."""
+    x = np.array([0, 1, 1 + 1e-13, 3])
+    hairline = logistic_fit(x, np.array([True, False, True, False]))
+    assert abs(hairline.slope + np.log(2 / (x[2] - x[1]))) < 1e-8 * hairline.slope_error
+    assert hairline.slope == pytest.approx(-np.log(2 / (x[2] - x[1])), rel=1e-3)
+    assert hairline.half == pytest.approx(1)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e20, 1e200])
+@pytest.mark.parametrize("unit", [1.0, 1e-100, 1e-200, 1e100])
+def test_one_x_far_from_all_others_that_follows_the_trend_changes_nothing(far, unit):
+    x, success = _draw(300, np.random.default_rng(5))
+    near, with_far = logistic_fit(x, success), logistic_fit(unit * np.append(x, far), np.append(success, False))
+    for name, power in (("slope", -1), ("slope_error", -1), ("half", 1), ("half_error", 1), ("intercept", 0)):
+        assert getattr(with_far, name) / unit**power == pytest.approx(getattr(near, name), rel=1e-9), name
+
+
+def test_one_x_far_from_all_others_against_the_trend_levels_the_curve():
+    x, success = _draw(300, np.random.default_rng(6))
+    fit = logistic_fit(np.append(x, 1e20), np.append(success, True))
+    assert fit.status == "ok"
+    np.testing.assert_allclose(fit.probability(x), success.mean(), atol=1e-2)
 
 
 def test_three_points_that_overlap():
@@ -107,6 +129,29 @@ def test_what_is_not_finite_is_dropped_and_counted():
     spoilt = logistic_fit(np.append(x, [np.nan, np.inf]), np.append(success, [True, True]))
     assert spoilt.dropped == 2
     assert spoilt.slope == logistic_fit(x, success).slope
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "found"),
+    [
+        (np.array([0, 1, np.nan]), "nan at place 2"),
+        (np.array([0, -1, 1]), "-1 at place 1"),
+        (np.array(["True", "False", "True"]), "'True' at place 0"),
+        (np.array([True, None, False], object), "None at place 1"),
+        (np.ma.array([True, True, False], mask=[False, True, False]), "a masked value at place 1"),
+        (np.array([0.5, 1, 0]), "0.5 at place 0"),
+    ],
+)
+@pytest.mark.parametrize("function", [logistic_fit, lambda x, y: binned_shares(x, y, np.array([0.0, 1, 2, 3]))])
+def test_what_is_neither_success_nor_failure_is_refused(function, outcomes, found):
+    with pytest.raises(ValueError, match=f"got {found}. Leave out"):
+        function(np.arange(3.0), outcomes)
+
+
+@pytest.mark.parametrize("dtype", [bool, int, np.float32, object])
+def test_zeros_and_ones_of_any_dtype_are_outcomes(dtype):
+    x, success = _draw(50, np.random.default_rng(7))
+    assert logistic_fit(x, success.astype(dtype)) == logistic_fit(x, success)
 
 
 def test_lengths_must_agree():

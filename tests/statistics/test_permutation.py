@@ -73,6 +73,22 @@ def test_infinite_statistics_are_ties_of_each_other():
     assert permutation_p_value(1.0, np.array([np.inf, np.inf, np.inf])).value == 0.25
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-9, 1.0, 1e200])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_the_same_numbers_in_another_order_are_ties(scale, dtype):
+    """All orders of five numbers have one sum, but for rounding; a sum that is truly larger is none of them."""
+    if dtype == np.float32:
+        scale = np.clip(scale, 1e-30, 1e30)
+    values = dtype(scale) * np.array([0.1, 0.7, 0.2, 1.3, 0.3], dtype)
+    sums = np.array([np.cumsum(values[list(order)])[-1] for order in itertools.permutations(range(5))])
+    assert len(np.unique(sums)) > 1 or dtype == np.float32
+    for alternative in ("less", "greater"):
+        for observed in (sums.min(), sums.max()):
+            p = permutation_p_value(float(observed), sums, alternative=alternative)
+            assert (p.ties, p.value) == (120, 1)
+    assert permutation_p_value(float(sums[0]), dtype(1.001) * sums).exceedances == 0
+
+
 def test_randomised_p_values_are_uniform_though_all_statistics_are_small_integers():
     scores = []
     for _ in range(2000):
@@ -96,10 +112,12 @@ def test_bad_statistics(arguments, message):
         permutation_p_value(*arguments)
 
 
-@pytest.mark.parametrize(("level", "needed"), [(0.05, 19), (0.01, 99), (0.001, 999), (1 / 3, 2), (0.3, 3), (0.9, 1)])
+@pytest.mark.parametrize(
+    ("level", "needed"), [(0.05, 19), (0.01, 99), (0.001, 999), (1 / 3, 2), (0.3, 3), (0.9, 1), (1e-12, 10**12 - 1)]
+)
 def test_permutations_that_resolve_a_level(level, needed):
     assert permutations_to_resolve(level) == needed
-    assert 1 / (needed + 1) <= level + 1e-12
+    assert 1 / (needed + 1) <= level * (1 + 1e-12)
 
 
 def test_permutations_that_measure_a_p_value():

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxland._scaling import norm
 from jaxland._types import AnyArray
 from jaxland.problems import Evaluate
 
@@ -69,7 +70,7 @@ def tangents(images: Float[AnyArray, "I P"], energies: Float[AnyArray, "I"]) -> 
 
 def gaps(images: Float[np.ndarray, "B I P"]) -> Float[np.ndarray, "B I-1"]:
     """Distances between successive images."""
-    return np.linalg.norm(np.diff(images, axis=1), axis=-1)
+    return norm(np.diff(images, axis=1))
 
 
 def arc_lengths(images: Float[np.ndarray, "B I P"]) -> Float[np.ndarray, "B I"]:
@@ -84,7 +85,7 @@ def turning_angles(images: Float[np.ndarray, "B I P"]) -> Float[np.ndarray, "B I
     """
     steps = np.diff(images, axis=1)
     with np.errstate(invalid="ignore"):
-        unit = steps / np.linalg.norm(steps, axis=-1, keepdims=True)
+        unit = steps / norm(steps)[..., None]
     # The arc sine of half the chord keeps its digits at small angles, the arc cosine of the product does not.
     chord = np.linalg.norm(unit[:, 1:] - unit[:, :-1], axis=-1)
     return 2 * np.arcsin(np.minimum(chord / 2, 1.0))
@@ -118,10 +119,10 @@ def _refine_one(evaluate, band, count):
     for _ in range(count):
         middles = (band[:-1] + band[1:]) / 2
         heights = evaluate(middles)[0]
-        lengths = np.linalg.norm(np.diff(band, axis=0), axis=1)
-        scale = max(np.ptp(energies), np.finfo(float).tiny)
-        over = heights - np.maximum(energies[1:], energies[:-1])
-        score = np.maximum(np.maximum(np.abs(np.diff(energies)), over) / scale, lengths / (2 * lengths.mean()))
+        lengths = norm(np.diff(band, axis=0))
+        change = np.maximum(np.abs(np.diff(energies)), heights - np.maximum(energies[1:], energies[:-1]))
+        scale = np.ptp(energies) or change.max() or 1.0
+        score = np.maximum(change / scale, lengths / (2 * lengths.mean() or 1.0))
         at = int(np.argmax(score))
         band = np.insert(band, at + 1, middles[at], axis=0)
         energies = np.insert(energies, at + 1, heights[at])

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxland._scaling import norm
 from jaxland.landscape.neb.band import energies_of, tangents
 from jaxland.problems import Evaluate
 
@@ -23,20 +24,23 @@ _RUNNING, _CONVERGED, _STALLED, _STEPS, _DIVERGED = range(5)
 
 @dataclass(frozen=True)
 class NebSettings:
-    """How bands are relaxed.
+    """How bands are relaxed, in units of the band itself: what unit a loss or the parameters have does not matter.
+
+    The unit of length is that of the whole band where it begins, the unit of force the mean norm of the gradient at its
+    inner images there, in loss per unit of distance, and that of time the root of length over force.
 
     Attributes:
         steps: most steps of a band.
-        tolerance: a band has converged when the force on none of its images is larger, in loss per unit of distance:
-            the gradient across the band and, at the climbing image, the whole gradient.
-        spring_constant: of the springs between images, in loss per squared distance.
+        tolerance: a band has converged when the force on none of its images is larger than this share of the unit of
+            force: the gradient across the band and, at the climbing image, the whole gradient.
+        spring_constant: of the springs between images, in units of force over length.
         bend: angle between successive differences, in degrees, from which springs pull across the band too. At 0 this
             is the switch of Jonsson, Mills and Jacobsen, (1 + cos(pi cos(angle))) / 2, which keeps bands short on rough
             surfaces and cuts corners a little; with 60 a band on a smooth surface comes to rest on the path itself.
         climb_after: step from which the highest image climbs to the saddle; None for never.
         patience: a band has stalled when over so many steps its mean energy has not fallen by `progress`.
         progress: the share of the mean energy that counts as a fall.
-        first_step, longest_step: time step of each image at first and at most.
+        first_step, longest_step: time step of each image at first and at most, in units of time.
         longest_move: most an image may move in a step, as a share of the mean gap of its band.
     """
 
@@ -65,10 +69,17 @@ class Bands(NamedTuple):
     images: Float[np.ndarray, "B I P"]
     energies: Float[np.ndarray, "B I"]
     residual: Float[np.ndarray, "B"]
-    """Largest force on an image when the band stopped, as `NebSettings.tolerance` has it."""
+    """Largest force on an image when the band stopped, in loss per unit of distance; see `NebSettings.tolerance`."""
     steps: Int[np.ndarray, "B"]
     reason: np.ndarray
     """Why each band stopped: converged, stalled, steps (there were no more) or diverged."""
+
+
+class _Units(NamedTuple):
+    """What the settings are measured in; one for a band that feels no force, or has no length."""
+
+    force: Float[Array, ""]
+    length: Float[Array, ""]
 
 
 class _State(NamedTuple):
@@ -151,13 +162,14 @@ def _relax_batch(evaluate: Evaluate, bands, settings: NebSettings, stop) -> Band
     with jax.enable_x64(True):
         ends = bands[:, [0, -1]]
         end_energies = energies_of(evaluate, ends)
-        state = begin(bands[:, 1:-1])
+        state, units = begin(bands[:, 1:-1]), None
         while True:
             inner = np.asarray(state.inner)
             energies, slopes = evaluate(inner.reshape(-1, size))
             energies = energies.astype(np.float64).reshape(width, images - 2)
             slopes = slopes.astype(np.float64).reshape(inner.shape)
-            state = advance(state, ends, end_energies, energies, slopes)
+            units = _units(bands, slopes) if units is None else units
+            state = advance(units, state, ends, end_energies, energies, slopes)
             reason = np.asarray(state.reason)
             if (reason != _RUNNING).all() or (stop.is_set()):
                 break
@@ -169,6 +181,11 @@ def _relax_batch(evaluate: Evaluate, bands, settings: NebSettings, stop) -> Band
         steps=np.asarray(state.step),
         reason=np.array(REASONS)[np.where(reason == _RUNNING, _STEPS, reason)],
     )
+
+
+def _units(bands, slopes) -> _Units:
+    force, length = norm(slopes).mean(axis=1), norm(np.diff(bands, axis=1)).sum(axis=1)
+    return _Units(*(jnp.asarray(np.where(each > 0, each, 1.0)) for each in (force, length)))
 
 
 @lru_cache(maxsize=32)
@@ -194,23 +211,25 @@ def _begin(settings: NebSettings, inner) -> _State:
     )
 
 
-def _advance(settings: NebSettings, state: _State, ends, end_energies, inner_energies, slopes) -> _State:
+def _advance(settings: NebSettings, units: _Units, state: _State, ends, end_energies, inner_energies, slopes) -> _State:
     images = jnp.concatenate([ends[:1], state.inner, ends[1:]])
     energies = jnp.concatenate([end_energies[:1], inner_energies, end_energies[1:]])
-    force, residual = _force(settings, state.step, images, energies, slopes)
-    judged = _judge(settings, state, energies, residual)
+    force, residual = _force(settings, units, state.step, images, energies, slopes)
+    judged = _judge(settings, units, state, energies, residual)
     gap = jnp.mean(jnp.linalg.norm(jnp.diff(images, axis=0), axis=1))
-    moved = _move(settings, judged, force, settings.longest_move * gap)
+    # Force as length over squared unit of time.
+    moved = _move(settings, judged, force * (units.length / units.force), settings.longest_move * gap)
     running = judged.reason == _RUNNING
     return jax.tree.map(lambda new, old: jnp.where(running, new, old), moved, judged)
 
 
-def _force(settings: NebSettings, step, images, energies, slopes):
+def _force(settings: NebSettings, units: _Units, step, images, energies, slopes):
     """The force on each inner image, and the largest that is not the springs'."""
     tangent = tangents(images, energies)
     along = jnp.sum(slopes * tangent, axis=1, keepdims=True)
     across = along * tangent - slopes
-    force, true = across + settings.spring_constant * _springs(images, tangent, settings.bend), across
+    springs = settings.spring_constant * units.force / units.length * _springs(images, tangent, settings.bend)
+    force, true = across + springs, across
     if settings.climb_after is not None:
         highest = jnp.arange(len(slopes)) == jnp.argmax(energies[1:-1])
         # An end that lies higher than all images has no saddle for them to climb.
@@ -238,7 +257,7 @@ def _springs(images, tangent, bend):
     return (lengths[1:] - lengths[:-1])[:, None] * tangent + switch[:, None] * across
 
 
-def _judge(settings: NebSettings, state: _State, energies, residual) -> _State:
+def _judge(settings: NebSettings, units: _Units, state: _State, energies, residual) -> _State:
     mean = jnp.mean(energies)
     fell = mean < state.best_mean - settings.progress * jnp.abs(state.best_mean)
     fell = fell | jnp.isinf(state.best_mean)
@@ -247,7 +266,7 @@ def _judge(settings: NebSettings, state: _State, energies, residual) -> _State:
     warm = state.step >= (settings.climb_after or 0)
     verdicts = [
         (~jnp.isfinite(mean + residual), _DIVERGED),
-        (warm & (residual <= settings.tolerance), _CONVERGED),
+        (warm & (residual <= settings.tolerance * units.force), _CONVERGED),
         (warm & (state.step - best_at >= settings.patience), _STALLED),
         (state.step >= settings.steps, _STEPS),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._names import lookup
+from jaxland._scaling import norm
 from jaxland.networks import Network, entry_indices
 
 Biases = Literal["fixed", "with unit"]
@@ -42,7 +43,7 @@ class Plane:
             )
         if not (np.isfinite(origin).all() and np.isfinite(directions).all()):
             raise ValueError("origin and directions of a plane must be finite; leave out fits that diverged.")
-        lengths = np.linalg.norm(directions, axis=1)
+        lengths = norm(directions)
         # The sine of the angle between them: what is left of one unit vector without the other.
         if not lengths.all() or np.linalg.svd(directions / lengths[:, None], compute_uv=False)[1] < 1e-7:
             raise ValueError(f"directions of lengths {lengths[0]:.3g} and {lengths[1]:.3g} do not span a plane.")
@@ -55,12 +56,15 @@ class Plane:
 
     def coordinates(self, params: Float[np.ndarray, "*n P"]) -> Float[np.ndarray, "*n 2"]:
         """Coordinates of the points of the plane nearest to these parameters."""
-        return (np.asarray(params, np.float64) - self.origin) @ np.linalg.pinv(self.directions)
+        # Of unit vectors, or the shorter of two directions might be taken for rounding of the longer.
+        lengths = norm(self.directions)
+        inverse = np.linalg.pinv(self.directions / lengths[:, None])
+        return (np.asarray(params, np.float64) - self.origin) @ inverse / lengths
 
     def distances(self, params: Float[np.ndarray, "*n P"]) -> Float[np.ndarray, "*n"]:
         """L2 distances of parameters from the plane."""
         params = np.asarray(params, np.float64)
-        return np.asarray(np.linalg.norm(params - self.points(self.coordinates(params)), axis=-1))
+        return np.asarray(norm(params - self.points(self.coordinates(params))))
 
 
 class PrincipalPlane(NamedTuple):
@@ -161,10 +165,14 @@ def filter_directions(
     directions[:, group < 0] = 0
     inside = group >= 0
     groups = group[inside]
-    own = np.bincount(groups, params[inside] ** 2)
+    # In units of a power of two for each filter, for squares of its entries might overflow.
+    largest = np.zeros(groups.max(initial=-1) + 1)
+    np.maximum.at(largest, groups, np.abs(params[inside]))
+    shift = np.frexp(largest)[1]
+    own = np.bincount(groups, np.ldexp(params[inside], -shift[groups]) ** 2)
     for direction in directions:
         drawn = np.bincount(groups, direction[inside] ** 2)
-        direction[inside] *= np.sqrt(own / drawn)[groups]
+        direction[inside] *= np.ldexp(np.sqrt(own / drawn), shift)[groups]
     return directions
 
 

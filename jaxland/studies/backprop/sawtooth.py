@@ -48,7 +48,7 @@ class Attempt:
     @property
     def found(self) -> Bool[np.ndarray, "F"]:
         """Which are at the global minimum: a mean squared error below 1e-5."""
-        return returned(self.loss)
+        return returned(self.loss, loss_tolerance=1e-5)
 
     @property
     def told(self) -> str:

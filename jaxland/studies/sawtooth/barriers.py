@@ -1,13 +1,12 @@
 """Beyond the paper: the barriers between minima, their minimum spanning tree and disconnectivity graph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from jaxland.landscape import (
-    NebSettings,
     barrier_tree,
     energies_of,
     interpolate,
@@ -19,6 +18,7 @@ from jaxland.landscape import (
 )
 from jaxland.plots import barrier_matrix, disconnectivity_graph, leaf_order, new_figure
 from jaxland.studies.sawtooth.comparable import judged_where_comparable
+from jaxland.studies.sawtooth.paths import ROUGH
 from jaxland.studies.sawtooth.sample import first_fits, global_minimum
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import gradients
@@ -75,7 +75,7 @@ def find(context: Context) -> Findings:
 
 def _heights(context: Context, evaluate, points, pairs):
     settings: BarrierSettings = context.settings
-    neb = NebSettings(steps=settings.steps, climb_after=None)
+    neb = replace(ROUGH, steps=settings.steps, climb_after=None)
 
     def relaxed(chosen):
         bands = straight_bands(points[chosen[:, 0]], points[chosen[:, 1]], settings.images)

@@ -16,6 +16,8 @@ from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import fit, make_optimizer
 
 # Fits of a part: a quarter of a minute's work.
+# What a fit may differ by that is back at its minimum; the wave is of order one.
+_SAME_LOSS, _SAME_OUTPUT = 1e-5, 1e-3
 _PART = 1024
 _BINS = 20
 
@@ -70,7 +72,7 @@ def _global(context: Context, minimum: np.ndarray, optimizer: str) -> Basin:
     settings: BasinSettings = context.settings
     start = jitter(minimum, settings.jitters, settings.radius, settings.seed)
     loss, _ = _retrain(context, optimizer, start.params, settings.steps, f"global-{optimizer}")
-    return Basin(start.distance, loss, returned(loss))
+    return Basin(start.distance, loss, returned(loss, loss_tolerance=_SAME_LOSS))
 
 
 def _retrain(context: Context, optimizer: str, start: np.ndarray, steps: int, name: str):
@@ -112,7 +114,13 @@ def _local(context: Context) -> dict[int, Basin]:
     shape = start.distance.shape
     params = params.reshape(*shape, -1)
     apart = [output_distances(config.network, *each, config.problem.x) for each in zip(params, minima, strict=True)]
-    back = returned(losses.reshape(shape), loss, np.stack(apart))
+    back = returned(
+        losses.reshape(shape),
+        loss,
+        np.stack(apart),
+        loss_tolerance=_SAME_LOSS,
+        separation_tolerance=_SAME_OUTPUT,
+    )
     return {
         int(number): Basin(*each)
         for number, *each in zip(sample.fit, start.distance, losses.reshape(shape), back, strict=True)
@@ -135,7 +143,7 @@ def _fits_table(basins, local) -> pd.DataFrame:
 def _shares_table(basins, local) -> pd.DataFrame:
     frames = []
     for name, each in _named(basins, local):
-        shares = binned_shares(each.distance, each.returned, np.linspace(0, each.distance.max() + 1e-9, _BINS + 1))
+        shares = binned_shares(each.distance, each.returned, np.linspace(0, each.distance.max() or 1.0, _BINS + 1))
         columns = {"basin": name, "low_distance": shares.edges[:-1], "high_distance": shares.edges[1:]}
         columns |= {"fits": shares.counts, "returned": shares.successes, "share": shares.share}
         frames.append(pd.DataFrame({**columns, "share_low": shares.low, "share_high": shares.high}))

@@ -1,6 +1,6 @@
 """Figures 8 to 10: paths of least energy from the global minimum to local minima."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -36,6 +36,9 @@ from jaxland.studies.sawtooth.wave import wave_shares
 from jaxland.studies.study import Analysis, Claim, Context, Findings, judged
 from jaxland.training import gradients
 
+# Stiff springs and short steps for the rough surface of a ReLU network; on straight bands of its fits these are springs
+# of about 0.1, steps of 0.01 to 0.1 and a tolerance of 1e-3 in units of the loss and the parameters.
+ROUGH = NebSettings(tolerance=1.6e-3, spring_constant=1.6, first_step=0.0025, longest_step=0.025)
 _BETWEEN = 9
 _SHOWN = 8
 # Bands of a part: few enough that an interruption loses little.
@@ -131,7 +134,7 @@ def relaxed_paths(
     threads: int,
 ) -> dict[str, np.ndarray]:
     """The fields of `Paths` from a minimum to fits: relaxed, refined where a band is known least, relaxed again."""
-    neb = NebSettings(steps=settings.steps, climb_after=settings.climb_after)
+    neb = replace(ROUGH, steps=settings.steps, climb_after=settings.climb_after)
     straight = straight_bands(minimum, ends, settings.images)
     coarse = relax(evaluate, straight, neb, threads=threads)
     fine = relax(evaluate, refine(evaluate, coarse.images, settings.inserted), neb, threads=threads)
