@@ -10,9 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from training.programs.meanings import jax_names, numpy_names
 from training.programs.operations import LOSSES, OPERATIONS, Operation
+from training.programs.optimizers import random_optimizer
 
 import jaxland as jl
 from jaxland.problems import Loss
+from jaxland.training import Ensemble
+
+FITS = 2
+"""Fits of a program, W."""
 
 _CONSTANTS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 0.25, 0.3, -0.7, 1.3)
 _LARGEST, _LARGEST_INTEGER, _MOST_UNITS, _MOST_PARAMETERS = 30.0, 10**5, 8, 40
@@ -39,23 +44,28 @@ class Program:
     Attributes:
         seed: what it was made from.
         vmapped: whether the network is written for one point and mapped, or for all points.
-        dtype: of parameters and data.
         statements: of the network; the last is what it returns.
         shapes: of the parameters, by the name of their list: `m` matrices, `v` vectors, `t` scalars.
         loss: a key of `LOSSES`.
         outputs, points: how the loss joins outputs and points, "mean" or "sum".
-        x, y: data, (N, D) and (N, O).
-        start: parameters, (P,).
+        optimizer: the text of an optax transformation, or of a factory that takes each fit's `rate`.
+        rates: (W,) for a factory, else None.
+        own_x, own_y: whether each fit has its own inputs or targets.
+        x, y: data, (W, N, D) and (W, N, O); those of all fits are equal where they do not have their own.
+        start: parameters, (W, P).
     """
 
     seed: int
     vmapped: bool
-    dtype: np.dtype
     statements: tuple[Statement, ...]
     shapes: dict[str, list[tuple[int, ...]]]
     loss: str
     outputs: str
     points: str
+    optimizer: str
+    rates: np.ndarray | None
+    own_x: bool
+    own_y: bool
     x: np.ndarray = field(repr=False)
     y: np.ndarray = field(repr=False)
     start: np.ndarray = field(repr=False)
@@ -67,9 +77,15 @@ class Program:
         lines.append(f"    return {self.statements[-1].name}")
         lines += ["apply = jax.vmap(apply, (None, 0))"] if self.vmapped else []
         lines += ["def elementwise(y, t):", f"    return {self.loss}"]
-        lines.append(f"# {self.dtype}, joined by {self.outputs} over outputs, {self.points} over points")
-        lines += [f"# p {self.shapes}", f"x = np.array({self.x.tolist()})", f"y = np.array({self.y.tolist()})"]
+        lines.append(f"# joined by {self.outputs} over outputs, {self.points} over points")
+        lines.append(f"optimizer = {self.optimizer}")
+        lines += [] if self.rates is None else [f"rates = {self.rates.tolist()}"]
+        lines += [f"# p {self.shapes}", f"x = np.array({self._data(self.x, self.own_x)})"]
+        lines.append(f"y = np.array({self._data(self.y, self.own_y)})")
         return "\n".join([f"# seed {self.seed}", *lines, f"start = np.array({self.start.tolist()})"])
+
+    def _data(self, values, own):
+        return (values if own else values[0]).tolist()
 
     @cached_property
     def _functions(self) -> dict[str, Any]:
@@ -90,23 +106,29 @@ class Program:
     def problem(self) -> jl.Problem:
         """Data and loss."""
         loss: Any = Loss("generated", self._functions["elementwise"], self.outputs, self.points)  # type: ignore
-        return jl.Problem(self.x, self.y, loss=loss)
+        return jl.Problem(self.x[0], self.y[0], loss=loss)
 
-    @cached_property
-    def _statements_in_numpy(self) -> Any:
-        text = "\n".join(f"{line.name} = {line.numpy}" for line in self.statements)
-        return compile(text, f"<program {self.seed}>", "exec")
+    def optimizer_of(self, *rate: Any) -> Any:
+        """The optimizer of a fit with this rate, where it has one of its own."""
+        optimizer = self._functions["optimizer"]
+        return optimizer(*rate) if rate else optimizer
 
-    def numpy_loss(self, vector: np.ndarray) -> float:
-        """The loss at these parameters, (P,), by NumPy in float64."""
-        names = {**numpy_names(), "x": self.x, "p": self._parameters(vector)}
-        with np.errstate(all="ignore"):
-            exec(self._statements_in_numpy, names)
-            values = eval(LOSSES[self.loss], names | {"y": names[self.statements[-1].name], "t": self.y})
-        joined = values.mean(1) if self.outputs == "mean" else values.sum(1)
-        return float(joined.mean() if self.points == "mean" else joined.sum())
+    def ensemble(self, dtype: str, steps: int) -> Ensemble:
+        """All that is trained."""
+        return Ensemble(
+            self.network,
+            self.problem,
+            self._functions["optimizer"],
+            steps=steps,
+            dtype=dtype,
+            hyperparameters={} if self.rates is None else {"rate": self.rates},
+            start=self.start,
+            inputs=self.x if self.own_x else None,
+            targets=self.y if self.own_y else None,
+        )
 
-    def _parameters(self, vector):
+    def unflatten(self, vector: Any) -> dict[str, list[Any]]:
+        """A vector of parameters, (P,), as the lists of arrays that the network takes."""
         result, first = {}, 0
         for name, shapes in sorted(self.shapes.items()):
             result[name] = []
@@ -116,10 +138,24 @@ class Program:
                 first += count
         return result
 
+    @cached_property
+    def _statements_in_numpy(self) -> Any:
+        text = "\n".join(f"{line.name} = {line.numpy}" for line in self.statements)
+        return compile(text, f"<program {self.seed}>", "exec")
+
+    def numpy_loss(self, vector: np.ndarray, fit: int = 0) -> float:
+        """The loss of a fit at these parameters, (P,), by NumPy in float64."""
+        names = {**numpy_names(), "x": self.x[fit], "p": self.unflatten(vector)}
+        with np.errstate(all="ignore"):
+            exec(self._statements_in_numpy, names)
+            values = eval(LOSSES[self.loss], names | {"y": names[self.statements[-1].name], "t": self.y[fit]})
+        joined = values.mean(1) if self.outputs == "mean" else values.sum(1)
+        return float(joined.mean() if self.points == "mean" else joined.sum())
+
     def without(self, number: int) -> "Program | None":
         """The program whose statement `number` is an earlier one of the same kind, or None where there is none."""
-        names = numpy_names() | {"x": self.x, "p": self._parameters(self.start)}
-        seen: dict[str, np.ndarray] = {"x": self.x}
+        names = numpy_names() | {"x": self.x[0], "p": self.unflatten(self.start[0])}
+        seen: dict[str, np.ndarray] = {"x": self.x[0]}
         with np.errstate(all="ignore"):
             for line in self.statements[: number + 1]:
                 names[line.name] = seen[line.name] = np.asarray(eval(line.numpy, names))
@@ -173,19 +209,30 @@ class _Generator:
             self.attempt(OPERATIONS[self.rng.choice(len(OPERATIONS), p=self.shares)])
         outputs = int(self.rng.integers(1, 3))
         self._finish(outputs)
+        optimizer, factory = random_optimizer(self.rng)
+        own_x, own_y = self.rng.random(2) < 0.25
+        start = np.concatenate([a.ravel() for name in "mtv" for a in self.parameters[name]])
         return Program(
             seed=self.seed,
             vmapped=bool(self.rng.random() < 0.3),
-            dtype=np.dtype(np.float64),
             statements=tuple(self.statements),
             shapes={name: [array.shape for array in arrays] for name, arrays in self.parameters.items()},
             loss=list(LOSSES)[self.rng.integers(len(LOSSES))],
             outputs=str(self.rng.choice(["mean", "sum"])),
             points=str(self.rng.choice(["mean", "sum"])),
-            x=self.x,
-            y=self.numbers((self.points, outputs)),
-            start=np.concatenate([a.ravel() for name in "mtv" for a in self.parameters[name]]),
+            optimizer=optimizer,
+            rates=self.rng.uniform(0.01, 0.2, FITS).round(4) if factory else None,
+            own_x=bool(own_x),
+            own_y=bool(own_y),
+            x=self._of_each_fit(self.x, own_x),
+            y=self._of_each_fit(self.numbers((self.points, outputs)), own_y),
+            start=self._of_each_fit(start, True),
         )
+
+    def _of_each_fit(self, values, own):
+        """The values of all fits: the first has these, the others theirs or the same."""
+        others = [self.numbers(values.shape) if own else values for _ in range(FITS - 1)]
+        return np.stack([values, *others])
 
     def numbers(self, shape) -> np.ndarray:
         """Data or parameters."""

@@ -25,17 +25,19 @@ _MEANING = {
 
 def run_lines(lines: Sequence[Line], memory: Memory, data: Mapping[tuple, Any] | None = None) -> None:
     """Runs straight lines, whose stores change `memory`; `data` holds inputs that no line stores to."""
-    _Run(memory, data or {}).straight(lines, frozenset())
+    with np.errstate(all="ignore"):
+        _Run(memory, data or {}).straight(lines, frozenset())
 
 
 def run_segments(segments: Sequence[Segment], memory: Memory, data: Mapping[tuple, Any] | None = None) -> None:
     """Runs a rolled program: its loops read and write entry after entry."""
     run = _Run(memory, data or {})
-    for segment in segments:
-        if segment.count == 1:
-            run.straight(segment.lines, segment.read_later)
-        else:
-            run.repeated(segment)
+    with np.errstate(all="ignore"):
+        for segment in segments:
+            if segment.count == 1:
+                run.straight(segment.lines, segment.read_later)
+            else:
+                run.repeated(segment)
 
 
 class _Run:
@@ -55,26 +57,28 @@ class _Run:
         self.shifted = frozenset()
 
     def straight(self, lines: Sequence[Line], read_later: frozenset[tuple]) -> None:
-        with np.errstate(all="ignore"):
-            for position, line in enumerate(lines):
-                if line.target is None:
-                    self.values[id(line)] = self._value(line)
-                    continue
-                value = self._operand(line.args[0])
-                if line.target in read_later or line.target in _reads(lines[position + 1 :]):
-                    self.pinned.setdefault(line.target, self.memory[self._place(line.target)])
-                self.memory[self._place(line.target)] = value
+        last_read = {arg.value: place for place, line in enumerate(lines) for arg in line.args if _is_input(arg)}
+        for place, line in enumerate(lines):
+            if line.target is None:
+                self.values[id(line)] = self._value(line)
+                continue
+            value = self._operand(line.args[0])
+            if line.target in read_later or last_read.get(line.target, -1) > place:
+                self.pinned.setdefault(line.target, self.memory[self._place(line.target)])
+            self.memory[self._place(line.target)] = value
 
     def _place(self, target: tuple) -> tuple:
         return (target[0], target[1] + self.shift) if target in self.shifted else target
 
     def _value(self, line: Line) -> Any:
-        args = [np.asarray(self._operand(arg)) for arg in line.args]
+        args = [self._operand(arg) for arg in line.args]
         if line.op == "cast":
-            return args[0].astype(TYPES[line.type])
+            return np.asarray(args[0]).astype(TYPES[line.type])
         if line.op == "bits":
-            return args[0].view(TYPES[line.type])
-        return np.asarray(_MEANING[line.op](*args), TYPES[line.type])
+            return np.asarray(args[0]).view(TYPES[line.type])
+        value = _MEANING[line.op](*args)
+        assert value.dtype == TYPES[line.type], f"{line.op} gives {value.dtype}, the line says {line.type}"
+        return value
 
     def _operand(self, arg: Line | Expression) -> Any:
         if isinstance(arg, Line):
@@ -86,5 +90,5 @@ class _Run:
         return self.pinned[arg.value] if arg.value in self.pinned else self.memory[self._place(arg.value)]
 
 
-def _reads(lines):
-    return {arg.value for line in lines for arg in line.args if isinstance(arg, Expression) and arg.op == "input"}
+def _is_input(arg):
+    return isinstance(arg, Expression) and arg.op == "input"

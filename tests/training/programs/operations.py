@@ -157,11 +157,6 @@ _NAMED = _each(
         ),
         "lax.round({a}, lax.RoundingMethod.TO_NEAREST_EVEN) * {b}": "np.rint({a}) * {b}",
         "lax.round({a}, lax.RoundingMethod.AWAY_FROM_ZERO) * {b}": "away({a}) * {b}",
-        "jnp.fmod({a}, 0.75) + {b}": "np.fmod({a}, 0.75) + {b}",
-        "jnp.remainder({a}, 0.75) + {b}": "np.remainder({a}, 0.75) + {b}",
-        "jnp.remainder({a}, jnp.abs({b}) + 0.5)": "np.remainder({a}, np.abs({b}) + 0.5)",
-        "{a} // 0.5 + {b}": "{a} // 0.5 + {b}",
-        "jnp.copysign({a}, {b} + 0.3)": "np.copysign({a}, {b} + 0.3)",
         "{b} * lax.select_n(wide({i}, {b}) > 0, wide({a}, {b}), 2.0 * wide({b}, {a}))": (
             "{b} * np.where({i} > 0, 2.0 * {b}, {a})"
         ),
@@ -278,8 +273,6 @@ _TOGETHER = _same(
     "{a}[..., {m}:{m} + 1]",
     "{a}[..., {m}, None]",
     "{a}[..., -1:]",
-    "jnp.sum({a}[..., :0], -1, keepdims=True) + 0.5",
-    "jnp.prod({a}[..., :0], -1, keepdims=True)",
 ) + _each(
     "f",
     "1",
@@ -357,6 +350,9 @@ _UNITS = _same(
         "lax.dynamic_update_slice_in_dim({a}, {a}[..., :1] * 2.0, {m}, {a}.ndim - 1)": (
             "put({a}, {m}, 2.0 * {a}[..., 0])"
         ),
+        "jnp.argmax({a}, -1)[..., None] * {b}": "np.argmax({a}, -1)[..., None] * {b}",
+        "jnp.argmin({a}, -1)[..., None] * {b}": "np.argmin({a}, -1)[..., None] * {b}",
+        "jax.nn.one_hot(jnp.argmax({a}, -1), {k}) * {a}": "(np.argmax({a}, -1)[..., None] == np.arange({k})) * {a}",
         "jnp.stack(likes({a}, {b}), -1).sum(-1)": "{a} + {b}",
         "jnp.stack(likes({a}, {b}), -2).max(-2)": "np.maximum({a}, {b})",
         "jnp.unstack(jnp.stack(likes({a}, {b}), -1), axis=-1)[1] * {a}": "{b} * {a}",
@@ -480,6 +476,9 @@ _INTEGERS = _same(
         "jnp.maximum(jnp.take({i}, np.array({order}) + 1, axis=-1), -5)": (
             "np.maximum(filled({i}, np.array({order}) + 1, -5), -5)"
         ),
+        "{i} << 2": "{i} * 4",
+        "{i} >> 1": "{i} // 2",
+        "{i} << {j} % 2": "{i} * np.where({j} % 2, 2, 1)",
         "lax.fori_loop(0, 3, lambda n, c: c + n, {i})": "{i} + 3",
         "{i}.astype(jnp.int32)": "{i} + 0",
     },
@@ -582,11 +581,15 @@ _SINGLE = _each(
         "lax.erf_inv(0.5 * jnp.tanh({a}))": "erf_inv(0.5 * np.tanh({a}))",
         "lax.lgamma(jnp.abs({a}) + 1.0)": "lgamma(np.abs({a}) + 1.0)",
         "lax.nextafter({a}, {a} + 1.0)": "np.nextafter({a}, {a} + 1.0)",
+        "jnp.fmod({a}, 0.75) + {b}": "np.fmod({a}, 0.75) + {b}",
+        "jnp.remainder({a}, 0.75) + {b}": "np.remainder({a}, 0.75) + {b}",
+        "jnp.remainder({a}, jnp.abs({b}) + 0.5)": "np.remainder({a}, np.abs({b}) + 0.5)",
+        "{a} // 0.5 + {b}": "{a} // 0.5 + {b}",
+        "jnp.copysign({a}, {b} + 0.3)": "np.copysign({a}, {b} + 0.3)",
+        "jnp.sum({a}[..., :0], -1, keepdims=True) * {b}": "0 * {b}",
+        "jnp.prod({a}[..., :0], -1, keepdims=True) * {b}": "{b} + 0",
         "jnp.sort({a}, -1)": "np.sort({a}, -1)",
         "{a}[..., np.array([0])[0] + jnp.argmax({v})][..., None] * {b}": ("{a}[..., np.argmax({v})][..., None] * {b}"),
-        "jnp.argmax({a}, -1)[..., None] * {b}": "np.argmax({a}, -1)[..., None] * {b}",
-        "jnp.argmin({a}, -1)[..., None] * {b}": "np.argmin({a}, -1)[..., None] * {b}",
-        "jax.nn.one_hot(jnp.argmax({a}, -1), {k}) * {a}": "(np.argmax({a}, -1)[..., None] == np.arange({k})) * {a}",
         "lax.top_k({a}, 1)[0] * {b}": "np.max({a}, -1, keepdims=True) * {b}",
         "jnp.median({a}, -1, keepdims=True) + {b}": "np.median({a}, -1, keepdims=True) + {b}",
         "jnp.cumprod({a}, -1)": "np.cumprod({a}, -1)",
@@ -597,7 +600,6 @@ _SINGLE = _each(
         "{a}.astype(jnp.bfloat16).astype({a}.dtype) * 0.0 + {b}": "{b} + 0",
         "{a} * {i}.astype(jnp.int8)": "{a} * {i}",
         "{a} * jnp.abs({i}).astype(jnp.uint32)": "{a} * np.abs({i})",
-        "{a} * ({i} << 1)": "{a} * ({i} << 1)",
         "{a} * lax.population_count({i} & 7)": "{a} * bits({i} & 7)",
         "each(lambda a: jnp.convolve(a, {v}, mode='same'), {a})": (
             "each(lambda a: np.convolve(a, {v}, mode='same'), {a})"

@@ -13,68 +13,100 @@ from training.programs import indexing
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat2", "custom_jvp_call", "custom_vjp_call")
 
 
-def evaluate_jaxpr(closed: Any, *arguments: np.ndarray) -> list[np.ndarray]:
-    """The outputs of a closed jaxpr."""
+def evaluate_jaxpr(closed: Any, *arguments: np.ndarray, noise: np.random.Generator | None = None) -> list[np.ndarray]:
+    """The outputs of a closed jaxpr.
+
+    Args:
+        closed: what `jax.make_jaxpr` returns.
+        arguments: its inputs.
+        noise: moves each number that was rounded by some units in its last place, so that outputs show how much
+            rounding matters. Exact numbers stay, and so do ties between them.
+    """
     with np.errstate(all="ignore"):
-        return _run(closed.jaxpr, closed.consts, arguments)
+        return _Plain(noise).run(closed.jaxpr, closed.consts, arguments)
 
 
-def _run(jaxpr, constants, arguments):
-    values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *arguments), strict=True))
-    for equation in jaxpr.eqns:
-        inputs = [np.asarray(a.val, a.aval.dtype) if hasattr(a, "val") else values[a] for a in equation.invars]
-        outputs = _equation(equation, [np.asarray(value) for value in inputs])
-        for variable, value in zip(equation.outvars, outputs, strict=True):
-            assert np.shape(value) == variable.aval.shape, equation
-            values[variable] = np.asarray(value, variable.aval.dtype)
-    return [np.asarray(a.val, a.aval.dtype) if hasattr(a, "val") else values[a] for a in jaxpr.outvars]
+class _Plain:
+    def __init__(self, noise):
+        self.noise = noise
+
+    def run(self, jaxpr, constants, arguments):
+        values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *arguments), strict=True))
+
+        def read(atom):
+            return np.asarray(atom.val, atom.aval.dtype) if hasattr(atom, "val") else np.asarray(values[atom])
+
+        for equation in jaxpr.eqns:
+            outputs = self.equation(equation, [read(atom) for atom in equation.invars])
+            for variable, value in zip(equation.outvars, outputs, strict=True):
+                assert np.shape(value) == variable.aval.shape, equation
+                values[variable] = value if hasattr(value, "_base_array") else np.asarray(value, variable.aval.dtype)
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def closed(self, program, inputs):
+        if hasattr(program, "consts"):
+            return self.run(program.jaxpr, program.consts, inputs)
+        return self.run(program, [], inputs)
+
+    def equation(self, equation, inputs) -> list:
+        name, params = equation.primitive.name.replace("-", "_"), equation.params
+        if name in _CALLS:
+            return self.closed(params.get("jaxpr") or params.get("call_jaxpr"), inputs)
+        if name in ("cond", "scan", "while"):
+            return getattr(self, name + "_")(*inputs, **params)
+        rule = _SIMPLE.get(name) or globals().get(f"_p_{name}")
+        if rule is None:
+            return _by_jax(equation, inputs)
+        parameters = {} if name in _SIMPLE else params
+        result = rule(*inputs, **parameters)
+        if self.noise is not None and (name in _SIMPLE or name in _ROUNDING):
+            result = self.moved(result, lambda: rule(*map(_longer, inputs), **parameters))
+        return result if isinstance(result, list) else [result]
+
+    def moved(self, result, exact):
+        """Moves what is not exact."""
+        if np.asarray(result).dtype.kind != "f":
+            return result
+        try:
+            rounded = ~np.asarray(exact() == result)
+        except TypeError:
+            # SciPy has no long double for some.
+            rounded = result != np.rint(result)
+        units = self.noise.integers(-4, 5, np.shape(result))
+        return np.where(rounded, result + units * np.spacing(result), result)
+
+    def cond_(self, index, *operands, branches, **_):
+        return self.closed(branches[int(np.clip(int(index), 0, len(branches) - 1))], operands)
+
+    def scan_(self, *inputs, jaxpr, length, reverse, num_consts=0, num_carry=0, ft_in=None, **_):
+        if ft_in is None:
+            constants, rest = inputs[:num_consts], inputs[num_consts:]
+            carry, sequences = list(rest[:num_carry]), rest[num_carry:]
+        else:
+            constants, carry, sequences = map(list, ft_in.update(inputs).unpack())
+            num_carry = len(carry)
+        kept = []
+        for step in range(length)[:: -1 if reverse else 1]:
+            outputs = self.closed(jaxpr, [*constants, *carry, *(sequence[step] for sequence in sequences)])
+            carry = outputs[:num_carry]
+            kept.append(outputs[num_carry:])
+        return [*carry, *(np.stack(column) for column in zip(*kept[:: -1 if reverse else 1], strict=True))]
+
+    def while_(self, *inputs, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts, **_):
+        tests, constants = inputs[:cond_nconsts], inputs[cond_nconsts : cond_nconsts + body_nconsts]
+        carry = list(inputs[cond_nconsts + body_nconsts :])
+        while self.closed(cond_jaxpr, [*tests, *carry])[0]:
+            carry = self.closed(body_jaxpr, [*constants, *carry])
+        return carry
 
 
-def _closed(program, inputs):
-    if hasattr(program, "consts"):
-        return _run(program.jaxpr, program.consts, inputs)
-    return _run(program, [], inputs)
-
-
-def _equation(equation, inputs):
-    name, params = equation.primitive.name, equation.params
-    if name in _CALLS:
-        return _closed(params.get("jaxpr") or params.get("call_jaxpr"), inputs)
-    if name in _SIMPLE:
-        return [_SIMPLE[name](*inputs)]
-    rule = globals().get(f"_p_{name.replace('-', '_')}")
-    if rule is None:
-        return _by_jax(equation, inputs)
-    result = rule(*inputs, **params)
-    return result if isinstance(result, list) else [result]
+def _longer(value):
+    return value.astype(np.longdouble) if value.dtype.kind == "f" else value
 
 
 def _by_jax(equation, inputs):
     result = equation.primitive.bind(*map(jnp.asarray, inputs), **equation.params)
     return result if equation.primitive.multiple_results else [result]
-
-
-def _p_cond(index, *operands, branches, **_):
-    return _closed(branches[int(np.clip(int(index), 0, len(branches) - 1))], operands)
-
-
-def _p_scan(*inputs, jaxpr, length, reverse, num_consts=0, num_carry=0, **_):
-    constants, rest = inputs[:num_consts], inputs[num_consts:]
-    carry, sequences = list(rest[:num_carry]), rest[num_carry:]
-    kept = []
-    for step in range(length)[:: -1 if reverse else 1]:
-        outputs = _closed(jaxpr, [*constants, *carry, *(sequence[step] for sequence in sequences)])
-        carry = outputs[:num_carry]
-        kept.append(outputs[num_carry:])
-    return [*carry, *(np.stack(column) for column in zip(*kept[:: -1 if reverse else 1], strict=True))]
-
-
-def _p_while(*inputs, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts, **_):
-    tests, constants = inputs[:cond_nconsts], inputs[cond_nconsts : cond_nconsts + body_nconsts]
-    carry = list(inputs[cond_nconsts + body_nconsts :])
-    while _closed(cond_jaxpr, [*tests, *carry])[0]:
-        carry = _closed(body_jaxpr, [*constants, *carry])
-    return carry
 
 
 def _p_select_n(which, *cases):
@@ -207,8 +239,8 @@ _p_scatter, _p_scatter_add = _scatter(lambda _, new: new), _scatter(np.add)
 _p_scatter_mul, _p_scatter_min, _p_scatter_max = map(_scatter, (np.multiply, np.minimum, np.maximum))
 
 
-def _p_reshape(x, *_, new_sizes, **__):
-    return x.reshape(new_sizes)
+def _p_reshape(x, *_, new_sizes, dimensions=None, **__):
+    return (x if dimensions is None else x.transpose(dimensions)).reshape(new_sizes)
 
 
 def _p_transpose(x, *, permutation, **_):
@@ -262,7 +294,10 @@ def _p_argmin(x, *, axes, **_):
 _SIMPLE = {
     **{
         name: getattr(np, name)
-        for name in "exp expm1 log log1p tanh sin cos tan sinh cosh sqrt floor ceil abs sign".split()
+        for name in (
+            *("exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "tan", "sinh", "cosh"),
+            *("sqrt", "floor", "ceil", "abs", "sign"),
+        )
     },
     **{"add": np.add, "add_any": np.add, "sub": np.subtract, "mul": np.multiply, "div": _quotient, "rem": _remainder},
     **{"max": np.maximum, "min": np.minimum, "neg": np.negative, "pow": lambda a, b: np.power(a, b.astype(a.dtype))},
@@ -287,3 +322,9 @@ _SIMPLE = {
     **{"nextafter": np.nextafter, "lgamma": special.gammaln},
 }
 """Primitives that are a function of NumPy, whatever their parameters."""
+
+_ROUNDING = (
+    *("integer_pow", "square", "dot_general", "reduce_sum", "reduce_prod", "cumsum", "cumprod", "scatter_add"),
+    *("convert_element_type", "cumlogsumexp"),
+)
+"""The others whose results are rounded."""
