@@ -249,12 +249,16 @@ def power(build: Builder, x: Expression, y: Expression) -> Expression:
     x, y = build.cast(x, s.type), build.cast(y, s.type)
     size = build("abs", x)
     result = exp(build, s("mul", y, log(build, size))) if s.type == "f64" else _power_in_two_parts(s, size, y)
+    # 0 times infinity is not a number, though these powers of 1 and -1 are 1.
+    result = s("select", s("eq", size, 1.0), 1.0, result)
     whole = s("eq", y, build("floor", y))
     half = s("mul", y, 0.5)
     odd = build("and", whole, s("ne", half, build("floor", half)))
-    negative = s("select", whole, s("select", odd, build("neg", result), result), math.nan)
-    result = s("select", s("lt", x, 0.0), negative, result)
-    result = s("select", s("eq", x, 1.0), 1.0, result)
+    # Zeros and infinities have signs too.
+    minus = build("lt", build.bits(x, s.format.integer), s.integer(0))
+    result = s("select", build("and", odd, minus), build("neg", result), result)
+    root = build("and", build("not", whole), build("and", s("lt", x, 0.0), s("gt", x, -math.inf)))
+    result = s("select", root, math.nan, result)
     return build.cast(s("select", s("eq", y, 0.0), 1.0, result), type)
 
 

@@ -25,7 +25,7 @@ def lower(function: Callable, *arrays: np.ndarray) -> tuple[list[Expression], li
         first, type = len(inputs), type_name(array.dtype)
         inputs += [build.input("in", first + k, type) for k in range(array.size)]
         numbers = first + np.arange(array.size).reshape(array.shape)
-        arguments.append(map_scalars(lambda number: inputs[number], numbers))
+        arguments.append(map_scalars(inputs.__getitem__, numbers))
     outputs = scalarize(build, closed, arguments)
     return inputs, [node for output in outputs for node in output.ravel()], [output.shape for output in outputs]
 
