@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -17,15 +18,16 @@ from training.programs.interpreter import run_lines, run_segments
 from training.programs.plain import evaluate_jaxpr
 
 from jaxland.training import Ensemble
-from jaxland.training.lanes.emit import Layout, memory_type
-from jaxland.training.lanes.expression import TYPES, Unlowerable
+from jaxland.training.lanes.emit import memory_type
+from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.lanes.kernel import Programs, layout_of, schedule_programs
 from jaxland.training.lanes.roll import roll
-from jaxland.training.lanes.scalarize import type_name
 from jaxland.training.lanes.trace import UpdateProgram, trace_update
 from jaxland.training.precision import get_dtype, numerics
 
 STEPS = 3
+# Whose derivatives are not those of the function, by intent or by rounding.
+_UNLIKE_DIFFERENCES = ("stop_gradient", "reread", "bitcast", "float32", "bfloat16")
 _TOLERANCE = {"float32": 2e-5, "float64": 1e-10}
 _NOISES = 4
 
@@ -107,7 +109,7 @@ class Plain:
     def __init__(self, program: Program, dtype: str):
         self.program, self.dtype = program, get_dtype(dtype)
         network = program.network
-        network.size  # noqa: B018: outside of any trace
+        assert network.size, "which is found outside of any trace"
         loss = program.problem.loss
         with numerics(self.dtype):
             arguments = self._arguments(0)
@@ -135,6 +137,21 @@ class Plain:
             return None
         return f"the texts disagree: NumPy {expected}, JAX {loss}"
 
+    def slope_doubt(self) -> str | None:
+        """A gradient that is not that of central differences of the NumPy text, where these say anything."""
+        start, x, y = self._arguments(0)
+        if any(mark in self.program.text for mark in _UNLIKE_DIFFERENCES):
+            return None
+        loss, gradient = self._evaluate(self.gradient, start, x, y)
+        scale = max(1.0, abs(loss), np.abs(gradient).max())
+        for entry, shift in enumerate(1e-6 * np.eye(len(start))):
+            before, after = (self.program.numpy_loss(start + sign * shift) for sign in (-1, 1))
+            left, right = (loss - before) / 1e-6, (after - loss) / 1e-6
+            smooth = abs(right - left) < 1e-4 * scale
+            if smooth and abs((left + right) / 2 - gradient[entry]) > 1e-5 * scale:
+                return f"gradient[{entry}] is {gradient[entry]} where differences are {left} and {right}"
+        return None
+
     def _single(self):
         """Whether a program in float64 rounds to float32 on its way."""
         return self.dtype == np.float64 and ":f32" in str(self.gradient)
@@ -157,8 +174,10 @@ class Plain:
         return Training(*(np.stack(column) for column in zip(*fits, strict=True)))
 
     def _fit(self, fit, noise):
-        update, leaves, rates = self._update(fit)
         vector, x, y = self._arguments(fit)
+        rates = [] if self.program.rates is None else [np.asarray(self.program.rates[fit], self.dtype)]
+        begin, update = self._optimizer
+        leaves = self._evaluate(begin, *rates, vector)
         losses, first = [], None
         for _ in range(STEPS):
             loss, gradient = self._evaluate(self.gradient, vector, x, y, noise=noise)
@@ -167,28 +186,29 @@ class Plain:
             vector, *leaves = self._evaluate(update, *rates, vector, *leaves, gradient, loss, noise=noise)
         return np.array(losses), first, vector
 
-    def _update(self, fit):
-        """The jaxpr of the optimizer, its state at the start, and the fit's rate."""
-        program = self.program
-        rates = [] if program.rates is None else [np.asarray(program.rates[fit], self.dtype)]
-        make = (lambda rates: program.optimizer_of(*rates)) if rates else (lambda _: program.optimizer_of())
-        vector = self._arguments(fit)[0]
-        state = jax.eval_shape(lambda v: make(rates).init(program.unflatten(v)), vector)
-        begin = jax.make_jaxpr(lambda r, v: jax.tree.leaves(make(r).init(program.unflatten(v))))(rates, vector)
+    @cached_property
+    def _optimizer(self):
+        """The jaxprs of the optimizer's first state and of its update; a factory is given the fit's rate."""
+        program, vector = self.program, self._arguments(0)[0]
+        number = jax.ShapeDtypeStruct((), self.dtype)
+        rates = [] if program.rates is None else [number]
+
+        def begin(rates, vector):
+            return jax.tree.leaves(program.optimizer_of(*rates).init(program.unflatten(vector)))
 
         def update(rates, vector, leaves, gradient, loss):
-            transformation = optax.with_extra_args_support(make(rates))
+            transformation = optax.with_extra_args_support(program.optimizer_of(*rates))
             params, slopes = program.unflatten(vector), program.unflatten(gradient)
-            state_now = jax.tree.unflatten(jax.tree.structure(state), leaves)
-            changes, state_next = transformation.update(
-                slopes, state_now, params, value=loss, grad=slopes, value_fn=lambda _: loss
+            state = jax.tree.unflatten(jax.tree.structure(jax.eval_shape(transformation.init, params)), leaves)
+            changes, state = transformation.update(
+                slopes, state, params, value=loss, grad=slopes, value_fn=lambda _: loss
             )
             flat = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(optax.apply_updates(params, changes))])
-            return flat, jax.tree.leaves(state_next)
+            return flat, jax.tree.leaves(state)
 
-        shapes = jax.tree.leaves(state)
-        closed = jax.make_jaxpr(update)(rates, vector, shapes, vector, jax.ShapeDtypeStruct((), self.dtype))
-        return closed, self._evaluate(begin, *rates, vector), rates
+        first = jax.make_jaxpr(begin)(rates, vector)
+        leaves = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in first.out_avals]
+        return first, jax.make_jaxpr(update)(rates, vector, leaves, vector, number)
 
     def difference(self, seen: Training) -> tuple[str, str] | None:
         """What is seen in another training and is not so here, as kind and reason."""

@@ -1,7 +1,7 @@
 """Runs scheduled and rolled programs line by line in NumPy, apart from any compiler.
 
-It follows `lanes.emit` in when memory is read and written, so that an order in which a value is overwritten before it is
-read shows here.
+It follows `lanes.emit` in when memory is read and written, so that an order in which a value is overwritten before it
+is read shows here.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,10 @@
 """What generated programs are made of: each operation as JAX text and as the NumPy text of the same meaning.
 
-Every value is a vector of units, (k,) where it depends on parameters only and (N, k) where on the point too, so all texts
-count axes from the end. Fields of a text: `a`, `b`, `c` are floating-point values of k units, `i`, `j` integers, `p`,
-`q` truth values; `k` is the number of units, `m` a place among them, `order` all places shuffled, `places` some with
-repetitions; `r`, `s` are floating-point constants, `z` an integer, `u` a floating-point value of one unit, `list` k constants, `M`, `v`, `t` a parameter matrix of
-k rows, a vector of k entries, a scalar.
+Every value is a vector of units, (k,) where it depends on parameters only and (N, k) where on the point too, so all
+texts count axes from the end. Fields of a text: `a`, `b`, `c` are floating-point values of k units, `i`, `j` integers,
+`p`, `q` truth values; `k` is the number of units, `m` a place among them, `order` all places shuffled, `places` some
+with repetitions; `r`, `s` are floating-point constants, `z` an integer, `u` a floating-point value of one unit, `list`
+k constants, `M`, `v`, `t` a parameter matrix of k rows, a vector of k entries, a scalar.
 """
 
 from typing import NamedTuple
@@ -560,9 +560,8 @@ _ROUNDED = _each(
         "{a}.astype(jnp.float32).astype({a}.dtype)": "{a}.astype(np.float32).astype(float)",
         "{a} * {i}.astype(jnp.float32)": "{a} * {i}",
         "jnp.float32(0.1) * {a}": "{a} * np.float64(np.float32(0.1))",
-        "jnp.dot({a}.astype(jnp.float32), {v}.astype(jnp.float32), preferred_element_type={a}.dtype)[..., None] * {b}": (
-            "(({a} * {v}).sum(-1, keepdims=True)) * {b}"
-        ),
+        "jnp.dot({a}.astype(jnp.float32), {v}.astype(jnp.float32), "
+        "preferred_element_type={a}.dtype)[..., None] * {b}": ("(({a} * {v}).sum(-1, keepdims=True)) * {b}"),
     },
     share=0.15,
 )

@@ -45,7 +45,6 @@ _CORE = (
     "optax.scale_by_factored_rms()",
     "optax.scale_by_optimistic_gradient()",
     "optax.scale_by_polyak()",
-    "optax.add_noise(0.1, 0.5, key=0)",
 )
 _AFTER = (
     "optax.add_decayed_weights(0.01)",
@@ -84,7 +83,6 @@ _ALIASES = (
     "optax.adafactor(0.1, min_dim_size_to_factor=2)",
     "optax.inject_hyperparams(optax.adamw)(0.1, weight_decay=0.02)",
     "optax.lamb(0.05)",
-    "optax.noisy_sgd(0.1, key=0)",
     "optax.fromage(0.05)",
     "optax.lars(0.1)",
     "optax.optimistic_gradient_descent(0.1)",
@@ -95,12 +93,16 @@ _ALIASES = (
     "optax.contrib.ademamix(0.05)",
     "optax.contrib.dadapt_adamw(0.1)",
 )
+_RANDOM = ("optax.noisy_sgd(0.1, key=0)", "optax.chain(optax.add_noise(0.1, 0.5, key=0), optax.sgd(0.1))")
 
 
 def random_optimizer(rng: np.random.Generator) -> tuple[str, bool]:
     """The text of an optimizer, and whether it is a factory that takes each fit's own `rate`."""
-    if rng.random() < 0.1:
-        return str(rng.choice(_ALIASES)), False
+    kind = rng.random()
+    if kind < 0.4:
+        return "optax.sgd(0.1)", False
+    if kind < 0.46:
+        return str(rng.choice(_ALIASES if kind < 0.45 else _RANDOM)), False
     own = bool(rng.random() < 0.25)
     parts = [str(rng.choice(_BEFORE)) for _ in range(rng.integers(0, 3))]
     parts.append(str(rng.choice(_CORE)))
