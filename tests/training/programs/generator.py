@@ -21,6 +21,7 @@ FITS = 2
 
 _CONSTANTS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 0.25, 0.3, -0.7, 1.3)
 _LARGEST, _LARGEST_INTEGER, _MOST_UNITS, _MOST_PARAMETERS = 30.0, 10**5, 8, 40
+_ATTEMPTS = 20
 _FIELD = re.compile(r"\{(\w+)\}")
 _CAST = {
     "i": ("jnp.floor({a} * 2).astype(int)", "np.floor({a} * 2).astype(int)"),
@@ -46,6 +47,7 @@ class Program:
         vmapped: whether the network is written for one point and mapped, or for all points.
         statements: of the network; the last is what it returns.
         shapes: of the parameters, by the name of their list: `m` matrices, `v` vectors, `t` scalars.
+        operations: the texts of those that were taken.
         loss: a key of `LOSSES`.
         outputs, points: how the loss joins outputs and points, "mean" or "sum".
         optimizer: the text of an optax transformation, or of a factory that takes each fit's `rate`.
@@ -59,6 +61,7 @@ class Program:
     vmapped: bool
     statements: tuple[Statement, ...]
     shapes: dict[str, list[tuple[int, ...]]]
+    operations: frozenset[str]
     loss: str
     outputs: str
     points: str
@@ -200,11 +203,17 @@ class _Generator:
         self.values: dict[str, np.ndarray] = {"x": self.x}
         self.statements: list[Statement] = []
         self.used: set[str] = set()
+        self.made: set[str] = set()
         self.shares = np.array([operation.share for operation in OPERATIONS])
         self.shares /= self.shares.sum()
 
     def program(self) -> Program:
         length = int(self.rng.integers(4, 13))
+        # Every operation has its seeds, however rare it is.
+        wanted = OPERATIONS[self.seed % len(OPERATIONS)]
+        for _ in range(_ATTEMPTS):
+            if wanted.jax not in self.made:
+                self.attempt(wanted)
         while len(self.statements) < length:
             self.attempt(OPERATIONS[self.rng.choice(len(OPERATIONS), p=self.shares)])
         outputs = int(self.rng.integers(1, 3))
@@ -217,6 +226,7 @@ class _Generator:
             vmapped=bool(self.rng.random() < 0.3),
             statements=tuple(self.statements),
             shapes={name: [array.shape for array in arrays] for name, arrays in self.parameters.items()},
+            operations=frozenset(self.made),
             loss=list(LOSSES)[self.rng.integers(len(LOSSES))],
             outputs=str(self.rng.choice(["mean", "sum"])),
             points=str(self.rng.choice(["mean", "sum"])),
@@ -260,6 +270,7 @@ class _Generator:
         if fields is not None:
             jax, numpy = (_FIELD.sub(lambda f: fields[f[1]], text) for text in (operation.jax, operation.numpy))
             if self._add(jax, numpy):
+                self.made.add(operation.jax)
                 return
         self.parameters, self.used = before, used
         for line in self.statements[self.new :]:

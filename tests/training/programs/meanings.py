@@ -66,6 +66,64 @@ def _full_precision(value):
     return lax.reduce_precision(value, bits.nexp, bits.nmant)
 
 
+def _rolled(value):
+    """The entries of an array moved by one place."""
+    return jnp.roll(value.ravel(), 1).reshape(value.shape)
+
+
+def _delayed():
+    """The gradient of the step before."""
+    return optax.GradientTransformation(
+        lambda params: jax.tree.map(jnp.zeros_like, params), lambda slopes, state, params=None: (state, slopes)
+    )
+
+
+def _swapping():
+    """Two sums of gradients that change places at each step."""
+
+    def init(params):
+        return jax.tree.map(lambda a: (jnp.ones_like(a), -0.5 * a), params)
+
+    def update(slopes, state, params=None):
+        del params
+        leaves, tree = jax.tree.flatten(slopes)
+        pairs = tree.flatten_up_to(state)
+        changes = [0.5 * one + slope for slope, (one, _) in zip(leaves, pairs, strict=True)]
+        swapped = [(other, 0.5 * one + slope) for slope, (one, other) in zip(leaves, pairs, strict=True)]
+        return tree.unflatten(changes), tree.unflatten(swapped)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _neighbourly():
+    """A velocity to which the entry before gives a part of its own."""
+
+    def update(slopes, state, params):
+        state = jax.tree.map(lambda v, a, b: 0.5 * v + 0.25 * _rolled(v) + a * jnp.tanh(b), state, slopes, params)
+        return jax.tree.map(lambda v, a: v + a, state, slopes), state
+
+    return optax.GradientTransformation(lambda params: jax.tree.map(jnp.zeros_like, params), update)
+
+
+def _counting():
+    """Gradients scaled by how often their sign has changed, counted as integers and kept with truth values."""
+
+    def init(params):
+        return jax.tree.map(lambda a: (jnp.zeros(a.shape, jnp.int32), a > 0), params)
+
+    def update(slopes, state, params=None):
+        del params
+        leaves, tree = jax.tree.flatten(slopes)
+        changes, kept = [], []
+        for slope, (count, positive) in zip(leaves, tree.flatten_up_to(state), strict=True):
+            count = count + (positive != (slope > 0))
+            changes.append(slope / (1 + count))
+            kept.append((count, slope > 0))
+        return tree.unflatten(changes), tree.unflatten(kept)
+
+    return optax.GradientTransformation(init, update)
+
+
 def jax_names() -> dict:
     """The names of JAX texts."""
     return {
@@ -80,6 +138,11 @@ def jax_names() -> dict:
         "wide": _wide,
         "likes": lambda *values: list(jnp.broadcast_arrays(*values)),
         "pair": _pair,
+        "rolled": _rolled,
+        "delayed": _delayed,
+        "swapping": _swapping,
+        "neighbourly": _neighbourly,
+        "counting": _counting,
         "rows": lambda value, x: jnp.broadcast_to(value, (*x.shape[:-1], value.shape[-1])),
         "i32": lambda value: value.astype(jnp.int32),
         "reread": _reread,

@@ -44,7 +44,15 @@ _CORE = (
     "optax.apply_every(2)",
     "optax.scale_by_factored_rms()",
     "optax.scale_by_optimistic_gradient()",
-    "optax.scale_by_polyak()",
+    "optax.flatten(optax.stateless(lambda g, p: jax.tree.map(lambda a: jnp.roll(a, 1), g)))",
+    "optax.flatten(optax.stateless(lambda g, p: jax.tree.map(lambda a: a[::-1] + jnp.cumsum(a), g)))",
+    "optax.stateless(lambda g, p: jax.tree.map(lambda a, b: a + 0.1 * rolled(b), g, p))",
+    "optax.stateless(lambda g, p: jax.tree.map(lambda a, b: rolled(a) - 0.1 * b * jnp.max(jnp.abs(b)), g, p))",
+    "optax.stateless(lambda g, p: jax.tree.map(lambda a, b: jnp.where(b > 0, a, rolled(a)) + a + a, g, p))",
+    "delayed()",
+    "swapping()",
+    "neighbourly()",
+    "counting()",
 )
 _AFTER = (
     "optax.add_decayed_weights(0.01)",

@@ -259,6 +259,14 @@ def _p_concatenate(*arrays, dimension, **_):
     return np.concatenate(arrays, dimension)
 
 
+def _p_stack(*arrays, axis, **_):
+    return np.stack(arrays, axis)
+
+
+def _p_unstack(x, *, axis, **_):
+    return list(np.moveaxis(x, axis, 0))
+
+
 def _p_split(x, *, sizes, axis, **_):
     return list(np.split(x, np.cumsum(sizes)[:-1], axis))
 
@@ -310,6 +318,7 @@ _SIMPLE = {
         "ge": np.greater_equal,
     },
     **{"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert, "is_finite": np.isfinite},
+    **{"shift_left": np.left_shift, "shift_right_arithmetic": np.right_shift},
     **{
         "rsqrt": lambda a: 1 / np.sqrt(a),
         "exp2": np.exp2,
