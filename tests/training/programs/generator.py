@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from training.programs.formulas import Formula
 from training.programs.meanings import jax_names, numpy_names
 from training.programs.operations import LOSSES, OPERATIONS, Operation
 from training.programs.optimizers import random_optimizer
@@ -141,10 +142,14 @@ class Program:
                 first += count
         return result
 
+    @property
+    def numpy_text(self) -> str:
+        """The statements in NumPy."""
+        return "\n".join(f"{line.name} = {line.numpy}" for line in self.statements)
+
     @cached_property
     def _statements_in_numpy(self) -> Any:
-        text = "\n".join(f"{line.name} = {line.numpy}" for line in self.statements)
-        return compile(text, f"<program {self.seed}>", "exec")
+        return compile(self.numpy_text, f"<program {self.seed}>", "exec")
 
     def numpy_loss(self, vector: np.ndarray, fit: int = 0) -> float:
         """The loss of a fit at these parameters, (P,), by NumPy in float64."""
@@ -268,7 +273,8 @@ class _Generator:
         used, self.new = set(self.used), len(self.statements)
         fields = self.fields(operation)
         if fields is not None:
-            jax, numpy = (_FIELD.sub(lambda f: fields[f[1]], text) for text in (operation.jax, operation.numpy))
+            jax = _FIELD.sub(lambda f: fields[f[1]], operation.jax)
+            numpy = _FIELD.sub(lambda f: fields[f[1]].replace("jnp.", "np."), operation.numpy)
             if self._add(jax, numpy):
                 self.made.add(operation.jax)
                 return
@@ -323,6 +329,8 @@ class _Generator:
             return str(places.tolist())
         if name in "rs":
             return str(self.constant())
+        if name in "FG":
+            return Formula(rng, "ab", self.constant).text()
         return str(rng.integers(units) if name == "m" else rng.integers(1, 5))
 
     def constant(self) -> float:

@@ -17,6 +17,31 @@ def _each_point(function, *values):
     return jax.vmap(function, axes)(*values) if 0 in axes else function(*values)
 
 
+def _repeat(function, carry, sequence):
+    """The carry after the function has taken it along the sequence."""
+    return lax.scan(lambda a, b: (function(a, b), None), carry, jnp.asarray(sequence, carry.dtype))[0]
+
+
+def _collect(function, carry, sequence, *, backwards=False):
+    """The sum of all values of the carry on its way."""
+    sequence = jnp.asarray(sequence, carry.dtype)
+    return jnp.sum(lax.scan(lambda a, b: (function(a, b), a), carry, sequence, reverse=backwards)[1], 0)
+
+
+def _loop(count, function, carry):
+    return lax.fori_loop(0, count, lambda n, a: function(a, 0.1 * n), carry)
+
+
+def _branches(index, value, *functions):
+    """At each point, or for all, the branch with this number, or the nearest."""
+
+    def one(number, value):
+        return lax.switch(number, [lambda a, f=function: f(a, 0.5) for function in functions], value)
+
+    axes = tuple(0 if array.ndim > one_point else None for array, one_point in ((index, 0), (value, 1)))
+    return jax.vmap(one, axes)(index, value) if 0 in axes else one(index, value)
+
+
 @jax.custom_jvp
 def _squash(a):
     return jnp.tanh(a)
@@ -138,6 +163,11 @@ def jax_names() -> dict:
         "wide": _wide,
         "likes": lambda *values: list(jnp.broadcast_arrays(*values)),
         "pair": _pair,
+        "repeat": _repeat,
+        "collect": _collect,
+        "loop": _loop,
+        "branch": lambda test, yes, no, a, b: lax.cond(test, yes, no, *jnp.broadcast_arrays(a, b)),
+        "branches": _branches,
         "rolled": _rolled,
         "delayed": _delayed,
         "swapping": _swapping,
@@ -188,6 +218,37 @@ def _leaky_sum(units, carry):
     return np.array(before), np.array(products)
 
 
+def _repeat_in_numpy(function, carry, sequence):
+    for b in sequence:
+        carry = function(carry, b)
+    return carry
+
+
+def _collect_in_numpy(function, carry, sequence, *, backwards=False):
+    kept = []
+    for b in sequence[:: -1 if backwards else 1]:
+        kept.append(carry)
+        carry = function(carry, b)
+    return sum(kept)
+
+
+def _branch_in_numpy(test, yes, no, a, b):
+    return (yes if test else no)(*np.broadcast_arrays(a, b))
+
+
+def _branches_in_numpy(index, value, *functions):
+    shape = np.broadcast_shapes(np.shape(index), value.shape[:-1])
+    index, rows = np.broadcast_to(index, shape), np.broadcast_to(value, (*shape, value.shape[-1]))
+    result = np.empty(rows.shape)
+    for place in np.ndindex(*shape):
+        result[place] = _switch(index[place], functions, rows[place], 0.5)
+    return result
+
+
+def _slope(function, a, b, step=1e-6):
+    return (function(a + step, b) - function(a - step, b)) / (2 * step)
+
+
 def _put(a, place, value):
     result = a.copy()
     result[..., place] = value
@@ -226,6 +287,12 @@ def numpy_names() -> dict:
         "softmax": _softmax,
         "away": _away_from_zero,
         "switch": _switch,
+        "repeat": _repeat_in_numpy,
+        "collect": _collect_in_numpy,
+        "loop": lambda count, function, carry: _repeat_in_numpy(function, carry, [0.1 * n for n in range(count)]),
+        "branch": _branch_in_numpy,
+        "branches": _branches_in_numpy,
+        "slope": _slope,
         "leaky": _leaky_sum,
         "both": lambda *values: list(np.broadcast_arrays(*values)),
         "sides": lambda value, other: np.broadcast_to(value, np.broadcast_shapes(value.shape, other.shape)),

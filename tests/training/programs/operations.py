@@ -4,7 +4,8 @@ Every value is a vector of units, (k,) where it depends on parameters only and (
 texts count axes from the end. Fields of a text: `a`, `b`, `c` are floating-point values of k units, `i`, `j` integers,
 `p`, `q` truth values; `k` is the number of units, `m` a place among them, `order` all places shuffled, `places` some
 with repetitions; `r`, `s` are floating-point constants, `z` an integer, `u` a floating-point value of one unit, `list`
-k constants, `M`, `v`, `t` a parameter matrix of k rows, a vector of k entries, a scalar.
+k constants, `M`, `v`, `t` a parameter matrix of k rows, a vector of k entries, a scalar; `F`, `G` are formulas in a and
+b that end in the shape of a.
 """
 
 from typing import NamedTuple
@@ -616,6 +617,103 @@ _SINGLE = _each(
     },
     share=0.03,
 )
+_FORMULAS = _same(
+    "f",
+    "k",
+    "(lambda a, b: {F})({a}, {b})",
+    "(lambda a, b: {F} + {F})({a}, {b})",
+    "(lambda a, b: ({F}) * ({G}) - ({F}))({a}, {b})",
+    "(lambda a, b: jnp.where({F} > 0.5, {G}, {F}))({a}, {b})",
+    "(lambda a, b: jnp.maximum({F}, {G}))({a}, {b})",
+    "(lambda a, b: {F})({a}, {t})",
+    "(lambda a, b: {F})({a}, {v})",
+    "(lambda a, b: {F})({a}, {u})",
+    "(lambda a, b: {F})({a}, jnp.sum({b}, -1, keepdims=True))",
+    "repeat(lambda a, b: {F}, {a}, [0.5, -0.25, 1.0])",
+    "repeat(lambda a, b: {F}, {a}, [])",
+    "collect(lambda a, b: {F}, {a}, [0.5, -0.25])",
+    "collect(lambda a, b: {F}, {a}, [0.5, -1.0, 0.0], backwards=True)",
+    "loop(3, lambda a, b: {F}, {a})",
+    "branch({t} > {r}, lambda a, b: {F}, lambda a, b: {G}, {a}, {b})",
+    "branch(jnp.sum({v}) <= {r}, lambda a, b: branch({t} > 0, lambda a, b: {F}, lambda a, b: a, a, b), "
+    "lambda a, b: {G}, {a}, {b})",
+    "each(lambda a, b: branch(a[0] > b[{m}], lambda a, b: {F}, lambda a, b: {G}, a, b), {a}, {b})",
+    "each(lambda a, b: branch(jnp.sum(a) > 0, lambda a, b: {F}, lambda a, b: repeat(lambda a, b: {G}, a, [0.5]), a, b), "
+    "{a}, {b})",
+    "each(lambda a, b: repeat(lambda a, b: {F}, a, b), {a}, {b})",
+    "branches({i}[..., 0], {a}, lambda a, b: {F}, lambda a, b: {G}, lambda a, b: a)",
+    share=2,
+) + _each(
+    "f",
+    "k",
+    {
+        "jax.jit(lambda a, b: {F})({a}, {b})": "(lambda a, b: {F})({a}, {b})",
+        "jax.checkpoint(lambda a, b: {F})({a}, {b})": "(lambda a, b: {F})({a}, {b})",
+        "jax.vmap(lambda a, b: {F}, -1, -1)(*likes({a}, {b}))": "(lambda a, b: {F})({a}, {b})",
+        "jax.grad(lambda a, b: jnp.sum({F}))({a}, {b})": "slope(lambda a, b: {F}, {a}, {b})",
+        "jax.jvp(lambda a: (lambda a, b: {F})(a, {r}), ({a},), (jnp.ones_like({a}),))[1]": (
+            "slope(lambda a, b: {F}, {a}, {r})"
+        ),
+        "jax.vjp(lambda a, b: {F}, *likes({a}, {b}))[1](wide({a}, {b}))[0]": (
+            "slope(lambda a, b: {F}, {a}, {b}) * {a}"
+        ),
+    },
+    share=1.5,
+)
+_MASKED = _same(
+    "f",
+    "k",
+    "jnp.maximum({a}, -jnp.inf)",
+    "jnp.minimum(jnp.inf, {a}) + {b}",
+    "jnp.clip({a}, None, 0.5)",
+    "jnp.clip({a}, -0.25, None)",
+    "jnp.clip({a}, -jnp.inf, 0.5)",
+    "jnp.where(jnp.isinf(1.0 / {a}), 0.0, {a})",
+    "jnp.where({p}, {a}, jnp.max(jnp.where({p}, -jnp.inf, {b}), -1, keepdims=True))",
+    "jnp.nan_to_num(jnp.where({p}, {a}, jnp.nan))",
+    "jnp.nan_to_num(jnp.where({p}, {a}, jnp.inf), posinf=0.5)",
+    "jnp.nansum(jnp.where({p}, {a}, jnp.nan), -1, keepdims=True) + {b}",
+    "jnp.where(jnp.isnan(jnp.where({p}, jnp.nan, {a})), {b}, {a})",
+    "jnp.minimum(jnp.where({p}, {a}, jnp.inf), {b})",
+    "jnp.fmax(jnp.where({p}, {a}, jnp.nan), {b})",
+    "jnp.exp(jnp.where({p}, {a}, -jnp.inf))",
+    "jnp.tanh(jnp.where({p}, {a}, jnp.inf))",
+) + _each(
+    "f",
+    "k",
+    {
+        "jax.nn.softmax(jnp.where({p} | (jnp.arange({k}) == 0), {a}, -jnp.inf), -1)": (
+            "softmax(np.where({p} | (np.arange({k}) == 0), {a}, -np.inf))"
+        ),
+        "jax.nn.softmax({a}, -1, where={p} | (jnp.arange({k}) == 0))": (
+            "softmax(np.where({p} | (np.arange({k}) == 0), {a}, -np.inf))"
+        ),
+        "jax.nn.logsumexp(jnp.where({p}, {a}, -jnp.inf), -1, keepdims=True)": (
+            "np.log(np.sum(np.exp(np.where({p}, {a}, -np.inf)), -1, keepdims=True))"
+        ),
+        "jax.nn.sigmoid(jnp.where({p}, {a}, -jnp.inf))": "logistic(np.where({p}, {a}, -np.inf))",
+        "each(lambda a, b: jax.jacrev(lambda a: jnp.tanh(a) * b)(a) @ b, {a}, {b})": (
+            "(1 - np.tanh({a}) ** 2) * {b} * {b}"
+        ),
+        "each(lambda a: jax.hessian(lambda a: jnp.sum(a ** 3))(a) @ a, {a})": "6 * {a} * {a}",
+        "each(lambda a: jax.jacfwd(lambda a: jnp.cumsum(a))(a) @ a, {a})": "np.cumsum({a}, -1)",
+    },
+)
+_WEIGHTS = _same(
+    "f",
+    "k",
+    "jnp.tanh({v}) + {v}",
+    "{v} * jnp.max({v})",
+    "{v} / jnp.linalg.norm({v} + 2.0)",
+    "jnp.cumsum({v}) - {v}[0]",
+    "{M}.sum(-1) * {t}",
+    "{M}.max(-1)",
+    "({M} @ {M}.T)[{m}]",
+    "jnp.mean({M} * {M}, -1) + {v}",
+    "jnp.where({v} > {t}, {v}, {t})",
+    "(lambda a, b: {F})({v}, {t})",
+    "(lambda a, b: {F} - {G})({v}, {M}[:, 0])",
+)
 
 OPERATIONS = [
     *_ARITHMETIC,
@@ -628,6 +726,9 @@ OPERATIONS = [
     *_INTEGERS,
     *_TRUTHS,
     *_BACK,
+    *_FORMULAS,
+    *_MASKED,
+    *_WEIGHTS,
     *_ROUNDED,
     *_SINGLE,
 ]

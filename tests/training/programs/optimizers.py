@@ -80,7 +80,7 @@ _RATES = (
 _WHOLE = (
     "optax.apply_if_finite({}, 2)",
     "optax.MultiSteps({}, 2).gradient_transformation()",
-    "optax.masked({}, lambda p: jax.tree.map(lambda a: a.ndim < 2, p))",
+    "optax.masked({}, lambda p: jax.tree.map(lambda a: a.ndim != 1, p))",
     "optax.flatten({})",
     "optax.with_extra_args_support({})",
     "optax.conditionally_mask({}, lambda n, **_: n % 2 == 0)",
