@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jax import lax
 
@@ -147,13 +148,13 @@ class _Evaluator:
             # JAX from 0.11 on has a tree in the place of the numbers.
             constants, carry, sequences = map(list, ft_in.update(inputs).unpack())
         num_carry = len(carry)
-        if not length and len(jaxpr.jaxpr.outvars) > num_carry:
-            raise Unlowerable("the primitive `scan` over nothing has no scalar form in lanes.")
         stacked = []
         for step in range(length)[:: -1 if reverse else 1]:
             outputs = self.closed(jaxpr, [*constants, *carry, *(sequence[step, ...] for sequence in sequences)])
             carry = outputs[:num_carry]
             stacked.append(outputs[num_carry:])
+        if not length:
+            return [*carry, *(np.empty((0, *v.aval.shape), dtype=object) for v in jaxpr.jaxpr.outvars[num_carry:])]
         columns = zip(*(stacked[::-1] if reverse else stacked), strict=True)
         return [*carry, *(np.stack(column) for column in columns)]
 
@@ -391,11 +392,24 @@ class _Evaluator:
         return result
 
     def p_cumsum(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self.build("add", a, b), x, axis, reverse)
+
+    def p_cumprod(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self.build("mul", a, b), x, axis, reverse)
+
+    def p_cummax(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self._extreme("gt", a, b), x, axis, reverse)
+
+    def p_cummin(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self._extreme("lt", a, b), x, axis, reverse)
+
+    def _running(self, join, x, axis, reverse):
+        """What comes of joining each entry to what came of those before it."""
         moved = np.moveaxis(x, axis, -1)
         moved = moved[..., ::-1] if reverse else moved
         result = np.empty(moved.shape, dtype=object)
         for index in np.ndindex(*moved.shape[:-1]):
-            result[index] = list(itertools.accumulate(moved[index], lambda a, b: self.build("add", a, b)))
+            result[index] = list(itertools.accumulate(moved[index], join))
         return np.moveaxis(result[..., ::-1] if reverse else result, -1, axis)
 
     def p_dot_general(self, x, y, *, dimension_numbers, preferred_element_type=None, **_):
@@ -488,18 +502,23 @@ class _Evaluator:
             chosen = equation.primitive.bind(numbers, places, **{**params, "fill_value": 0})
             scalars = [self._fill_value(params.get("fill_value"), operand.ravel()[0].type), *operand.ravel()]
             return map_scalars(lambda number: scalars[int(number)], np.asarray(chosen).astype(object))
-        update = updates[0]
-        zeros, ones = np.zeros(operand.shape, np.int32), np.ones(update.shape, np.int32)
-        if np.max(_scatter_add(zeros, places, ones, params)) > 1:
-            raise Unlowerable(f"the primitive `{name}` with repeated indices has no scalar form in lanes.")
-        order = np.arange(1, update.size + 1, dtype=np.int32).reshape(update.shape)
-        chosen = np.asarray(_scatter_add(zeros, places, order, params))
+        return self._scattered(name, operand, updates[0], _targets(operand, places, updates[0], params))
+
+    def _scattered(self, name, operand, update, targets):
+        """The operand with each scalar of the update joined to its target, in their order."""
+        if name == "scatter" and len({place for _, place in targets}) < len(targets):
+            raise Unlowerable("the primitive `scatter` with repeated indices has no scalar form in lanes.")
         result, scalars = operand.copy(), update.ravel()
-        for place in np.argwhere(chosen):
-            new = scalars[chosen[tuple(place)] - 1]
-            old = operand[tuple(place)]
-            result[tuple(place)] = new if name == "scatter" else self.build("add", old, new)
+        for number, place in targets:
+            result[place] = self._join(name, result[place], scalars[number])
         return result
+
+    def _join(self, name, old, new):
+        if name == "scatter":
+            return new
+        if name in ("scatter-min", "scatter-max"):
+            return self._extreme("gt" if name == "scatter-max" else "lt", old, new)
+        return self.build("mul" if name == "scatter-mul" else "add", old, new)
 
     def _fill_value(self, value, type):
         """What a gather gives for places outside."""
@@ -508,14 +527,14 @@ class _Evaluator:
         return self.build.constant(value, type)
 
     def p_pad(self, x, value, *, padding_config, **_):
-        config = list(zip(x.shape, padding_config, strict=True))
-        shape = [low + high + max(n + (n - 1) * gap, 0) for n, (low, high, gap) in config]
-        if any(low < 0 or high < 0 for low, high, _ in padding_config):
-            raise Unlowerable("the primitive `pad` with negative padding has no scalar form in lanes.")
-        result = np.full(shape, value.item(), dtype=object)
-        places = (slice(low, low + n + (n - 1) * gap, gap + 1) for n, (low, _, gap) in config)
-        result[tuple(places)] = x
-        return result
+        # Negative padding takes away what lies beyond, gaps included.
+        config = [
+            (n + max(n - 1, 0) * gap, *rest, gap) for n, (*rest, gap) in zip(x.shape, padding_config, strict=True)
+        ]
+        wide = np.full([n + max(low, 0) + max(high, 0) for n, low, high, _ in config], value.item(), dtype=object)
+        wide[tuple(slice(max(low, 0), max(low, 0) + n, gap + 1) for n, low, _, gap in config)] = x
+        ends = (size - max(-high, 0) for size, (_, _, high, _) in zip(wide.shape, config, strict=True))
+        return wide[tuple(slice(max(-low, 0), end) for (_, low, _, _), end in zip(config, ends, strict=True))]
 
     def p_iota(self, *, dtype, shape, dimension, **_):
         sizes = [-1 if axis == dimension else 1 for axis in range(len(shape))]
@@ -551,7 +570,19 @@ _ELEMENTWISE = {
 """Primitives that are one operation of the scalar program."""
 
 
-_INDEXED = {"gather", "scatter", "scatter-add", "scatter_add"}
+_INDEXED = {"gather", "scatter", "scatter-add", "scatter_add", "scatter-mul", "scatter-min", "scatter-max"}
+
+
+def _targets(operand, indices, update, params) -> list[tuple[int, tuple]]:
+    """For each scalar of an update, by its number, the place in the operand; those that fall outside are left out."""
+    zeros, ones = np.zeros(operand.shape, np.int32), np.ones(update.shape, np.int32)
+    if np.max(_scatter_add(zeros, indices, ones, params)) <= 1:
+        order = np.arange(1, update.size + 1, dtype=np.int32).reshape(update.shape)
+        chosen = np.asarray(_scatter_add(zeros, indices, order, params))
+        return [(int(chosen[tuple(place)]) - 1, tuple(place)) for place in np.argwhere(chosen)]
+    each = np.eye(update.size, dtype=np.int32).reshape(update.size, *update.shape)
+    reached = jax.vmap(lambda one: _scatter_add(zeros, indices, one, params))(each)
+    return [(int(number), tuple(place)) for number, *place in np.argwhere(np.asarray(reached))]
 
 
 def _scatter_add(operand, indices, updates, params):
