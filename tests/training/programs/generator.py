@@ -23,6 +23,8 @@ FITS = 2
 _CONSTANTS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 0.25, 0.3, -0.7, 1.3)
 _LARGEST, _LARGEST_INTEGER, _MOST_UNITS, _MOST_PARAMETERS = 30.0, 10**5, 8, 40
 _ATTEMPTS = 20
+_NAME = re.compile(r"\bh\d+\b")
+_LAYERS = [operation for operation in OPERATIONS if "{M}" in operation.jax]
 _FIELD = re.compile(r"\{(\w+)\}")
 _CAST = {
     "i": ("jnp.floor({a} * 2).astype(int)", "np.floor({a} * 2).astype(int)"),
@@ -209,16 +211,13 @@ class _Generator:
         self.statements: list[Statement] = []
         self.used: set[str] = set()
         self.made: set[str] = set()
+        self.trained: set[str] = set()
         self.shares = np.array([operation.share for operation in OPERATIONS])
         self.shares /= self.shares.sum()
 
     def program(self) -> Program:
         length = int(self.rng.integers(4, 13))
-        # Every operation has its seeds, however rare it is.
-        wanted = OPERATIONS[self.seed % len(OPERATIONS)]
-        for _ in range(_ATTEMPTS):
-            if wanted.jax not in self.made:
-                self.attempt(wanted)
+        self._begin(OPERATIONS[self.seed % len(OPERATIONS)])
         while len(self.statements) < length:
             self.attempt(OPERATIONS[self.rng.choice(len(OPERATIONS), p=self.shares)])
         outputs = int(self.rng.integers(1, 3))
@@ -249,6 +248,17 @@ class _Generator:
         others = [self.numbers(values.shape) if own else values for _ in range(FITS - 1)]
         return np.stack([values, *others])
 
+    def _begin(self, wanted: Operation):
+        """Every operation has its seeds, however rare it is, and most of them with weights before it."""
+        for _ in range(_ATTEMPTS):
+            if self.trained or self.rng.random() < 0.2:
+                break
+            self.attempt(_LAYERS[self.rng.integers(len(_LAYERS))])
+        for attempt in range(_ATTEMPTS):
+            self.attempt(wanted, trained=attempt < _ATTEMPTS // 2 and bool(self.trained))
+            if wanted.jax in self.made:
+                break
+
     def numbers(self, shape) -> np.ndarray:
         """Data or parameters."""
         if self.exact:
@@ -267,26 +277,31 @@ class _Generator:
         joined = f"concatenate([{', '.join(texts)}], -1) @ {matrix}"
         self.statements.append(Statement("out", f"jnp.{joined}", f"np.{joined}"))
 
-    def attempt(self, operation: Operation) -> None:
-        """Adds a statement, unless its numbers would be large or its units many."""
+    def attempt(self, operation: Operation, *, trained: bool = False) -> None:
+        """Adds a statement, unless its numbers would be large, its units many, or weights are wanted and missing."""
         before = {name: list(arrays) for name, arrays in self.parameters.items()}
         used, self.new = set(self.used), len(self.statements)
         fields = self.fields(operation)
         if fields is not None:
             jax = _FIELD.sub(lambda f: fields[f[1]], operation.jax)
             numpy = _FIELD.sub(lambda f: fields[f[1]].replace("jnp.", "np."), operation.numpy)
-            if self._add(jax, numpy):
+            if self._add(jax, numpy) and (not trained or self.statements[-1].name in self.trained):
                 self.made.add(operation.jax)
                 return
         self.parameters, self.used = before, used
         for line in self.statements[self.new :]:
             del self.values[line.name]
+            self.trained.discard(line.name)
         del self.statements[self.new :]
 
     def _add(self, jax, numpy) -> bool:
         names = {**numpy_names(), **self.values, "p": self.parameters}
-        with np.errstate(all="ignore"):
-            value = np.asarray(eval(numpy, names))
+        try:
+            with np.errstate(all="ignore"):
+                value = np.asarray(eval(numpy, names))
+        except ValueError:
+            # Of parameters only where the other depends on the point.
+            return False
         largest = _LARGEST if value.dtype.kind == "f" else _LARGEST_INTEGER
         count = sum(array.size for arrays in self.parameters.values() for array in arrays)
         if not value.size or not (np.abs(value.astype(float)) <= largest).all():
@@ -296,6 +311,8 @@ class _Generator:
         name = f"h{len(self.statements)}"
         self.statements.append(Statement(name, jax, numpy))
         self.values[name] = value
+        if 'p["' in jax or any(other in self.trained for other in _NAME.findall(jax)):
+            self.trained.add(name)
         return True
 
     def fields(self, operation: Operation) -> dict[str, str] | None:

@@ -331,7 +331,7 @@ _UNITS = _same(
         "{a}.at[..., {m}].add({r})": "put({a}, {m}, {a}[..., {m}] + {r})",
         "{a}.at[..., {m}].set({v}[0])": "put({a}, {m}, {v}[0])",
         "{a}.at[..., np.array({order})].add({v})": "{a} + {v}[np.argsort({order})]",
-        "{a}.at[..., np.array({order})].set(wide({b}, {a}))": "sides({b}, {a})[..., np.argsort({order})]",
+        "wide({a}, {b}).at[..., np.array({order})].set(wide({b}, {a}))": "sides({b}, {a})[..., np.argsort({order})]",
         "{a}.at[..., np.array({places})].add({v})": "{a} + spread({v}, {places})",
         "{a}.at[..., {k} + 3].set(0.5, mode='drop')": "{a} + 0",
         "{a}.at[..., 1:].multiply(0.5)": "{a} * np.where(np.arange({k}) > 0, 0.5, 1.0)",
@@ -580,7 +580,7 @@ _SINGLE = _each(
         "jnp.cbrt({a} + 3.5)": "np.cbrt({a} + 3.5)",
         "lax.erf_inv(0.5 * jnp.tanh({a}))": "erf_inv(0.5 * np.tanh({a}))",
         "lax.lgamma(jnp.abs({a}) + 1.0)": "lgamma(np.abs({a}) + 1.0)",
-        "lax.nextafter({a}, {a} + 1.0)": "np.nextafter({a}, {a} + 1.0)",
+        "lax.nextafter(lax.stop_gradient({a}), jnp.ones_like({a})) + {b}": "{a} + {b}",
         "jnp.fmod({a}, 0.75) + {b}": "np.fmod({a}, 0.75) + {b}",
         "jnp.remainder({a}, 0.75) + {b}": "np.remainder({a}, 0.75) + {b}",
         "jnp.remainder({a}, jnp.abs({b}) + 0.5)": "np.remainder({a}, np.abs({b}) + 0.5)",
@@ -638,8 +638,8 @@ _FORMULAS = _same(
     "branch(jnp.sum({v}) <= {r}, lambda a, b: branch({t} > 0, lambda a, b: {F}, lambda a, b: a, a, b), "
     "lambda a, b: {G}, {a}, {b})",
     "each(lambda a, b: branch(a[0] > b[{m}], lambda a, b: {F}, lambda a, b: {G}, a, b), {a}, {b})",
-    "each(lambda a, b: branch(jnp.sum(a) > 0, lambda a, b: {F}, lambda a, b: repeat(lambda a, b: {G}, a, [0.5]), a, b), "
-    "{a}, {b})",
+    "each(lambda a, b: branch(jnp.sum(a) > 0, lambda a, b: {F}, "
+    "lambda a, b: repeat(lambda a, b: {G}, a, [0.5]), a, b), {a}, {b})",
     "each(lambda a, b: repeat(lambda a, b: {F}, a, b), {a}, {b})",
     "branches({i}[..., 0], {a}, lambda a, b: {F}, lambda a, b: {G}, lambda a, b: a)",
     share=2,

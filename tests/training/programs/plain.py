@@ -55,7 +55,7 @@ class _Plain:
         if name in ("cond", "scan", "while"):
             return getattr(self, name + "_")(*inputs, **params)
         rule = _SIMPLE.get(name) or globals().get(f"_p_{name}")
-        if rule is None:
+        if rule is None or any(value.dtype.kind == "c" for value in inputs):
             return _by_jax(equation, inputs)
         parameters = {} if name in _SIMPLE else params
         result = rule(*inputs, **parameters)
@@ -90,6 +90,8 @@ class _Plain:
             outputs = self.closed(jaxpr, [*constants, *carry, *(sequence[step] for sequence in sequences)])
             carry = outputs[:num_carry]
             kept.append(outputs[num_carry:])
+        if not kept:
+            return [*carry, *(np.zeros((0, *v.aval.shape), v.aval.dtype) for v in jaxpr.jaxpr.outvars[num_carry:])]
         return [*carry, *(np.stack(column) for column in zip(*kept[:: -1 if reverse else 1], strict=True))]
 
     def while_(self, *inputs, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts, **_):
