@@ -188,7 +188,7 @@ _CALLS = _each(
         "jax.checkpoint(lambda a: jnp.sin(a) * a)({a})": "np.sin({a}) * {a}",
         "jax.checkpoint(lambda a, b: jnp.tanh(a * b) + a)({a}, {b})": "np.tanh({a} * {b}) + {a}",
         "squash({a})": "np.tanh({a})",
-        "gate({a}, {b})": "{a} * logistic({b})",
+        "gate(*likes({a}, {b}))": "{a} * logistic({b})",
         "lax.stop_gradient({a}) * {b}": "{a} * {b}",
         "{a} + lax.stop_gradient(jnp.round({a}) - {a})": "np.round({a})",
         "lax.optimization_barrier({a}) * {r}": "{a} * {r}",

@@ -59,7 +59,9 @@ class _Plain:
             return _by_jax(equation, inputs)
         parameters = {} if name in _SIMPLE else params
         result = rule(*inputs, **parameters)
-        if self.noise is not None and (name in _SIMPLE or name in _ROUNDING):
+        if self.noise is not None and name in _SUMS:
+            result = self.moved_sum(result, inputs, rule(*map(_size, inputs), **parameters))
+        elif self.noise is not None and (name in _SIMPLE or name in _ROUNDING):
             result = self.moved(result, lambda: rule(*map(_longer, inputs), **parameters))
         return result if isinstance(result, list) else [result]
 
@@ -74,6 +76,12 @@ class _Plain:
             rounded = result != np.rint(result)
         units = self.noise.integers(-4, 5, np.shape(result))
         return np.where(rounded, result + units * np.spacing(result), result)
+
+    def moved_sum(self, result, inputs, largest):
+        """Moves a sum by what its terms may lose, unless all numbers are so short that nothing is lost."""
+        if result.dtype.kind != "f" or all((np.rint(value * 4096.0) == value * 4096.0).all() for value in inputs):
+            return result
+        return result + self.noise.integers(-4, 5, result.shape) * np.spacing(largest)
 
     def cond_(self, index, *operands, branches, **_):
         return self.closed(branches[int(np.clip(int(index), 0, len(branches) - 1))], operands)
@@ -104,6 +112,10 @@ class _Plain:
 
 def _longer(value):
     return value.astype(np.longdouble) if value.dtype.kind == "f" else value
+
+
+def _size(value):
+    return np.abs(value) if value.dtype.kind == "f" else value
 
 
 def _by_jax(equation, inputs):
@@ -334,8 +346,8 @@ _SIMPLE = {
 }
 """Primitives that are a function of NumPy, whatever their parameters."""
 
-_ROUNDING = (
-    *("integer_pow", "square", "dot_general", "reduce_sum", "reduce_prod", "cumsum", "cumprod", "scatter_add"),
-    *("convert_element_type", "cumlogsumexp"),
-)
+_ROUNDING = ("integer_pow", "square", "reduce_prod", "cumprod", "cumlogsumexp")
 """The others whose results are rounded."""
+
+_SUMS = ("dot_general", "reduce_sum", "cumsum", "scatter_add")
+"""Those with more than one rounding, which may be 0 where the rounded one is not."""
