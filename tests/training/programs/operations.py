@@ -594,7 +594,11 @@ _SINGLE = _each(
         "jnp.median({a}, -1, keepdims=True) + {b}": "np.median({a}, -1, keepdims=True) + {b}",
         "jnp.cumprod({a}, -1)": "np.cumprod({a}, -1)",
         "lax.cummax({a}, {a}.ndim - 1)": "np.maximum.accumulate({a}, -1)",
-        "lax.cummin({a}, {a}.ndim - 1, reverse=True)": "np.minimum.accumulate({a}[..., ::-1], -1)[..., ::-1]",
+        # The derivatives of running extremes are made of other primitives.
+        "lax.cummin(lax.stop_gradient({a}), {a}.ndim - 1, reverse=True) * {b}": (
+            "np.minimum.accumulate({a}[..., ::-1], -1)[..., ::-1] * {b}"
+        ),
+        "lax.cummin({a}, {a}.ndim - 1)": "np.minimum.accumulate({a}, -1)",
         "lax.cumlogsumexp({a}, {a}.ndim - 1)": "np.log(np.cumsum(np.exp({a}), -1))",
         "jnp.abs({a} + 1j * ({b} + 2.5))": "np.hypot({a}, {b} + 2.5)",
         "{a}.astype(jnp.bfloat16).astype({a}.dtype) * 0.0 + {b}": "{b} + 0",
@@ -606,6 +610,7 @@ _SINGLE = _each(
         ),
         "{a}.at[..., {m}].multiply({v}[0])": "put({a}, {m}, {a}[..., {m}] * {v}[0])",
         "{a}.at[..., {m}].max(0.25)": "put({a}, {m}, np.maximum({a}[..., {m}], 0.25))",
+        "{a}.at[..., {m}].min(0.25)": "put({a}, {m}, np.minimum({a}[..., {m}], 0.25))",
         "lax.reduce(lax.stop_gradient({a}), np.zeros((), {a}.dtype)[()], lambda a, b: a + b - a * b * 0.0, "
         "({a}.ndim - 1,))[..., None] * {b}": "{a}.sum(-1, keepdims=True) * {b}",
         "lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] * 0.5), (0, lax.stop_gradient({a})))[1]": (
@@ -685,7 +690,7 @@ _MASKED = _same(
         "jax.nn.softmax(jnp.where({p} | (jnp.arange({k}) == 0), {a}, -jnp.inf), -1)": (
             "softmax(np.where({p} | (np.arange({k}) == 0), {a}, -np.inf))"
         ),
-        "jax.nn.softmax({a}, -1, where={p} | (jnp.arange({k}) == 0))": (
+        "jax.nn.softmax(wide({a}, {p}), -1, where={p} | (jnp.arange({k}) == 0))": (
             "softmax(np.where({p} | (np.arange({k}) == 0), {a}, -np.inf))"
         ),
         "jax.nn.logsumexp(jnp.where({p}, {a}, -jnp.inf), -1, keepdims=True)": (

@@ -52,6 +52,8 @@ def failures(seeds: range, way: Callable[[int], tuple[str, Train]], counts: Coun
         counts[verdict.kind] += 1
         if verdict.kind == "refused":
             counts[f"refused: {verdict.reason}"] += 1
+        if verdict.kind == "rough":
+            counts[f"rough: seed {seed}, {verdict.reason}"] += 1
         if verdict.kind == "fails":
             yield _shortest(program, dtype, train)
 
