@@ -23,7 +23,7 @@ import numpy as np
 
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import COMPARISONS, FLOATS, TYPES, Expression
+from jaxland.training.lanes.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
 from jaxland.training.lanes.kernel import Programs
 from jaxland.training.lanes.roll import Segment, roll
 from jaxland.training.lanes.scalarize import type_name
@@ -36,6 +36,7 @@ WINDOW = 48
 
 _TEXT = {"f32": "float", "f64": "double", "i32": "int", "i64": "long long", "i1": "bool"}
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
+_OVERFLOWING = {"add", "sub", "mul", "shl"}
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _CALLS = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "ceil": "ceil", "nearest": "rint", "fma": "fma"}
 _BITS = {
@@ -458,7 +459,7 @@ def _value(line: Line, args: list[str]) -> str:
     if line.op in _CALLS:
         return f"{_call(line.op, result)}({', '.join(args)})"
     if line.op == "neg":
-        return f"-{args[0]}"
+        return f"-{args[0]}" if result in FLOATS else _wrapping("-", result, "0", args[0])
     if line.op == "not":
         return f"!{args[0]}"
     if line.op == "select":
@@ -467,7 +468,15 @@ def _value(line: Line, args: list[str]) -> str:
         return f"({_TEXT[result]}){args[0]}"
     if line.op == "bits":
         return f"{_BITS[source, result]}({args[0]})"
+    if line.op in _OVERFLOWING and result in INTEGERS:
+        return _wrapping(_INFIX[line.op], result, *args)
     return f"{args[0]} {_INFIX[line.op]} {args[1]}"
+
+
+def _wrapping(sign: str, type: str, a: str, b: str) -> str:
+    """Arithmetic of integers modulo 2**32 or 2**64, which C++ defines for those without sign only."""
+    text = _TEXT[type]
+    return f"({text})((unsigned {text}){a} {sign} (unsigned {text}){b})"
 
 
 def _call(op: str, type: str) -> str:
@@ -479,7 +488,10 @@ def constant(value, type: str) -> str:
     if type not in FLOATS:
         if type == "i1":
             return "true" if value else "false"
-        return f"({int(value)}{'LL' if type == 'i64' else ''})"
+        suffix = "LL" if type == "i64" else ""
+        # The smallest integer has no literal of its own.
+        smallest = int(value) == np.iinfo(TYPES[type]).min
+        return f"({int(value) + 1}{suffix} - 1)" if smallest else f"({int(value)}{suffix})"
     value = TYPES[type].type(value)
     if not np.isfinite(value):
         bits = value.view(np.int32 if type == "f32" else np.int64)

@@ -18,7 +18,7 @@ from jaxland.training.lanes.trace import UpdateProgram
 from jaxland.training.precision import get_dtype
 from jaxland.training.trainer import available_threads
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the code generator may give a fit other bits."""
 
 _THREADS, _TILES, _BLOCKS = (1, 2, 4, 8, 16, 32), (1, 2, 4), (1024, 512, 384, 256)

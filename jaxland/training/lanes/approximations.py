@@ -38,7 +38,7 @@ class _Format(NamedTuple):
     bias: int
     round_shift: float  # adding 1.5 * 2**mantissa leaves the nearest integer in the low bits
     log2_parts: tuple[float, float]
-    half_pi_parts: tuple[float, float, float]
+    half_pi_parts: tuple[float, float, float]  # so short that multiples of the first two are exact: 8, 11; 33, 33 bits
     exp_limits: tuple[float, float]  # beyond these 2**n is exactly 0 and infinite
     expm1_limits: tuple[float, float]
     exp_series: tuple[float, ...]  # exp(r) = 1 + r + r**2 * series(r) on |r| <= log(2) / 2
@@ -54,7 +54,7 @@ _FORMATS = {
         bias=127,
         round_shift=1.5 * 2**23,
         log2_parts=(0.693359375, -0.00021219444170128554),
-        half_pi_parts=(1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
+        half_pi_parts=(1.5703125, 0.0004837512969970703, 7.549790126404332e-08),
         exp_limits=(-88.0, 88.8),
         expm1_limits=(-30.0, 88.8),
         exp_series=(
@@ -74,7 +74,7 @@ _FORMATS = {
         bias=1023,
         round_shift=1.5 * 2**52,
         log2_parts=(6.93147180369123816490e-01, 1.90821492927058770002e-10),
-        half_pi_parts=(1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33),
+        half_pi_parts=(1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21),
         exp_limits=(-708.8, 710.0),
         expm1_limits=(-60.0, 710.0),
         exp_series=tuple(1 / math.factorial(k) for k in range(2, 14)),
@@ -249,12 +249,16 @@ def power(build: Builder, x: Expression, y: Expression) -> Expression:
     x, y = build.cast(x, s.type), build.cast(y, s.type)
     size = build("abs", x)
     result = exp(build, s("mul", y, log(build, size))) if s.type == "f64" else _power_in_two_parts(s, size, y)
+    # 0 times infinity is not a number, though these powers of 1 and -1 are 1.
+    result = s("select", s("eq", size, 1.0), 1.0, result)
     whole = s("eq", y, build("floor", y))
     half = s("mul", y, 0.5)
     odd = build("and", whole, s("ne", half, build("floor", half)))
-    negative = s("select", whole, s("select", odd, build("neg", result), result), math.nan)
-    result = s("select", s("lt", x, 0.0), negative, result)
-    result = s("select", s("eq", x, 1.0), 1.0, result)
+    # Zeros and infinities have signs too.
+    minus = build("lt", build.bits(x, s.format.integer), s.integer(0))
+    result = s("select", build("and", odd, minus), build("neg", result), result)
+    root = build("and", build("not", whole), build("and", s("lt", x, 0.0), s("gt", x, -math.inf)))
+    result = s("select", root, math.nan, result)
     return build.cast(s("select", s("eq", y, 0.0), 1.0, result), type)
 
 

@@ -25,6 +25,8 @@ _TEXT = {"f32": "float", "f64": "double", "i32": "i32", "i64": "i64", "i1": "i1"
 _PREDICATES = {
     "float": {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"},
     "integer": {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"},
+    # The one bit of a truth value would be a sign.
+    "truth": {"eq": "eq", "ne": "ne", "lt": "ult", "le": "ule", "gt": "ugt", "ge": "uge"},
 }
 _FLOAT_OPS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _INTEGER_OPS = {
@@ -274,7 +276,7 @@ class Straight:
         writer, type = self.writer, line.args[0].type
         vector = writer.vector(type)
         if line.op in COMPARISONS:
-            kind = "float" if type in FLOATS else "integer"
+            kind = "float" if type in FLOATS else "truth" if type == "i1" else "integer"
             instruction = f"{'fcmp' if kind == 'float' else 'icmp'} {_PREDICATES[kind][line.op]}"
         elif line.op in _INTRINSICS:
             return writer.put(writer.intrinsic(_INTRINSICS[line.op], type, *args))

@@ -94,6 +94,8 @@ class Builder:
 
     def bits(self, x: Expression, type: str) -> Expression:
         """The same bits read as another type of the same size."""
+        if x.type == type:
+            return x
         if x.op == "constant":
             return self.constant(x.value.view(TYPES[type]), type)
         return self._node("bits", (x,), type, None)
@@ -127,6 +129,8 @@ class Builder:
         return None if rule is None else rule(*args)
 
     def _simplify_add(self, a, b):
+        if a.type == "i1":
+            return self("or", a, b)
         if _is(a, 0):
             return b
         if _is(b, 0):
@@ -154,6 +158,8 @@ class Builder:
         return None
 
     def _simplify_mul(self, a, b):
+        if a.type == "i1":
+            return self("and", a, b)
         if b.op == "constant":
             a, b = b, a
         if _is(a, 1):
@@ -229,7 +235,11 @@ def fused_multiply_add(a: Any, b: Any, c: Any) -> Any:
 
 
 def _divide(a, b):
-    return a / b if np.issubdtype(np.result_type(a), np.floating) else np.trunc(a / b).astype(a.dtype)
+    """Of integers towards zero, to the last digit, which a quotient of floating-point numbers has not."""
+    if np.issubdtype(np.result_type(a), np.floating):
+        return a / b
+    quotient = np.floor_divide(a, b)
+    return quotient + ((quotient < 0) & (quotient * b != a)).astype(quotient.dtype)
 
 
 FOLD = {

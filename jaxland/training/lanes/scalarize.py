@@ -7,9 +7,11 @@ both branches of a `cond` are computed.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jax import lax
 
@@ -17,6 +19,7 @@ from jaxland.training.lanes import approximations
 from jaxland.training.lanes.expression import (
     COMPARISONS,
     FLOATS,
+    INTEGERS,
     NAMES,
     TYPES,
     Builder,
@@ -45,13 +48,15 @@ def scalarize(build: Builder, closed_jaxpr: Any, arguments: Sequence[Scalars]) -
     return _Evaluator(build).run(closed_jaxpr.jaxpr, constants, arguments)
 
 
-def constants_of(build: Builder, values: Any) -> Scalars:
-    """An array of numbers as an object array of constants.
+def constants_of(build: Builder, values: Any, dtype: Any = None) -> Scalars:
+    """An array of numbers as an object array of constants, of the type `dtype` or, by default, of their own.
 
     Raises:
         Unlowerable: their type is none of `TYPES`, such as that of random keys.
     """
-    type = type_name(values.dtype if hasattr(values, "dtype") else np.result_type(values))
+    if dtype is None:
+        dtype = values.dtype if hasattr(values, "dtype") else np.result_type(values)
+    type = type_name(dtype)
     return map_scalars(lambda value: build.constant(value, type), np.asarray(values))
 
 
@@ -81,7 +86,8 @@ class _Evaluator:
         values.update(zip(jaxpr.invars, arguments, strict=True))
 
         def read(atom):
-            return constants_of(self.build, atom.val) if hasattr(atom, "val") else values[atom]
+            # A literal may be a number of Python, whose own type is not that of the program.
+            return constants_of(self.build, atom.val, atom.aval.dtype) if hasattr(atom, "val") else values[atom]
 
         for equation in jaxpr.eqns:
             outputs = self.equation(equation, [read(atom) for atom in equation.invars])
@@ -144,9 +150,11 @@ class _Evaluator:
         num_carry = len(carry)
         stacked = []
         for step in range(length)[:: -1 if reverse else 1]:
-            outputs = self.closed(jaxpr, [*constants, *carry, *(sequence[step] for sequence in sequences)])
+            outputs = self.closed(jaxpr, [*constants, *carry, *(sequence[step, ...] for sequence in sequences)])
             carry = outputs[:num_carry]
             stacked.append(outputs[num_carry:])
+        if not length:
+            return [*carry, *(np.empty((0, *v.aval.shape), dtype=object) for v in jaxpr.jaxpr.outvars[num_carry:])]
         columns = zip(*(stacked[::-1] if reverse else stacked), strict=True)
         return [*carry, *(np.stack(column) for column in columns)]
 
@@ -197,6 +205,8 @@ class _Evaluator:
         if a.op == "constant":
             a, b = b, a
         if a.type in FLOATS and b.op == "constant":
+            if np.isnan(b.value):
+                return b
             reverse = {"gt": "lt", "lt": "gt"}[comparison]
             return self.build("select", self.build(reverse, a, b), b, a)
         chosen = self.build("select", self.build(comparison, a, b), a, b)
@@ -230,26 +240,49 @@ class _Evaluator:
         return self.each(finite, x)
 
     def p_round(self, x, *, rounding_method, **_):
-        if int(rounding_method) != 1:
-            raise Unlowerable("the primitive `round`, away from zero, has no scalar form in lanes.")
-        return self.each(lambda a: self.build("nearest", a), x)
+        nearest_even = int(rounding_method) == 1
+        return self.each(lambda a: self.build("nearest", a) if nearest_even else self._round_half_away(a), x)
+
+    def _round_half_away(self, x):
+        half, one, zero = (self.build.constant(value, x.type) for value in (0.5, 1, 0))
+        size = self.build("abs", x)
+        whole = self.build("floor", size)
+        up = self.build("ge", self.build("sub", size, whole), half)
+        size = self.build("add", whole, self.build("select", up, one, zero))
+        return self.build("select", self.build("lt", x, zero), self.build("neg", size), size)
+
+    def p_div(self, x, y, **_):
+        return self.each(self._divide, x, y)
+
+    def _divide(self, a, b):
+        """Integers as XLA divides them: a / 0 is -1, and the smallest number divided by -1 is itself."""
+        if a.type in FLOATS or (b.op == "constant" and b.value not in (0, -1)):
+            return self.build("div", a, b)
+        # Processors stop the process at these divisions, also where a select does not take the quotient.
+        zero, one, minus = (self.build.constant(value, a.type) for value in (0, 1, -1))
+        by_zero, by_minus = self.build("eq", b, zero), self.build("eq", b, minus)
+        safe = self.build("select", self.build("or", by_zero, by_minus), one, b)
+        quotient = self.build("select", by_minus, self.build("neg", a), self.build("div", a, safe))
+        return self.build("select", by_zero, minus, quotient)
 
     def p_rem(self, x, y, **_):
         def remainder(a, b):
             if a.type in FLOATS:
                 raise Unlowerable("the primitive `rem` on floating-point numbers has no scalar form in lanes.")
-            return self.build("sub", a, self.build("mul", self.build("div", a, b), b))
+            return self.build("sub", a, self.build("mul", self._divide(a, b), b))
 
         return self.each(remainder, x, y)
 
     def p_select_n(self, which, *cases):
         result = cases[0]
         for number, case in enumerate(cases[1:], 1):
-            chosen = which
-            if len(cases) > 2:
-                chosen = self.each(lambda i, n=number: self.build("eq", i, self.build.constant(n, i.type)), which)
+            chosen = self.each(lambda i, n=number: self._is_case(i, n), which)
             result = self._select(chosen, case, result)
         return result
+
+    def _is_case(self, index, number):
+        """Whether it is this case or a later one, of which the last is taken; two cases may have an integer too."""
+        return index if index.type == "i1" else self.build("ge", index, self.build.constant(number, index.type))
 
     def p_not(self, x, **_):
         def invert(a):
@@ -259,7 +292,19 @@ class _Evaluator:
 
     def p_convert_element_type(self, x, *, new_dtype, **_):
         type = type_name(np.dtype(new_dtype))
-        return self.each(lambda a: self.build.cast(a, type), x)
+        return self.each(lambda a: self._convert(a, type), x)
+
+    def _convert(self, x, type):
+        if x.type not in FLOATS or type not in INTEGERS:
+            return self.build.cast(x, type)
+        # XLA gives the nearest integer there is, and 0 for NaN; a processor's own conversion anything.
+        limits = np.iinfo(TYPES[type])
+        low, high = self.build.constant(limits.min, x.type), self.build.constant(-float(limits.min), x.type)
+        below, above = self.build("lt", x, low), self.build("ge", x, high)
+        inside = self.build("and", self.build("ge", x, low), self.build("lt", x, high))
+        result = self.build.cast(self.build("select", inside, x, self.build.constant(0, x.type)), type)
+        result = self.build("select", above, self.build.constant(limits.max, type), result)
+        return self.build("select", below, self.build.constant(limits.min, type), result)
 
     def p_bitcast_convert_type(self, x, *, new_dtype, **_):
         type = type_name(np.dtype(new_dtype))
@@ -272,9 +317,20 @@ class _Evaluator:
         return self.each(reread, x)
 
     def p_reduce_precision(self, x, *, exponent_bits, mantissa_bits, **_):
-        if x.size and (exponent_bits, mantissa_bits) != {"f32": (8, 23), "f64": (11, 52)}[x.ravel()[0].type]:
+        if any((exponent_bits, mantissa_bits) != _PRECISION.get(a.type) for a in x.ravel()[:1]):
             raise Unlowerable("the primitive `reduce_precision` has no scalar form in lanes.")
         return x
+
+    def p_shift_left(self, x, amount, **_):
+        return self.each(lambda a, n: self._shift("shl", a, n), x, amount)
+
+    def p_shift_right_arithmetic(self, x, amount, **_):
+        return self.each(lambda a, n: self._shift("shr", a, n), x, amount)
+
+    def _shift(self, op, x, amount):
+        if amount.op != "constant" or not 0 <= amount.value < 8 * TYPES[x.type].itemsize:
+            raise Unlowerable("a shift by a computed number of bits has no scalar form in lanes.")
+        return self.build(op, x, amount)
 
     # Sums and products over axes.
 
@@ -296,6 +352,24 @@ class _Evaluator:
     def p_reduce_or(self, x, *, axes, **_):
         return self._reduce(self._chain(lambda a, b: self.build("or", a, b)), x, axes)
 
+    def p_argmax(self, x, *, axes, index_dtype, **_):
+        return self._reduce(lambda terms: self._place_of("gt", terms, index_dtype), x, axes)
+
+    def p_argmin(self, x, *, axes, index_dtype, **_):
+        return self._reduce(lambda terms: self._place_of("lt", terms, index_dtype), x, axes)
+
+    def _place_of(self, comparison, terms, dtype):
+        """The place of the first of the most extreme terms, or of the first NaN."""
+        best, place = terms[0], self.build.constant(0, type_name(np.dtype(dtype)))
+        for number, term in enumerate(terms[1:], 1):
+            better = self.build(comparison, term, best)
+            if term.type in FLOATS:
+                better = self.build("or", better, self.build("ne", term, term))
+                better = self.build("and", better, self.build("eq", best, best))
+            best = self.build("select", better, term, best)
+            place = self.build("select", better, self.build.constant(number, place.type), place)
+        return place
+
     def _chain(self, join):
         def joined(terms):
             total = terms[0]
@@ -308,8 +382,9 @@ class _Evaluator:
     def _reduce(self, join, x, axes):
         axes = tuple(axes)
         kept = [axis for axis in range(x.ndim) if axis not in axes]
-        rows = x.transpose(*kept, *sorted(axes)).reshape((*(x.shape[axis] for axis in kept), -1))
-        if not rows.shape[-1]:
+        length = math.prod(x.shape[axis] for axis in axes)
+        rows = x.transpose(*kept, *sorted(axes)).reshape((*(x.shape[axis] for axis in kept), length))
+        if not length:
             raise Unlowerable("a reduction over no elements has no scalar form in lanes.")
         result = np.empty(rows.shape[:-1], dtype=object)
         for index in np.ndindex(*result.shape):
@@ -317,22 +392,40 @@ class _Evaluator:
         return result
 
     def p_cumsum(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self.build("add", a, b), x, axis, reverse)
+
+    def p_cumprod(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self.build("mul", a, b), x, axis, reverse)
+
+    def p_cummax(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self._extreme("gt", a, b), x, axis, reverse)
+
+    def p_cummin(self, x, *, axis, reverse, **_):
+        return self._running(lambda a, b: self._extreme("lt", a, b), x, axis, reverse)
+
+    def _running(self, join, x, axis, reverse):
+        """What comes of joining each entry to what came of those before it."""
         moved = np.moveaxis(x, axis, -1)
         moved = moved[..., ::-1] if reverse else moved
         result = np.empty(moved.shape, dtype=object)
         for index in np.ndindex(*moved.shape[:-1]):
-            result[index] = list(itertools.accumulate(moved[index], lambda a, b: self.build("add", a, b)))
+            result[index] = list(itertools.accumulate(moved[index], join))
         return np.moveaxis(result[..., ::-1] if reverse else result, -1, axis)
 
-    def p_dot_general(self, x, y, *, dimension_numbers, **_):
+    def p_dot_general(self, x, y, *, dimension_numbers, preferred_element_type=None, **_):
+        if preferred_element_type is not None:
+            x, y = (self.p_convert_element_type(array, new_dtype=preferred_element_type) for array in (x, y))
         (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
         x_free = [axis for axis in range(x.ndim) if axis not in (*x_contract, *x_batch)]
         y_free = [axis for axis in range(y.ndim) if axis not in (*y_contract, *y_batch)]
         batch = [x.shape[axis] for axis in x_batch]
         x_shape, y_shape = [x.shape[axis] for axis in x_free], [y.shape[axis] for axis in y_free]
         length = int(np.prod([x.shape[axis] for axis in x_contract], dtype=int))
-        rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(-1, int(np.prod(x_shape, dtype=int)), length)
-        columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(-1, int(np.prod(y_shape, dtype=int)), length)
+        if not length:
+            raise Unlowerable("the primitive `dot_general` over no elements has no scalar form in lanes.")
+        groups = math.prod(batch)
+        rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(groups, math.prod(x_shape), length)
+        columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(groups, math.prod(y_shape), length)
         result = np.empty((len(rows), rows.shape[1], columns.shape[1]), dtype=object)
         for group, row, column in np.ndindex(*result.shape):
             result[group, row, column] = self._dot(rows[group, row], columns[group, column])
@@ -348,8 +441,9 @@ class _Evaluator:
         expanded[list(broadcast_dimensions)] = x.shape
         return np.broadcast_to(x.reshape(tuple(expanded)), shape)
 
-    def p_reshape(self, x, *_, new_sizes, **__):
-        return x.reshape(tuple(new_sizes))
+    def p_reshape(self, x, *_, new_sizes, dimensions=None, **__):
+        # The derivative of a product reads the axes in another order than they stand.
+        return (x if dimensions is None else x.transpose(*dimensions)).reshape(tuple(new_sizes))
 
     def p_transpose(self, x, *, permutation, **_):
         return x.transpose(*permutation)
@@ -398,34 +492,49 @@ class _Evaluator:
         name, params = equation.primitive.name, dict(equation.params)
         if any(index.op != "constant" for index in indices.ravel()):
             raise Unlowerable(f"the primitive `{name}` with computed indices has no scalar form in lanes.")
-        places = np.array([index.value for index in indices.ravel()], np.int32).reshape(indices.shape)
+        if not operand.size or not indices.size or not all(update.size for update in updates):
+            raise Unlowerable(f"the primitive `{name}` of no elements has no scalar form in lanes.")
+        limits = np.iinfo(np.int32)
+        places = [np.clip(index.value, limits.min, limits.max) for index in indices.ravel()]
+        places = np.array(places, np.int32).reshape(indices.shape)
         numbers = np.arange(1, operand.size + 1, dtype=np.int32).reshape(operand.shape)
         if not updates:
             chosen = equation.primitive.bind(numbers, places, **{**params, "fill_value": 0})
-            scalars = [self.build.constant(np.nan, operand.ravel()[0].type), *operand.ravel()]
+            scalars = [self._fill_value(params.get("fill_value"), operand.ravel()[0].type), *operand.ravel()]
             return map_scalars(lambda number: scalars[int(number)], np.asarray(chosen).astype(object))
-        update = updates[0]
-        zeros, ones = np.zeros(operand.shape, np.int32), np.ones(update.shape, np.int32)
-        if np.max(_scatter_add(zeros, places, ones, params)) > 1:
-            raise Unlowerable(f"the primitive `{name}` with repeated indices has no scalar form in lanes.")
-        order = np.arange(1, update.size + 1, dtype=np.int32).reshape(update.shape)
-        chosen = np.asarray(_scatter_add(zeros, places, order, params))
+        return self._scattered(name, operand, updates[0], _targets(operand, places, updates[0], params))
+
+    def _scattered(self, name, operand, update, targets):
+        """The operand with each scalar of the update joined to its target, in their order."""
+        if name == "scatter" and len({place for _, place in targets}) < len(targets):
+            raise Unlowerable("the primitive `scatter` with repeated indices has no scalar form in lanes.")
         result, scalars = operand.copy(), update.ravel()
-        for place in np.argwhere(chosen):
-            new = scalars[chosen[tuple(place)] - 1]
-            old = operand[tuple(place)]
-            result[tuple(place)] = new if name == "scatter" else self.build("add", old, new)
+        for number, place in targets:
+            result[place] = self._join(name, result[place], scalars[number])
         return result
 
+    def _join(self, name, old, new):
+        if name == "scatter":
+            return new
+        if name in ("scatter-min", "scatter-max"):
+            return self._extreme("gt" if name == "scatter-max" else "lt", old, new)
+        return self.build("mul" if name == "scatter-mul" else "add", old, new)
+
+    def _fill_value(self, value, type):
+        """What a gather gives for places outside."""
+        if value is None:
+            value = np.nan if type in FLOATS else True if type == "i1" else np.iinfo(TYPES[type]).min
+        return self.build.constant(value, type)
+
     def p_pad(self, x, value, *, padding_config, **_):
-        config = list(zip(x.shape, padding_config, strict=True))
-        shape = [low + high + max(n + (n - 1) * gap, 0) for n, (low, high, gap) in config]
-        if any(low < 0 or high < 0 for low, high, _ in padding_config):
-            raise Unlowerable("the primitive `pad` with negative padding has no scalar form in lanes.")
-        result = np.full(shape, value.item(), dtype=object)
-        places = (slice(low, low + n + (n - 1) * gap, gap + 1) for n, (low, _, gap) in config)
-        result[tuple(places)] = x
-        return result
+        # Negative padding takes away what lies beyond, gaps included.
+        config = [
+            (n + max(n - 1, 0) * gap, *rest, gap) for n, (*rest, gap) in zip(x.shape, padding_config, strict=True)
+        ]
+        wide = np.full([n + max(low, 0) + max(high, 0) for n, low, high, _ in config], value.item(), dtype=object)
+        wide[tuple(slice(max(low, 0), max(low, 0) + n, gap + 1) for n, low, _, gap in config)] = x
+        ends = (size - max(-high, 0) for size, (_, _, high, _) in zip(wide.shape, config, strict=True))
+        return wide[tuple(slice(max(-low, 0), end) for (_, low, _, _), end in zip(config, ends, strict=True))]
 
     def p_iota(self, *, dtype, shape, dimension, **_):
         sizes = [-1 if axis == dimension else 1 for axis in range(len(shape))]
@@ -438,6 +547,9 @@ class _Evaluator:
     def p_copy(self, x, **_):
         return x
 
+    def p_tile(self, x, *, reps, **_):
+        return np.tile(x, reps)
+
     p_copy_p = p_stop_gradient = p_optimization_barrier = p_copy
 
 
@@ -446,7 +558,6 @@ _ELEMENTWISE = {
     "add_any": "add",
     "sub": "sub",
     "mul": "mul",
-    "div": "div",
     "neg": "neg",
     "sqrt": "sqrt",
     "floor": "floor",
@@ -459,7 +570,19 @@ _ELEMENTWISE = {
 """Primitives that are one operation of the scalar program."""
 
 
-_INDEXED = {"gather", "scatter", "scatter-add", "scatter_add"}
+_INDEXED = {"gather", "scatter", "scatter-add", "scatter_add", "scatter-mul", "scatter-min", "scatter-max"}
+
+
+def _targets(operand, indices, update, params) -> list[tuple[int, tuple]]:
+    """For each scalar of an update, by its number, the place in the operand; those that fall outside are left out."""
+    zeros, ones = np.zeros(operand.shape, np.int32), np.ones(update.shape, np.int32)
+    if np.max(_scatter_add(zeros, indices, ones, params)) <= 1:
+        order = np.arange(1, update.size + 1, dtype=np.int32).reshape(update.shape)
+        chosen = np.asarray(_scatter_add(zeros, indices, order, params))
+        return [(int(chosen[tuple(place)]) - 1, tuple(place)) for place in np.argwhere(chosen)]
+    each = np.eye(update.size, dtype=np.int32).reshape(update.size, *update.shape)
+    reached = jax.vmap(lambda one: _scatter_add(zeros, indices, one, params))(each)
+    return [(int(number), tuple(place)) for number, *place in np.argwhere(np.asarray(reached))]
 
 
 def _scatter_add(operand, indices, updates, params):
@@ -468,11 +591,26 @@ def _scatter_add(operand, indices, updates, params):
     )
 
 
+_CALLS = {
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "core_closed_call",
+    "checkpoint",
+    "remat2",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "custom_vjp_call_jaxpr",
+}
+"""Primitives that run their program once on their inputs, and are nothing beside it."""
+
+_PRECISION = {"f32": (8, 23), "f64": (11, 52)}
+"""Bits of exponent and mantissa."""
+
+
 def _inner_program(equation):
     """The program a call-like equation runs once on its inputs, or None."""
-    if equation.primitive.name in ("cond", "scan", "while"):
+    if equation.primitive.name not in _CALLS:
         return None
-    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        if key in equation.params:
-            return equation.params[key]
-    return None
+    return next(equation.params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in equation.params)

@@ -26,7 +26,7 @@ from jaxland.training.tpu.kernel import make_kernel, memory_needed
 from jaxland.training.tpu.tiles import FITS, TILE, check_types
 from jaxland.training.trainer import GroupResult, as_jax_arrays, check_trace
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the kernel may give a fit other bits."""
 
 # As with lanes; what so many instructions cost to fetch on a TPU is not known.

@@ -5,6 +5,7 @@ import gc
 from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -84,6 +85,23 @@ def test_each_fit_has_its_own_numbers_and_data_and_may_diverge(device):
     np.testing.assert_allclose(result.params[sane], fits.params[sane], rtol=1e-4, atol=1e-5)
     assert result.diverged_step.tolist() == fits.table["diverged_step"].tolist()
     assert result.diverged_step[2] >= 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_integers_wrap_and_casts_saturate(device, dtype):
+    def apply(w, x):
+        i = (1e4 * x * w).astype(int)
+        mixed = (i * 1103515245 + 12345) ^ (i << 13)
+        part = jnp.where(i == 0, 7, jax.lax.div(jnp.full_like(i, 100), i)) + (1e30 * x).astype(int) // 2**28
+        return w * ((mixed % 8) + part % 5 - (-i) % 3) + x * jnp.isfinite(1 / w)
+
+    network = jl.Network(lambda key: jnp.ones((1, 1)), apply)
+    arguments = {"steps": 3, "dtype": dtype, "start": np.array([[0.5], [-0.25]])}
+    problem = jl.Problem(np.arange(-3.0, 4) / 8, np.arange(7) % 2)
+    result, _ = _trained(Ensemble(network, problem, optax.sgd(1e-4), **arguments), device, _settings(1, 2), count=2)
+    fits = jl.fit(network, problem, optax.sgd(1e-4), fits=2, backend="xla", **arguments)
+    np.testing.assert_allclose(result.params, fits.params, rtol=1e-5 if dtype == "float32" else 1e-12)
 
 
 @needs_compiler

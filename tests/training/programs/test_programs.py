@@ -1,0 +1,149 @@
+"""Generated programs: what the fused backends make of them, against meanings that know nothing of these backends."""
+
+import inspect
+from collections import Counter
+
+import jax
+import pytest
+from jax import lax
+from training.cuda.emulation import needs_compiler
+from training.programs.check import Plain, check
+from training.programs.generator import generate, shrink
+from training.programs.operations import OPERATIONS
+from training.programs.run import failures, slope_failures, verdict_on
+from training.programs.trainers import compiled, emulated, on_tpu
+
+from jaxland.training.lanes import approximations, schedule
+from jaxland.training.lanes.scalarize import _ELEMENTWISE, _INDEXED, _Evaluator
+
+ALL = len(OPERATIONS)
+"""So many programs from the first on make every operation."""
+
+
+@pytest.fixture(autouse=True)
+def _broadcasting():
+    """Networks of users may let JAX add axes."""
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def _ways(seed):
+    return ("float64", "float64", "float32")[seed % 3], (None, compiled)[seed % 2]
+
+
+def _assert_all_agree(seeds, way):
+    counts = Counter()
+    text = "\n".join(failures(seeds, way, counts))
+    assert not text, text
+    assert counts["agrees"] > 0.7 * len(seeds), counts
+
+
+@pytest.mark.parametrize("first", range(10))
+def test_lanes_compute_what_a_program_means(first):
+    _assert_all_agree(range(first, ALL, 17), _ways)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 10 * ALL, ALL // 2))
+def test_lanes_compute_what_thousands_of_programs_mean(first):
+    _assert_all_agree(range(first, first + ALL // 2), _ways)
+    jax.clear_caches()
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 8, 32])
+def test_kernels_of_cuda_compute_what_a_program_means(threads, tmp_path):
+    train = emulated(tmp_path, threads)
+    seeds = range(100 * threads, 100 * threads + 40)
+    _assert_all_agree(seeds, lambda seed: (("float64", "float32")[seed % 2], train))
+
+
+@pytest.mark.slow
+def test_kernels_of_tpu_compute_what_a_program_means():
+    counts = Counter()
+    text = "\n".join(failures(range(500, 520), lambda seed: ("float32", on_tpu), counts))
+    assert not text, text
+    assert counts["agrees"] >= 10, counts
+
+
+def test_gradients_are_those_of_the_loss_in_numpy():
+    text = "\n".join(slope_failures(range(200, 240)))
+    assert not text, text
+
+
+def test_a_seed_is_a_program():
+    for seed in range(20):
+        one, other = generate(seed), generate(seed)
+        assert one.text == other.text
+        for name in ("x", "y", "start"):
+            assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+    assert len({generate(seed).text for seed in range(100)}) == 100
+
+
+def test_every_operation_is_made():
+    made = frozenset().union(*(generate(seed).operations for seed in range(len(OPERATIONS))))
+    assert not {operation.jax for operation in OPERATIONS} - made
+
+
+def _primitives(jaxpr):
+    """The names of a jaxpr's primitives, those of inner programs included."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from _primitives(inner)
+
+
+def _rules():
+    """Primitives that have a rule and are known to this JAX."""
+    named = {name[2:] for name, _ in inspect.getmembers(_Evaluator) if name.startswith("p_")}
+    named |= {*_ELEMENTWISE, *_INDEXED, *approximations.FUNCTIONS}
+    known = {value.name for name, value in vars(lax).items() if name.endswith("_p") and hasattr(value, "name")}
+    return named & known
+
+
+def test_every_rule_is_reached():
+    left = _rules()
+    assert len(left) > 80
+    # The last operations are the rarest.
+    for seed in reversed(range(ALL)):
+        left -= set(_primitives(Plain(generate(seed), "float64").gradient.jaxpr))
+        if not left:
+            return
+    assert not left
+
+
+def _without_equal_terms(self, total, terms):
+    return _CHAIN(self, total, [term for k, term in enumerate(terms) if term not in terms[:k]])
+
+
+def _without_order(self, x, *_, new_sizes, **__):
+    return x.reshape(tuple(new_sizes))
+
+
+_CHAIN = schedule._Schedule._chain
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "wrong"),
+    [
+        (schedule._Schedule, "_chain", _without_equal_terms),
+        (_Evaluator, "p_reshape", _without_order),
+    ],
+)
+def test_faults_of_before_would_be_seen(where, name, wrong, monkeypatch):
+    """Each with the first of the programs that showed it."""
+    seed = {"_chain": 2351, "p_reshape": 1566}[name]
+    assert check(generate(seed)).kind == "agrees"
+    monkeypatch.setattr(where, name, wrong)
+    assert check(generate(seed)).kind == "fails"
+
+
+def test_a_failing_program_is_made_shorter(monkeypatch):
+    monkeypatch.setattr(_Evaluator, "p_reshape", _without_order)
+    program = generate(1566)
+    shorter = shrink(program, lambda other: verdict_on(other, "float64").kind == "fails")
+    assert len(shorter.statements) < len(program.statements)
+    assert verdict_on(shorter, "float64").kind == "fails"
