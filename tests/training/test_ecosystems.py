@@ -324,7 +324,12 @@ def linen_attention():
 
 @network(slow=True)
 def linen_long_short_term_memory():
-    return linen_layers(lambda x, _: linen.RNN(linen.OptimizedLSTMCell(2))(x[..., None])[:, -1])
+    def body(x, _):
+        # What flax begins with by itself is float32, and its scan refuses to go on in float64.
+        zero = jnp.zeros((len(x), 2), x.dtype)
+        return linen.RNN(linen.OptimizedLSTMCell(2))(x[..., None], initial_carry=(zero, zero))[:, -1]
+
+    return linen_layers(body)
 
 
 @network()
@@ -366,7 +371,9 @@ def of_nnx(make, call=lambda model, x: model(x)):
 
     def apply(params, x):
         # Its running means are kept in float32, and nnx warns where it must round to write to them.
-        kept = jax.tree.map(lambda leaf: jnp.asarray(leaf, x.dtype), rest)
+        kept = jax.tree.map(
+            lambda leaf: leaf.astype(x.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, rest
+        )
         return call(nnx.merge(graph, params, kept, copy=True), x)
 
     return init, apply
@@ -428,9 +435,9 @@ def nnx_quadratic_form():
 def nnx_gated_recurrent_unit():
     def make(rngs):
         cell = nnx.GRUCell(1, 2, rngs=rngs)
-        return nnx.Sequential(nnx.RNN(cell), lambda h: h[:, -1])
+        return nnx.RNN(cell)
 
-    return of_nnx(make, lambda model, x: model(x[..., None]))
+    return of_nnx(make, lambda rnn, x: rnn(x[..., None], initial_carry=jnp.zeros((len(x), 2), x.dtype))[:, -1])
 
 
 # --- Haiku: functions that make modules, transformed into pairs.
