@@ -11,7 +11,7 @@ README = ROOT / "README.md"
 
 @pytest.mark.filterwarnings("default")
 def test_python_of_the_readme_runs():
-    first, second = blocks("README.md")
+    first, second, third = blocks("README.md")
     names: dict = {}
     exec(first, names)
     assert names["fits"].params.shape == (256, 136)
@@ -20,6 +20,11 @@ def test_python_of_the_readme_runs():
     exec(second, names)
     assert names["fits"].params.shape == (512, 24)
     assert np.nanmin(names["fits"].loss) < 0.1 * np.nanmin(names["fits"].initial_loss)
+    exec(third, names)
+    for model in (names["mlp"], names["dense"]):
+        problem = names["jl"].Problem(names["x"], np.abs(names["x"]))
+        fits = names["jl"].fit(model, problem, names["optax"].adam(0.01), fits=3, steps=200)
+        assert (fits.loss < fits.initial_loss).all()
 
 
 def test_commands_of_the_readme_exist():
