@@ -36,22 +36,21 @@ class Case(NamedTuple):
     make: Callable[[], tuple[Callable, Callable]]
     reason: str
     slow: bool
-    fault: str
 
 
 TABLE: dict[str, Case] = {}
 
 
-def network(backend="lanes", reason="", slow=False, fault=""):
+def network(backend="lanes", reason="", slow=False):
     """Enters a function that makes (init, apply) into the table.
 
-    `reason` is a part of what is said where xla is taken. `fault` is what is known to be wrong, until it is mended.
+    `reason` is a part of what is said where xla is taken.
     """
 
     def enter(make):
         name = make.__name__.replace("_", "-")
         assert name not in TABLE
-        TABLE[name] = Case(backend, make, reason, slow, fault)
+        TABLE[name] = Case(backend, make, reason, slow)
         return make
 
     return enter
@@ -524,7 +523,7 @@ def plain_complex_gates():
     ), apply
 
 
-@network(fault="a choice between two by an integer has no kernel")
+@network()
 def plain_cond_gate():
     def point(weight, x):
         return jax.lax.cond(x[0] > 0.5, lambda h: h * jnp.exp(-h), lambda h: 1 + h**2, weight @ x)
@@ -688,8 +687,7 @@ def cases():
     for name, case in TABLE.items():
         for dtype in UNIT:
             slow = [pytest.mark.slow] if case.slow or dtype == "float32" else []
-            known = [pytest.mark.xfail(reason=case.fault)] if case.fault else []
-            yield pytest.param(name, dtype, marks=slow + known)
+            yield pytest.param(name, dtype, marks=slow)
 
 
 @pytest.mark.parametrize(("name", "dtype"), list(cases()))
