@@ -42,7 +42,8 @@ def double_well(point):
 
 
 # Springs of about 0.1 and steps of 0.01 to 0.1 in units of the loss and the parameters.
-ROUGH = NebSettings(spring_constant=1.6, first_step=0.0025, longest_step=0.025)
+# On straight bands to random parameters of the sawtooth network: springs of 0.1 and steps of 0.01 to 0.1 in its units.
+ROUGH = NebSettings(tolerance=3e-3, spring_constant=4.0, first_step=0.0016, longest_step=0.016)
 STIFF = NebSettings(longest_step=0.1, climb_after=300, bend=60)
 
 
