@@ -610,6 +610,8 @@ _SINGLE = _each(
         ),
         "{a}.at[..., {m}].multiply({v}[0])": "put({a}, {m}, {a}[..., {m}] * {v}[0])",
         "{a}.at[..., {m}].max(0.25)": "put({a}, {m}, np.maximum({a}[..., {m}], 0.25))",
+        "lax.cummax(lax.stop_gradient({a}), {a}.ndim - 1) * {b}": "np.maximum.accumulate({a}, -1) * {b}",
+        "lax.cummin(lax.stop_gradient({a}), {a}.ndim - 1) * {b}": "np.minimum.accumulate({a}, -1) * {b}",
         "{a}.at[..., {m}].min(0.25)": "put({a}, {m}, np.minimum({a}[..., {m}], 0.25))",
         "lax.reduce(lax.stop_gradient({a}), np.zeros((), {a}.dtype)[()], lambda a, b: a + b - a * b * 0.0, "
         "({a}.ndim - 1,))[..., None] * {b}": "{a}.sum(-1, keepdims=True) * {b}",
