@@ -158,7 +158,7 @@ _NAMED = _each(
         ),
         "lax.round({a}, lax.RoundingMethod.TO_NEAREST_EVEN) * {b}": "np.rint({a}) * {b}",
         "lax.round({a}, lax.RoundingMethod.AWAY_FROM_ZERO) * {b}": "away({a}) * {b}",
-        "{b} * lax.select_n(wide({i}, {b}) > 0, wide({a}, {b}), 2.0 * wide({b}, {a}))": (
+        "{b} * lax.select_n(wide({i}, {a}, {b}) > 0, wide({a}, {b}, {i}), 2.0 * wide({b}, {a}, {i}))": (
             "{b} * np.where({i} > 0, 2.0 * {b}, {a})"
         ),
         "lax.select_n(jnp.clip(i32(wide({i}, {a}, {b})), 0, 1), wide({a}, {b}, {i}), wide({b}, {a}, {i}))": (
@@ -657,7 +657,7 @@ _FORMULAS = _same(
         "jax.jit(lambda a, b: {F})({a}, {b})": "(lambda a, b: {F})({a}, {b})",
         "jax.checkpoint(lambda a, b: {F})({a}, {b})": "(lambda a, b: {F})({a}, {b})",
         "jax.vmap(lambda a, b: {F}, -1, -1)(*likes({a}, {b}))": "(lambda a, b: {F})({a}, {b})",
-        "jax.grad(lambda a, b: jnp.sum({F}))({a}, {b})": "slope(lambda a, b: {F}, {a}, {b})",
+        "jax.grad(lambda a, b: jnp.sum({F}))(*likes({a}, {b}))": "slope(lambda a, b: {F}, {a}, {b})",
         "jax.jvp(lambda a: (lambda a, b: {F})(a, {r}), ({a},), (jnp.ones_like({a}),))[1]": (
             "slope(lambda a, b: {F}, {a}, {r})"
         ),
