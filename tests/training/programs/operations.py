@@ -158,7 +158,7 @@ _NAMED = _each(
         ),
         "lax.round({a}, lax.RoundingMethod.TO_NEAREST_EVEN) * {b}": "np.rint({a}) * {b}",
         "lax.round({a}, lax.RoundingMethod.AWAY_FROM_ZERO) * {b}": "away({a}) * {b}",
-        "{b} * lax.select_n(wide({i}, {b}) > 0, wide({a}, {b}), 2.0 * wide({b}, {a}))": (
+        "{b} * lax.select_n(wide({i}, {a}, {b}) > 0, wide({a}, {b}, {i}), 2.0 * wide({b}, {a}, {i}))": (
             "{b} * np.where({i} > 0, 2.0 * {b}, {a})"
         ),
         "lax.select_n(jnp.clip(i32(wide({i}, {a}, {b})), 0, 1), wide({a}, {b}, {i}), wide({b}, {a}, {i}))": (
@@ -610,6 +610,8 @@ _SINGLE = _each(
         ),
         "{a}.at[..., {m}].multiply({v}[0])": "put({a}, {m}, {a}[..., {m}] * {v}[0])",
         "{a}.at[..., {m}].max(0.25)": "put({a}, {m}, np.maximum({a}[..., {m}], 0.25))",
+        "lax.cummax(lax.stop_gradient({a}), {a}.ndim - 1) * {b}": "np.maximum.accumulate({a}, -1) * {b}",
+        "lax.cummin(lax.stop_gradient({a}), {a}.ndim - 1) * {b}": "np.minimum.accumulate({a}, -1) * {b}",
         "{a}.at[..., {m}].min(0.25)": "put({a}, {m}, np.minimum({a}[..., {m}], 0.25))",
         "lax.reduce(lax.stop_gradient({a}), np.zeros((), {a}.dtype)[()], lambda a, b: a + b - a * b * 0.0, "
         "({a}.ndim - 1,))[..., None] * {b}": "{a}.sum(-1, keepdims=True) * {b}",
@@ -655,7 +657,7 @@ _FORMULAS = _same(
         "jax.jit(lambda a, b: {F})({a}, {b})": "(lambda a, b: {F})({a}, {b})",
         "jax.checkpoint(lambda a, b: {F})({a}, {b})": "(lambda a, b: {F})({a}, {b})",
         "jax.vmap(lambda a, b: {F}, -1, -1)(*likes({a}, {b}))": "(lambda a, b: {F})({a}, {b})",
-        "jax.grad(lambda a, b: jnp.sum({F}))({a}, {b})": "slope(lambda a, b: {F}, {a}, {b})",
+        "jax.grad(lambda a, b: jnp.sum({F}))(*likes({a}, {b}))": "slope(lambda a, b: {F}, {a}, {b})",
         "jax.jvp(lambda a: (lambda a, b: {F})(a, {r}), ({a},), (jnp.ones_like({a}),))[1]": (
             "slope(lambda a, b: {F}, {a}, {r})"
         ),

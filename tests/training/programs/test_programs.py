@@ -2,15 +2,17 @@
 
 import inspect
 from collections import Counter
+from dataclasses import replace
 
 import jax
+import numpy as np
 import pytest
 from jax import lax
 from training.cuda.emulation import needs_compiler
 from training.programs.check import Plain, check
-from training.programs.generator import generate, shrink
+from training.programs.generator import Statement, generate, shrink
 from training.programs.operations import OPERATIONS
-from training.programs.run import failures, slope_failures, verdict_on
+from training.programs.run import failures, slope_failures
 from training.programs.trainers import compiled, emulated, on_tpu
 
 from jaxland.training.lanes import approximations, schedule
@@ -124,26 +126,34 @@ def _without_order(self, x, *_, new_sizes, **__):
 
 
 _CHAIN = schedule._Schedule._chain
+_TWICE = "concatenate([x, x], -1) @ {0}concatenate([p['m'][0], p['m'][0]], 0)"
+_PRODUCT = "prod(x @ p['m'][0], -1, keepdims=True)"
+
+
+def _program(text):
+    """A program of this text and two matrices, with a statement before it that is of no use."""
+    program, rng = generate(0), np.random.default_rng(0)
+    inputs, outputs = program.x.shape[2], program.y.shape[2]
+    values = text.format("jnp.")
+    lines = [Statement("h0", "x * 2.0", "x * 2.0"), Statement("h1", f"jnp.{values}", f"np.{text.format('np.')}")]
+    columns = 1 if text == _PRODUCT else 3
+    lines.append(Statement("out", "h1 @ p['m'][1]", "h1 @ p['m'][1]"))
+    shapes = {"m": [(inputs, 3), (columns, outputs)], "t": [], "v": []}
+    start = rng.uniform(-1, 1, (len(program.start), 3 * inputs + columns * outputs))
+    return replace(program, seed=1, vmapped=True, statements=tuple(lines), shapes=shapes, start=start)
 
 
 @pytest.mark.parametrize(
-    ("where", "name", "wrong"),
+    ("where", "name", "wrong", "text"),
     [
-        (schedule._Schedule, "_chain", _without_equal_terms),
-        (_Evaluator, "p_reshape", _without_order),
+        (schedule._Schedule, "_chain", _without_equal_terms, _TWICE),
+        (_Evaluator, "p_reshape", _without_order, _PRODUCT),
     ],
 )
-def test_faults_of_before_would_be_seen(where, name, wrong, monkeypatch):
-    """Each with the first of the programs that showed it."""
-    seed = {"_chain": 2351, "p_reshape": 1566}[name]
-    assert check(generate(seed)).kind == "agrees"
+def test_faults_of_before_would_be_seen_and_made_short(where, name, wrong, text, monkeypatch):
+    program = _program(text)
+    assert check(program).kind == "agrees"
     monkeypatch.setattr(where, name, wrong)
-    assert check(generate(seed)).kind == "fails"
-
-
-def test_a_failing_program_is_made_shorter(monkeypatch):
-    monkeypatch.setattr(_Evaluator, "p_reshape", _without_order)
-    program = generate(1566)
-    shorter = shrink(program, lambda other: verdict_on(other, "float64").kind == "fails")
-    assert len(shorter.statements) < len(program.statements)
-    assert verdict_on(shorter, "float64").kind == "fails"
+    assert check(program).kind == "fails"
+    shorter = shrink(program, lambda other: check(other).kind == "fails")
+    assert [line.name for line in shorter.statements] == ["h1", "out"]
