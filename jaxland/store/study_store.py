@@ -40,7 +40,8 @@ class Manifest:
         config_hash: identifies study and configuration.
         ensembles: names of its ensembles.
         fits: how many fits of each ensemble are asked for; may grow.
-        provenance: versions, device, precision, backend and its settings, which every shard must share.
+        provenance: versions, device, precision, backend and its settings, and the fingerprint of the program that was
+            trained, which every shard must share.
         shard_fits: fits of a shard where it was asked for, so that whoever goes on makes the same files.
         format: version of the layout.
     """
@@ -169,7 +170,7 @@ class StudyStore:
             return
         if any(self.shards(ensemble) for ensemble in self.manifest.ensembles):
             title = f"{self.path} was trained differently, and its fits must not be mixed with others:"
-            remedy = "Install the versions named, use the same device and backend, or give another --out."
+            remedy = "Install the versions named, use the same device, backend and code, or give another --out."
             raise StoreError("\n".join([title, *lines, remedy]))
         self.manifest = replace(self.manifest, provenance=provenance)
         self._write_manifest()

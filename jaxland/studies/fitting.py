@@ -21,6 +21,7 @@ from jaxland.training import (
     Trainer,
     choose_backend,
     device,
+    fingerprint,
     progress_bar,
     status_names,
     train,
@@ -88,6 +89,8 @@ def _provenance(prepared: dict[str, Prepared]) -> dict[str, Any]:
         "device": device(),
         "precision": first.ensemble.dtype,
         "backends": backends,
+        # Networks, losses and data are code, which no configuration tells.
+        "programs": {name: fingerprint(each.ensemble) for name, each in prepared.items()},
     }
 
 

@@ -283,3 +283,11 @@ def test_an_edited_manifest_is_refused_however_it_is_opened(finished):
     finally:
         manifest.write_text(text)
     open_study(finished.path)
+
+
+def test_fits_of_changed_code_are_not_mixed_with_others(finished, monkeypatch):
+    """The configuration is the same, and what it stands for is not."""
+    other = dataclasses.replace(CONFIG.problem, loss="half_mean_squared_error")
+    monkeypatch.setattr(SawtoothConfig, "problem", property(lambda config: other))
+    with pytest.raises(StoreError, match=r"(?s)programs.*must not be mixed|must not be mixed.*programs"):
+        jl.studies.run(CONFIG, finished.path, fits=64)

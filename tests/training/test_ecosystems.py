@@ -5,6 +5,7 @@ that calls the module over all points at once and knows nothing of kernels. The 
 that it is noticed when a network gains a kernel or loses it; what has none says why.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ TABLE: dict[str, Case] = {}
 def network(backend="lanes", reason="", slow=False):
     """Enters a function that makes (init, apply) into the table.
 
-    `reason` is a part of what is said where xla is taken.
+    `reason` is a pattern in what is said where xla is taken.
     """
 
     def enter(make):
@@ -395,7 +396,7 @@ def nnx_perceptron():
     return nnx_layers(linear(INPUTS, 5), function(nnx.elu), linear(5, OUTPUTS))
 
 
-@network("xla", "couples points")
+@network("xla", "couples points|of no elements")
 def nnx_batch_norm():
     def call(model, x):
         return nnx.view(model, use_running_average=False)(x)
@@ -682,10 +683,16 @@ def by_rounding(apply, tree, start, expected, unit):
     return 4 * changed[0] + 64 * unit * expected[0], 4 * changed[1] + 64 * unit * scale + 2 * unit * np.abs(start)
 
 
+# JAX draws other random numbers where float64 is on, so its loop is no measure of float32.
+_OTHER_DRAWS = {("equinox-dropout-of-a-fixed-key", "float32")}
+
+
 def cases():
     """Every network in float64, those that take long to compile among the slow; float32 is slow altogether."""
     for name, case in TABLE.items():
         for dtype in UNIT:
+            if (name, dtype) in _OTHER_DRAWS:
+                continue
             slow = [pytest.mark.slow] if case.slow or dtype == "float32" else []
             yield pytest.param(name, dtype, marks=slow)
 
@@ -710,5 +717,5 @@ def test_a_network_is_trained_as_it_is(name, dtype):
     assert np.abs(expected[1]).max() > 1e-3
     assert fits.explanation.startswith(f"{case.backend}: "), fits.explanation
     assert case.backend == "lanes" or case.reason
-    assert case.reason in fits.explanation
+    assert re.search(case.reason, fits.explanation)
     assert "please report" not in fits.explanation
