@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 
+import jax
 import numpy as np
 import optax
 
@@ -12,6 +13,7 @@ from jaxland.training.backends import choose_backend
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
 from jaxland.training.initial import warn_of_equal_fits
+from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
 from jaxland.training.trainer import train
 
@@ -77,7 +79,8 @@ def fit(
         TypeError, ValueError: an argument out of range, before any work starts.
 
     Warns:
-        UserWarning: all fits would be the same one, or no fit had a finite loss before its first step.
+        UserWarning: all fits would be the same one, the network does not use its parameters, or no fit had a finite
+            loss before its first step.
     """
     positive("fits", fits)
     if not 0 <= first <= 2**32 - fits:
@@ -105,6 +108,7 @@ def fit(
         raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
     if fits > 1:
         warn_of_equal_fits(ensemble)
+    _warn_of_a_constant_network(ensemble)
     choice = choose_backend(ensemble, backend)
     with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
         result, kept = train(
@@ -118,6 +122,23 @@ def fit(
         explanation=choice.explanation,
         **result._asdict(),
     )
+
+
+def _warn_of_a_constant_network(ensemble: Ensemble) -> None:
+    network, dtype = ensemble.network, get_dtype(ensemble.dtype)
+    with numerics(dtype):
+        shapes = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((network.size,), ensemble.x_shape))
+        program = jax.make_jaxpr(lambda vector, x: network.apply_flat(vector, x))(*shapes).jaxpr
+    reached = {program.invars[0]}
+    for equation in program.eqns:
+        if any(atom in reached for atom in equation.invars if not hasattr(atom, "val")):
+            reached.update(equation.outvars)
+    if not any(atom in reached for atom in program.outvars if not hasattr(atom, "val")):
+        warnings.warn(
+            f"the output of network {network.spec.name!r} does not depend on its parameters, so nothing can be learnt; "
+            "look at apply.",
+            stacklevel=3,
+        )
 
 
 def _warn_of_no_finite_loss(initial_loss) -> None:

@@ -314,3 +314,9 @@ def test_full_precision_products():
     with jl.training.numerics(np.dtype(np.float32)):
         product = jax.jit(jnp.matmul)(jnp.asarray(a, jnp.float32), jnp.asarray(b, jnp.float32))
     assert np.abs(np.asarray(product) - a @ b).max() < 1e-6 * 256 * np.abs(a).max() * np.abs(b).max()
+
+
+def test_a_network_that_does_not_use_its_parameters_is_warned_of():
+    network = jl.Network(lambda key: jax.random.normal(key, (1, 1)), lambda params, x: 2 * x)
+    with pytest.warns(UserWarning, match="does not depend on its parameters"):
+        jl.fit(network, jl.Problem(np.arange(3.0), np.arange(3.0)), optax.sgd(0.1), fits=2, steps=1)
