@@ -13,8 +13,11 @@ class Stop(threading.Event):
     signal_number: int = 0
 
 
-class Terminated(Exception):
-    """SIGTERM came where nothing asks `Stop`, as while results are analysed."""
+class Terminated(BaseException):
+    """SIGTERM came where nothing asks `Stop`, as while results are analysed.
+
+    Like KeyboardInterrupt it is no `Exception`, which whoever goes on after a failure of any kind would take it for.
+    """
 
     signal_number: int = signal.SIGTERM
 

@@ -108,3 +108,17 @@ def test_a_signal_asks_to_stop(number):
         assert stop.wait(5)
         assert stop.signal_number == number
     assert signal.getsignal(number) == before
+
+
+def test_a_termination_is_not_taken_for_a_failure():
+    """Whoever goes on after a failure of any kind, as `auto` does with another backend, does not go on after it."""
+
+    def going_on():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except Exception:
+            pytest.fail("taken for a failure")
+
+    with pytest.raises(Terminated), raise_on_sigterm():
+        going_on()

@@ -76,6 +76,7 @@ def test_names_that_are_not_there(arguments, words):
         wanted(STUDY, *arguments)
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_is_kept_in_mind(study):
     store, config = open_study(study)
     assert list(requested(store, STUDY)) == ["overview", "knots"]
@@ -167,6 +168,7 @@ def test_without_fits_there_is_nothing_to_analyse(study):
         analyse(store, config)
 
 
+@pytest.mark.slow
 def test_fits_that_all_diverged_leave_claims_untested(tmp_path):
     config = dataclasses.replace(CONFIG, momentum=dataclasses.replace(CONFIG.momentum, learning_rate=1e6))
     tiny = {"paths": dataclasses.replace(PATHS, others=2), "basin": BASIN}

@@ -177,6 +177,7 @@ def finished(tmp_path_factory):
     return config, jl.studies.run(config, tmp_path_factory.mktemp("backprop") / "s", fits=48, analyses=TINY)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_figures_animations_and_claims(finished):
     _, outcome = finished
     stems = {path.stem for path in outcome.files}
@@ -193,6 +194,7 @@ def test_a_run_leaves_figures_animations_and_claims(finished):
     assert verdicts["trying several initial guesses is a good idea"] == "not tested"
 
 
+@pytest.mark.slow
 def test_every_fit_has_its_place_in_the_table_of_basins(finished):
     _, outcome = finished
     table = pd.read_csv(outcome.path / "analysis" / "basins.csv")
@@ -201,6 +203,7 @@ def test_every_fit_has_its_place_in_the_table_of_basins(finished):
     assert table[(table["rate"] == 1e9) & (table["ends_at"] == "global minimum")]["count"].item() == 0
 
 
+@pytest.mark.slow
 def test_timed_fits_are_those_of_the_study(finished):
     """The end of the first fits, trained again with a trace, is where the store has them."""
     config, outcome = finished

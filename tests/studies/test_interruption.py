@@ -76,7 +76,8 @@ def _check_status(out):
         assert not done & missing
 
 
-@pytest.mark.parametrize("point", ["half-written", pytest.param("renamed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["half-written", "renamed"])
 def test_crashes_inside_commits_one_after_another(tmp_path, uninterrupted, point):
     out = tmp_path / "s"
     assert _run(out, JAXLAND_CRASH_AT=point) == 70

@@ -14,6 +14,9 @@ from jaxland.studies.sawtooth import STUDY, larger
 from jaxland.studies.sawtooth.sample import first_fits
 from jaxland.studies.study import Context
 
+# A run of the study for a few assertions each: minutes together.
+pytestmark = pytest.mark.slow
+
 CONFIG = SawtoothConfig(steps=300, points_per_segment=2)
 TINY = larger.LargerSettings(sizes=(6, 7), fits=3, steps=20, embedded=3, more_steps=20, spectra=2)
 

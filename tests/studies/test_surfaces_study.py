@@ -177,6 +177,7 @@ def test_an_optimizer_that_helps_is_told_from_one_that_does_not(stuck, verdicts)
 # Gallery
 
 
+@pytest.mark.slow
 def test_the_gallery_counts_what_its_surfaces_show(finished):
     table = pd.read_csv(finished.path / "analysis" / "gallery.csv")
     assert table["sample"].value_counts().to_dict() == {"last-layer": 5, "hidden-layers-1": 5, "hidden-layers-2": 5}
@@ -238,6 +239,7 @@ def finished(tmp_path_factory):
     return jl.studies.run(SMALL, tmp_path_factory.mktemp("studies") / "s", fits=6, threads=1, analyses=analyses)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_figures_animations_and_claims(finished):
     names = {str(path.relative_to(finished.path)) for path in finished.files}
     for stem in (
@@ -260,6 +262,7 @@ def test_a_run_leaves_figures_animations_and_claims(finished):
             assert claim.verdict == "not tested"
 
 
+@pytest.mark.slow
 def test_stored_descents_are_those_of_the_documents_program(finished):
     store = StudyStore.open(finished.path)
     name = ensemble_name(7, "sgd")
@@ -276,6 +279,7 @@ def test_stored_descents_are_those_of_the_documents_program(finished):
     np.testing.assert_allclose(rows[["end_a", "end_b"]], stored, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_planes_of_the_trained_network(finished):
     barriers = pd.read_csv(finished.path / "analysis" / "planes-barriers.csv")
     assert (barriers["highest"] >= barriers[["first", "last"]].max(axis=1)).all()
@@ -291,6 +295,7 @@ def test_planes_of_the_trained_network(finished):
     assert list((store.path / "parts" / "planes").rglob("trained-*.npz"))
 
 
+@pytest.mark.slow
 def test_all_weights_and_two_of_them(finished):
     (claim,) = [claim for claim in finished.claims if "among all weights" in claim.statement]
     _, cost = _document_descent(SMALL, 135, (-9, 15), 6, rate=10)

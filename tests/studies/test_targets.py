@@ -12,6 +12,9 @@ from jaxland.studies import SawtoothConfig
 from jaxland.studies.sawtooth import STUDY, targets
 from jaxland.studies.study import Context
 
+# A run of the study for a few assertions each: minutes together.
+pytestmark = pytest.mark.slow
+
 CONFIG = SawtoothConfig(steps=20)
 TINY = targets.TargetSettings(
     fits=3, steps=20, few_points=2, saw_fits=2, saw_steps=5, saw_points=1, images=6, inserted=1, path_steps=10

@@ -256,6 +256,7 @@ def rounded(context):
     return rounding.find(context(rounding.RoundingSettings(orders=3, wide_orders=1, executions=2)))
 
 
+@pytest.mark.slow
 def test_rounding(rounded):
     table = rounded.tables["rounding.csv"].set_index(["run", "arithmetic"])
     first = table.loc["f1-h3-rate1-1000"]

@@ -208,6 +208,7 @@ def test_an_infinite_weight_behind_a_silent_relu_is_found():
     assert fits.diverged_step[0] == 3
 
 
+@pytest.mark.slow
 def test_optimizers_that_need_the_loss_work():
     losses = _fit(optimizer=optax.lbfgs(), steps=10).loss
     assert (losses < _fit(steps=10).loss).all()
