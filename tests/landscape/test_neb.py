@@ -182,6 +182,7 @@ def test_stop_event_and_reasons():
     assert stalled.reason[0] == "stalled"
 
 
+@pytest.mark.slow
 def test_two_equivalent_minima_of_a_small_network_and_the_saddle_between():
     """1-2-1, sigmoid: the minimum with its units exchanged is as good; at the saddle between both units are alike."""
     network = mlp([1, 2, 1], "sigmoid")

@@ -179,6 +179,7 @@ def test_the_5x5_ensemble_of_the_sawtooth_study(sawtooth_problem):
     assert found.loss[-1, 0] == pytest.approx(_direct(objective, corner[None])[0], rel=1e-11)
 
 
+@pytest.mark.slow
 def test_planes_through_fits_and_trajectories_of_the_sawtooth(sawtooth_problem):
     network = sawtooth_problem.network
     objective = sawtooth_problem.objective(network)

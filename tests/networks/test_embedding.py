@@ -40,6 +40,7 @@ def test_tanh_takes_more_units():
     np.testing.assert_allclose(_outputs(larger, embedded), _outputs(small, PARAMS), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_extra_units_are_fresh_and_unheard():
     larger = mlp([2, 5, 4, 6, 2], init="pytorch_uniform")
     fresh, empty = embed(SMALL, PARAMS, larger, seed=7), embed(SMALL, PARAMS, larger)

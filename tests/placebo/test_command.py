@@ -120,7 +120,7 @@ def _stopped(command, out, number):
 def test_a_signal_stops_it_and_the_same_command_goes_on(table, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "jaxland", "placebo", str(table), "--target", "y", "--hidden", "4"]
-    command += ["--starts", "1", "--permutations", "5119", "--steps", "2000", "--out", str(out)]
+    command += ["--starts", "1", "--permutations", "5119", "--steps", "10000", "--out", str(out)]
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         stopped, text = _stopped(command, out, number)
         assert stopped == code

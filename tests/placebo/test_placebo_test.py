@@ -86,6 +86,7 @@ def _check_uniform(results, statistic, levels):
         assert stats.binomtest(rejected, len(results), level).pvalue > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_p_values_of_noise_are_uniform(tests_of_noise, statistic):
     _check_uniform(tests_of_noise, statistic, (0.05, 0.2))

@@ -92,6 +92,7 @@ def test_what_was_asked_for_is_kept_in_mind(study):
     assert {"figure-08-paths", "figure-12-basin-of-the-global-minimum"} <= figures
 
 
+@pytest.mark.slow
 def test_claims_stand_in_the_order_of_the_analyses(study):
     store, config = open_study(study)
     analyse(store, config, {"basin": BASIN})

@@ -162,6 +162,7 @@ def test_a_configuration_of_a_newer_version_is_refused():
         from_json(SawtoothConfig, {"steps": 3, "colour": "blue"})
 
 
+@pytest.mark.slow
 def test_the_other_targets_run_and_their_claims_are_not_judged(tmp_path):
     config = SawtoothConfig(target="3+2", steps=5, points_per_segment=1, optimizers=("adam",))
     outcome = jl.studies.run(config, tmp_path / "s", fits=4)

@@ -20,7 +20,7 @@ def _fit(**changes):
 
 
 @pytest.mark.parametrize("backend", ["lanes", "xla"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_results_on_the_device(backend, dtype):
     given = {"fits": 20, "steps": 5, "trace_every": 2, "dtype": dtype, "backend": backend}
     here = jl.fit(NETWORK, PROBLEM, optax.adam(0.01), **given)

@@ -221,6 +221,7 @@ def test_blocks_shrink_to_whole_warps_that_have_room(device):
         fitting(ensemble, update, device, Variant(8, 1, 48))
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_variant_is_found_where_a_thread_a_network_has_no_room(device, monkeypatch, tmp_path):
     monkeypatch.setenv("JAXLAND_CACHE_DIR", str(tmp_path / "cache"))

@@ -104,6 +104,7 @@ def test_gradients_are_those_of_finite_differences(network, make_trainer):
         np.testing.assert_allclose(gradient[entry], difference, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer",
     [
