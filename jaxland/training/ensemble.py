@@ -237,7 +237,7 @@ class Ensemble:
         traced = dict.fromkeys(self.hyperparameters, scalar)
         try:
             self._trace_step(traced)
-        except Exception as error:
+        except Exception as error:  # of any kind: it comes from the optimizer's code or the user's, and is named
             culprit = self._choice(traced)
             if culprit:
                 raise TypeError(
@@ -262,7 +262,7 @@ class Ensemble:
     def _works(self, hyperparameters: Mapping) -> bool:
         try:
             self._trace_step(hyperparameters)
-        except Exception:
+        except Exception:  # of any kind: only whether it works is asked, the error was reported or will be
             return False
         return True
 

@@ -119,7 +119,7 @@ def _of_few_points(points: int, total: int) -> Iterator[None]:
         yield
     except Unlowerable:
         raise
-    except Exception as error:
+    except Exception as error:  # of any kind: it is the user's code, which may raise anything at too few points
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
         raise Unlowerable(
             f"the network or the loss cannot be evaluated at {points} of the {total} points alone ({reason})."
