@@ -24,7 +24,7 @@ from jaxland.studies.fitting import manifest_of, prepare
 
 def write_random_fits(path: Path, fits: int) -> None:
     """Fills a sawtooth study with random fits, shards and columns as training would leave them."""
-    config = jl.studies.SawtoothConfig()
+    config = jl.replications.SawtoothConfig()
     store = StudyStore.create(path, manifest_of(config, fits, prepare(config, "xla")))
     network, problem = config.network, config.problem
     tasks = plan_shards({name: store.missing(name) for name in config.optimizers}, default_shard_fits(fits))

@@ -16,8 +16,8 @@ import optax
 
 import jaxland as jl
 from jaxland.bench.report import processor
-from jaxland.studies.backprop.config import WEIGHTS, plane, problem
-from jaxland.studies.backprop.settling import ends
+from jaxland.replications.backprop.config import WEIGHTS, plane, problem
+from jaxland.replications.backprop.settling import ends
 from jaxland.training import numerics
 
 RATE = 40.0

@@ -16,7 +16,7 @@ import numpy as np
 
 import jaxland as jl
 from jaxland.bench.report import processor
-from jaxland.studies import PlaceboConfig
+from jaxland.replications import PlaceboConfig
 
 LOOPED = 4
 CONFIG = PlaceboConfig()

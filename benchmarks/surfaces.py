@@ -20,8 +20,8 @@ import numpy as np
 from jaxland.bench.report import processor
 from jaxland.landscape import Plane, coordinate_plane, plane_losses, random_plane, surface
 from jaxland.problems import Problem
-from jaxland.studies.surfaces.config import A, B
-from jaxland.studies.surfaces.weights import sigmoid_network, source_weights
+from jaxland.replications.surfaces.config import A, B
+from jaxland.replications.surfaces.weights import sigmoid_network, source_weights
 from jaxland.training import versions
 
 WIDTHS = (50, 500)

@@ -15,8 +15,8 @@ import optax
 
 import jaxland as jl
 from jaxland.bench.report import processor
-from jaxland.studies.two_layer.rounding.arithmetic import Arithmetic, descend
-from jaxland.studies.two_layer.source import get_target, network, split, standard_data, standard_weights
+from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic, descend
+from jaxland.replications.two_layer.source import get_target, network, split, standard_data, standard_weights
 
 _RATE, _CHECKED, _POINTWISE = 0.1, 20, 10
 """Learning rate; epochs over which the ways are compared; epochs of the slowest that are timed."""

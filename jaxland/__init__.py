@@ -3,47 +3,39 @@
 This file is the index of the public API. Everything is imported when first used, so that `import jaxland` is cheap.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from jaxland._lazy import attach
 from jaxland._version import __version__
 
 if TYPE_CHECKING:
-    from jaxland import landscape, networks, placebo, plots, problems, report, statistics, studies, training
+    from jaxland import (
+        execution,
+        landscape,
+        networks,
+        placebo,
+        plots,
+        problems,
+        replications,
+        report,
+        statistics,
+        store,
+        studies,
+        training,
+    )
     from jaxland.landscape import symmetrise
     from jaxland.networks import Network, mlp
     from jaxland.placebo import placebo_test
     from jaxland.problems import Problem
-    from jaxland.training import Fits, fit
-
-_HOMES = {
-    "Fits": "training",
-    "Network": "networks",
-    "Problem": "problems",
-    "fit": "training",
-    "mlp": "networks",
-    "placebo_test": "placebo",
-    "symmetrise": "landscape",
-}
-_LAYERS = (
-    "execution",
-    "landscape",
-    "networks",
-    "placebo",
-    "plots",
-    "problems",
-    "report",
-    "statistics",
-    "store",
-    "studies",
-    "training",
-)
+    from jaxland.training import Ensemble, Fits, fit
 
 __all__ = [
+    "Ensemble",
     "Fits",
     "Network",
     "Problem",
     "__version__",
+    "execution",
     "fit",
     "landscape",
     "mlp",
@@ -52,21 +44,13 @@ __all__ = [
     "placebo_test",
     "plots",
     "problems",
+    "replications",
     "report",
     "statistics",
+    "store",
     "studies",
     "symmetrise",
     "training",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAYERS:
-        return importlib.import_module(f"jaxland.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"jaxland.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'jaxland' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -1,58 +1,69 @@
 """What an ensemble shows of its loss landscape: arrays in, arrays out. It takes parameters from anywhere."""
 
-from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
-from jaxland.landscape.basin import Jittered, jitter, returned
-from jaxland.landscape.distances import direction_cosines, distances_to, output_distances, pair_distances, random_pairs
-from jaxland.landscape.duplicates import duplicate_units
-from jaxland.landscape.hessian import Spectra, ZeroModes, hessians, leading_entries, spectra, zero_modes
-from jaxland.landscape.knots import most_knots, piecewise_linear
-from jaxland.landscape.lanczos import (
-    Eigenpairs,
-    ExtremeEigenvalues,
-    SpectralDensity,
-    TraceEstimate,
-    extreme_eigenvalues,
-    hessian_trace,
-    spectral_density,
-)
-from jaxland.landscape.losses import losses
-from jaxland.landscape.neb import (
-    Bands,
-    NebSettings,
-    arc_lengths,
-    energies_of,
-    gaps,
-    interpolate,
-    refine,
-    relax,
-    straight_bands,
-    turning_angles,
-)
-from jaxland.landscape.outputs import outputs
-from jaxland.landscape.path_maps import PrincipalMap, directedness, principal_map, random_walks_like, tsne_map
-from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
-from jaxland.landscape.stability import first_rise, log_deviation, sharpness
-from jaxland.landscape.stationary import StationaryPoints, stationary_points
-from jaxland.landscape.surfaces import (
-    Features,
-    InPlane,
-    Plane,
-    PrincipalPlane,
-    Surface,
-    coordinate_plane,
-    features_table,
-    filter_directions,
-    in_plane,
-    losses_at,
-    nonconvexity,
-    plane_losses,
-    plane_through,
-    random_plane,
-    surface,
-    surface_features,
-    trajectory_plane,
-)
-from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
+    from jaxland.landscape.basin import Jittered, jitter, returned
+    from jaxland.landscape.distances import (
+        direction_cosines,
+        distances_to,
+        output_distances,
+        pair_distances,
+        random_pairs,
+    )
+    from jaxland.landscape.duplicates import duplicate_units
+    from jaxland.landscape.hessian import Spectra, ZeroModes, hessians, leading_entries, spectra, zero_modes
+    from jaxland.landscape.knots import most_knots, piecewise_linear
+    from jaxland.landscape.lanczos import (
+        Eigenpairs,
+        ExtremeEigenvalues,
+        SpectralDensity,
+        TraceEstimate,
+        extreme_eigenvalues,
+        hessian_trace,
+        spectral_density,
+    )
+    from jaxland.landscape.losses import losses
+    from jaxland.landscape.neb import (
+        Bands,
+        NebSettings,
+        arc_lengths,
+        energies_of,
+        gaps,
+        interpolate,
+        refine,
+        relax,
+        straight_bands,
+        turning_angles,
+    )
+    from jaxland.landscape.outputs import outputs
+    from jaxland.landscape.path_maps import PrincipalMap, directedness, principal_map, random_walks_like, tsne_map
+    from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
+    from jaxland.landscape.stability import first_rise, log_deviation, sharpness
+    from jaxland.landscape.stationary import StationaryPoints, stationary_points
+    from jaxland.landscape.surfaces import (
+        Features,
+        InPlane,
+        Plane,
+        PrincipalPlane,
+        Surface,
+        coordinate_plane,
+        features_table,
+        filter_directions,
+        in_plane,
+        losses_at,
+        nonconvexity,
+        plane_losses,
+        plane_through,
+        random_plane,
+        surface,
+        surface_features,
+        trajectory_plane,
+    )
+    from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
 
 __all__ = [
     "Bands",
@@ -131,3 +142,5 @@ __all__ = [
     "turning_angles",
     "zero_modes",
 ]
+
+__getattr__, __dir__ = attach(__name__, __file__)

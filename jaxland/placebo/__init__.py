@@ -1,13 +1,18 @@
 """Placebo tests: the same network trained on real labels and, thousands of times, on labels that mean nothing."""
 
-from jaxland.placebo.command import TableTest, table_test
-from jaxland.placebo.design import Design
-from jaxland.placebo.files import draw_tested, result_figure, write_result
-from jaxland.placebo.labels import Split, distinct_labellings, random_order, split
-from jaxland.placebo.measures import STATISTICS, Measures, Statistic, measure
-from jaxland.placebo.result import PlaceboResult, Tested
-from jaxland.placebo.run import placebo_test, placebo_tests
-from jaxland.placebo.tabular import TableProblem, read_table, table_problem
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.placebo.command import TableTest, table_test
+    from jaxland.placebo.design import Design
+    from jaxland.placebo.files import draw_tested, result_figure, write_result
+    from jaxland.placebo.labels import Split, distinct_labellings, random_order, split
+    from jaxland.placebo.measures import STATISTICS, Measures, Statistic, measure
+    from jaxland.placebo.result import PlaceboResult, Tested
+    from jaxland.placebo.run import placebo_test, placebo_tests
+    from jaxland.placebo.tabular import TableProblem, read_table, table_problem
 
 __all__ = [
     "STATISTICS",
@@ -32,3 +37,5 @@ __all__ = [
     "table_test",
     "write_result",
 ]
+
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -1,39 +1,44 @@
 """Figures: arrays or tables in, matplotlib Axes out; nothing is ever shown."""
 
-from jaxland.plots.animation import animate
-from jaxland.plots.arrivals import arrival_curves
-from jaxland.plots.basin import basin_scatter
-from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
-from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
-from jaxland.plots.diagram import network_diagram
-from jaxland.plots.histograms import compared_histograms
-from jaxland.plots.knots import knot_counts, knot_positions
-from jaxland.plots.path_maps import path_map
-from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
-from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
-from jaxland.plots.planes import (
-    basin_map,
-    contour_map,
-    descent_path,
-    duration_map,
-    mark_stationary,
-    orbit_diagram,
-)
-from jaxland.plots.spectra import spectra_band, spectrum
-from jaxland.plots.strips import paired_strips, strips, training_curves
-from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
-from jaxland.plots.surfaces import (
-    descent_3d,
-    descent_contours,
-    descent_ends,
-    explained_variance,
-    surface_3d,
-    surface_contours,
-    surface_gallery,
-    surface_paths,
-)
-from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
-from jaxland.plots.weights import weight_paths
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.plots.animation import animate
+    from jaxland.plots.arrivals import arrival_curves
+    from jaxland.plots.basin import basin_scatter
+    from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
+    from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
+    from jaxland.plots.diagram import network_diagram
+    from jaxland.plots.histograms import compared_histograms
+    from jaxland.plots.knots import knot_counts, knot_positions
+    from jaxland.plots.path_maps import path_map
+    from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
+    from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
+    from jaxland.plots.planes import (
+        basin_map,
+        contour_map,
+        descent_path,
+        duration_map,
+        mark_stationary,
+        orbit_diagram,
+    )
+    from jaxland.plots.spectra import spectra_band, spectrum
+    from jaxland.plots.strips import paired_strips, strips, training_curves
+    from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
+    from jaxland.plots.surfaces import (
+        descent_3d,
+        descent_contours,
+        descent_ends,
+        explained_variance,
+        surface_3d,
+        surface_contours,
+        surface_gallery,
+        surface_paths,
+    )
+    from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
+    from jaxland.plots.weights import weight_paths
 
 __all__ = [
     "COLORS",
@@ -91,3 +96,5 @@ __all__ = [
     "weight_curves",
     "weight_paths",
 ]
+
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -1,10 +1,15 @@
 """Problems: data, loss and, where known, the global minimum."""
 
-from jaxland.problems.gradients import Evaluate, Objective, gradients_of
-from jaxland.problems.images import Images, digits, idx_images, read_idx
-from jaxland.problems.losses import LOSSES, Loss, get_loss
-from jaxland.problems.problem import Problem
-from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.problems.gradients import Evaluate, Objective, gradients_of
+    from jaxland.problems.images import Images, digits, idx_images, read_idx
+    from jaxland.problems.losses import LOSSES, Loss, get_loss
+    from jaxland.problems.problem import Problem
+    from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
 
 __all__ = [
     "LOSSES",
@@ -22,3 +27,5 @@ __all__ = [
     "read_idx",
     "sawtooth",
 ]
+
+__getattr__, __dir__ = attach(__name__, __file__)

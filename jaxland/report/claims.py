@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from jaxland.store import StoreError
-from jaxland.studies.study import Claim, Verdict
+from jaxland.studies.claims import Claim, Verdict
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 

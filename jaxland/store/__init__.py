@@ -1,9 +1,14 @@
 """Study directories: shards in Parquet, a manifest, atomic commits, streaming readers."""
 
-from jaxland.store.files import StoreError, check_path, commit
-from jaxland.store.parts import Parts
-from jaxland.store.shard import DamagedShard, Shard, ShardFile, missing_ranges, read_metadata
-from jaxland.store.study_store import MANIFEST, Manifest, StudyStore
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.store.files import StoreError, check_path, commit
+    from jaxland.store.parts import Parts
+    from jaxland.store.shard import DamagedShard, Shard, ShardFile, missing_ranges, read_metadata
+    from jaxland.store.study_store import MANIFEST, Manifest, StudyStore
 
 __all__ = [
     "MANIFEST",
@@ -19,3 +24,5 @@ __all__ = [
     "missing_ranges",
     "read_metadata",
 ]
+
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -1,38 +1,39 @@
 """Studies: named questions with their ensembles, analyses, figures and claims."""
 
-from jaxland.studies.analyses import SCALES, analyse, wanted
-from jaxland.studies.backprop import BackpropConfig
-from jaxland.studies.configuration import config_hash, from_json, to_json
-from jaxland.studies.engine import Plan, plan, run
-from jaxland.studies.fitting import ShardWork, open_study, prepare
-from jaxland.studies.placebo import PlaceboConfig
-from jaxland.studies.registry import STUDIES, study_of
-from jaxland.studies.sawtooth import SawtoothConfig
-from jaxland.studies.status import study_status
-from jaxland.studies.study import Analysis, Claim, Context, Findings, Outcome, Study
-from jaxland.studies.surfaces import SurfacesConfig
-from jaxland.studies.tables import study_table, table_parts, write_table
-from jaxland.studies.two_layer import TwoLayerConfig
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.studies.analyses import SCALES, analyse, wanted
+    from jaxland.studies.claims import Claim, Verdict, judged, judged_unless
+    from jaxland.studies.configuration import config_hash, from_json, to_json
+    from jaxland.studies.context import Context, Findings, NoSettings
+    from jaxland.studies.engine import Plan, plan, run
+    from jaxland.studies.fitting import ShardWork, open_study, prepare
+    from jaxland.studies.registry import STUDIES, study_of
+    from jaxland.studies.status import study_status
+    from jaxland.studies.study import Analysis, Outcome, Study
+    from jaxland.studies.tables import study_table, table_parts, write_table
 
 __all__ = [
     "SCALES",
     "STUDIES",
     "Analysis",
-    "BackpropConfig",
     "Claim",
     "Context",
     "Findings",
+    "NoSettings",
     "Outcome",
-    "PlaceboConfig",
     "Plan",
-    "SawtoothConfig",
     "ShardWork",
     "Study",
-    "SurfacesConfig",
-    "TwoLayerConfig",
+    "Verdict",
     "analyse",
     "config_hash",
     "from_json",
+    "judged",
+    "judged_unless",
     "open_study",
     "plan",
     "prepare",
@@ -45,3 +46,5 @@ __all__ = [
     "wanted",
     "write_table",
 ]
+
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -11,9 +11,11 @@ import pandas as pd
 from jaxland._names import lookup
 from jaxland.plots import render, style
 from jaxland.store import Parts, StoreError, StudyStore, commit
+from jaxland.studies.claims import Claim
 from jaxland.studies.configuration import from_json, require_unedited, to_json
+from jaxland.studies.context import Context, Findings
 from jaxland.studies.registry import study_of
-from jaxland.studies.study import Claim, Context, Findings, Outcome, Study
+from jaxland.studies.study import Outcome, Study
 from jaxland.studies.summary import summary_text
 from jaxland.studies.tables import ensemble_summary, write_table
 from jaxland.training import available_threads

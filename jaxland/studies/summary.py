@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from jaxland.store import StudyStore
+from jaxland.studies.claims import Claim
 from jaxland.studies.configuration import to_json
-from jaxland.studies.study import Claim, Study
+from jaxland.studies.study import Study
 
 
 def summary_text(

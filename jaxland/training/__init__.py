@@ -1,28 +1,33 @@
 """Training of ensembles: any network, any optax optimizer, hundreds of thousands of fits."""
 
-from jaxland.training.backends import BACKENDS, choose_backend
-from jaxland.training.devices import local_devices, local_platform
-from jaxland.training.ensemble import ByNumber, Ensemble
-from jaxland.training.fit import fit
-from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
-from jaxland.training.gradients import gradients
-from jaxland.training.initial import draw_parameters
-from jaxland.training.optimizers import (
-    OPTIMIZERS,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Momentum,
-    OptimizerConfig,
-    Sgd,
-    get_optimizer,
-    make_optimizer,
-)
-from jaxland.training.precision import get_dtype, numerics
-from jaxland.training.progress import progress_bar
-from jaxland.training.solvers import SOLVERS, Solved, solve
-from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
-from jaxland.training.xla import XlaTrainer
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.training.backends import BACKENDS, choose_backend
+    from jaxland.training.devices import local_devices, local_platform
+    from jaxland.training.ensemble import ByNumber, Ensemble
+    from jaxland.training.fit import fit
+    from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
+    from jaxland.training.gradients import gradients
+    from jaxland.training.initial import draw_parameters
+    from jaxland.training.optimizers import (
+        OPTIMIZERS,
+        Adadelta,
+        Adagrad,
+        Adam,
+        Momentum,
+        OptimizerConfig,
+        Sgd,
+        get_optimizer,
+        make_optimizer,
+    )
+    from jaxland.training.precision import get_dtype, numerics
+    from jaxland.training.progress import progress_bar
+    from jaxland.training.solvers import SOLVERS, Solved, solve
+    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
+    from jaxland.training.xla import XlaTrainer
 
 __all__ = [
     "BACKENDS",
@@ -61,3 +66,5 @@ __all__ = [
     "train",
     "versions",
 ]
+
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -7,8 +7,8 @@ import pytest
 from html_page import Page
 
 import jaxland as jl
+from jaxland.replications import SawtoothConfig
 from jaxland.report import write_report
-from jaxland.studies import SawtoothConfig
 
 SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 

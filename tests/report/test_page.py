@@ -12,9 +12,9 @@ import pytest
 from html_page import Page
 
 import jaxland as jl
+from jaxland.replications import SawtoothConfig
 from jaxland.report import MissingPlotly, write_report
 from jaxland.store import StoreError, StudyStore
-from jaxland.studies import SawtoothConfig
 
 
 def _page(study, **arguments):

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 import jaxland as jl
+from jaxland.replications import SawtoothConfig
+from jaxland.replications.sawtooth import basin, paths
 from jaxland.store import StoreError, StudyStore
-from jaxland.studies import STUDIES, SawtoothConfig, analyse, open_study, wanted
+from jaxland.studies import STUDIES, Findings, analyse, judged, open_study, wanted
 from jaxland.studies.analyses import identity, requested
-from jaxland.studies.sawtooth import basin, paths
-from jaxland.studies.study import Findings, judged
 
 CONFIG = SawtoothConfig(steps=50, optimizers=("momentum",))
 STUDY = STUDIES["sawtooth"]

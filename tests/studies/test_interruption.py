@@ -11,7 +11,7 @@ import time
 import pytest
 
 import jaxland as jl
-from jaxland.studies import SawtoothConfig
+from jaxland.replications import SawtoothConfig
 
 STEPS, FITS, SHARD = 20_000, 64, 16
 JAXLAND = [sys.executable, "-m", "jaxland"]

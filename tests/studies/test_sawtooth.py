@@ -8,20 +8,12 @@ import pytest
 
 import jaxland as jl
 from jaxland.execution import ShardTask
+from jaxland.replications import SawtoothConfig
+from jaxland.replications.sawtooth.overview.reduction import turning_points
 from jaxland.store import StoreError, StudyStore
-from jaxland.studies import (
-    SawtoothConfig,
-    ShardWork,
-    analyse,
-    from_json,
-    open_study,
-    study_status,
-    study_table,
-    to_json,
-)
+from jaxland.studies import ShardWork, analyse, from_json, open_study, study_status, study_table, to_json
 from jaxland.studies.engine import measure_rate
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
-from jaxland.studies.sawtooth.overview.reduction import turning_points
 from jaxland.training import Ensemble, choose_backend
 
 CONFIG = SawtoothConfig(steps=300)

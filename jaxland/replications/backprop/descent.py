@@ -1,0 +1,400 @@
+"""The source's three ways of descent, a, b and c: pictures, animations, and what they say of its loss."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import optax
+import pandas as pd
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from jaxland.plots import animate, descent_path, error_curves, new_figure, orbit_diagram
+from jaxland.replications.backprop.config import SYMBOLS, WEIGHTS, mean_factor, plane, problem
+from jaxland.replications.backprop.maps import TALL, WINDOW, Window, draw_map
+from jaxland.replications.backprop.settling import GLOBAL, OTHER, stability_bounds
+from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.training import fit, gradients
+
+_STARTS = {"a": (-4.0, -4.0), "b": (-4.0, 10.0), "c": (-4.0, -4.0), "c at 200": (-4.0, -4.0)}
+_RATES = {"a": 1.0, "b": 1.0, "c": 100.0, "c at 200": 200.0}
+_WINDOWS: dict[str, Window] = {"a": WINDOW, "b": TALL, "c": WINDOW, "c at 200": WINDOW}
+_LOSSES = ("sum_squared_error", "mean_squared_error", "half_mean_squared_error")
+_PLATEAU = 1e-2
+"""A mean squared error that a has all along its plateau and never after it."""
+_LONG_ENOUGH = 2_000_000
+"""Epochs that b takes to come close to its minimum."""
+_SOURCE_EPOCHS = 300_000
+"""How many the source's a takes at least."""
+_LAST = 96
+"""Steps at the end that show whether a fit has come to rest."""
+
+
+@dataclass(frozen=True)
+class DescentSettings:
+    """Scale of the descents."""
+
+    epochs: int = 400_000
+    """Of a; the source's took more than 300,000."""
+    long_epochs: int = 2_000_000
+    """Of b, whose valley is flat."""
+    wild_epochs: int = 2_000
+    """Of c, as drawn."""
+    rates: int = 256
+    """Learning rates between 1 and 1,000 for which stability is looked at."""
+    rate_epochs: int = 40_000
+    """Of each of them."""
+    frames: int = 60
+    """Pictures of an animation."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """One way of descent."""
+
+    epochs: Int[np.ndarray, "S"]
+    """At which the path is kept; more often at first."""
+    path: Float[np.ndarray, "S 2"]
+    traced: Int[np.ndarray, "T"]
+    """At which the loss is kept."""
+    loss: Float[np.ndarray, "T"]
+
+    def first_below(self, loss: float) -> int | None:
+        """The first epoch kept whose loss is below, None where there is none."""
+        below = np.flatnonzero(self.loss < loss)
+        return int(self.traced[below[0]]) if len(below) else None
+
+    def at(self, epoch: int) -> float:
+        """The last loss kept that is not later."""
+        return float(self.loss[np.searchsorted(self.traced, epoch, side="right") - 1])
+
+
+class Fork(NamedTuple):
+    """What becomes of a and c under one reading of the source's loss."""
+
+    a: Descent
+    c: Descent
+    """At rate 100. The losses of both are mean squared errors."""
+
+
+def find(context: Context) -> Findings:
+    """Descends, draws, judges."""
+    ways = {name: _way(context, name) for name in _STARTS}
+    forks = {loss: _fork(context, loss) for loss in _LOSSES}
+    rates, orbits, final = _orbits(context)
+    bounds = stability_bounds(context.config.loss)
+    figures = {f"figure-{4 + k:02d}-{_file(name)}": _figure(context, name, way) for k, (name, way) in _numbered(ways)}
+    figures["learning-rates"] = _rates_figure(rates, orbits, final, bounds, context.config.loss)
+    figures["sum-or-mean"] = _forks_figure(forks)
+    drawn = {name: way for name, way in ways.items() if name != "c at 200"}
+    animations = {f"{_file(name)}.gif": _animation(context, name, way) for name, way in drawn.items()}
+    tables = {
+        "descents.csv": _table(ways),
+        "learning-rates.csv": pd.DataFrame(
+            {"rate": rates, "loss": final, "spread": np.ptp(orbits[:, :, 0], axis=1), "w1": orbits[:, -1, 0]}
+        ),
+        "sum-or-mean.csv": pd.DataFrame([{"loss": loss, **_summary(fork)} for loss, fork in forks.items()]),
+    }
+    return Findings(tables, figures, _claims(context, ways, forks, rates, orbits, bounds), animations)
+
+
+def _file(name: str) -> str:
+    return f"trajectory-{name.replace(' ', '-')}"
+
+
+def _numbered(ways):
+    return list(enumerate(ways.items()))
+
+
+def _epochs(context: Context, name: str) -> int:
+    settings: DescentSettings = context.settings
+    return {"a": settings.epochs, "b": settings.long_epochs}.get(name, settings.wild_epochs)
+
+
+def _way(context: Context, name: str) -> Descent:
+    return _kept(context, name, context.config.loss, _RATES[name], _STARTS[name], _epochs(context, name))
+
+
+def _kept(context: Context, name: str, loss: str, rate: float, start: tuple[float, float], epochs: int) -> Descent:
+    compute = partial(descend, loss, rate, start, epochs)
+    return Descent(**context.parts.get(_file(name), compute))
+
+
+def descend(loss: str, rate: float, start: tuple[float, float], epochs: int) -> dict[str, np.ndarray]:
+    """Gradient descent from one start, in float64: about 400 places of its path, and losses there and 20,000 more."""
+    kept = np.unique([0, *np.round(np.geomspace(1, epochs, 400)).astype(int)])
+    every = max(1, epochs // 20_000)
+    fits = fit(
+        plane(WEIGHTS),
+        problem(loss),
+        optax.sgd(rate),
+        fits=1,
+        steps=epochs,
+        start=np.array([start]),
+        dtype="float64",
+        snapshots=kept.tolist(),
+        trace_every=every,
+    )
+    # The first epochs lie between two traced ones.
+    on_path, _ = gradients(plane(WEIGHTS), problem(loss))(fits.snapshots[0])
+    traced, places = np.unique(np.concatenate([fits.ensemble.trace_steps, kept]), return_index=True)
+    losses = np.concatenate([fits.trace[0], on_path])[places]
+    return {"epochs": kept, "path": fits.snapshots[0], "traced": traced, "loss": losses}
+
+
+def _fork(context: Context, loss: str) -> Fork:
+    a = _kept(context, f"a {loss}", loss, 1.0, _STARTS["a"], context.settings.epochs)
+    c = _kept(context, f"c {loss}", loss, 100.0, _STARTS["c"], 20_000)
+    return Fork(*(replace(way, loss=way.loss / mean_factor(loss)) for way in (a, c)))
+
+
+def _orbits(context: Context):
+    """Rates, the last places of c at each (F, S, 2), and its final losses."""
+    settings: DescentSettings = context.settings
+    rates = np.geomspace(1, 1000, settings.rates)
+
+    def compute():
+        last = np.arange(max(settings.rate_epochs - _LAST + 1, 0), settings.rate_epochs + 1)
+        fits = fit(
+            plane(WEIGHTS),
+            context.config.problem,
+            optax.sgd,
+            hyperparameters={"learning_rate": rates},
+            fits=len(rates),
+            steps=settings.rate_epochs,
+            start=np.tile(_STARTS["c"], (len(rates), 1)),
+            dtype="float64",
+            snapshots=last.tolist(),
+            threads=context.threads,
+        )
+        return {"places": fits.snapshots, "loss": fits.loss}
+
+    found = context.parts.get("learning-rates", compute)
+    return rates, found["places"], found["loss"]
+
+
+def _table(ways: dict[str, Descent]) -> pd.DataFrame:
+    frames = [
+        pd.DataFrame({"trajectory": name, "rate": _RATES[name], "epoch": way.epochs, "w1": way.path[:, 0],
+                      "w2": way.path[:, 1], "loss": [way.at(int(epoch)) for epoch in way.epochs]})
+        for name, way in ways.items()
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def _draw(context: Context, name: str, way: Descent, grid: int = 121):
+    figure, (left, right) = new_figure(2, height=4.6)
+    title = f"{name[0]}: from ({_STARTS[name][0]:g}, {_STARTS[name][1]:g}) at rate {_RATES[name]:g}"
+    draw_map(context, WEIGHTS, _WINDOWS[name], grid, title=title, ax=left)
+    limits = (left.get_xlim(), left.get_ylim())
+    artists = descent_path(way.path, label=name[0], ax=left)
+    left.set(xlim=limits[0], ylim=limits[1])
+    quantity = context.config.loss.replace("_", " ")
+    error_curves(way.traced, {quantity: way.loss}, xscale="log", title="Its error", ylabel=quantity, ax=right)
+    # Below this is rounding.
+    right.set_ylim(max(float(way.loss.min()) / 2, 1e-29), float(way.loss.max()) * 3)
+    return figure, left, right, artists
+
+
+def _figure(context: Context, name: str, way: Descent) -> Figure:
+    figure, left, _, _ = _draw(context, name, way)
+    outside = _outside(way, _WINDOWS[name])
+    if outside:
+        left.set_title(f"{left.get_title()}; {outside:.0%} of the places drawn lie outside", fontsize=9)
+    return figure
+
+
+def _outside(way: Descent, window: Window) -> float:
+    low, high = np.array(window).T
+    return float(((way.path < low) | (way.path > high)).any(axis=1).mean())
+
+
+def _animation(context: Context, name: str, way: Descent) -> bytes:
+    figure, _, right, (line, _, end) = _draw(context, name, way, grid=81)
+    curve = right.lines[0]
+    (dot,) = right.plot([], [], "o", color="#ff4f4f", mec="black", ms=7, zorder=5)
+    text = right.text(0.03, 0.05, "", transform=right.transAxes, family="monospace", fontsize=11)
+    places = np.unique(np.linspace(0, len(way.epochs) - 1, context.settings.frames).astype(int))
+
+    def draw(place: Any) -> None:
+        epoch, loss = int(way.epochs[place]), way.at(int(way.epochs[place]))
+        line.set_data(*way.path[: place + 1].T)
+        end.set_data(*way.path[place : place + 1].T)
+        seen = way.traced <= epoch
+        curve.set_data(np.maximum(way.traced[seen], 1), way.loss[seen])
+        dot.set_data([max(epoch, 1)], [loss])
+        text.set_text(f"epoch {epoch:>9,}\nloss  {loss:9.2e}")
+
+    return animate(figure, draw, places.tolist(), per_second=8, dots_per_inch=70)
+
+
+def _rates_figure(rates, orbits, final, bounds, loss) -> Figure:
+    figure, (left, right) = new_figure(2, height=4.4)
+    marks = {f"2 / curvature at the {name}: {rate:.1f}": rate for name, rate in bounds.items()}
+    shown = np.where(np.abs(orbits[:, :, 0]) < 20, orbits[:, :, 0], np.nan)
+    title = f"The last {orbits.shape[1]} epochs from (-4, -4)"
+    orbit_diagram(rates, shown, ylabel=SYMBOLS[WEIGHTS[0]], bounds=marks, title=title, ax=left)
+    right.plot(rates, np.maximum(final, 1e-32), ".", ms=4, color="#1f4fb4")
+    for place, rate in enumerate(bounds.values()):
+        right.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2)
+    right.set(title="The loss there", xlabel="learning rate", ylabel=loss.replace("_", " "), xscale="log", yscale="log")
+    right.set_xlim(rates[0], rates[-1])
+    return figure
+
+
+def _forks_figure(forks: dict[str, Fork]) -> Figure:
+    figure, (left, right) = new_figure(2, height=4.4)
+    for place, (loss, fork) in enumerate(forks.items()):
+        label = loss.replace("_", " ")
+        left.plot(np.maximum(fork.a.traced, 1), np.maximum(fork.a.loss, 1e-30), color=f"C{place}", label=label)
+        right.plot(fork.c.traced, np.maximum(fork.c.loss, 1e-30), color=f"C{place}", lw=1, label=label)
+    left.axvline(_SOURCE_EPOCHS, color="#444444", ls="--", lw=1, label="the source: more than 300,000 epochs")
+    left.set(title="a, at rate 1", xlabel="epoch", ylabel="mean squared error", xscale="log", yscale="log")
+    right.set(title="c, at rate 100", xlabel="epoch", ylabel="mean squared error", yscale="log", xlim=(0, 2000))
+    left.legend(title="what is descended", loc="lower left")
+    right.set_ylim(bottom=1e-6)
+    right.legend(loc="lower left")
+    return figure
+
+
+def _summary(fork: Fork) -> dict[str, float | None]:
+    return {
+        "a_plateau_ends": fork.a.first_below(_PLATEAU),
+        "a_below_1e-6": fork.a.first_below(1e-6),
+        "a_below_1e-20": fork.a.first_below(1e-20),
+        "a_at_300000": fork.a.at(_SOURCE_EPOCHS),
+        "a_lowest": float(fork.a.loss.min()),
+        "c_lowest": float(fork.c.loss.min()),
+        "c_last_lowest": float(fork.c.loss[-_LAST:].min()),
+        "c_last_highest": float(fork.c.loss[-_LAST:].max()),
+    }
+
+
+def _claims(context: Context, ways, forks, rates, orbits, bounds) -> list[Claim]:
+    return [
+        _which_loss(forks),
+        _slow(ways["a"], context),
+        _plateau(ways["a"]),
+        _wrong_minimum(ways["b"]),
+        _unstable(ways["c"], 100, context),
+        _unstable(ways["c at 200"], 200, context),
+        _stability_ends(rates, orbits, bounds),
+    ]
+
+
+def _fits_source(fork: Fork) -> bool:
+    """Whether a still falls after 300,000 epochs and c, having fallen, neither rests nor leaves for a plateau."""
+    falling = fork.a.at(_SOURCE_EPOCHS) > 10 * fork.a.loss.min()
+    end = fork.c.loss[-_LAST:]
+    return bool(falling and end.max() > 2 * end.min() and end.max() < fork.c.loss[0])
+
+
+def _which_loss(forks: dict[str, Fork]) -> Claim:
+    fitting = [loss for loss, fork in forks.items() if _fits_source(fork)]
+    judgeable = all(fork.a.traced[-1] > _SOURCE_EPOCHS for fork in forks.values())
+    told = [
+        f"{loss.replace('_', ' ')}: a below 1e-20 {_after(fork.a.first_below(1e-20))}, c ends between "
+        f"{fork.c.loss[-_LAST:].min():.1e} and {fork.c.loss[-_LAST:].max():.1e}"
+        for loss, fork in forks.items()
+    ]
+    return judged(
+        "text",
+        "the performance index is the sum of squared errors, which equals the mean",
+        "sum = mean",
+        f"what the source reports of a and c fits: {', '.join(each.replace('_', ' ') for each in fitting) or 'none'}",
+        fitting == ["sum_squared_error"] if judgeable else None,
+        f"they are not equal: at one rate the sum steps 41 times as far. {'; '.join(told)} (mean squared errors). One "
+        "fits if a still falls at epoch 300,000, and c has fallen but oscillates by a factor of 2 or more",
+    )
+
+
+def _after(epoch: int | None) -> str:
+    return "not yet" if epoch is None else f"after {epoch:,} epochs"
+
+
+def _slow(way: Descent, context: Context) -> Claim:
+    floor = float(way.loss.min())
+    late = int(way.traced[way.loss > 10 * floor].max(initial=0))
+    below = way.first_below(1e-6)
+    judgeable = way.traced[-1] > _SOURCE_EPOCHS
+    return judged(
+        "a",
+        "from (-4, -4) at rate 1 the entire process takes more than 300,000 epochs",
+        "> 300,000",
+        f"the error falls until epoch {late:,} and is below 1e-6 {_after(below)}",
+        late > _SOURCE_EPOCHS if judgeable else None,
+        f"{context.config.loss.replace('_', ' ')}, float64, no rule to stop; it falls until it is within 10 times its "
+        f"lowest value, {floor:.0e}, which is rounding; the source does not say when it stopped, and an error of 1e-6 "
+        "takes fewer epochs",
+    )
+
+
+def _plateau(way: Descent) -> Claim:
+    ends = way.first_below(_PLATEAU)
+    below = way.first_below(1e-6)
+    share = ends / below if ends and below else np.nan
+    return judged(
+        "a",
+        "the flat region takes a great part of the process",
+        "a great part",
+        f"the error is below {_PLATEAU:g} {_after(ends)}, {share:.0%} of those until it is 1e-6",
+        bool(share > 0.5) if ends and below else None,
+        f"the flat region ends where the error falls below {_PLATEAU:g}; it is {way.loss[0]:.2g} at the start; agrees "
+        "above a half",
+    )
+
+
+def _wrong_minimum(way: Descent) -> Claim:
+    end = way.path[-1]
+    distance = float(np.abs(end - OTHER).max())
+    return judged(
+        "b",
+        "from (-4, 10) it converges to another minimum, where the error is not zero",
+        "local minimum, error > 0",
+        f"({end[0]:.4f}, {end[1]:.3f}), error {way.loss[-1]:.3e}",
+        bool(distance < 0.05 and way.loss[-1] > 1e-4) if way.traced[-1] >= _LONG_ENOUGH else None,
+        f"after {way.traced[-1]:,} epochs, {distance:.1e} from the minimum at (0.8828, 38.619); agrees within 0.05",
+    )
+
+
+def _unstable(way: Descent, rate: int, context: Context) -> Claim:
+    end = way.loss[-_LAST:]
+    best = int(way.loss.argmin())
+    return judged(
+        "c",
+        f"at rate {rate} the algorithm is unstable: after some iterations the error does not decrease",
+        "unstable" if rate == 100 else "not stated",
+        f"lowest error {way.loss.min():.2e} at epoch {way.traced[best]:,}; between {end.min():.1e} and {end.max():.1e} "
+        "at the end",
+        bool(end.max() > 2 * end.min()) if context.config.loss == "mean_squared_error" else None,
+        f"{way.traced[-1]:,} epochs, the last {_LAST} of which are the end; agrees if the error there still changes by "
+        "a factor of 2 or more",
+    )
+
+
+def _stability_ends(rates, orbits, bounds) -> Claim:
+    rests = np.ptp(orbits, axis=1).max(axis=1) < 1e-3
+    at_global = rests & (np.abs(orbits[:, -1] - GLOBAL).max(axis=1) < 0.1)
+    highest = float(rates[at_global].max(initial=0.0))
+    above = rates[rates > highest]
+    bound = bounds["global minimum"]
+    nearest = float(above.min(initial=np.inf))
+    return judged(
+        "c",
+        "a large learning rate makes the algorithm unstable (where does stability end?)",
+        "between 1 and 100",
+        f"from (-4, -4) it comes to rest at the global minimum up to rate {highest:.1f} and not at {nearest:.1f}",
+        bool(1 < highest < 100),
+        f"{len(rates)} rates from 1 to 1,000; at rest: both weights change by less than 1e-3 in the last {_LAST} "
+        f"epochs; theory, 2 / (largest curvature), gives {bound:.2f} there, {bounds['other minimum']:.2f} at the "
+        "other minimum",
+    )
+
+
+ANALYSIS = Analysis(
+    title="trajectories a, b and c, their animations, and where stability ends",
+    quick=DescentSettings(),
+    paper=DescentSettings(epochs=1_000_000, long_epochs=4_000_000, rates=2_048, rate_epochs=200_000, frames=100),
+    find=find,
+)

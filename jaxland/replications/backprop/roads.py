@@ -1,0 +1,256 @@
+"""The source's two roads to speed, side by side: heuristics, and standard numerical optimisation."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import optax
+import pandas as pd
+from jaxtyping import Float
+
+from jaxland.networks import Network
+from jaxland.plots import arrival_curves, new_figure
+from jaxland.replications.backprop.config import WEIGHTS, BackpropConfig, full_network, plane
+from jaxland.replications.backprop.settling import TOLERANCE, settled
+from jaxland.statistics import wilson_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.training import fit, solve
+
+_DESCENT = "gradient descent"
+# Name, optax factory, and the lowest and highest learning rate tried.
+_HEURISTICS: dict[str, tuple[Callable[..., optax.GradientTransformation], float, float]] = {
+    _DESCENT: (optax.sgd, 1.0, 40.0),
+    "momentum": (partial(optax.sgd, momentum=0.9), 0.1, 100.0),
+    "Nesterov momentum": (partial(optax.sgd, momentum=0.9, nesterov=True), 0.1, 100.0),
+    "rmsprop": (optax.rmsprop, 1e-3, 1.0),
+    "adam": (optax.adam, 1e-3, 3.0),
+}
+_SOLVERS = {
+    "conjugate gradient": "conjugate_gradient",
+    "BFGS": "bfgs",
+    "Levenberg-Marquardt": "levenberg_marquardt",
+}
+_FIRST_STEPS = (1.0, 40.0, 1000.0)
+"""First trials on the lines of conjugate gradient."""
+_EVERY = 10
+
+
+@dataclass(frozen=True)
+class RoadSettings:
+    """Scale of the comparison."""
+
+    starts: int = 128
+    """Of each method on each problem."""
+    rates: int = 10
+    """Learning rates among which each heuristic gets its best."""
+    epochs: int = 20_000
+    """Of each heuristic."""
+    evaluations: int = 2_000
+    """Of each solver."""
+    seed: int = 0
+    """Of the starts."""
+
+
+@dataclass(frozen=True)
+class Road:
+    """One method with its best setting on one problem."""
+
+    name: str
+    heuristic: bool
+    rate: float
+    """Learning rate, or first step of conjugate gradient; NaN where there is none to set."""
+    work: Float[np.ndarray, "F"]
+    """Epochs or evaluations until the fit is at a minimum; NaN where it never is."""
+    at_global: Float[np.ndarray, "F"]
+    """1 where that is the global minimum, else 0."""
+    budget: int
+    seconds: float
+    """Wall time of a fit, run in a batch, for the whole budget."""
+
+    @property
+    def cost(self) -> float:
+        """Work a success, with that of the failures, which use up the budget."""
+        arrived = np.isfinite(self.work).sum()
+        return float(np.where(np.isfinite(self.work), self.work, self.budget).sum() / arrived) if arrived else np.inf
+
+    @property
+    def seconds_each(self) -> float:
+        """Wall time a success, likewise."""
+        return self.cost * self.seconds / self.budget
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where starts are drawn, and what counts as arrived."""
+
+    title: str
+    network: Network
+    start: Float[np.ndarray, "F P"]
+    plane: bool
+    """Whether either minimum of the plane counts; else a mean squared error below the tolerance."""
+
+
+def find(context: Context) -> Findings:
+    """Trains by every method, finds the best setting of each, compares."""
+    tasks = _tasks(context.config, context.settings)
+    roads = {name: [_road(context, name, task, method) for method in (*_HEURISTICS, *_SOLVERS)]
+             for name, task in tasks.items()}  # fmt: skip
+    figure, axes = new_figure(len(tasks), height=5.4)
+    for ax, (name, task) in zip(axes, tasks.items(), strict=True):
+        works = {road.name: road.work for road in roads[name]}
+        budgets = {road.name: road.budget for road in roads[name]}
+        arrival_curves(works, budgets, xlabel="epochs or evaluations a start", title=task.title, ax=ax)
+    claims = [claim for name, task in tasks.items() for claim in _claims(task, roads[name])]
+    return Findings({"roads.csv": _table(roads)}, {"two-roads-to-speed": figure}, claims)
+
+
+def _tasks(config: BackpropConfig, settings: RoadSettings) -> dict[str, Task]:
+    generator = np.random.default_rng(settings.seed)
+    on_plane = generator.uniform(config.low, config.high, (settings.starts, 2))
+    whole = generator.uniform(-1, 1, (settings.starts, full_network().size))
+    return {
+        "plane": Task("Two weights: starts at either minimum", plane(WEIGHTS), on_plane, True),
+        "whole": Task("All seven, from [-1, 1]: starts at the global minimum", full_network(), whole, False),
+    }
+
+
+def _road(context: Context, name: str, task: Task, method: str) -> Road:
+    kept = context.parts.get(
+        f"{name}-{method.replace(' ', '-')}", lambda: _heuristic(context, task, method) if method in _HEURISTICS
+        else _standard(context, task, method),
+    )  # fmt: skip
+    settings: RoadSettings = context.settings
+    heuristic = method in _HEURISTICS
+    budget = settings.epochs if heuristic else settings.evaluations
+    return Road(method, heuristic, float(kept["rate"]), kept["work"], kept["at_global"], budget, float(kept["seconds"]))
+
+
+def _heuristic(context: Context, task: Task, method: str) -> dict[str, np.ndarray]:
+    """All rates in one call; the one of least cost is kept."""
+    settings: RoadSettings = context.settings
+    factory, low, high = _HEURISTICS[method]
+    rates, count = np.geomspace(low, high, settings.rates), len(task.start)
+
+    def train(steps):
+        return fit(
+            task.network,
+            context.config.problem,
+            factory,
+            hyperparameters={"learning_rate": np.repeat(rates, count)},
+            fits=len(rates) * count,
+            steps=steps,
+            start=np.tile(task.start, (len(rates), 1)),
+            dtype="float64",
+            trace_every=_EVERY,
+            threads=context.threads,
+        )
+
+    train(1)  # compiles
+    began = time.perf_counter()
+    fits = train(settings.epochs)
+    seconds = (time.perf_counter() - began) / len(fits)
+    trace = np.column_stack([fits.trace, fits.loss])
+    traced = np.append(fits.ensemble.trace_steps, settings.epochs)
+    work, at_global = _arrivals(context.config, task, fits.params, traced, trace)
+    work, at_global = work.reshape(len(rates), count), at_global.reshape(len(rates), count)
+    best = int(np.argmin([_cost(each, settings.epochs) for each in work]))
+    return _kept(rates[best], work[best], at_global[best], seconds)
+
+
+def _standard(context: Context, task: Task, method: str) -> dict[str, np.ndarray]:
+    found = []
+    for first_step in _FIRST_STEPS if method == "conjugate gradient" else (np.nan,):
+
+        def train(first_step=first_step):
+            return solve(
+                task.network,
+                context.config.problem,
+                _SOLVERS[method],
+                task.start,
+                evaluations=context.settings.evaluations,
+                first_step=float(np.nan_to_num(first_step, nan=1.0)),
+                threads=context.threads,
+            )  # fmt: skip
+
+        train()  # compiles
+        began = time.perf_counter()
+        solved = train()
+        seconds = (time.perf_counter() - began) / len(task.start)
+        traced = np.arange(solved.trace.shape[1])
+        arrivals = _arrivals(context.config, task, solved.params, traced, solved.trace)
+        found.append(_kept(first_step, *arrivals, seconds))
+    return min(found, key=lambda each: _cost(each["work"], context.settings.evaluations))
+
+
+def _kept(rate, work, at_global, seconds):
+    return {"rate": np.array(rate), "work": work, "at_global": at_global, "seconds": np.array(seconds)}
+
+
+def _cost(work: np.ndarray, budget: int) -> float:
+    return Road("", True, np.nan, work, work, budget, 0.0).cost
+
+
+def _arrivals(config: BackpropConfig, task: Task, params, traced, trace):
+    """Work until a fit stays at a minimum, and whether that is the global one."""
+    trace = np.asarray(trace, np.float64)
+    if task.plane:
+        place = settled(np.asarray(params, np.float64), traced, trace, config.loss)
+        return place.epoch, (place.minimum == 0).astype(np.float64)
+    inside = trace < TOLERANCE
+    since = np.logical_and.accumulate(inside[:, ::-1], axis=1).sum(axis=1)
+    epoch = traced[np.clip(len(traced) - since, 0, len(traced) - 1)].astype(np.float64)
+    return np.where(since > 0, epoch, np.nan), (since > 0).astype(np.float64)
+
+
+def _table(roads: dict[str, list[Road]]) -> pd.DataFrame:
+    rows = []
+    for name, each in roads.items():
+        for road in each:
+            arrived = np.isfinite(road.work)
+            low, high = wilson_interval(int(arrived.sum()), len(road.work))
+            row = {"problem": name, "method": road.name, "road": "heuristic" if road.heuristic else "standard"}
+            row |= {"rate": road.rate, "starts": len(road.work), "arrived": int(arrived.sum()), "share": arrived.mean()}
+            row |= {"share_low": low, "share_high": high, "at_global": int(road.at_global.sum())}
+            row |= {"median_work": np.median(road.work[arrived]) if arrived.any() else np.nan, "budget": road.budget}
+            rows.append(row | {"work_a_success": road.cost, "seconds_a_success": road.seconds_each})
+    return pd.DataFrame(rows)
+
+
+def _claims(task: Task, roads: list[Road]) -> list[Claim]:
+    return [
+        _road_claim(task, roads, True, "heuristics such as momentum and adapted rates make it faster"),
+        _road_claim(task, roads, False, "Newton-like and conjugate algorithms are faster than steepest descent"),
+    ]
+
+
+def _told(road: Road) -> str:
+    if not np.isfinite(road.cost):
+        return f"{road.name} has no success in {road.budget:,} for each of {len(road.work)}"
+    return f"{road.name} {road.cost:,.0f} ({1e3 * road.seconds_each:,.2g} ms)"
+
+
+def _road_claim(task: Task, roads: list[Road], heuristic: bool, statement: str) -> Claim:
+    descent = next(road for road in roads if road.name == _DESCENT)
+    others = [road for road in roads if road.heuristic == heuristic and road.name != _DESCENT]
+    told = ", ".join(map(_told, others))
+    best = min(road.cost for road in others)
+    return judged(
+        "text",
+        f"{'two weights' if task.plane else 'all seven parameters'}: {statement}",
+        "faster",
+        f"work a success: {told}; {_told(descent)}",
+        bool(best < descent.cost) if np.isfinite(best) else None,
+        f"{len(descent.work)} starts of each method, each at the best of several learning rates; work is epochs or "
+        f"evaluations, those of failures included, until an error within {TOLERANCE:g} of "
+        f"{'either minimum' if task.plane else 'zero'}; in brackets wall time in a batch; agrees if the best is faster",
+    )
+
+
+ANALYSIS = Analysis(
+    title="two roads to speed: heuristics and standard numerical optimisation",
+    quick=RoadSettings(),
+    paper=RoadSettings(starts=2_048, rates=16, epochs=50_000, evaluations=5_000),
+    find=find,
+)

@@ -1,0 +1,162 @@
+"""The question put to the sawtooth: does Levenberg-Marquardt find the minimum that gradient descent never finds?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import optax
+import pandas as pd
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+
+from jaxland.landscape import jitter, returned, symmetrise
+from jaxland.plots import new_figure
+from jaxland.problems import SawtoothProblem, sawtooth
+from jaxland.statistics import wilson_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.training import draw_parameters, fit, solve
+
+# Fits of a part: a minute's work or less.
+_PART = 64
+_LEAST_STARTS = 24
+_COLORS = {"Levenberg-Marquardt": "#e07b39", "gradient descent": "#1f77b4"}
+
+
+@dataclass(frozen=True)
+class SawtoothSettings:
+    """Scale of the question."""
+
+    starts: int = 128
+    """Random starts, those of the first fits of the sawtooth study."""
+    jitters: int = 128
+    """Starts near W_f, the positive control."""
+    radius: float = 1.0
+    """Largest distance of these from W_f."""
+    evaluations: int = 500
+    """Of Levenberg-Marquardt."""
+    epochs: int = 50_000
+    """Of gradient descent with momentum, rate 0.01, from the same starts."""
+    seed: int = 0
+    """Of starts and jitters."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Fits of one method from one set of starts."""
+
+    loss: Float[np.ndarray, "F"]
+
+    @property
+    def found(self) -> Bool[np.ndarray, "F"]:
+        """Which are at the global minimum: a mean squared error below 1e-5."""
+        return returned(self.loss, loss_tolerance=1e-5)
+
+    @property
+    def told(self) -> str:
+        """Counts, in words."""
+        count, total = int(self.found.sum()), len(self.loss)
+        low, high = wilson_interval(count, total)
+        best = np.nanmin(self.loss, initial=np.inf)
+        return f"{count} of {total} ({low:.1%} to {high:.1%}), best {best:.2e}, median {np.nanmedian(self.loss):.2e}"
+
+
+def find(context: Context) -> Findings:
+    """Tries both methods from random starts and from near W_f."""
+    problem = sawtooth()
+    settings: SawtoothSettings = context.settings
+    network = problem.network
+    assert network is not None
+    minimum = symmetrise(network, _minimum(problem)[None], x=problem.x).params[0]
+    near = jitter(minimum, settings.jitters, settings.radius, settings.seed)
+    random = draw_parameters(network, settings.seed, np.arange(settings.starts)).astype(np.float64)
+    starts = {"random": random, "near W_f": near.params}
+    attempts = {(method, name): _attempt(context, problem, method, name, start)
+                for name, start in starts.items() for method in _COLORS}  # fmt: skip
+    rows = [
+        pd.DataFrame({"method": method, "starts": name, "loss": each.loss, "found": each.found,
+                      "distance": near.distance if name == "near W_f" else np.nan})
+        for (method, name), each in attempts.items()
+    ]  # fmt: skip
+    figure = _figure(problem, attempts, near.distance)
+    return Findings({"sawtooth.csv": pd.concat(rows)}, {"sawtooth-by-levenberg-marquardt": figure},
+                    _claims(settings, attempts))  # fmt: skip
+
+
+def _minimum(problem: SawtoothProblem) -> Float[np.ndarray, "P"]:
+    assert problem.minimum is not None
+    return problem.minimum
+
+
+def _attempt(context: Context, problem: SawtoothProblem, method: str, name: str, start: np.ndarray) -> Attempt:
+    network, settings = problem.network, context.settings
+    assert network is not None
+    losses = []
+    for first in range(0, len(start), _PART):
+        block = start[first : first + _PART]
+
+        def train(block=block):
+            if method == "Levenberg-Marquardt":
+                solved = solve(network, problem, "levenberg_marquardt", block, evaluations=settings.evaluations,
+                               threads=context.threads)  # fmt: skip
+                return {"loss": solved.loss}
+            optimizer = optax.sgd(0.01, momentum=0.9)
+            fits = fit(network, problem, optimizer, fits=len(block), steps=settings.epochs, start=block,
+                       dtype="float64", threads=context.threads)  # fmt: skip
+            return {"loss": fits.loss}
+
+        part = f"{method.replace(' ', '-')}-{name.replace(' ', '-')}-{first}-{len(block)}"
+        losses.append(context.parts.get(part, train)["loss"])
+        context.say(f"  {method}, {name}: {first + len(block):,} of {len(start):,} fits")
+    return Attempt(np.concatenate(losses))
+
+
+def _figure(problem: SawtoothProblem, attempts: dict[tuple[str, str], Attempt], distance: np.ndarray) -> Figure:
+    figure, (left, right) = new_figure(2, height=4.4)
+    smooth = problem.target.amplitude**2 / 3 if problem.target else np.nan
+    for method, color in _COLORS.items():
+        loss = np.sort(attempts[method, "random"].loss)
+        left.plot(np.arange(1, len(loss) + 1), loss, "o", ms=4, color=color, label=method)
+        near = np.maximum(attempts[method, "near W_f"].loss, 1e-32)
+        right.plot(distance, near, "o", ms=5, alpha=0.8, color=color, label=method)
+    left.axhline(smooth, color="#444444", ls="--", lw=1, label="smooth fit, a²/3")
+    right.axhline(1e-5, color="#444444", ls="--", lw=1, label="below: at $W_f$")
+    left.set(title="From random starts", xlabel="rank of the fit", ylabel="mean squared error", yscale="log")
+    right.set(title="From near $W_f$", xlabel="distance of the start from $W_f$", yscale="log")
+    right.set_ylabel("mean squared error")
+    for ax in (left, right):
+        ax.legend()
+    return figure
+
+
+def _claims(settings: SawtoothSettings, attempts: dict[tuple[str, str], Attempt]) -> list[Claim]:
+    standard, descent = (attempts[method, "random"] for method in _COLORS)
+    near, near_descent = (attempts[method, "near W_f"] for method in _COLORS)
+    found, control = int(standard.found.sum()), int(near.found.sum())
+    return [
+        judged(
+            "beyond the source",
+            "Levenberg-Marquardt finds the global minimum of the sawtooth, which gradient descent never does",
+            "(our question)",
+            f"from random starts Levenberg-Marquardt {standard.told}; gradient descent {descent.told}",
+            bool(found > 0) if control and settings.starts >= _LEAST_STARTS else None,
+            f"5 x 5 ReLU network, 136 parameters, {settings.evaluations:,} evaluations against {settings.epochs:,} "
+            "steps with momentum, float64; found means an error below 1e-5; agrees if it finds it once; "
+            f"judged from {_LEAST_STARTS} starts, if it returns from nearby",
+        ),
+        judged(
+            "beyond the source",
+            "Levenberg-Marquardt returns to that minimum from nearby (positive control)",
+            "(our question)",
+            f"from within {settings.radius:g} of W_f Levenberg-Marquardt {near.told}; gradient descent "
+            f"{near_descent.told}",
+            bool(control > 0),
+            "jitters with norms uniform up to the radius; agrees if one returns",
+        ),
+    ]
+
+
+ANALYSIS = Analysis(
+    title="the sawtooth by Levenberg-Marquardt: does it find W_f?",
+    quick=SawtoothSettings(),
+    paper=SawtoothSettings(starts=512, jitters=512, radius=2.0, evaluations=1_000),
+    find=find,
+)

@@ -1,0 +1,125 @@
+"""Beyond the paper: how many knots the fits have, and where, against what their architecture could have."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from jaxland.landscape import FunctionMoments, function_moments, most_knots, piecewise_linear
+from jaxland.networks import Network
+from jaxland.plots import knot_counts, knot_positions, new_figure
+from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.statistics import Histogram
+from jaxland.studies import Analysis, Claim, Context, Findings, NoSettings, judged
+
+# The exact mean keeps every knot of every fit, so it is taken over the first fits; the counts are of all.
+_MEAN_FITS = 20_000
+
+
+@dataclass
+class _Knots:
+    """The knots of one ensemble's fits, gathered a shard at a time."""
+
+    counts: Histogram = field(default_factory=lambda: Histogram.spanning(-0.5, 999.5, 1000))
+    positions: Histogram = field(default_factory=lambda: Histogram.spanning(-1, 1, 800))
+    moments: FunctionMoments | None = None
+    unknown: int = 0
+
+    def add(self, network: Network, params: np.ndarray) -> None:
+        """Counts the knots of more fits."""
+        functions = piecewise_linear(network, params)
+        self.unknown += int((functions.counts < 0).sum())
+        self.counts = self.counts.add(np.where(functions.counts < 0, np.nan, functions.interior_counts))
+        self.positions = self.positions.add(functions.interior_knots)
+        room = _MEAN_FITS - (self.moments.count if self.moments else 0)
+        if room > 0:
+            moments = function_moments(functions.take(np.arange(min(room, len(params)))))
+            self.moments = self.moments.merge(moments) if self.moments else moments
+
+
+def find(context: Context) -> Findings:
+    """Takes the knots of every fit of every ensemble."""
+    config = context.config
+    knots = {name: _Knots() for name in config.optimizers}
+    for name, each in knots.items():
+        for shard in context.store.stream(name, ["diverged_step", "params"]):
+            good = shard.arrays["diverged_step"] < 0
+            if good.any():
+                each.add(config.network, shard.arrays["params"][good])
+    knots = {name: each for name, each in knots.items() if each.counts.total}
+    if not knots:
+        return Findings({}, {}, [])
+    return Findings(_tables(context, knots), _figures(context, knots), _claims(context, knots))
+
+
+def _tables(context: Context, knots: dict[str, _Knots]) -> dict[str, pd.DataFrame]:
+    rows = []
+    for name, each in knots.items():
+        row = {"ensemble": name, "fits": each.counts.total + each.unknown, "unknown": each.unknown}
+        row |= {"mean": _mean(each.counts), "largest": each.counts.largest}
+        row |= {f"q{100 * q:g}": each.counts.quantile(q) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
+        row |= {"target": _own(context), "possible": most_knots(context.config.network.spec.widths)}
+        if each.moments is not None:
+            row |= {"mean_function_fits": each.moments.count, "integrated_variance": each.moments.integrated_variance}
+        rows.append(row)
+    counts = []
+    for name, each in knots.items():
+        seen = np.flatnonzero(each.counts.counts)
+        fits = each.counts.counts[seen]
+        counts.append(pd.DataFrame({"ensemble": name, "interior_knots": seen, "fits": fits}))
+    return {"knots.csv": pd.DataFrame(rows), "knot-counts.csv": pd.concat(counts, ignore_index=True)}
+
+
+def _mean(counts: Histogram) -> float:
+    return float((counts.counts * np.arange(1000)).sum() / max(counts.counts.sum(), 1))
+
+
+def _own(context: Context) -> int:
+    return len(context.config.problem.target.knots) - 2
+
+
+def _figures(context: Context, knots: dict[str, _Knots]):
+    figure, (left, right) = new_figure(2)
+    own, most = _own(context), most_knots(context.config.network.spec.widths)
+    counts = {name: each.counts for name, each in knots.items()}
+    knot_counts(counts, target=own, most=most, ax=left)
+    positions = {name: each.positions for name, each in knots.items() if each.positions.total}
+    if positions:
+        knot_positions(positions, target=context.config.problem.target.knots, ax=right)
+    return {"knots-of-the-fits": figure}
+
+
+def _claims(context: Context, knots: dict[str, _Knots]) -> list[Claim]:
+    own, most = _own(context), most_knots(context.config.network.spec.widths)
+    claims = []
+    for name, each in knots.items():
+        median, largest = each.counts.quantile(0.5), each.counts.largest
+        claims.append(
+            judged(
+                "section 1",
+                f"{name}: fits are far less complex than their architecture allows",
+                "vastly less",
+                f"median {median:.0f}, at most {largest:.0f} interior knots of {most:,} possible",
+                bool(largest < most / 10),
+                f"exact knots of {each.counts.total:,} fits; agrees if none has a tenth of what is possible",
+            )
+        )
+        claims.append(
+            judged(
+                "section 1",
+                f"{name}: they are less complex than the function they are fitted to, which has {own} interior knots",
+                "less",
+                f"median {median:.0f}; {1 - each.counts.share(own - 0.5, 1e9):.2%} of fits have fewer than {own}",
+                bool(median < own),
+                "exact knots; agrees if most fits have fewer",
+            )
+        )
+    return judged_where_comparable(context.config, claims)
+
+
+ANALYSIS = Analysis(
+    title="the exact knots of every fit",
+    quick=NoSettings(),
+    paper=NoSettings(),
+    find=find,
+)

@@ -1,0 +1,497 @@
+"""Figure 15 and section 4.10: larger networks, and local minima of 5 x 5 networks inside them."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from jaxland.landscape import outputs, piecewise_linear, spectra
+from jaxland.networks import Network, embed, mlp, smoothed
+from jaxland.plots import COLORS, fit_curve, new_figure, paired_strips, strips, training_curves
+from jaxland.problems import SawtoothTarget
+from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example, too_small
+from jaxland.replications.sawtooth.overview.reduction import turning_points
+from jaxland.replications.sawtooth.sample import Sample, first_fits
+from jaxland.replications.sawtooth.wave import wave_shares
+from jaxland.statistics import sample_interval, wilson_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged, judged_unless
+from jaxland.training import fit, make_optimizer
+
+_TRAINED, _EMBEDDED = "adadelta", "momentum"
+# Fits of a part: few enough that an interruption loses little, and no fewer than the lanes of a kernel.
+_PART = 16
+_LEAST_FITS = 8
+# Larger networks are still on their way after a few thousand steps: they are judged where the paper looked at them.
+_LEAST_STEPS = 50_000
+_TRACED = 100
+_CLOSE = 0.1
+"""The share of the smooth fit's loss below which a fit counts as close to a global minimum."""
+_DESCENDING = 1e-4
+"""A direction descends if its eigenvalue is negative by more than this share of the largest."""
+_SAMPLES = 20
+_BEST_COLOR = "#0b3d0b"
+
+
+@dataclass(frozen=True)
+class LargerSettings:
+    """Scale of the larger networks."""
+
+    sizes: tuple[int, ...] = (10, 15)
+    """N of each N x N network; fits of the study are embedded in the first."""
+    fits: int = 16
+    """Adadelta fits of each size; the paper shows one of each."""
+    steps: int = 5_000
+    """Optimizer steps of each; the paper takes 50,000."""
+    embedded: int = 32
+    """Momentum fits of the study that are embedded."""
+    more_steps: int = 10_000
+    """Momentum steps of the embedded fits, and of the same fits left as they are."""
+    spectra: int = 8
+    """Embedded fits whose Hessians are taken."""
+
+
+@dataclass(frozen=True)
+class SizeFits:
+    """Finite adadelta fits of one size of network."""
+
+    name: str
+    network: Network
+    fit: Int[np.ndarray, "F"]
+    loss: Float[np.ndarray, "F"]
+    params: Float[np.ndarray, "F P"]
+    trace: Float[np.ndarray, "F T"]
+    """Losses in training, at equal distances from step 0 on."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Fits trained further, left as they are and embedded in a larger network. Row i of everything is one fit."""
+
+    fit: Int[np.ndarray, "F"]
+    difference: Float[np.ndarray, "F"]
+    """Largest difference between the outputs of a fit and of the same fit embedded."""
+    start: Float[np.ndarray, "F"]
+    """Loss before."""
+    alone: Float[np.ndarray, "F"]
+    """Loss after, left as it is."""
+    inside: Float[np.ndarray, "F"]
+    """Loss after, embedded."""
+    alone_params: Float[np.ndarray, "F P"]
+    inside_params: Float[np.ndarray, "F Q"]
+
+
+@dataclass(frozen=True)
+class Curvatures:
+    """Hessians of fits, left as they are and embedded (second axis), of the smoothed networks."""
+
+    fit: Int[np.ndarray, "S"]
+    lowest: Float[np.ndarray, "S 2"]
+    highest: Float[np.ndarray, "S 2"]
+    gradient: Float[np.ndarray, "S 2"]
+    """L2 norm."""
+    descending: Int[np.ndarray, "S 2"]
+    """How many directions descend."""
+
+
+def find(context: Context) -> Findings:
+    """Trains the larger networks, then embeds fits of the study in the smallest of them."""
+    sizes = [_size_fits(context, size) for size in context.settings.sizes]
+    tables, figures, claims = {}, {}, []
+    if all(len(each.fit) for each in sizes):
+        for name, table in (("larger-fits.csv", _size_table), ("larger-training.csv", _trace_table)):
+            tables[name] = pd.concat([table(context, each) for each in sizes], ignore_index=True)
+        figures["figure-15-larger-networks"] = _sizes_figure(context, sizes)
+        figures["figure-15-losses-of-larger-networks"] = _losses_figure(context, sizes)
+        claims += _size_claims(context, sizes)
+    embedded = _embedded(context)
+    if embedded is None:
+        return Findings(tables, figures, [*claims, _not_possible()])
+    curvatures = _curvatures(context)
+    tables |= {"embedded-fits.csv": _embedded_table(context, embedded), "embedded-spectra.csv": _table_of(curvatures)}
+    figures |= {"section-4.10-embedded-fits": _embedded_figure(context, embedded, curvatures)}
+    return Findings(tables, figures, claims + _embedded_claims(context, embedded, curvatures))
+
+
+def _not_possible() -> Claim:
+    statement = "local minima embedded in a larger network become saddle points"
+    return judged("section 4.10", statement, "", "", None, "no finite momentum fits that can be embedded")
+
+
+def _square(size: int) -> Network:
+    return mlp([1, *[size] * size, 1])
+
+
+def _larger(context: Context) -> Network:
+    """The network in which fits are embedded."""
+    return _square(context.settings.sizes[0])
+
+
+def _name(network: Network) -> str:
+    hidden = network.spec.widths[1:-1]
+    return f"{len(hidden)} x {hidden[0]}"
+
+
+def _target(context: Context) -> SawtoothTarget:
+    target = context.config.problem.target
+    assert target is not None
+    return target
+
+
+def _smooth_loss(context: Context) -> float:
+    return _target(context).amplitude ** 2 / 3
+
+
+def _train(context: Context, network, optimizer, count, steps, **options) -> dict[str, np.ndarray]:
+    config = context.config
+    fits = fit(
+        network,
+        config.problem,
+        make_optimizer(config.optimizer(optimizer)),
+        fits=count,
+        steps=steps,
+        seed=config.seed,
+        dtype=config.dtype,
+        threads=context.threads,
+        **options,
+    )
+    names = ("fit", "loss", "initial_loss", "diverged_step", "params", "trace")
+    return {name: getattr(fits, name) for name in names}
+
+
+def _trace_every(settings: LargerSettings) -> int:
+    return max(settings.steps // _TRACED, 1)
+
+
+def _size_fits(context: Context, size: int) -> SizeFits:
+    settings: LargerSettings = context.settings
+    network = _square(size)
+    parts = []
+    for first in range(0, settings.fits, _PART):
+        count = min(_PART, settings.fits - first)
+        options = {"first": first, "trace_every": _trace_every(settings)}
+        work = partial(_train, context, network, _TRAINED, count, settings.steps, **options)
+        parts.append(context.parts.get(f"{size}-x-{size}-{first}-{count}", work))
+        context.say(f"  {_name(network)}: {first + count} of {settings.fits} fits")
+    arrays = _joined(parts)
+    good = arrays["diverged_step"] < 0
+    return SizeFits(_name(network), network, **{key: arrays[key][good] for key in ("fit", "loss", "params", "trace")})
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _study_losses(context: Context) -> Float[np.ndarray, "F"]:
+    """Losses of as many of the study's own fits with the same optimizer; none where it has no such ensemble."""
+    losses = [np.zeros(0)]
+    if _TRAINED in context.config.optimizers:
+        for shard in context.store.stream(_TRAINED, ["loss", "diverged_step"]):
+            losses.append(shard.arrays["loss"][shard.arrays["diverged_step"] < 0])
+            if sum(map(len, losses)) >= context.settings.fits:
+                break
+    return np.concatenate(losses)[: context.settings.fits]
+
+
+def _sample(context: Context, count: int) -> tuple[Sample, Float[np.ndarray, "F Q"]]:
+    """The first fits of the study, and the same embedded, with fresh weights into the extra units."""
+    config, larger = context.config, _larger(context)
+    sample = first_fits(config, context.store, _EMBEDDED, count)
+    return sample, embed(config.network, sample.trained, larger, seed=config.seed)
+
+
+def _embedded(context: Context) -> Embedded | None:
+    """The fits trained further; None where the study has none that can be embedded."""
+    config, settings = context.config, context.settings
+    if _EMBEDDED not in config.optimizers or max(config.depth, config.width) > settings.sizes[0]:
+        return None
+    sample, inside = _sample(context, settings.embedded)
+    parts = []
+    for first in range(0, len(sample.fit), _PART):
+        rows = slice(first, first + _PART)
+        work = partial(_train_further, context, sample.fit[rows], sample.trained[rows], inside[rows])
+        parts.append(context.parts.get(f"embedded-{first}-{len(sample.fit[rows])}", work))
+        done = min(first + _PART, len(sample.fit))
+        context.say(f"  embedded in {_name(_larger(context))}: {done} of {len(sample.fit)} fits")
+    if not parts:
+        return None
+    arrays = _joined(parts)
+    good = arrays.pop("diverged_step") < 0
+    return Embedded(**{key: values[good] for key, values in arrays.items()}) if good.any() else None
+
+
+def _train_further(context: Context, fits, params, inside) -> dict[str, np.ndarray]:
+    config, steps = context.config, context.settings.more_steps
+    x = _grid(context)[:, None]
+    small = outputs(config.network, params, x)
+    difference = np.abs(outputs(_larger(context), inside, x) - small).max(axis=(1, 2))
+    left = _train(context, config.network, _EMBEDDED, len(fits), steps, start=params)
+    moved = _train(context, _larger(context), _EMBEDDED, len(fits), steps, start=inside)
+    return {
+        "fit": fits,
+        "difference": difference,
+        "start": left["initial_loss"],
+        "alone": left["loss"],
+        "inside": moved["loss"],
+        "alone_params": left["params"],
+        "inside_params": moved["params"],
+        "diverged_step": np.maximum(left["diverged_step"], moved["diverged_step"]),
+    }
+
+
+def _grid(context: Context) -> Float[np.ndarray, "N"]:
+    return np.append(_target(context).points(_SAMPLES), 1.0)
+
+
+def _curves(context: Context, network, params) -> Float[np.ndarray, "F N"]:
+    return outputs(network, params.astype(np.float64), _grid(context)[:, None])[:, :, 0]
+
+
+def _turns(network, params) -> Int[np.ndarray, "F"]:
+    """Turning points of the outputs, from exact knots."""
+    return turning_points(piecewise_linear(network, params).values).astype(int)
+
+
+def _shares(context: Context, network, params) -> Float[np.ndarray, "F"]:
+    x = _grid(context)
+    return wave_shares(x, _target(context).wave(x), _curves(context, network, params))
+
+
+def _curvatures(context: Context) -> Curvatures:
+    count = context.settings.spectra
+    arrays = context.parts.get(f"spectra-{count}", partial(_take_spectra, context, count))
+    context.say(f"  spectra of {len(arrays['fit'])} fits, left as they are and embedded")
+    return Curvatures(**arrays)
+
+
+def _take_spectra(context: Context, count: int) -> dict[str, np.ndarray]:
+    config = context.config
+    sample, inside = _sample(context, count)
+    pairs = ((config.network, sample.trained), (_larger(context), inside))
+    both = [spectra(config.problem.objective(smoothed(network)), params) for network, params in pairs]
+    values = [each.eigenvalues for each in both]
+    descending = [(each < -_DESCENDING * each[:, -1:]).sum(axis=1) for each in values]
+    return {
+        "fit": sample.fit,
+        "lowest": np.stack([each[:, 0] for each in values], axis=1),
+        "highest": np.stack([each[:, -1] for each in values], axis=1),
+        "gradient": np.stack([each.gradient_norm for each in both], axis=1),
+        "descending": np.stack(descending, axis=1),
+    }
+
+
+def _size_table(context: Context, each: SizeFits) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "network": each.name,
+            "fit": each.fit,
+            "loss": each.loss,
+            "wave_share": _shares(context, each.network, each.params),
+            "turns": _turns(each.network, each.params),
+        }
+    )
+
+
+def _trace_table(context: Context, each: SizeFits) -> pd.DataFrame:
+    low, middle, high = np.quantile(each.trace, [0.25, 0.5, 0.75], axis=0)
+    step = _trace_every(context.settings) * np.arange(each.trace.shape[1])
+    columns = {"lower_quartile": low, "median_loss": middle, "upper_quartile": high}
+    return pd.DataFrame({"network": each.name, "step": step} | columns)
+
+
+def _embedded_table(context: Context, embedded: Embedded) -> pd.DataFrame:
+    columns = {name: getattr(embedded, name) for name in ("fit", "difference", "start", "alone", "inside")}
+    pairs = {
+        "alone": (context.config.network, embedded.alone_params),
+        "inside": (_larger(context), embedded.inside_params),
+    }
+    for name, (network, params) in pairs.items():
+        columns[f"{name}_turns"] = _turns(network, params)
+        columns[f"{name}_wave_share"] = _shares(context, network, params)
+    return pd.DataFrame(columns)
+
+
+def _table_of(curvatures: Curvatures) -> pd.DataFrame:
+    columns = {"fit": curvatures.fit}
+    for name in ("lowest", "highest", "gradient", "descending"):
+        columns |= {f"{where}_{name}": getattr(curvatures, name)[:, at] for at, where in enumerate(("alone", "inside"))}
+    return pd.DataFrame(columns)
+
+
+def _sizes_figure(context: Context, sizes: list[SizeFits]):
+    figure, axes = new_figure(len(sizes))
+    x = _grid(context)
+    f = _target(context)(x)
+    for ax, each in zip(axes, sizes, strict=True):
+        best = int(np.argmin(each.loss))
+        first, best_curve = _curves(context, each.network, each.params[[0, best]])
+        title = f"{each.name} networks: the first and the best of {len(each.fit)} fits"
+        label = f"fit {each.fit[0]}, loss {each.loss[0]:.2g}"
+        fit_curve(x, f, first, label=label, color=COLORS[_TRAINED], title=title, ax=ax)
+        label = f"fit {each.fit[best]}, loss {each.loss[best]:.2g}"
+        ax.plot(x, best_curve, color=_BEST_COLOR, ls="--", lw=1.2, label=label)
+        ax.legend()
+    return figure
+
+
+def _losses_figure(context: Context, sizes: list[SizeFits]):
+    figure, (left, right) = new_figure(2)
+    reference = _smooth_loss(context), "smooth fit, a²/3"
+    traces = {each.name: each.trace for each in sizes}
+    step = _trace_every(context.settings) * np.arange(sizes[0].trace.shape[1])
+    training_curves(step, traces, reference=reference, title="Losses in training, adadelta", ax=left)
+    groups = {_name(context.config.network): _study_losses(context)} | {each.name: each.loss for each in sizes}
+    color, title = COLORS[_TRAINED], "Losses after training, adadelta"
+    strips(groups, ylabel="mean squared error", color=color, reference=reference, title=title, ax=right)
+    return figure
+
+
+def _embedded_figure(context: Context, embedded: Embedded, curvatures: Curvatures):
+    figure, (left, middle, right) = new_figure(3)
+    small, large = _name(context.config.network), _name(_larger(context))
+    x = _grid(context)
+    groups = {"before": embedded.start, f"{small}, after": embedded.alone, f"{large}, after": embedded.inside}
+    color = COLORS[_EMBEDDED]
+    title = f"{context.settings.more_steps:,} further steps of momentum"
+    paired_strips(groups, ylabel="mean squared error", color=color, title=title, ax=left)
+    best = int(np.argmin(embedded.inside))
+    label = f"{large}, loss {embedded.inside[best]:.2g}"
+    curve = _curves(context, _larger(context), embedded.inside_params[[best]])[0]
+    alone = _curves(context, context.config.network, embedded.alone_params[[best]])[0]
+    title = f"Fit {embedded.fit[best]}, whose loss is lowest when embedded"
+    fit_curve(x, _target(context)(x), curve, label=label, color=color, title=title, ax=middle)
+    middle.plot(x, alone, color="black", ls="--", lw=1.2, label=f"{small}, loss {embedded.alone[best]:.2g}")
+    middle.legend()
+    lowest = np.where(curvatures.lowest < 0, -curvatures.lowest, np.nan)
+    groups = {small: lowest[:, 0], f"embedded in {large}": lowest[:, 1]}
+    title = "The steepest descent among the Hessian's directions"
+    paired_strips(groups, ylabel="magnitude of the lowest eigenvalue", color=color, title=title, ax=right)
+    return figure
+
+
+def _size_claims(context: Context, sizes: list[SizeFits]) -> list[Claim]:
+    settings: LargerSettings = context.settings
+    few = min(len(each.fit) for each in sizes)
+    reason = other_example(context.config) or too_small(settings.steps, few, _LEAST_FITS, _LEAST_STEPS)
+    claims = [make(context, each) for each in sizes for make in (_close, _lower)]
+    return judged_unless(reason, claims)
+
+
+def _close(context: Context, each: SizeFits) -> Claim:
+    smooth = _smooth_loss(context)
+    close = int((each.loss < _CLOSE * smooth).sum())
+    low, high = wilson_interval(close, len(each.loss))
+    shares, turns = _shares(context, each.network, each.params), _turns(each.network, each.params)
+    ratio, trace = each.loss / smooth, np.median(each.trace, axis=0) / smooth
+    return judged(
+        "15, section 4.10",
+        f"a {each.name} network comes close to a global minimum",
+        "quite close",
+        f"first fit {ratio[0]:.0%}, median {np.median(ratio):.0%}, best {ratio.min():.1%} of the smooth fit's loss; "
+        f"median fit holds {np.median(shares):.0%} of the wave and turns {np.median(turns):.0f} times",
+        bool(np.median(ratio) < _CLOSE),
+        f"{close} of {len(ratio)} fits below {_CLOSE:.0%}, 95 % interval {low:.0%} to {high:.0%}; agrees if most are; "
+        f"the target turns {len(_target(context).knots) - 2} times; after nine tenths of the "
+        f"{context.settings.steps:,} steps the median was {trace[-1 - len(trace) // 10]:.0%}",
+    )
+
+
+def _lower(context: Context, each: SizeFits) -> Claim:
+    others = _study_losses(context)
+    median = float(np.median(others)) if len(others) else np.nan
+    lower = int((each.loss < median).sum())
+    low, high = wilson_interval(lower, len(each.loss))
+    small = _name(context.config.network)
+    return judged(
+        "section 4.10",
+        f"{each.name} networks learn more of the function than {small} networks",
+        "more complex functions",
+        f"{lower} of {len(each.loss)} fits have a lower loss than the median {small} fit, 95 % interval {low:.0%} to "
+        f"{high:.0%}; medians {np.median(each.loss):.5f} and {median:.5f}",
+        bool(low > 0.5) if len(others) else None,
+        f"{context.settings.steps:,} steps against the study's {context.config.steps:,}, adadelta; {len(others)} fits "
+        "of the study; agrees if the interval is above a half",
+    )
+
+
+def _embedded_claims(context: Context, embedded: Embedded, curvatures: Curvatures) -> list[Claim]:
+    claims = [_saddles(context, curvatures), _learn_more(context, embedded), _more_complex(context, embedded)]
+    reason = too_small(context.settings.more_steps, len(embedded.fit), _LEAST_FITS)
+    claims = judged_where_comparable(context.config, judged_unless(reason, claims))
+    return [_identical(context, embedded), *claims]
+
+
+def _identical(context: Context, embedded: Embedded) -> Claim:
+    small, large = _name(context.config.network), _name(_larger(context))
+    return judged(
+        "section 4.10",
+        f"the weights of {small} networks can be embedded in those of {large} networks",
+        "the same function",
+        f"outputs differ by {embedded.difference.max():.1e} at most",
+        bool(embedded.difference.max() < 1e-12),
+        f"{len(embedded.fit)} fits at {_SAMPLES} points a piece, float64; fresh weights into the extra units, none out "
+        "of them, and identities for the extra layers",
+    )
+
+
+def _saddles(context: Context, curvatures: Curvatures) -> Claim:
+    before, after = np.median(curvatures.lowest, axis=0)
+    counts = np.median(curvatures.descending, axis=0)
+    more = int((curvatures.descending[:, 1] > curvatures.descending[:, 0]).sum())
+    low, high = wilson_interval(more, len(curvatures.fit))
+    gradient = np.median(curvatures.gradient[:, 1] / curvatures.gradient[:, 0])
+    return judged(
+        "section 4.10",
+        "a larger network tends to turn local minima into saddle points",
+        "saddle points",
+        f"{more} of {len(curvatures.fit)} fits gain descending directions, median {counts[0]:.0f} before and "
+        f"{counts[1]:.0f} after; lowest eigenvalue {before:.1e} and {after:.1e} (medians)",
+        bool(low > 0.5),
+        f"smoothed networks; a direction descends if its eigenvalue is below -{_DESCENDING:g} of the largest; the "
+        f"gradient grows {gradient:.1f} times; 95 % interval {low:.0%} to {high:.0%}, agrees above a half",
+    )
+
+
+def _learn_more(context: Context, embedded: Embedded) -> Claim:
+    lower = int((embedded.inside < embedded.alone).sum())
+    low, high = wilson_interval(lower, len(embedded.fit))
+    change = np.log(embedded.inside / embedded.alone)
+    bounds = np.exp(sample_interval(change))
+    falls = [1 - np.median(after / embedded.start) for after in (embedded.alone, embedded.inside)]
+    return judged(
+        "section 4.10",
+        "off the 5 x 5 submanifold, training leads further down",
+        "further",
+        f"{lower} of {len(embedded.fit)} embedded fits end lower than the same fits left as they are, 95 % interval "
+        f"{low:.0%} to {high:.0%}; median fall of the loss {falls[1]:.1%} against {falls[0]:.1%}",
+        bool(low > 0.5),
+        f"{context.settings.more_steps:,} further steps of momentum for both; geometric mean of the ratio of losses "
+        f"{np.exp(change.mean()):.3f}, 95 % interval {bounds[0]:.3f} to {bounds[1]:.3f}; agrees if most end lower",
+    )
+
+
+def _more_complex(context: Context, embedded: Embedded) -> Claim:
+    network, larger = context.config.network, _larger(context)
+    turns = _turns(network, embedded.alone_params), _turns(larger, embedded.inside_params)
+    shares = [_shares(context, network, embedded.alone_params), _shares(context, larger, embedded.inside_params)]
+    gain = shares[1] - shares[0]
+    low, high = sample_interval(gain)
+    return judged(
+        "section 4.10",
+        "the larger network learns more complex functions",
+        "more complex",
+        f"mean share of the wave {shares[1].mean():.1%} against {shares[0].mean():.1%}; turning points "
+        f"{turns[1].mean():.1f} against {turns[0].mean():.1f}",
+        bool(low > 0),
+        f"embedded fits against the same fits left as they are; gain of the share {gain.mean():+.1%}, 95 % interval "
+        f"{low:+.1%} to {high:+.1%}; agrees above 0",
+    )
+
+
+ANALYSIS = Analysis(
+    title="figure 15: larger networks, and local minima embedded in them",
+    quick=LargerSettings(),
+    paper=LargerSettings(fits=16, steps=50_000, embedded=32, more_steps=20_000),
+    find=find,
+)

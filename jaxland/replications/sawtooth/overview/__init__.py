@@ -1,0 +1,22 @@
+"""Figures 1 to 7: what the ensembles look like as a whole."""
+
+from jaxland.replications.sawtooth.overview.claims import claims
+from jaxland.replications.sawtooth.overview.figures import figures
+from jaxland.replications.sawtooth.overview.reduction import reduce, tables
+from jaxland.studies import Analysis, Context, Findings, NoSettings
+
+
+def find(context: Context) -> Findings:
+    """Reduces every ensemble, a shard at a time."""
+    reduction = reduce(context.config, context.store)
+    return Findings(tables(reduction), figures(context.config, reduction), claims(context.config, reduction))
+
+
+ANALYSIS = Analysis(
+    title="figures 1 to 7: fits, losses and distances of the ensembles",
+    quick=NoSettings(),
+    paper=NoSettings(),
+    find=find,
+)
+
+__all__ = ["ANALYSIS"]

@@ -1,0 +1,127 @@
+"""Figures 1 to 7 of Gamst and Walker, and the dot products of their section 4.5."""
+
+from matplotlib.figure import Figure
+
+from jaxland.plots import (
+    COLORS,
+    LABELS,
+    compared_histograms,
+    fit_curve,
+    network_diagram,
+    new_figure,
+    style,
+    target_curve,
+    tube,
+)
+from jaxland.replications.sawtooth.config import SawtoothConfig
+from jaxland.replications.sawtooth.overview.reduction import SawtoothAnalysis
+
+
+def figures(config: SawtoothConfig, analysis: SawtoothAnalysis) -> dict[str, Figure]:
+    """All figures by file stem. Ensembles without a finite fit are left out of theirs."""
+    drawn = {name: each for name, each in analysis.ensembles.items() if each.curve.count > 1}
+    with style():
+        result = {"figure-01-network-and-target": _network_and_target(config, analysis)}
+        if drawn:
+            result |= {
+                "figure-02-one-fit": _one_fit(analysis, drawn),
+                "figure-03-mean-and-deviation": _tubes(analysis, drawn),
+                "figure-04-best-fits": _best_fits(analysis, drawn),
+            }
+            result |= _histograms(config, drawn)
+    return result
+
+
+def _network_and_target(config, analysis):
+    figure, (left, right) = new_figure(2)
+    problem = config.problem
+    layers = problem.network.unflatten(problem.target.parameters())
+    target = problem.target
+    title = f"The {target.depth} x ({target.saw}+{len(target.spline)}) network: bold weights are not zero"
+    network_diagram(problem.network.spec.widths, [layer.weight for layer in layers], title=title, ax=left)
+    target_curve(analysis.x, analysis.target, ax=right)
+    right.set_title(f"Its output f: {len(target.knots) - 1} linear pieces")
+    return figure
+
+
+def _one_fit(analysis, drawn):
+    figure, (ax,) = new_figure()
+    target_curve(analysis.x, analysis.target, ax=ax)
+    for name, each in drawn.items():
+        ax.plot(
+            analysis.x, each.first_output, color=COLORS[name], lw=1.8, label=f"fit {each.first_fit}, {LABELS[name]}"
+        )
+    ax.set(title="A fit is smooth where f is not", ylabel="output")
+    ax.legend()
+    return figure
+
+
+def _tubes(analysis, drawn):
+    figure, axes = new_figure(len(drawn))
+    for ax, (name, each) in zip(axes, drawn.items(), strict=True):
+        tube(
+            analysis.x,
+            analysis.target,
+            each.curve.mean,
+            each.curve.deviation,
+            label=f"mean of {each.curve.count:,} fits",
+            color=COLORS[name],
+            title=f"Mean fit: {LABELS[name]}",
+            ax=ax,
+        )
+    return figure
+
+
+def _best_fits(analysis, drawn):
+    figure, axes = new_figure(len(drawn))
+    for ax, (name, each) in zip(axes, drawn.items(), strict=True):
+        fit_curve(
+            analysis.x,
+            analysis.target,
+            each.best_output,
+            label=f"fit {each.best_fit}, loss {each.best_loss:.3g}",
+            color=COLORS[name],
+            title=f"Best of {each.curve.count:,}: {LABELS[name]}",
+            ax=ax,
+        )
+    return figure
+
+
+_HISTOGRAMS = {
+    "figure-06-pair-distances": (
+        "pair_distance",
+        "Distances of random pairs of fits, symmetrised",
+        "L2 distance in parameter space",
+    ),
+    "figure-07-distances-to-the-global-minimum": (
+        "minimum_distance",
+        "Distances of fits to the global minimum, symmetrised",
+        "L2 distance in parameter space",
+    ),
+    "section-4.5-direction-cosines": (
+        "cosine",
+        "Directions from the global minimum to random pairs of fits",
+        "dot product of unit directions",
+    ),
+}
+
+
+def _histograms(config, drawn):
+    result = {"figure-05-losses": _losses(config, {name: each.loss for name, each in drawn.items()})}
+    for stem, (quantity, title, xlabel) in _HISTOGRAMS.items():
+        histograms = {name: getattr(each, quantity) for name, each in drawn.items()}
+        if any(histogram.total for histogram in histograms.values()):
+            figure, (ax,) = new_figure()
+            compared_histograms(histograms, title=title, xlabel=xlabel, ax=ax)
+            result[stem] = figure
+    return result
+
+
+def _losses(config, histograms):
+    smooth = config.problem.target.amplitude**2 / 3
+    shared = {"xlabel": "mean squared error", "reference": (smooth, "smooth fit, a²/3")}
+    figure, (left, right) = new_figure(2)
+    compared_histograms(histograms, title="Losses after training", **shared, ax=left)
+    window = (0.75 * smooth, 1.1 * smooth)
+    compared_histograms(histograms, title="The same, near the smooth fit", **shared, window=window, ax=right)
+    return figure

@@ -1,0 +1,217 @@
+"""Where descents from all over the window end, with each optimizer: minima, saddles, plateaus."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from jaxland.landscape import spectra
+from jaxland.plots import LABELS, descent_ends, new_figure
+from jaxland.replications.surfaces.config import GRID, SurfacesConfig, ensemble_name
+from jaxland.replications.surfaces.landscape import Slice, costs, slice_of
+from jaxland.statistics import wilson_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.training import draw_parameters
+
+KINDS = ("lowest", "local minimum", "saddle", "plateau")
+"""The lowest cost that was found; elsewhere a critical point, or a plateau, flat or on its way down."""
+
+
+@dataclass(frozen=True)
+class EndsSettings:
+    """What an end is."""
+
+    tolerance: float = 0.01
+    """Ends whose cost lies within this share of the surface's range above the lowest have reached it."""
+    gradient: float = 1e-7
+    """Largest gradient, as a share of the range for a unit of weight, at a minimum or a saddle."""
+    curvature: float = 1e-7
+    """Smallest curvature there, likewise; where both are smaller, the surface is flat as far as can be told."""
+    least_fits: int = 100
+    """Claims are judged from so many finite fits of each ensemble."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where the fits of one ensemble end."""
+
+    start: Float[np.ndarray, "F 2"]
+    end: Float[np.ndarray, "F 2"]
+    cost: Float[np.ndarray, "F"]
+    kind: Int[np.ndarray, "F"]
+    """Index in `KINDS`."""
+
+    @property
+    def stuck(self) -> int:
+        """How many have not reached the lowest cost."""
+        return int((self.kind > 0).sum())
+
+
+def find(context: Context) -> Findings:
+    """Sorts the stored fits by what lies where they end."""
+    config: SurfacesConfig = context.config
+    cost = costs(config, config.samples)
+    surfaces = {seed: slice_of(cost, seed, config.entries, GRID) for seed in config.weights}
+    ends = {seed: _sorted(context, seed, each) for seed, each in surfaces.items()}
+    figures = {f"ends-seed-{seed}": _figure(surfaces[seed], each) for seed, each in ends.items()}
+    tables = {"ends.csv": _table(ends), "ends-shares.csv": _shares(ends)}
+    return Findings(tables, figures, _claims(context, ends))
+
+
+def _sorted(context: Context, seed: int, drawn: Slice) -> dict[str, Ends]:
+    config: SurfacesConfig = context.config
+    fits = {name: _finite_fits(context, ensemble_name(seed, name)) for name in config.optimizers}
+    size = drawn.features.range
+    lowest = min(np.concatenate([loss for _, loss, _ in fits.values()]), default=np.nan)
+    pair = config.pair(seed, config.samples)
+    network = pair.network(*config.window)
+    objective = pair.problem().objective(network)
+    ends = {}
+    for name, (numbers, loss, params) in fits.items():
+        start = draw_parameters(network, config.seed, numbers).astype(np.float64)
+        kinds = kinds_of(objective, params, loss, lowest, size, context.settings)
+        ends[name] = Ends(start, params, loss, kinds)
+    return ends
+
+
+def kinds_of(objective, params, loss, lowest, size, settings: EndsSettings) -> Int[np.ndarray, "F"]:
+    """For each end the index in `KINDS`.
+
+    Args:
+        objective: cost of the two weights.
+        params, loss: of the ends.
+        lowest: cost that counts as reached.
+        size: range of the cost, which gives costs and gradients their unit.
+        settings: tolerances.
+    """
+    found = spectra(objective, params)
+    still = found.gradient_norm <= settings.gradient * size
+    least, most = found.eigenvalues.T / size
+    reached = loss <= lowest + settings.tolerance * size
+    minimum = still & (least > settings.curvature)
+    saddle = still & (least < -settings.curvature) & (most > settings.curvature)
+    return np.select([reached, minimum, saddle], [0, 1, 2], 3)
+
+
+def _finite_fits(context: Context, ensemble: str):
+    """Numbers, losses and parameters of the fits that did not diverge."""
+    shards = [{**each.arrays} for each in context.store.stream(ensemble, ["fit", "loss", "diverged_step", "params"])]
+    good = [each["diverged_step"] < 0 for each in shards]
+    if not shards:
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 2))
+    return tuple(
+        np.concatenate([each[key][rows] for each, rows in zip(shards, good, strict=True)])
+        for key in ("fit", "loss", "params")
+    )
+
+
+def _figure(drawn: Slice, ends: dict[str, Ends]) -> Figure:
+    columns = 2 if len(ends) > 1 else 1
+    rows = -(-len(ends) // columns)
+    figure, axes = new_figure(columns, rows=rows, width=5.6, height=4.2 + 0.4 / rows)
+    found = drawn.surface
+    for ax, (name, each) in zip(axes, ends.items(), strict=False):
+        title = f"{LABELS.get(name, name)}: {1 - each.stuck / max(len(each.kind), 1):.0%} reach the lowest"
+        labels = ("$w_a$", "$w_b$")
+        descent_ends(found.a, found.b, found.loss, each.start, each.kind, KINDS, title=title, labels=labels, ax=ax)
+    for ax in axes[len(ends) :]:
+        ax.set_axis_off()
+    figure.suptitle(f"{drawn.title}: starting points by where they end")
+    return figure
+
+
+def _table(ends) -> pd.DataFrame:
+    frames = [
+        pd.DataFrame(
+            {
+                "seed": seed,
+                "optimizer": name,
+                "start_a": each.start[:, 0],
+                "start_b": each.start[:, 1],
+                "end_a": each.end[:, 0],
+                "end_b": each.end[:, 1],
+                "cost": each.cost,
+                "end": np.array(KINDS)[each.kind],
+            }
+        )
+        for seed, by_name in ends.items()
+        for name, each in by_name.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _shares(ends) -> pd.DataFrame:
+    rows = []
+    for seed, by_name in ends.items():
+        for name, each in by_name.items():
+            for index, kind in enumerate(KINDS):
+                count, total = int((each.kind == index).sum()), len(each.kind)
+                low, high = wilson_interval(count, total)
+                row = {"seed": seed, "optimizer": name, "end": kind, "fits": total, "count": count}
+                rows.append({**row, "share": count / max(total, 1), "share_low": low, "share_high": high})
+    return pd.DataFrame(rows)
+
+
+def _claims(context: Context, ends: dict[int, dict[str, Ends]]) -> list[Claim]:
+    config: SurfacesConfig = context.config
+    names = [name for name in config.optimizers if name not in ("sgd", "momentum")]
+    if "sgd" not in config.optimizers:
+        return []
+    claims = [_stuck(config, context.settings, ends), *(_overcome(config, ends, name) for name in names)]
+    fewest = min(len(each.kind) for by_name in ends.values() for each in by_name.values())
+    least = context.settings.least_fits
+    if fewest >= least and config.epochs >= 10_000:
+        return claims
+    reason = f"judged from {least} finite fits of each ensemble and 10,000 epochs; "
+    return [claim._replace(verdict="not tested", detail=reason + claim.detail) for claim in claims]
+
+
+def _counted(ends, name: str) -> tuple[int, int, str]:
+    """Fits of an optimizer that are stuck, how many there are, and both in words."""
+    stuck = sum(by_name[name].stuck for by_name in ends.values())
+    total = sum(len(by_name[name].kind) for by_name in ends.values())
+    low, high = wilson_interval(stuck, total)
+    return stuck, total, f"{stuck / max(total, 1):.1%} of {total:,} ({low:.1%} to {high:.1%})"
+
+
+def _stuck(config: SurfacesConfig, settings: EndsSettings, ends) -> Claim:
+    stuck, _, text = _counted(ends, "sgd")
+    kinds = np.concatenate([by_name["sgd"].kind for by_name in ends.values()])
+    where = ", ".join(f"{(kinds == index).sum():,} on a {kind}" for index, kind in enumerate(KINDS) if index)
+    return judged(
+        "5, 6",
+        "gradient descent can get stuck at local minima, saddle points and plateaus",
+        "in both animations",
+        f"{text} do not reach the lowest cost: {where}",
+        bool(stuck and (kinds == 1).any() and (kinds == 3).any()),
+        f"random starts in the window, weights of seeds {', '.join(map(str, ends))}, {config.epochs:,} epochs on "
+        f"{config.name_of_data}; the lowest cost is that of any optimizer, reached to within "
+        f"{settings.tolerance:.0%} of the surface's range; on a plateau the gradient has not vanished or the "
+        "curvature has; agrees where some end in a local minimum and some on a plateau",
+    )
+
+
+def _overcome(config: SurfacesConfig, ends, name: str) -> Claim:
+    (own, total, text), (plain, plain_total, plain_text) = _counted(ends, name), _counted(ends, "sgd")
+    upper = wilson_interval(own, total)[1]
+    lower = wilson_interval(plain, plain_total)[0]
+    rate, plain_rate = config.optimizer(name).learning_rate, config.sgd.learning_rate
+    return judged(
+        "section Gradient descent",
+        f"{name} overcomes some of these obstacles",
+        "some",
+        f"stuck: {text} with {name}, {plain_text} with gradient descent",
+        bool(upper < lower),
+        f"rates {rate:g} and {plain_rate:g}, the same starts, {config.epochs:,} epochs on {config.name_of_data}; "
+        "agrees where the intervals lie apart",
+    )
+
+
+ANALYSIS = Analysis(
+    title="where descents from all over the window end, with four optimizers",
+    quick=EndsSettings(),
+    paper=EndsSettings(),
+    find=find,
+)

@@ -1,0 +1,324 @@
+"""Planes of all weights of a trained network: random ones, one through three minima, and those of trajectories."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from jaxland.landscape import (
+    InPlane,
+    Plane,
+    PrincipalPlane,
+    Surface,
+    features_table,
+    in_plane,
+    plane_losses,
+    plane_through,
+    random_plane,
+    sort_units,
+    surface,
+    surface_features,
+    trajectory_plane,
+)
+from jaxland.networks import Network, entry_indices, mlp
+from jaxland.plots import (
+    animate,
+    descent_contours,
+    explained_variance,
+    new_figure,
+    surface_contours,
+    surface_paths,
+)
+from jaxland.problems import Objective, Problem
+from jaxland.replications.surfaces.config import SurfacesConfig
+from jaxland.replications.surfaces.landscape import available, costs
+from jaxland.replications.surfaces.weights import source_weights
+from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.training import Adam, fit, make_optimizer
+
+# A plane goes through three points.
+_MINIMA = 3
+# Points of a straight line between two minima.
+_LINE = 61
+
+
+@dataclass(frozen=True)
+class PlanesSettings:
+    """Scale of the planes."""
+
+    steps: int = 400
+    """Steps in which all weights are trained, by adam."""
+    rate: float = 0.003
+    """Its learning rate."""
+    snapshots: int = 40
+    """Points kept of a trajectory."""
+    grid: int = 31
+    """Points along each axis of a plane."""
+    reach: float = 1.0
+    """Half the side of a random plane, in norms of the filters."""
+    frames: int = 32
+    """Of the animation, about."""
+    all_epochs: int = 100
+    """Epochs of the document's descent with all weights free."""
+    seed: int = 0
+    """Of the fits and of the random directions."""
+
+
+class Trained(NamedTuple):
+    """Fits of the whole network."""
+
+    network: Network
+    objective: Objective
+    steps: np.ndarray
+    """At which points of the trajectories were kept (S,)."""
+    trajectories: Float[np.ndarray, "M S P"]
+    loss: Float[np.ndarray, "M"]
+
+    @property
+    def minima(self) -> Float[np.ndarray, "M P"]:
+        """Where the trajectories end."""
+        return self.trajectories[:, -1]
+
+
+def find(context: Context) -> Findings:
+    """Trains, then looks about."""
+    settings: PlanesSettings = context.settings
+    trained = _trained(context)
+    context.say("  planes about minima, through minima, and of trajectories")
+    about = [_about(trained, index, settings) for index in range(_MINIMA)]
+    sorted_minima = sort_units(trained.network.spec.symmetry, trained.minima)
+    through = {
+        "as trained": _through(trained, trained.minima, settings),
+        "sorted": _through(trained, sorted_minima, settings),
+    }
+    principal = [trajectory_plane(path) for path in trained.trajectories]
+    seen = [
+        in_plane(trained.objective, each.plane, path)
+        for each, path in zip(principal, trained.trajectories, strict=True)
+    ]
+    shown = _around(trained.objective, principal[0].plane, principal[0].coordinates, settings.grid)
+    figures = {
+        "planes-random": _random_figure(about),
+        "planes-three-minima": _minima_figure(through),
+        "planes-trajectory": _trajectory_figure(trained, principal, seen, shown),
+    }
+    tables = {
+        "planes.csv": _table(about, through),
+        "planes-barriers.csv": _barriers({"as trained": trained.minima, "sorted": sorted_minima}, trained.objective),
+        "planes-trajectories.csv": _trajectories(trained, principal, seen),
+        "planes-variance.csv": _variance(principal),
+    }
+    film = _film(trained, principal[0], seen[0], shown, settings.frames)
+    return Findings(tables, figures, [_moves(context)], {"planes-trajectory.gif": film})
+
+
+def _problem(config: SurfacesConfig) -> tuple[Network, Problem]:
+    """A network of the document's widths with Glorot's weights: from the document's own it does not learn."""
+    pictures = available(config, config.samples)
+    widths = [pictures.pixels.shape[1], *config.hidden, pictures.classes]
+    return mlp(widths, "sigmoid", output_activation="sigmoid", bias=False), pictures.problem()
+
+
+def _trained(context: Context) -> Trained:
+    config: SurfacesConfig = context.config
+    settings: PlanesSettings = context.settings
+    network, problem = _problem(config)
+    steps = np.unique(np.linspace(0, settings.steps, settings.snapshots).astype(int))
+
+    def train():
+        fits = fit(
+            network,
+            problem,
+            make_optimizer(Adam(settings.rate)),
+            fits=_MINIMA,
+            steps=settings.steps,
+            seed=settings.seed,
+            snapshots=steps.tolist(),
+            threads=context.threads,
+        )
+        return {"trajectories": fits.snapshots, "loss": fits.loss}
+
+    context.say(f"  training all {network.size:,} weights of {_MINIMA} networks, {settings.steps:,} steps")
+    kept = context.parts.get("trained", train)
+    return Trained(network, problem.objective(network), steps, kept["trajectories"].astype(np.float64), kept["loss"])
+
+
+def _about(trained: Trained, index: int, settings: PlanesSettings) -> Surface:
+    """The surface on a random plane through a minimum, filter-normalised."""
+    plane = random_plane(trained.network, trained.minima[index], seed=settings.seed + index)
+    axis = np.linspace(-settings.reach, settings.reach, settings.grid)
+    return surface(trained.objective, plane, axis, axis)
+
+
+def _around(objective: Objective, plane: Plane, places: Float[np.ndarray, "M 2"], grid: int) -> Surface:
+    """The surface on a window that holds all places, with a margin."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    margin = 0.25 * (high - low).max()
+    a, b = (np.linspace(one - margin, two + margin, grid) for one, two in zip(low, high, strict=True))
+    return surface(objective, plane, a, b)
+
+
+def _through(trained: Trained, minima: Float[np.ndarray, "3 P"], settings: PlanesSettings):
+    """The surface through three minima, and where they lie on it."""
+    plane = plane_through(minima)
+    places = plane.coordinates(minima)
+    return _around(trained.objective, plane, places, settings.grid), places
+
+
+def _random_figure(about: list[Surface]) -> Figure:
+    figure, axes = new_figure(len(about), width=5, height=4.3)
+    for index, (ax, each) in enumerate(zip(axes, about, strict=True)):
+        features = surface_features(each.loss)
+        title = f"Random plane about minimum {index}: {features.nonconvexity:.1%} above convex"
+        surface_contours(each.a, each.b, each.loss, title=title, labels=each.plane.labels, zlabel="cost", ax=ax)
+        ax.title.set_fontsize(10)
+        ax.plot(0, 0, "v", color="white", mec="black", ms=9)
+    return figure
+
+
+def _minima_figure(through) -> Figure:
+    figure, axes = new_figure(len(through), width=6, height=4.8)
+    for ax, (name, (each, places)) in zip(axes, through.items(), strict=True):
+        title = f"Plane through three minima, units {name}"
+        labels = ("distance towards the second minimum", "distance from that line")
+        surface_contours(each.a, each.b, each.loss, minima=places, title=title, labels=labels, zlabel="cost", ax=ax)
+    return figure
+
+
+def _trajectory_figure(
+    trained: Trained, principal: list[PrincipalPlane], seen: list[InPlane], shown: Surface
+) -> Figure:
+    figure, (above, curves, shares) = new_figure(3, width=5.2, height=4.4)
+    labels = shown.plane.labels
+    surface_contours(shown.a, shown.b, shown.loss, title="Trajectory of fit 0", labels=labels, zlabel="cost", ax=above)
+    surface_paths(seen[0].coordinates[None], ["adam"], ax=above)
+    for index, each in enumerate(seen):
+        (line,) = curves.plot(trained.steps, each.loss, label=f"fit {index}, true")
+        curves.plot(trained.steps, each.plane_loss, ":", color=line.get_color(), lw=2.2, label="as its plane shows it")
+    curves.set(title="True and in-plane cost", xlabel="step", ylabel="cost", yscale="log")
+    curves.legend()
+    most = min(len(each.explained) for each in principal)
+    names = [f"fit {index}" for index in range(len(principal))]
+    explained_variance(np.stack([each.explained[:most] for each in principal]), names, ax=shares)
+    return figure
+
+
+def _film(trained: Trained, principal: PrincipalPlane, seen: InPlane, shown: Surface, frames: int) -> bytes:
+    indices = np.unique(np.linspace(0, len(trained.steps) - 1, frames).astype(int)).tolist()
+    figure, draw = descent_contours(
+        shown.a,
+        shown.b,
+        shown.loss,
+        trained.steps.tolist(),
+        seen.coordinates[None],
+        seen.loss[None],
+        ["all weights, adam"],
+        in_plane=seen.plane_loss[None],
+        title=f"Principal plane: {principal.explained[:2].sum():.0%} of the variance",
+        labels=principal.plane.labels,
+        zlabel="cost",
+    )
+    return animate(figure, draw, indices)
+
+
+def _table(about: list[Surface], through) -> pd.DataFrame:
+    surfaces = {f"random, minimum {index}": each for index, each in enumerate(about)}
+    surfaces |= {f"three minima, {name}": each for name, (each, _) in through.items()}
+    table = features_table(surface_features(each.loss) for each in surfaces.values())
+    table.insert(0, "plane", list(surfaces))
+    table.insert(1, "lowest", [np.nanmin(each.loss) for each in surfaces.values()])
+    return table
+
+
+def _barriers(kinds: dict[str, np.ndarray], objective: Objective) -> pd.DataFrame:
+    """Costs along straight lines between minima."""
+    rows = []
+    share = np.linspace(0, 1, _LINE)
+    for name, minima in kinds.items():
+        plane = plane_through(minima)
+        places = plane.coordinates(minima)
+        for one, two in combinations(range(_MINIMA), 2):
+            line = places[one] + share[:, None] * (places[two] - places[one])
+            cost = plane_losses(objective, plane, line)
+            row = {"units": name, "from": one, "to": two, "distance": np.linalg.norm(places[two] - places[one])}
+            rows.append({**row, "first": cost[0], "last": cost[-1], "highest": cost.max()})
+    return pd.DataFrame(rows)
+
+
+def _trajectories(trained: Trained, principal: list[PrincipalPlane], seen: list[InPlane]) -> pd.DataFrame:
+    frames = []
+    for index, (plane, each) in enumerate(zip(principal, seen, strict=True)):
+        columns = {
+            "fit": index,
+            "step": trained.steps,
+            "first": each.coordinates[:, 0],
+            "second": each.coordinates[:, 1],
+        }
+        columns |= {"true_cost": each.loss, "in_plane_cost": each.plane_loss, "distance": each.distance}
+        frames.append(pd.DataFrame({**columns, "explained_by_plane": plane.explained[:2].sum()}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _variance(principal: list[PrincipalPlane]) -> pd.DataFrame:
+    frames = [
+        pd.DataFrame(
+            {
+                "fit": index,
+                "direction": np.arange(1, len(each.explained) + 1),
+                "share": each.explained,
+                "share_of_random_walk": 6 / (np.pi * np.arange(1, len(each.explained) + 1)) ** 2,
+            }
+        )
+        for index, each in enumerate(principal)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _moves(context: Context) -> Claim:
+    """How far the two weights go alone, and in company."""
+    config, settings = context.config, context.settings
+    seed, epochs = config.weights[0], settings.all_epochs
+    cost = costs(config, config.samples)
+    free = entry_indices(cost.network, config.entries)
+    start = source_weights(cost.network, seed)
+    start[free] = -9, 15
+    optimizer = make_optimizer(config.sgd)
+    problem = available(config, config.samples).problem()
+    pair = config.pair(seed, cost.samples)
+
+    def alone():
+        fits = fit(
+            pair.network(*config.window), pair.problem(), optimizer, fits=1, steps=epochs, dtype="float64",
+            start=start[free][None],
+        )  # fmt: skip
+        return {"params": fits.params, "loss": fits.loss}
+
+    def together():
+        fits = fit(cost.network, problem, optimizer, fits=1, steps=epochs, dtype="float64", start=start[None])
+        return {"params": fits.params[:, free], "loss": fits.loss}
+
+    context.say("  the document's descent with all weights free")
+    one, all_ = context.parts.get("alone", alone), context.parts.get("together", together)
+    moved = [float(np.linalg.norm(each["params"][0] - start[free])) for each in (one, all_)]
+    return judged(
+        "section Gradient descent",
+        "two weights change a lot alone, where they would be adjusted little among all weights",
+        "a lot; only minor adjustments",
+        f"from (-9, 15) they move by {moved[0]:.2f} alone and by {moved[1]:.3f} when all {cost.network.size:,} weights "
+        f"are free, which leads to a cost of {all_['loss'][0]:.4f} instead of {one['loss'][0]:.4f}",
+        bool(moved[1] < 0.1 * moved[0]),
+        f"L2 distance after {epochs:,} epochs at rate {2 * config.sgd.learning_rate:g}, weights of seed {seed}, on "
+        f"{config.name_of_data}; agrees below a tenth",
+    )
+
+
+ANALYSIS = Analysis(
+    title="planes of all weights: random, through three minima, of trajectories",
+    quick=PlanesSettings(),
+    paper=PlanesSettings(steps=2000, snapshots=120, grid=51, frames=48, all_epochs=1000),
+    find=find,
+)

@@ -1,0 +1,252 @@
+"""Conclusion 6: how much of the variation between executions is due to data, to weights, and to both."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import optax
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from jaxland.landscape import outputs
+from jaxland.plots import new_figure
+from jaxland.problems import LOSSES, Problem
+from jaxland.replications.two_layer.config import executions_data, executions_weights
+from jaxland.replications.two_layer.source import HIGH, LOW, get_target, half_mean_square, network, standard_data
+from jaxland.statistics import Estimate, TwoWayComponents, two_way_components
+from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.training import fit
+
+_GRID = 501
+"""Points of the grid on which errors free of the test set's randomness are taken."""
+_MEASURES = {"test": "its own test set", "grid": "an even grid"}
+
+
+@dataclass(frozen=True)
+class RandomnessSettings:
+    """Scale of the crossed designs: every data set with every initial weights."""
+
+    data: int = 16
+    """Data sets, each a training and a test set."""
+    weights: int = 16
+    """Initial weights."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A configuration of the document that is executed with all pairs of data and weights."""
+
+    target: str
+    hidden: int
+    rate: float
+    epochs: int
+    deviation: float = 0.01
+    """Standard deviation of the initial weights."""
+
+    @property
+    def name(self) -> str:
+        """For files and tables."""
+        return f"{self.target}-h{self.hidden}-rate{self.rate:g}-{self.epochs}-weights{self.deviation:g}"
+
+    @property
+    def label(self) -> str:
+        """For claims and figures."""
+        wide = "" if self.deviation == Design.deviation else f", weights of deviation {self.deviation:g}"
+        return f"{self.target}, h = {self.hidden}, rate {self.rate:g}{wide}"
+
+
+DESIGNS = (
+    Design("f1", 3, 0.1, 1000),
+    Design("f2", 8, 0.1, 1000),
+    Design("f2", 8, 0.05, 2000),
+    # Footnote 5 of the document: larger initial weights.
+    Design("f2", 8, 0.05, 2000, deviation=1.0),
+)
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Logarithms of errors, rows for data and columns for weights, and their variance components."""
+
+    design: Design
+    measure: str
+    log_error: Float[np.ndarray, "I J"]
+    components: TwoWayComponents
+
+    @property
+    def data_share(self) -> Estimate:
+        """Of the variance that data and weights have by themselves, the share of data."""
+        return self.components.estimate(lambda data, weights, both: data / (data + weights))
+
+    def only(self, which: str) -> Estimate:
+        """Variance with new data and the same weights, new weights and the same data, or both new."""
+        quantity = {
+            "data": lambda data, weights, both: data + both,
+            "weights": lambda data, weights, both: weights + both,
+            "both": lambda data, weights, both: data + weights + both,
+        }
+        return self.components.estimate(quantity[which])
+
+
+def find(context: Context) -> Findings:
+    """Trains a design after another, all pairs of it in one call."""
+    found = []
+    for design in DESIGNS:
+        part = context.parts.get(design.name, partial(_train, context, design))
+        context.say(f"  {design.label}: {part['test'].size} executions")
+        for measure in _MEASURES:
+            values = np.log(part[measure])
+            found.append(Crossed(design, measure, values, two_way_components(values)))
+    return Findings({"randomness.csv": _table(found)}, {"randomness": _figure(found)}, _claims(found))
+
+
+def _train(context: Context, design: Design) -> dict[str, np.ndarray]:
+    settings: RandomnessSettings = context.settings
+    function, net, shared = get_target(design.target), network(design.hidden), standard_data().x
+    data = executions_data(context.config, np.arange(settings.data))
+    weights = executions_weights(context.config, np.arange(settings.weights), design.hidden, design.deviation)
+    # Fit i has data set i // J and weights i % J.
+    inputs = np.repeat(data.x, settings.weights, axis=0)[:, :, None]
+    fits = fit(
+        net,
+        Problem(shared, shared, loss=LOSSES["half_mean_squared_error"], name="two_layer"),
+        optax.sgd,
+        hyperparameters={"learning_rate": design.rate},
+        inputs=inputs,
+        targets=function(inputs),
+        start=np.tile(weights, (settings.data, 1)),
+        fits=len(inputs),
+        steps=design.epochs,
+        dtype="float64",
+        threads=context.threads,
+    )
+    shape, grid = (settings.data, settings.weights), np.linspace(LOW, HIGH, _GRID)
+    params = fits.params.reshape(*shape, -1)
+    test = [_error(net, function, each, x) for each, x in zip(params, data.test_x, strict=True)]
+    return {"test": np.stack(test), "grid": _error(net, function, fits.params, grid).reshape(shape)}
+
+
+def _error(net, function, params: Float[np.ndarray, "F P"], x: Float[np.ndarray, "N"]) -> Float[np.ndarray, "F"]:
+    return half_mean_square(outputs(net, params, x[:, None])[:, :, 0], function(x))
+
+
+def _table(found: list[Crossed]) -> pd.DataFrame:
+    rows = []
+    for each in found:
+        row = {"design": each.design.name, "error_on": _MEASURES[each.measure]}
+        row |= {"data_sets": each.log_error.shape[0], "initial_weights": each.log_error.shape[1]}
+        row["mean_log_error"] = each.log_error.mean()
+        single = {
+            "var_data": each.components.estimate(lambda data, weights, both: data),
+            "var_weights": each.components.estimate(lambda data, weights, both: weights),
+            "var_both": each.components.estimate(lambda data, weights, both: both),
+            "new_data": each.only("data"),
+            "new_weights": each.only("weights"),
+            "new_data_and_weights": each.only("both"),
+            "data_share": each.data_share,
+        }
+        for name, estimate in single.items():
+            row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _figure(found: list[Crossed]) -> Figure:
+    figure, axes = new_figure(len(_MEASURES), width=5.8, height=4.2)
+    for ax, (measure, words) in zip(axes, _MEASURES.items(), strict=True):
+        chosen = [each for each in found if each.measure == measure]
+        for index, (which, label) in enumerate(
+            (("data", "new data, same weights"), ("weights", "same data, new weights"), ("both", "both new"))
+        ):
+            estimates = [each.only(which) for each in chosen]
+            places = np.arange(len(chosen)) + 0.22 * (index - 1)
+            values = np.array([each.value for each in estimates])
+            errors = np.array([[each.value - each.low, each.high - each.value] for each in estimates]).T
+            ax.bar(places, values, width=0.2, color=f"C{index}", alpha=0.75, label=label)
+            ax.errorbar(places, values, yerr=errors, fmt="none", ecolor="#222222", lw=1, capsize=2)
+        names = [each.design.label.replace(", rate", "\nrate").replace(", weights", "\nweights") for each in chosen]
+        ax.set_xticks(range(len(chosen)), names, fontsize=8)
+        ax.set(title=f"Error on {words}", ylabel="variance of the log error", ylim=(0, None))
+        ax.legend()
+    return figure
+
+
+def _claims(found: list[Crossed]) -> list[Claim]:
+    claims = []
+    for each in found:
+        if each.measure == "test" and each.design.deviation == Design.deviation:
+            claims += [_data_matter_more(each, _twin(found, each)), _both_more(each)]
+    return [*claims, _larger_weights(found)]
+
+
+def _twin(found: list[Crossed], each: Crossed) -> Crossed:
+    """The same design with errors on the grid."""
+    (twin,) = [other for other in found if other.design == each.design and other.measure == "grid"]
+    return twin
+
+
+def _text(estimate: Estimate) -> str:
+    return f"{estimate.value:.3g} ({estimate.low:.2g} to {estimate.high:.2g})"
+
+
+def _design(each: Crossed) -> str:
+    rows, columns = each.log_error.shape
+    return f"{rows} data sets crossed with {columns} weights, {each.design.epochs:,} epochs; jackknife intervals, 95 %"
+
+
+def _beyond(estimate: Estimate, bound: float) -> bool | None:
+    """Whether the estimate exceeds the bound; None where its interval holds the bound."""
+    return None if estimate.low <= bound <= estimate.high else bool(estimate.low > bound)
+
+
+def _data_matter_more(each: Crossed, grid: Crossed) -> Claim:
+    share = each.data_share
+    return judged(
+        "section 4.2, conclusion 6",
+        f"{each.design.label}: the randomness of the data has more impact than that of the initial weights",
+        "more",
+        f"data have {_text(share)} of the two variances of the log error; on an even grid instead of the test set "
+        f"{_text(grid.data_share)}",
+        _beyond(share, 0.5),
+        f"{_design(each)}; agrees or differs where the interval lies above or below a half, else it is undecided",
+    )
+
+
+def _both_more(each: Crossed) -> Claim:
+    data, weights, both = (each.only(which) for which in ("data", "weights", "both"))
+    ratio = each.components.estimate(lambda data, weights, both: (data + weights + both) / (data + both))
+    return judged(
+        "section 4.2",
+        f"{each.design.label}: the impact is significantly higher with new data and new weights than with new data",
+        "significantly higher",
+        f"variance of the log error {_text(both)} with both new, {_text(data)} with new data, {_text(weights)} with "
+        f"new weights; the first is {_text(ratio)} times the second",
+        _beyond(ratio, 1.1),
+        f"{_design(each)}; agrees or differs where the interval of that factor lies above or below 1.1, else undecided",
+    )
+
+
+def _larger_weights(found: list[Crossed]) -> Claim:
+    small, large = (
+        next(each for each in found if each.measure == "test" and each.design == design) for design in DESIGNS[-2:]
+    )
+    one, two = small.data_share, large.data_share
+    return judged(
+        "footnote 5",
+        "f2, h = 8: with larger initial weights their randomness has more impact",
+        "more",
+        f"the data's share of the two variances falls from {_text(one)} to {_text(two)}; the variance with new weights "
+        f"goes from {_text(small.only('weights'))} to {_text(large.only('weights'))}",
+        True if two.high < one.low else False if two.low > one.high else None,
+        f"deviation {large.design.deviation:g} instead of {small.design.deviation:g}; {_design(large)}; agrees or "
+        "differs where the intervals of the shares do not overlap, else it is undecided",
+    )
+
+
+ANALYSIS = Analysis(
+    title="conclusion 6: what is due to data, to weights, and to both",
+    quick=RandomnessSettings(),
+    paper=RandomnessSettings(data=64, weights=64),
+    find=find,
+)

@@ -1,0 +1,29 @@
+"""Is sudden instability at a given epoch a property of the dynamics, or of rounding?
+
+The document does not ask. Along its unstable runs the sharpness is held against 2 / rate, and the epoch at which the
+loss first rises against the precision of the arithmetic, the order of summation, and the execution.
+"""
+
+from jaxland.replications.two_layer.rounding.cases import CASES, RoundingSettings, measure
+from jaxland.replications.two_layer.rounding.claims import claims
+from jaxland.replications.two_layer.rounding.executions import measure_executions
+from jaxland.replications.two_layer.rounding.figures import figures
+from jaxland.replications.two_layer.rounding.tables import tables
+from jaxland.studies import Analysis, Context, Findings
+
+
+def find(context: Context) -> Findings:
+    """Measures a case after another, then new executions of the first."""
+    found = [measure(context, case) for case in CASES]
+    executions = measure_executions(context, CASES[0])
+    return Findings(tables(found, executions), figures(found, executions), claims(found, executions))
+
+
+ANALYSIS = Analysis(
+    title="sharpness against 2 / rate, and what precision, summation order and seed change",
+    quick=RoundingSettings(),
+    paper=RoundingSettings(orders=256, wide_orders=8, digits=(34, 60, 110), executions=256),
+    find=find,
+)
+
+__all__ = ["ANALYSIS", "RoundingSettings"]

@@ -1,0 +1,53 @@
+"""What an analysis is given, and what it leaves behind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jaxland.store import Parts, StudyStore
+from jaxland.studies.claims import Claim
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an analysis may use.
+
+    Attributes:
+        config: of the study.
+        settings: of the analysis.
+        store: the study's fits.
+        parts: keeps finished pieces of the analysis.
+        threads: how many to use.
+        say: receives lines for the user.
+    """
+
+    config: Any
+    settings: Any
+    store: StudyStore
+    parts: Parts
+    threads: int
+    say: Callable[[str], None]
+
+
+class Findings(NamedTuple):
+    """What an analysis leaves behind: all of it small.
+
+    Attributes:
+        tables: by file name.
+        figures: by file stem.
+        claims: in the order of the source.
+        animations: finished files, by file name.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    figures: Mapping[str, Figure]
+    claims: list[Claim]
+    animations: Mapping[str, bytes] = {}
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of an analysis that has none."""

@@ -1,0 +1,341 @@
+"""Training, paths, spectra, basins, knots and barriers of the sawtooth study, at a scale of seconds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import jaxland as jl
+from jaxland.landscape import hessians, piecewise_linear
+from jaxland.networks import smoothed
+from jaxland.replications import SawtoothConfig
+from jaxland.replications.sawtooth import barriers, basin, knots, paths, spectra, training
+from jaxland.replications.sawtooth.sample import first_fits, global_minimum
+from jaxland.statistics import wilson_interval
+from jaxland.store import Parts, StudyStore
+from jaxland.studies import Context, NoSettings
+
+CONFIG = SawtoothConfig(steps=300, points_per_segment=2)
+# What the planted results are judged by: the claims are about fits that were trained for long.
+LONG = dataclasses.replace(CONFIG, steps=50_000)
+NETWORK, PROBLEM = CONFIG.network, CONFIG.problem
+MINIMUM = global_minimum(CONFIG)
+MEMBERS = {"momentum": 3, "adadelta": 2}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Fits without any analysis."""
+    from jaxland.studies.fitting import manifest_of, prepare, train_missing
+
+    prepared = prepare(CONFIG, "auto")
+    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(CONFIG, 4, prepared))
+    with store.writing():
+        train_missing(store, CONFIG, prepared, 1)
+    return store
+
+
+def _context(store, folder, settings, config=CONFIG):
+    return Context(config, settings, store, Parts(folder), threads=1, say=lambda line: None)
+
+
+def _loss(params):
+    """Of each row, by a plain loop over the layers in float64."""
+    losses = []
+    for vector in np.asarray(params, np.float64):
+        layers, values = NETWORK.unflatten(vector), PROBLEM.x.astype(np.float64).reshape(-1, 1)
+        for index, layer in enumerate(layers):
+            values = values @ np.asarray(layer.weight, np.float64).T + np.asarray(layer.bias, np.float64)
+            values = np.maximum(values, 0) if index < len(layers) - 1 else values
+        losses.append(((values - PROBLEM.y.reshape(-1, 1)) ** 2).mean())
+    return np.array(losses)
+
+
+def _claim(claims, words):
+    (claim,) = [claim for claim in claims if words in claim.statement]
+    return claim
+
+
+# Training
+
+
+def test_fits_are_followed_from_their_start(store, tmp_path):
+    findings = training.find(_context(store, tmp_path, training.TrainingSettings(fits=3)))
+    table = findings.tables["training.csv"]
+    own = table[table["ensemble"] == "momentum"]
+    assert own["step"].tolist() == [0, 10, 30, 100, 300]
+    optimizer = jl.training.make_optimizer(CONFIG.momentum)
+    fits = jl.fit(NETWORK, PROBLEM, optimizer, fits=3, steps=300, snapshots=[0, 100])
+    for step, params in ((0, fits.snapshots[:, 0]), (100, fits.snapshots[:, 1]), (300, fits.params)):
+        row = own[own["step"] == step].iloc[0]
+        assert row["loss_median"] == pytest.approx(np.median(_loss(params)), rel=1e-9)
+        counts = piecewise_linear(NETWORK, params).interior_counts
+        assert (row["knots_median"], row["most_knots"]) == (np.median(counts), counts.max())
+    # All biases begin at zero, and so do all knots.
+    assert own["most_knots"].iloc[0] <= 1
+    assert set(findings.figures) == {"training"}
+
+
+@pytest.mark.parametrize(
+    ("knots_", "verdict"),
+    [([1, 10, 12, 14, 16], "agrees"), ([1, 10, 12, 8, 16], "differs"), ([1, 10, 10, 16, 16], "differs")],
+)
+def test_growth_of_planted_complexity(knots_, verdict):
+    loss = np.tile([0.1, 0.02, 0.006, 0.005, 0.0045], (5, 1))
+    course = training.Course(np.array([0, 10, 100, 1000, 10_000]), loss, np.tile(knots_, (5, 1)))
+    assert training._grows("momentum", course).verdict == verdict
+    assert training._settles("momentum", course).verdict == "differs"
+    loss[:, 3] = 0.0046
+    assert training._settles("momentum", course).verdict == "agrees"
+
+
+# Paths
+
+PATHS = paths.PathSettings(bands=3, others=2, images=8, inserted=2, steps=20, climb_after=10)
+
+
+@pytest.fixture(scope="module")
+def found_paths(store, tmp_path_factory):
+    return paths.find(_context(store, tmp_path_factory.mktemp("parts"), PATHS))
+
+
+def test_paths_lead_from_the_global_minimum_to_the_fits(store, found_paths):
+    images = found_paths.tables["path-images.csv"]
+    assert len(images) == (3 + 2) * (PATHS.images + PATHS.inserted)
+    for name, count in MEMBERS.items():
+        fits = first_fits(CONFIG, store, name, count)
+        own = images[images["ensemble"] == name]
+        np.testing.assert_allclose(own.groupby("fit")["energy"].first(), 0, atol=1e-12)
+        np.testing.assert_allclose(own.groupby("fit")["energy"].last(), _loss(fits.params), rtol=1e-9)
+        straight = np.linalg.norm(fits.params - MINIMUM, axis=1)
+        assert (own.groupby("fit")["length"].last() >= straight * (1 - 1e-9)).all()
+    summary = found_paths.tables["paths.csv"]
+    assert (summary["highest_between"] >= summary["highest_image"] * (1 - 1e-12)).all()
+    assert set(found_paths.figures) == {
+        "figure-08-paths",
+        "figure-09-output-along-a-path",
+        "figure-10-turns-along-a-path",
+    }
+    assert {claim.verdict for claim in found_paths.claims} == {"not tested"}
+
+
+def test_a_path_does_not_depend_on_which_others_are_relaxed(store, tmp_path, found_paths):
+    one = paths.find(_context(store, tmp_path, dataclasses.replace(PATHS, bands=1, others=0)))
+    row = found_paths.tables["paths.csv"].iloc[0]
+    assert one.tables["paths.csv"].iloc[0].to_dict() == row.to_dict()
+
+
+def _planted_paths(energies, angles=None):
+    """Straight paths of even steps, bent where angles are given."""
+    energies = np.asarray(energies, float)
+    bands, count = energies.shape
+    turns = np.zeros((bands, count - 1)) if angles is None else np.cumsum(np.pad(angles, ((0, 0), (1, 0))), axis=1)
+    steps = np.stack([np.cos(turns), np.sin(turns)], axis=2)
+    images = np.concatenate([np.zeros((bands, 1, 2)), np.cumsum(steps, axis=1)], axis=1)
+    parts = np.linspace(0, 1, paths._BETWEEN + 1, endpoint=False)
+    between = energies[:, :-1, None] * (1 - parts) + energies[:, 1:, None] * parts
+    between = np.concatenate([between.reshape(bands, -1), energies[:, -1:]], axis=1)
+    reason = np.full(bands, "converged")
+    return paths.Paths(np.arange(bands), images, energies, between, np.zeros(bands), np.ones(bands, int), reason)
+
+
+@pytest.mark.parametrize(("profile", "verdict"), [("plunge", "agrees"), ("slope", "differs"), ("wall", "differs")])
+def test_the_plunge_of_planted_paths(profile, verdict):
+    share = np.linspace(0, 1, 41)
+    plunge = np.minimum(share / 0.1, 1)
+    shapes = {"plunge": plunge, "slope": share, "wall": plunge * (3 - 2 * share)}
+    planted = _planted_paths(np.tile(0.0045 * shapes[profile], (3, 1)))
+    assert paths.flat_then_plunge("momentum", planted).verdict == verdict
+
+
+def test_bumps_are_counted_where_they_stand_out():
+    level = 0.0045
+    assert paths._bumps_of(level * np.array([0, 0.5, 1.0, 1.0, 1.0]), 0.01 * level) == 0
+    assert paths._bumps_of(level * np.array([0, 1.005, 1.0, 1.005, 1.0]), 0.01 * level) == 0
+    assert paths._bumps_of(level * np.array([0, 1.2, 1.0, 1.2, 1.0, 1.1, 1.0]), 0.01 * level) == 3
+    assert paths.bumpy("momentum", _planted_paths([[0, level, level, level]])).verdict == "differs"
+
+
+@pytest.mark.parametrize(("near", "verdict"), [(0.5, "agrees"), (0.05, "differs")])
+def test_turns_of_planted_paths(near, verdict):
+    angles = np.full((2, 39), 0.1)
+    angles[:, :4] = near
+    claims = [paths._twists("momentum", _planted_paths(np.ones((2, 41)), angles))]
+    assert claims[0].verdict == verdict
+    assert claims[0].measured.startswith(f"median turn {near:.2f} rad")
+
+
+def test_points_between_images_of_planted_paths():
+    straight = _planted_paths(np.tile(np.linspace(0, 1, 11), (2, 1)))
+    assert paths._useless("momentum", straight).verdict == "differs"
+    between = straight.between.copy()
+    between[:, 5] += 2
+    assert paths._useless("momentum", dataclasses.replace(straight, between=between)).verdict == "agrees"
+
+
+# Spectra
+
+
+def test_spectra_are_those_of_the_hessians(store, tmp_path):
+    settings = spectra.SpectraSettings(fits=2, differenced=1)
+    findings = spectra.find(_context(store, tmp_path, settings))
+    table = findings.tables["spectra-fits.csv"]
+    objective = PROBLEM.objective(smoothed(NETWORK))
+    points = {name: first_fits(CONFIG, store, name, 2).params for name in MEMBERS} | {"W_f": MINIMUM[None]}
+    assert table["ensemble"].value_counts().to_dict() == {name: len(params) for name, params in points.items()}
+    for name, params in points.items():
+        values = np.linalg.eigvalsh(hessians(objective, params))
+        largest = np.abs(values).max(axis=1, keepdims=True)
+        own = table[table["ensemble"] == name]
+        np.testing.assert_allclose(own["highest"], values[:, -1], rtol=1e-9)
+        np.testing.assert_array_equal(own["negative"], (values < -1e-4 * largest).sum(axis=1))
+        np.testing.assert_allclose(own["very_small"], (np.abs(values) < 1e-3 * largest).mean(axis=1))
+    assert table.set_index("ensemble").loc["W_f", "scaling"] == 25
+    assert set(findings.figures) == {"figure-11-eigenvalues"}
+    estimated = findings.tables["spectra-by-differences.csv"].set_index(["ensemble", "network"])
+    assert estimated.loc[("W_f", "relu"), "asymmetry"] > 0.01
+    assert estimated.loc[("W_f", "smoothed"), "asymmetry"] < estimated.loc[("W_f", "relu"), "asymmetry"]
+
+
+def _planted_curvature(eigenvalues):
+    values = np.asarray(eigenvalues, float)
+    fits = len(values)
+    negative = (values < -1e-4 * values[:, -1:]).sum(axis=1)
+    return spectra.Curvature(
+        fit=np.arange(fits),
+        eigenvalues=values,
+        gradient=np.zeros(fits),
+        zero=np.full(fits, 30),
+        negative=negative,
+        scaling=np.full(fits, 25),
+        explained=np.full(fits, 25.0),
+        tangent_curvature=np.zeros(fits),
+        descends=np.where(negative > 0, "0.bias[0]", ""),
+        change=np.zeros(fits),
+        moved=np.zeros(fits),
+    )
+
+
+def test_signs_and_sizes_of_planted_spectra():
+    positive = np.tile(np.r_[np.zeros(120), np.geomspace(1e-6, 1, 16)], (40, 1))
+    descending = positive.copy()
+    descending[:3, 0] = -0.01
+    assert spectra._positive("momentum", _planted_curvature(positive)).verdict == "agrees"
+    claim = spectra._positive("momentum", _planted_curvature(descending))
+    low, high = wilson_interval(37, 40)
+    assert (claim.verdict, claim.measured.split("; ")[1]) == (
+        "differs",
+        f"37 none below -0.0001 of the largest (95 % interval {low:.0%} to {high:.0%})",
+    )
+    assert "of 3 that descend 3 move 0.bias most" in claim.detail
+    assert spectra._very_small("momentum", _planted_curvature(positive)).verdict == "agrees"
+    assert spectra._very_small("momentum", _planted_curvature(np.ones((2, 136)))).verdict == "differs"
+
+
+# Basins
+
+
+def test_close_to_the_global_minimum_all_return_and_far_away_none(store, tmp_path):
+    settings = basin.BasinSettings(jitters=8, steps=20, minima=2, minimum_jitters=4, polish=10, radius=1e-5)
+    table = basin.find(_context(store, tmp_path / "near", settings)).tables["basin-fits.csv"]
+    near = table[table["basin"] == "W_f, momentum"]
+    assert len(near) == 8
+    assert near["returned"].all()
+    assert (table["distance"] <= 1e-5).all()
+    settings = dataclasses.replace(settings, radius=50.0, minima=0)
+    findings = basin.find(_context(store, tmp_path / "far", settings))
+    assert not findings.tables["basin-fits.csv"]["returned"].any()
+    assert set(findings.figures) == {"figure-12-basin-of-the-global-minimum"}
+
+
+def test_retrained_fits_are_those_of_jl_fit(store, tmp_path):
+    settings = basin.BasinSettings(jitters=4, steps=20, minima=0)
+    table = basin.find(_context(store, tmp_path, settings)).tables["basin-fits.csv"]
+    start = jl.landscape.jitter(MINIMUM, 4, settings.radius, settings.seed)
+    fits = jl.fit(
+        NETWORK,
+        PROBLEM,
+        jl.training.make_optimizer(CONFIG.adadelta),
+        fits=4,
+        steps=20,
+        start=start.params,
+    )
+    own = table[table["basin"] == "W_f, adadelta"]
+    np.testing.assert_array_equal(own["loss"].to_numpy(np.float32), fits.loss)
+    np.testing.assert_allclose(own["distance"], np.linalg.norm(start.params - MINIMUM, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "half", "verdict"),
+    [("momentum", 0.3, "agrees"), ("momentum", 1.5, "differs"), ("adadelta", 0.3, "differs")],
+)
+def test_basins_of_planted_widths(name, half, verdict):
+    distance = np.random.default_rng(0).uniform(0, 2, 4000)
+    back = np.random.default_rng(1).random(4000) < 1 / (1 + np.exp((distance - half) / 0.05))
+    planted = basin.Basin(distance, np.where(back, 1e-8, 5e-3), back)
+    assert basin._returns(name, planted).verdict == verdict
+    narrow = basin._narrow(planted, {})
+    assert narrow.verdict == ("agrees" if half < 1 else "differs")
+    assert f"at distance {half:.2f}," in narrow.measured
+
+
+def test_where_none_returns_the_claims_say_so():
+    planted = basin.Basin(np.linspace(0, 2, 50), np.full(50, 7e-4), np.zeros(50, bool))
+    assert basin._returns("adadelta", planted).verdict == "agrees"
+    assert basin._narrow(planted, {}).verdict == "not tested"
+
+
+# Knots
+
+
+def test_knots_are_counted_over_all_fits(store, tmp_path):
+    findings = knots.find(_context(store, tmp_path, NoSettings()))
+    counts = findings.tables["knot-counts.csv"]
+    for name in MEMBERS:
+        own = counts[counts["ensemble"] == name]
+        functions = piecewise_linear(NETWORK, first_fits(CONFIG, store, name, 4).trained.astype(np.float32))
+        expected = dict(zip(*np.unique(functions.interior_counts, return_counts=True), strict=True))
+        assert dict(zip(own["interior_knots"], own["fits"], strict=True)) == expected
+    summary = findings.tables["knots.csv"]
+    assert summary["target"].tolist() == [31, 31]
+    assert summary["possible"].tolist() == [6**5 - 1] * 2
+    assert set(findings.figures) == {"knots-of-the-fits"}
+
+
+def test_complexity_of_planted_ensembles(store, tmp_path):
+    for params, verdict in ((MINIMUM, "differs"), (np.zeros(NETWORK.size), "agrees")):
+        each = knots._Knots()
+        each.add(NETWORK, np.tile(params, (5, 1)))
+        claims = knots._claims(_context(store, tmp_path, NoSettings(), LONG), {"momentum": each})
+        assert _claim(claims, "less complex than the function").verdict == verdict
+        assert _claim(claims, "architecture allows").verdict == "agrees"
+
+
+# Barriers
+
+
+def test_barriers_lie_above_the_minima_they_part(store, tmp_path):
+    settings = barriers.BarrierSettings(minima=3, images=8, steps=10)
+    findings = barriers.find(_context(store, tmp_path, settings))
+    table = findings.tables["barriers.csv"]
+    assert len(table) == 6
+    higher = table[["first_energy", "second_energy"]].max(axis=1)
+    assert (table["direct_height"] >= table["lowest_height"] - 1e-15).all()
+    assert (table["lowest_height"] >= higher * (1 - 1e-12)).all()
+    assert table["in_spanning_tree"].sum() == 3
+    energies = _loss(first_fits(CONFIG, store, "momentum", 3).params)
+    np.testing.assert_allclose(table["second_energy"][:3], energies, rtol=1e-9)
+    assert set(findings.figures) == {"barriers"}
+
+
+@pytest.mark.parametrize(("pass_", "verdict"), [(0.005, "agrees"), (0.02, "differs")])
+def test_valleys_between_planted_minima(store, tmp_path, pass_, verdict):
+    energies = np.array([0.0, 0.004, 0.004, 0.0045])
+    direct = np.full((4, 4), pass_)
+    np.fill_diagonal(direct, energies)
+    direct[0, 1:] = direct[1:, 0] = 0.006
+    planted = barriers.Barriers(["$W_f$", "a", "b", "c"], energies, direct, True)
+    context = _context(store, tmp_path, barriers.BarrierSettings(), LONG)
+    claims = barriers._claims(context, planted, np.full(6, "converged"))
+    # A way over the global minimum, at 0.006, does not count.
+    assert _claim(claims, "valleys").verdict == verdict
