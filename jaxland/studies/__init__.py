@@ -6,9 +6,26 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland.studies.analyses import SCALES, analyse, wanted
-    from jaxland.studies.claims import Claim, Verdict, judged, judged_unless
+    from jaxland.studies.claims import Claim, claim, judged, judged_unless, untested
     from jaxland.studies.configuration import config_hash, from_json, to_json
     from jaxland.studies.context import Context, Findings, NoSettings
+    from jaxland.studies.criteria import (
+        Above,
+        All,
+        AtLeast,
+        AtMost,
+        Below,
+        Between,
+        Clear,
+        Criterion,
+        Each,
+        Equals,
+        Holds,
+        Ordered,
+        Stated,
+        Verdict,
+        Within,
+    )
     from jaxland.studies.engine import Plan, plan, run
     from jaxland.studies.fitting import ShardWork, open_study, prepare
     from jaxland.studies.registry import STUDIES, study_of
@@ -19,17 +36,32 @@ if TYPE_CHECKING:
 __all__ = [
     "SCALES",
     "STUDIES",
+    "Above",
+    "All",
     "Analysis",
+    "AtLeast",
+    "AtMost",
+    "Below",
+    "Between",
     "Claim",
+    "Clear",
     "Context",
+    "Criterion",
+    "Each",
+    "Equals",
     "Findings",
+    "Holds",
     "NoSettings",
+    "Ordered",
     "Outcome",
     "Plan",
     "ShardWork",
+    "Stated",
     "Study",
     "Verdict",
+    "Within",
     "analyse",
+    "claim",
     "config_hash",
     "from_json",
     "judged",
@@ -43,6 +75,7 @@ __all__ = [
     "study_table",
     "table_parts",
     "to_json",
+    "untested",
     "wanted",
     "write_table",
 ]
