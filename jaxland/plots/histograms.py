@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import COLORS, LABELS, own_axes
+from jaxland.plots.style import color_of, own_axes
 from jaxland.statistics import Histogram
 
 
@@ -14,6 +14,7 @@ def compared_histograms(
     *,
     title: str,
     xlabel: str,
+    colors: Mapping[str, str] | None = None,
     reference: tuple[float, str] | None = None,
     window: tuple[float, float] | None = None,
     ax: Axes | None = None,
@@ -21,9 +22,10 @@ def compared_histograms(
     """Draws the histogram of each ensemble as shares of all its values a bin.
 
     Args:
-        histograms: one for each ensemble, with equal edges.
+        histograms: one for each ensemble, by its label, with equal edges.
         title: of the axes.
         xlabel: quantity and unit.
+        colors: of the ensembles, by label; the others take the next of the usual ones.
         reference: a value to be marked, with its label.
         window: range to be shown; by default that of the middle 99.9 % of all values.
         ax: where to draw.
@@ -33,9 +35,9 @@ def compared_histograms(
     low, high = window or _range_of(drawn)
     for index, (name, histogram) in enumerate(drawn.items()):
         shown = histogram.coarsen(low, high, _bins(histogram.total))
-        color = COLORS.get(name, f"C{index}")
+        color = color_of(name, index, colors)
         share = shown.counts / histogram.total
-        label = f"{LABELS.get(name, name)} (n = {histogram.total:,})"
+        label = f"{name} (n = {histogram.total:,})"
         ax.stairs(share, shown.edges, fill=True, color=color, alpha=0.35)
         ax.stairs(share, shown.edges, color=color, lw=1.0, label=label)
     if reference is not None:

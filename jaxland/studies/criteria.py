@@ -152,7 +152,7 @@ class Ordered:
         return _verdict(values, lambda known: all(low < high for low, high in pairwise(known)))
 
     def __str__(self) -> str:
-        return f"if {' < '.join(self.names)}"
+        return f"in the order {' < '.join(self.names)}"
 
 
 @dataclass(frozen=True)

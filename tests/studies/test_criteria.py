@@ -41,8 +41,8 @@ CASES = [
         (0.1, 0.49),
         "or differs where the interval lies above or below 50 %, else undecided",
     ),
-    (Ordered(("adadelta", "momentum")), (1, 2), (2, 2), "if adadelta < momentum"),
-    (Ordered(("a", "b", "c")), np.array([1, 2, 3]), [1, 3, 2], "if a < b < c"),
+    (Ordered(("adadelta", "momentum")), (1, 2), (2, 2), "in the order adadelta < momentum"),
+    (Ordered(("a", "b", "c")), np.array([1, 2, 3]), [1, 3, 2], "in the order a < b < c"),
     (Stated("it is the same"), np.True_, False, "if it is the same"),
     (Each(Below(3)), np.array([1.0, 2.0]), [1, 4], "if each is below 3"),
     (
