@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from jaxland.plots.arrivals import arrival_curves
     from jaxland.plots.basin import basin_scatter
     from jaxland.plots.curves import all_fits, fit_curve, target_curve, tube
-    from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
+    from jaxland.plots.descent import error_curves, share_curves, sharpness_curves
     from jaxland.plots.diagram import network_diagram
     from jaxland.plots.histograms import compared_histograms
     from jaxland.plots.path_maps import path_map
@@ -49,7 +49,6 @@ __all__ = [
     "basin_scatter",
     "compared_histograms",
     "contour_map",
-    "delay_by_precision",
     "descent_3d",
     "descent_contours",
     "descent_ends",
@@ -86,7 +85,6 @@ __all__ = [
     "target_curve",
     "training_curves",
     "tube",
-    "weight_curves",
     "weight_paths",
 ]
 

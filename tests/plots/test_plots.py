@@ -7,7 +7,6 @@ import pytest
 from jaxland.plots import (
     all_fits,
     compared_histograms,
-    delay_by_precision,
     error_curves,
     fit_curve,
     network_diagram,
@@ -23,7 +22,6 @@ from jaxland.plots import (
     target_curve,
     training_curves,
     tube,
-    weight_curves,
 )
 from jaxland.statistics import Histogram
 
@@ -39,19 +37,9 @@ _DRAWINGS = {
     "loss curves": lambda ax: training_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
     "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
     "errors": lambda ax: error_curves(np.arange(50), {"test set": X**2}, mark=(3.0, "best"), ax=ax),
-    "weights": lambda ax: weight_curves(np.arange(50), np.stack([X, -X], axis=1), ["a", "b"], ax=ax),
     "sharpness": lambda ax: sharpness_curves(np.arange(50), {"float32": X}, 0.5, rises={"float32": 30.0}, ax=ax),
     "shares": lambda ax: share_curves(
         np.array([0.1, 1.0]), {"h = 3": np.array([[0.5, 0.4, 0.6], [np.nan] * 3])}, xlabel="rate", ylabel="share", ax=ax
-    ),
-    "delays": lambda ax: delay_by_precision(
-        np.array([7.0, 16.0]),
-        [np.array([630, 640]), np.array([755])],
-        predicted=np.array([640.0, np.nan]),
-        labels=["float32", "float64"],
-        crossing=485,
-        exact=1170.0,
-        ax=ax,
     ),
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
     "spectrum": lambda ax: spectrum({"momentum": SPECTRA[0], "W_f": SPECTRA[1]}, ax=ax),

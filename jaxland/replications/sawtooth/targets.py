@@ -468,7 +468,7 @@ def _few_points(main: TargetFits, few: TargetFits) -> Claim:
         f"median error {medians[1]:.6f} with {_points(few.problem)} points a piece, {medians[0]:.6f} with "
         f"{_points(main.problem)}",
         low < 0 < high or abs(medians[1] / medians[0] - 1) < _NO_CHANGE,
-        Stated(f"the interval holds 0, or if the medians are within {_NO_CHANGE:.0%}"),
+        Stated(f"the interval holds 0, or the medians are within {_NO_CHANGE:.0%}"),
         f"exact mean squared error of (3+2) fits from the same starts; mean change {np.expm1(change.mean()):+.2%}, "
         f"95 % interval {low:+.2%} to {high:+.2%}",
     )

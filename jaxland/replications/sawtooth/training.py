@@ -134,7 +134,7 @@ def _grows(name: str, each: Course) -> Claim:
             {
                 f"from step {each.steps[1]} on the median rises by": Above(0, "knots"),
                 "each three-fold of the steps changes it by": AtLeast(-1, "knot"),
-                "and brings": Below(0.75, "% of the rise"),
+                "brings": Below(0.75, "% of the rise"),
             }
         ),
         f"exact knots of {len(each.knots)} fits; at step 0 biases are zero and all knots lie at x = 0",
