@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from jaxland.store import Parts, StudyStore
 from jaxland.studies.claims import Claim
+from jaxland.training import Ensemble
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Context:
         parts: keeps finished pieces of the analysis.
         threads: how many to use.
         say: receives lines for the user.
+        make_ensembles: makes the study's ensembles, the same objects each time.
     """
 
     config: Any
@@ -30,6 +32,12 @@ class Context:
     parts: Parts
     threads: int
     say: Callable[[str], None]
+    make_ensembles: Callable[[], Mapping[str, Ensemble]] = dict
+
+    @property
+    def ensembles(self) -> Mapping[str, Ensemble]:
+        """The study's ensembles by name."""
+        return self.make_ensembles()
 
 
 class Findings(NamedTuple):
@@ -46,8 +54,3 @@ class Findings(NamedTuple):
     figures: Mapping[str, Figure]
     claims: list[Claim]
     animations: Mapping[str, bytes] = {}
-
-
-@dataclass(frozen=True)
-class NoSettings:
-    """Settings of an analysis that has none."""
