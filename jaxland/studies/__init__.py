@@ -6,11 +6,20 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland.studies.analyses import SCALES, analyse, wanted
+    from jaxland.studies.checks import (
+        check_choices,
+        check_different,
+        check_integers,
+        check_optimizers,
+        check_positive,
+        check_seeds,
+    )
     from jaxland.studies.claims import Claim, Verdict, judged, judged_unless
     from jaxland.studies.configuration import config_hash, from_json, to_json
     from jaxland.studies.context import Context, Findings, NoSettings
     from jaxland.studies.engine import Plan, plan, run
     from jaxland.studies.fitting import ShardWork, open_study, prepare
+    from jaxland.studies.lazily import analyses_in, deferred, titles_of
     from jaxland.studies.registry import STUDIES, study_of
     from jaxland.studies.status import study_status
     from jaxland.studies.study import Analysis, Outcome, Study
@@ -30,7 +39,15 @@ __all__ = [
     "Study",
     "Verdict",
     "analyse",
+    "analyses_in",
+    "check_choices",
+    "check_different",
+    "check_integers",
+    "check_optimizers",
+    "check_positive",
+    "check_seeds",
     "config_hash",
+    "deferred",
     "from_json",
     "judged",
     "judged_unless",
@@ -42,6 +59,7 @@ __all__ = [
     "study_status",
     "study_table",
     "table_parts",
+    "titles_of",
     "to_json",
     "wanted",
     "write_table",
