@@ -14,9 +14,26 @@ if TYPE_CHECKING:
         check_positive,
         check_seeds,
     )
-    from jaxland.studies.claims import Claim, Verdict, judged, judged_unless
+    from jaxland.studies.claims import Claim, claim, judged, judged_unless, untested
     from jaxland.studies.configuration import config_hash, from_json, to_json
     from jaxland.studies.context import Context, Findings, NoSettings
+    from jaxland.studies.criteria import (
+        Above,
+        All,
+        AtLeast,
+        AtMost,
+        Below,
+        Between,
+        Clear,
+        Criterion,
+        Each,
+        Equals,
+        Holds,
+        Ordered,
+        Stated,
+        Verdict,
+        Within,
+    )
     from jaxland.studies.engine import Plan, plan, run
     from jaxland.studies.fitting import ShardWork, open_study, prepare
     from jaxland.studies.lazily import analyses_in, deferred, titles_of
@@ -28,16 +45,30 @@ if TYPE_CHECKING:
 __all__ = [
     "SCALES",
     "STUDIES",
+    "Above",
+    "All",
     "Analysis",
+    "AtLeast",
+    "AtMost",
+    "Below",
+    "Between",
     "Claim",
+    "Clear",
     "Context",
+    "Criterion",
+    "Each",
+    "Equals",
     "Findings",
+    "Holds",
     "NoSettings",
+    "Ordered",
     "Outcome",
     "Plan",
     "ShardWork",
+    "Stated",
     "Study",
     "Verdict",
+    "Within",
     "analyse",
     "analyses_in",
     "check_choices",
@@ -46,6 +77,7 @@ __all__ = [
     "check_optimizers",
     "check_positive",
     "check_seeds",
+    "claim",
     "config_hash",
     "deferred",
     "from_json",
@@ -61,6 +93,7 @@ __all__ = [
     "table_parts",
     "titles_of",
     "to_json",
+    "untested",
     "wanted",
     "write_table",
 ]
