@@ -380,7 +380,7 @@ def doctor() -> int:
 def bench() -> int:
     """Measure the backends on this machine, beside its peak and other ways to train; takes about three minutes.
 
-    Where JAX computes on an NVIDIA GPU, cuda and xla are measured there, beside lanes on the processor.
+    Where JAX computes on an accelerator, the backends that use it are measured beside lanes on the processor.
     """
     from jaxland.bench import report
 
