@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from jaxland.store.files import StoreError, check_path, commit
 from jaxland.store.shard import (
@@ -23,6 +24,7 @@ from jaxland.store.shard import (
     missing_ranges,
     read_metadata,
     read_shard,
+    read_table,
     shard_path,
 )
 
@@ -254,9 +256,20 @@ class StudyStore:
             DamagedShard: it is not what its name says, or belongs to another study.
         """
         shard = read_shard(file, columns)
-        if (shard.metadata["config_hash"], shard.metadata["ensemble"]) != (self.manifest.config_hash, ensemble):
-            raise DamagedShard(file.path, "it belongs to another study or ensemble")
+        self._require_own(ensemble, file, shard.metadata)
         return shard
+
+    def read_table(
+        self, ensemble: str, file: ShardFile, columns: list[str] | None = None
+    ) -> tuple[pa.Table, dict[str, Any]]:
+        """Reads one shard as a table of Arrow, with what it says of itself; raises as `read` does."""
+        table, metadata = read_table(file, columns)
+        self._require_own(ensemble, file, metadata)
+        return table, metadata
+
+    def _require_own(self, ensemble: str, file: ShardFile, metadata: dict[str, Any]) -> None:
+        if (metadata["config_hash"], metadata["ensemble"]) != (self.manifest.config_hash, ensemble):
+            raise DamagedShard(file.path, "it belongs to another study or ensemble")
 
     def stream(self, ensemble: str, columns: list[str] | None = None) -> Iterator[Shard]:
         """Reads an ensemble a shard at a time, in order; raises as `read` does."""

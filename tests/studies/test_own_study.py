@@ -395,7 +395,7 @@ def test_analyses_of_its_own(tmp_path):
         shares = {name: [ensemble.steps] for name, ensemble in context.ensembles.items()}
         return Findings({"steps.csv": pd.DataFrame(shares)}, {}, [])
 
-    study = jl.Study("asking", Config, ensembles, analyses={"steps": Analysis("steps of each ensemble", find)})
+    study = jl.Study("asking", Config, ensembles, analyses={"steps": Analysis(find)})
     outcome = jl.run(study, tmp_path / "s", fits=4)
     assert pd.read_csv(tmp_path / "s" / "analysis" / "steps.csv")["adam-0.05"].tolist() == [20]
     assert outcome.claims == []
