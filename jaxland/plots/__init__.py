@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from jaxland.plots.animation import animate
     from jaxland.plots.arrivals import arrival_curves
     from jaxland.plots.basin import basin_scatter
-    from jaxland.plots.curves import all_fits, fit_curve, target_curve, tube
+    from jaxland.plots.curves import all_fits, fit_curve, predictions, target_curve, tube
     from jaxland.plots.descent import error_curves, share_curves, sharpness_curves
     from jaxland.plots.diagram import network_diagram
-    from jaxland.plots.histograms import compared_histograms
+    from jaxland.plots.histograms import compared_histograms, distributions
     from jaxland.plots.path_maps import path_map
     from jaxland.plots.paths import path_angles, path_energies, path_with_interpolation
     from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
@@ -54,6 +54,7 @@ __all__ = [
     "descent_ends",
     "descent_path",
     "disconnectivity_graph",
+    "distributions",
     "duration_map",
     "error_curves",
     "explained_variance",
@@ -71,6 +72,7 @@ __all__ = [
     "path_map",
     "path_with_interpolation",
     "power_curves",
+    "predictions",
     "render",
     "share_curves",
     "sharpness_curves",

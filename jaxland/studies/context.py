@@ -14,7 +14,7 @@ from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.store import Parts, StudyStore
 from jaxland.studies.claims import Claim
-from jaxland.training import Fits, fit
+from jaxland.training import Ensemble, Fits, fit
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Context:
         parts: keeps finished pieces of the analysis.
         threads: how many to use.
         say: receives lines for the user.
+        make_ensembles: makes the study's ensembles, the same objects each time.
     """
 
     config: Any
@@ -36,6 +37,12 @@ class Context:
     parts: Parts
     threads: int
     say: Callable[[str], None]
+    make_ensembles: Callable[[], Mapping[str, Ensemble]] = dict
+
+    @property
+    def ensembles(self) -> Mapping[str, Ensemble]:
+        """The study's ensembles by name."""
+        return self.make_ensembles()
 
     def piece(self, name: str, work: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays that took long, by key: read where they were kept under this name before, else worked out and kept.
@@ -105,8 +112,3 @@ class Findings(NamedTuple):
     figures: Mapping[str, Figure]
     claims: list[Claim]
     animations: Mapping[str, bytes] = {}
-
-
-@dataclass(frozen=True)
-class NoSettings:
-    """Settings of an analysis that has none."""

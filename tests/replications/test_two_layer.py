@@ -10,16 +10,16 @@ import pytest
 from jaxland.landscape import first_rise
 from jaxland.replications import TwoLayerConfig
 from jaxland.replications.two_layer import highlighted, instability, randomness, rounding
-from jaxland.replications.two_layer.config import executions_data, executions_weights
 from jaxland.replications.two_layer.descent import descents, kept_epochs
+from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.highlighted.claims import unit_difference
 from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic, arithmetics, descend
 from jaxland.replications.two_layer.rounding.cases import CASES, Theory, crossing, rise
 from jaxland.replications.two_layer.source import (
     RUNS,
+    TARGETS,
     Weights,
     flat,
-    get_target,
     network,
     run_named,
     split,
@@ -288,7 +288,7 @@ def test_executions_are_shared_by_rates_and_sizes():
     for values in (members.x, members.start):
         assert (values[0] == values[2]).all()
         assert (values[0] != values[3]).all()
-    np.testing.assert_array_equal(members.y, get_target("f1")(members.x))
+    np.testing.assert_array_equal(members.y, TARGETS["f1"](members.x))
     np.testing.assert_array_equal(study["f2-h6"].members(np.arange(2, 4)).x[0], members.x[3])
     data = executions_data(CONFIG, np.array([1]))
     np.testing.assert_array_equal(data.x[0], members.x[3, :, 0])
@@ -390,7 +390,7 @@ def test_settings_are_checked():
     for changes, message in (
         ({"epochs": 0}, "epochs must be a positive integer"),
         ({"f1_hidden": (1,)}, "f1_hidden must be different sizes of at least 2"),
-        ({"f2_rates": (0.1, 0.1)}, "f2_rates must be different positive numbers"),
+        ({"f2_rates": (0.1, 0.1)}, "f2_rates must name at least one, each once"),
         ({"f1_hidden": (), "f2_hidden": ()}, "both empty"),
         ({"seed": -1}, "seed must be"),
     ):

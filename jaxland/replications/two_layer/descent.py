@@ -13,10 +13,10 @@ from jaxland.landscape import outputs
 from jaxland.problems import Problem
 from jaxland.replications.two_layer.source import (
     RUNS,
+    TARGETS,
     Data,
     Run,
     Weights,
-    get_target,
     half_mean_square,
     network,
     split,
@@ -135,7 +135,7 @@ def _train(
         np.array([rate for _, rate in settings]),
         np.tile(standard_weights(hidden), (count, 1)),
         inputs=np.tile(x[:, None], (count, 1, 1)),
-        targets=np.stack([get_target(target)(x)[:, None] for target, _ in settings]),
+        targets=np.stack([TARGETS[target](x)[:, None] for target, _ in settings]),
         steps=epochs,
         trace_every=1,
         snapshots=kept.tolist(),
@@ -152,4 +152,4 @@ def _descent(target: str, rate: float, hidden: int, epochs: int, row: int, part:
 def error_on_test_set(hidden: int, params: Float[np.ndarray, "S P"], target: str, data: Data) -> Float[np.ndarray, "S"]:
     """The error of each parameter vector on the test set."""
     found = outputs(network(hidden), params, data.test_x[:, None])[:, :, 0]
-    return half_mean_square(found, get_target(target)(data.test_x))
+    return half_mean_square(found, TARGETS[target](data.test_x))

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from jaxland.landscape import outputs
 from jaxland.plots import new_figure
-from jaxland.replications.two_layer.config import executions_data, executions_weights
 from jaxland.replications.two_layer.descent import trained
-from jaxland.replications.two_layer.source import HIGH, LOW, get_target, half_mean_square, network
+from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
+from jaxland.replications.two_layer.source import HIGH, LOW, TARGETS, half_mean_square, network
 from jaxland.statistics import Estimate, TwoWayComponents, two_way_components
 from jaxland.studies import Analysis, Claim, Clear, Context, Findings, claim
 
@@ -101,7 +101,7 @@ def find(context: Context) -> Findings:
 
 def _train(context: Context, design: Design) -> dict[str, np.ndarray]:
     settings: RandomnessSettings = context.settings
-    function, net = get_target(design.target), network(design.hidden)
+    function, net = TARGETS[design.target], network(design.hidden)
     data = executions_data(context.config, np.arange(settings.data))
     weights = executions_weights(context.config, np.arange(settings.weights), design.hidden, design.deviation)
     # Fit i has data set i // J and weights i % J.

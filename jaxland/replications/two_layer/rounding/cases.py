@@ -13,8 +13,8 @@ from jaxland.problems import LOSSES, Problem
 from jaxland.replications.two_layer.descent import trained
 from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic, arithmetics, descend
 from jaxland.replications.two_layer.source import (
+    TARGETS,
     Run,
-    get_target,
     half_mean_square,
     network,
     run_named,
@@ -176,7 +176,7 @@ def _by_lanes(context: Context, case: Case, dtype: str, count: int):
         run.rate,
         np.tile(standard_weights(run.hidden), (count, 1)),
         inputs=x,
-        targets=get_target(run.target)(x),
+        targets=TARGETS[run.target](x),
         steps=run.epochs,
         dtype=dtype,
         trace_every=1,
@@ -208,14 +208,12 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
 
 def _test_error(case: Case, params: Float[np.ndarray, "S P"]) -> Float[np.ndarray, "S"]:
     x = standard_data().test_x
-    return half_mean_square(
-        outputs(network(case.run.hidden), params, x[:, None])[:, :, 0], get_target(case.run.target)(x)
-    )
+    return half_mean_square(outputs(network(case.run.hidden), params, x[:, None])[:, :, 0], TARGETS[case.run.target](x))
 
 
 def _sharpness(case: Case, params: Float[np.ndarray, "S P"]) -> Float[np.ndarray, "S"]:
     x = standard_data().x
-    return sharpness(network(case.run.hidden), LOSS, params, x[:, None], get_target(case.run.target)(x)[:, None])
+    return sharpness(network(case.run.hidden), LOSS, params, x[:, None], TARGETS[case.run.target](x)[:, None])
 
 
 @dataclass(frozen=True)
@@ -264,7 +262,7 @@ def _slower(context: Context, case: Case) -> dict[str, np.ndarray]:
         run.hidden,
         run.rate / _SLOWER,
         standard_weights(run.hidden)[None],
-        problem=Problem(data, get_target(run.target)(data), loss=LOSS, name="two_layer"),
+        problem=Problem(data, TARGETS[run.target](data), loss=LOSS, name="two_layer"),
         steps=kept[-1],
         trace_every=_SLOWER * STRIDE,
         snapshots=kept,

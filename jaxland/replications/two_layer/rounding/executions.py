@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland.landscape import sharpness
-from jaxland.replications.two_layer.config import executions_data, executions_weights
 from jaxland.replications.two_layer.descent import trained
+from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.rounding.cases import LOSS, STRIDE, Case, crossing, rise
-from jaxland.replications.two_layer.source import get_target, network
+from jaxland.replications.two_layer.source import TARGETS, network
 from jaxland.studies import Context
 
 
@@ -41,7 +41,7 @@ def _train(context: Context, case: Case, count: int) -> dict[str, np.ndarray]:
     run, numbers = case.run, np.arange(count)
     kept = range(0, run.epochs + 1, STRIDE)
     x = executions_data(context.config, numbers).x[:, :, None]
-    y = get_target(run.target)(x)
+    y = TARGETS[run.target](x)
     start, found = executions_weights(context.config, numbers, run.hidden), {}
     options = {"inputs": x, "targets": y, "steps": run.epochs, "trace_every": 1, "snapshots": kept}
     for dtype in ("float32", "float64"):
