@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         make_optimizer,
     )
     from jaxland.training.precision import get_dtype, numerics
+    from jaxland.training.program.expression import Unlowerable
     from jaxland.training.progress import progress_bar
     from jaxland.training.solvers import SOLVERS, Solved, solve
     from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
@@ -46,6 +47,7 @@ __all__ = [
     "Sgd",
     "Solved",
     "Trainer",
+    "Unlowerable",
     "XlaTrainer",
     "available_threads",
     "choose_backend",

@@ -73,7 +73,7 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
         # What xla would train all the same is no error of the user's, but a reason to use another backend.
         if backend == "xla" or settings is not None or isinstance(error, _FORESEEN):
             raise
-        from jaxland.training.lanes import Unlowerable
+        from jaxland.training.program.expression import Unlowerable
 
         raise Unlowerable(_why(backend, error)) from error
     return Choice(trainer, f"{backend}: as asked.")

@@ -7,6 +7,7 @@ from jaxland.networks import Network
 from jaxland.problems import Evaluate, Problem, gradients_of
 from jaxland.training.devices import local_platform
 from jaxland.training.ensemble import Ensemble
+from jaxland.training.program.expression import Unlowerable
 
 
 def gradients(network: Network, problem: Problem, *, dtype: str = "float64") -> Evaluate:
@@ -16,7 +17,7 @@ def gradients(network: Network, problem: Problem, *, dtype: str = "float64") -> 
     from several threads.
     """
     if local_platform() == "cpu":
-        from jaxland.training.lanes import LARGEST_PROGRAM, LanesGradient, Unlowerable
+        from jaxland.training.lanes import LARGEST_PROGRAM, LanesGradient
 
         ensemble = Ensemble(network, problem, optax.sgd(0.0), steps=1, dtype=dtype, start=np.zeros((1, network.size)))
         try:

@@ -23,10 +23,10 @@ from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import draw_parameters, initial_parameters
-from jaxland.training.lanes import cache
-from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.plain import At, PlainProgram, Stepped, code_version, exact_program
 from jaxland.training.precision import get_dtype
+from jaxland.training.program import cache
+from jaxland.training.program.expression import Unlowerable
 from jaxland.training.trainer import Trainer
 
 # All in units of the last place. Numbers that enter are changed by so many; what comes out may differ by so many times

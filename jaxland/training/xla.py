@@ -23,6 +23,7 @@ from jaxland.training.fits import versions
 from jaxland.training.initial import initial_parameters
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.products import products_as_sums
+from jaxland.training.program import cache
 from jaxland.training.step import make_step
 from jaxland.training.trainer import GroupResult, available_threads
 
@@ -128,9 +129,6 @@ class XlaTrainer:
 
     def _fastest_matmul(self) -> str:
         """Measured the first time, then remembered for this program and device."""
-        # Imported when used: nothing else here needs what lanes is made of.
-        from jaxland.training.lanes import cache
-
         self._use("dot")
         with self._on(0):
             program = self._lowered()[1].as_text()

@@ -15,12 +15,12 @@ from jaxland.training.cuda.handover import ALIGNMENT, as_jax
 from jaxland.training.cuda.source import Variant
 from jaxland.training.cuda.tuning import VERSION, build, choose_variant, fitting, group_width
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.lanes.emit import memory_type
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.plain import PlainProgram
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.probe import require_agreement
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import memory_type
+from jaxland.training.program.trace import check_points_apart, trace_update
 from jaxland.training.trainer import GroupResult, check_trace
 
 _RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")

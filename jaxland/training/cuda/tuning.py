@@ -9,13 +9,13 @@ from jaxland.training.cuda.driver import Device
 from jaxland.training.cuda.group import Built, advance, begin
 from jaxland.training.cuda.source import Shared, Variant, shared_memory, write_source
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes import cache
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.scalarize import type_name
-from jaxland.training.lanes.trace import UpdateProgram
 from jaxland.training.precision import get_dtype
+from jaxland.training.program import cache
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.scalarize import type_name
+from jaxland.training.program.trace import UpdateProgram
 from jaxland.training.trainer import available_threads
 
 VERSION = 2

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.group import Group, new_group, run_kernel
+from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.lanes.trainer import LanesTrainer
 from jaxland.training.precision import get_dtype
+from jaxland.training.program.memory import Group, new_group
 
 
 class LanesGradient:

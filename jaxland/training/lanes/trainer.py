@@ -8,14 +8,15 @@ from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes import machine
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.group import Group, new_group, run_kernel
-from jaxland.training.lanes.kernel import layout_of
+from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.lanes.tuning import VERSION, check_size, prepare_kernel
 from jaxland.training.plain import PlainProgram
 from jaxland.training.precision import get_dtype
 from jaxland.training.probe import require_agreement
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.memory import Group, new_group
+from jaxland.training.program.programs import layout_of
 from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_trace
 
 # Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.

@@ -15,13 +15,13 @@ from jaxtyping import Float
 
 from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.group import new_group
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.plain import PlainProgram
 from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.probe import require_agreement
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.memory import new_group
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.trace import check_points_apart, trace_update
 from jaxland.training.tpu.kernel import make_kernel, memory_needed
 from jaxland.training.tpu.tiles import FITS, TILE, check_types
 from jaxland.training.trainer import GroupResult, as_jax_arrays, check_trace

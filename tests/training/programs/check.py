@@ -18,12 +18,12 @@ from training.programs.interpreter import run_lines, run_segments
 from training.programs.plain import evaluate_jaxpr
 
 from jaxland.training import Ensemble
-from jaxland.training.lanes.emit import memory_type
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.kernel import Programs, layout_of, schedule_programs
-from jaxland.training.lanes.roll import roll
-from jaxland.training.lanes.trace import UpdateProgram, trace_update
 from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import memory_type
+from jaxland.training.program.programs import Programs, layout_of, schedule_programs
+from jaxland.training.program.roll import roll
+from jaxland.training.program.trace import UpdateProgram, trace_update
 
 STEPS = 3
 # Whose derivatives are not those of the function, by intent or by rounding.

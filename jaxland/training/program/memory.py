@@ -1,4 +1,4 @@
-"""The memory of a group of fits, and calls of its kernel."""
+"""The memory of a group of fits on the host."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,15 @@ from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
-from jaxland.training.lanes import machine
-from jaxland.training.lanes.emit import Layout
 from jaxland.training.precision import get_dtype
+from jaxland.training.program.layout import Layout
 
 _ALIGNMENT = 64
 
 
 @dataclass
 class Group:
-    """The fits of one group while they are trained. Calls of the kernel change it in place."""
+    """The fits of one group while they are trained. Kernels change it in place."""
 
     buffer: np.ndarray
     x: np.ndarray
@@ -38,13 +37,6 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     layout.view(buffer, "diverged_step")[0][:] = -1
     trace = _aligned(len(ensemble.trace_steps) * layout.lanes, dtype).reshape(-1, layout.lanes)
     return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
-
-
-def run_kernel(kernel: machine.Kernel, group: Group, steps: int, *, every: int = 0, closing: bool = False) -> None:
-    """Trains a group for `steps` steps, keeping the loss of each `every`-th, or only takes note of its last loss."""
-    arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
-    kernel.functions["train"](*arrays, group.step, steps, every, int(closing))
-    group.step += 0 if closing else steps
 
 
 def _by_lanes(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -17,9 +17,9 @@ import optax
 
 from jaxland.problems import Loss
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.expression import Builder, Expression, Unlowerable, reachable
-from jaxland.training.lanes.scalarize import Scalars, map_scalars, scalarize, type_name
 from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.program.expression import Builder, Expression, Unlowerable, reachable
+from jaxland.training.program.scalarize import Scalars, map_scalars, scalarize, type_name
 
 
 class TileProgram(NamedTuple):
