@@ -12,9 +12,9 @@ import optax
 from jaxtyping import Float, Int
 
 from jaxland._numbers import in_dtype
+from jaxland._precision import get_dtype, numerics
 from jaxland.networks import Network
-from jaxland.problems import Loss, Problem
-from jaxland.training.precision import get_dtype, numerics
+from jaxland.problems import Problem
 from jaxland.training.transformations import taking_what_it_takes
 
 # Enough to tell a row for each from one for all.
@@ -185,7 +185,6 @@ class Ensemble:
                 f"network {name!r} returns shape {prediction.shape} for x of shape {x.shape}, but y has shape "
                 f"{y.shape}; apply must return (points, outputs)."
             )
-        assert isinstance(loss, Loss)
         values = jax.eval_shape(lambda p, t: loss.elementwise(p, t), prediction, y)
         if values.shape != y.shape:
             raise ValueError(
@@ -271,7 +270,6 @@ class Ensemble:
         vector, scalar = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((self.network.size,), ()))
         x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (self.x_shape, self.y_shape))
         loss, traced = self.problem.loss, {k: v for k, v in hyperparameters.items() if hasattr(v, "shape")}
-        assert isinstance(loss, Loss)
 
         def step(numbers, vector, value, x, y):
             transformation = self.transformation({**hyperparameters, **numbers})

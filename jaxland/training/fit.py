@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import optax
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
 from jaxland.training.initial import warn_of_equal_fits
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
 from jaxland.training.trainer import train
 

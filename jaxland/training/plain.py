@@ -15,9 +15,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.step import make_step
 
 # It runs for milliseconds, so it is compiled as quickly as XLA can; not every version of it knows every option.

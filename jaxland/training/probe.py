@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import draw_parameters, initial_parameters
 from jaxland.training.plain import At, PlainProgram, Stepped, code_version, exact_program
-from jaxland.training.precision import get_dtype
 from jaxland.training.program import cache
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.trainer import Trainer

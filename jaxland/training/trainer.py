@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.precision import get_dtype, numerics
 
 # Long enough that the host costs nothing, short enough that Ctrl-C and the progress bar are prompt.
 _BLOCK_SECONDS = 0.3

@@ -17,13 +17,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxland._names import lookup
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import Device, local_devices
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.fits import versions
 from jaxland.training.initial import initial_parameters
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.products import products_as_sums
 from jaxland.training.program import cache
+from jaxland.training.provenance import versions
 from jaxland.training.step import make_step
 from jaxland.training.trainer import GroupResult, available_threads
 

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.precision import get_dtype
 from jaxland.training.program.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.programs import Programs

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.cuda.driver import Device, Memory, local_gpus
 from jaxland.training.cuda.group import CudaGroup, advance, begin
 from jaxland.training.cuda.handover import ALIGNMENT, as_jax
@@ -16,7 +17,6 @@ from jaxland.training.cuda.source import Variant
 from jaxland.training.cuda.tuning import VERSION, build, choose_variant, fitting, group_width
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.plain import PlainProgram
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import memory_type

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from jaxland._precision import get_dtype
 from jaxland.training.cuda.driver import Device
 from jaxland.training.cuda.group import Built, advance, begin
 from jaxland.training.cuda.source import Shared, Variant, shared_memory, write_source
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.precision import get_dtype
 from jaxland.training.program import cache
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout

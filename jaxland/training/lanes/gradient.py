@@ -5,10 +5,10 @@ import threading
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.lanes.trainer import LanesTrainer
-from jaxland.training.precision import get_dtype
 from jaxland.training.program.memory import Group, new_group
 
 

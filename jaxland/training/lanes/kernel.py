@@ -14,9 +14,9 @@ start(state)
 
 from typing import NamedTuple
 
+from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.emit import Straight, Target, Writer, emit_segments
-from jaxland.training.precision import get_dtype
 from jaxland.training.program.expression import Expression
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.programs import Programs

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.lanes.tuning import VERSION, check_size, prepare_kernel
 from jaxland.training.plain import PlainProgram
-from jaxland.training.precision import get_dtype
 from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout

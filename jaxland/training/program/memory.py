@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
-from jaxland.training.precision import get_dtype
 from jaxland.training.program.layout import Layout
 
 _ALIGNMENT = 64

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
+from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.precision import get_dtype
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.scalarize import type_name
 from jaxland.training.program.schedule import Line, Result, schedule

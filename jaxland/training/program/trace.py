@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxland.problems import Loss
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.program.expression import Builder, Expression, Unlowerable, reachable
 from jaxland.training.program.scalarize import Scalars, map_scalars, scalarize, type_name
 
@@ -62,7 +61,6 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
         Unlowerable: something in it has no scalar form.
     """
     network, loss = ensemble.network, ensemble.problem.loss
-    assert isinstance(loss, Loss)
     (total, inputs), outputs = _data_shapes(ensemble)
     weight = loss.weight(total, outputs)
 

@@ -13,10 +13,10 @@ import numpy as np
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.plain import PlainProgram
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.memory import new_group

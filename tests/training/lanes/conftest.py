@@ -2,9 +2,9 @@
 
 import pytest
 
+from jaxland._precision import get_dtype
 from jaxland.training.lanes import LanesTrainer, machine
 from jaxland.training.lanes.tuning import VERSION
-from jaxland.training.precision import get_dtype
 
 
 @pytest.fixture(scope="session")

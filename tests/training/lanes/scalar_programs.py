@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from jaxland._precision import numerics
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.emit import Straight, Writer
-from jaxland.training.precision import numerics
 from jaxland.training.program.expression import Builder, Expression, evaluate
 from jaxland.training.program.scalarize import map_scalars, scalarize, type_name
 from jaxland.training.program.schedule import Result, schedule

@@ -17,8 +17,8 @@ from training.programs.generator import FITS, Program
 from training.programs.interpreter import run_lines, run_segments
 from training.programs.plain import evaluate_jaxpr
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.training import Ensemble
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import memory_type
 from jaxland.training.program.programs import Programs, layout_of, schedule_programs

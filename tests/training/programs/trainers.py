@@ -8,13 +8,13 @@ from training.cuda.emulation import Emulated
 from training.programs.check import STEPS, Lowered, Training
 from training.programs.generator import FITS
 
+from jaxland._precision import get_dtype
 from jaxland.training.cuda import Variant
 from jaxland.training.cuda import group as cuda_group
 from jaxland.training.cuda.tuning import build, fitting
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.kernel import write_kernel
 from jaxland.training.lanes.machine import run_kernel
-from jaxland.training.precision import get_dtype
 from jaxland.training.program.memory import new_group
 from jaxland.training.program.programs import layout_of
 from jaxland.training.tpu import TpuTrainer
