@@ -9,6 +9,7 @@ from jaxland._precision import numerics
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.emit import Straight, Writer
 from jaxland.training.program.expression import Builder, Expression, evaluate
+from jaxland.training.program.layout import Layout
 from jaxland.training.program.scalarize import map_scalars, scalarize, type_name
 from jaxland.training.program.schedule import Result, schedule
 
