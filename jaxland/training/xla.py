@@ -261,13 +261,7 @@ class XlaTrainer:
 
     def _closing_losses(self, state, data):
         loss = self._loss(state.params, *data[1:])
-        state = self._record(state, loss)
-        # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
-        finite = jnp.stack(
-            [jnp.isfinite(leaf).reshape(self.width, -1).all(1) for leaf in jax.tree.leaves(state.params)]
-        )
-        unseen = (state.diverged_step < 0) & ~finite.all(0)
-        return state._replace(diverged_step=jnp.where(unseen, state.step, state.diverged_step)), loss
+        return self._record(state, loss), loss
 
 
 def _subnormals(ensemble: Ensemble) -> str:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import optax
@@ -73,7 +75,7 @@ def test_backends_that_are_not_here_are_named(monkeypatch):
     def missing(ensemble, settings):
         raise CudaMissing("there is no GPU")
 
-    monkeypatch.setitem(BACKENDS, "cuda", missing)
+    monkeypatch.setitem(BACKENDS, "cuda", SimpleNamespace(trainer=missing))
     ways, absent = backends(ensemble)
     assert {"lanes", "xla"} <= set(ways)
     assert absent["cuda"] == "there is no GPU"

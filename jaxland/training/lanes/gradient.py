@@ -8,7 +8,7 @@ from jaxtyping import Float
 from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.machine import run_kernel
-from jaxland.training.lanes.trainer import LanesTrainer
+from jaxland.training.lanes.trainer import LARGEST_PROGRAM, LanesTrainer
 from jaxland.training.program.memory import Group, new_group
 
 
@@ -19,7 +19,7 @@ class LanesGradient:
     what is wanted here.
     """
 
-    def __init__(self, ensemble: Ensemble, *, largest: int | None = None):
+    def __init__(self, ensemble: Ensemble, *, largest: int | None = LARGEST_PROGRAM):
         self._trainer = LanesTrainer(ensemble, largest=largest)
         self._dtype = get_dtype(ensemble.dtype)
         self._memory = threading.local()

@@ -9,6 +9,10 @@ from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
 from jaxland.training.program.layout import Layout
+from jaxland.training.trainer import GroupResult
+
+RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
+"""The slots of a layout that are results."""
 
 _ALIGNMENT = 64
 
@@ -37,6 +41,17 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     layout.view(buffer, "diverged_step")[0][:] = -1
     trace = _aligned(len(ensemble.trace_steps) * layout.lanes, dtype).reshape(-1, layout.lanes)
     return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
+
+
+def entries(layout: Layout, buffer: np.ndarray, kind: str) -> np.ndarray:
+    """All entries of a kind in a group's buffer, (W, K)."""
+    return np.stack(layout.view(buffer, kind), axis=1)
+
+
+def result_of(layout: Layout, buffer: np.ndarray, trace: Float[np.ndarray, "T W"]) -> GroupResult:
+    """What a group's buffer holds after its last step."""
+    record = {name: layout.view(buffer, name)[0].copy() for name in RECORD}
+    return GroupResult(params=entries(layout, buffer, "param"), trace=trace.T.copy(), **record)
 
 
 def _by_lanes(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
