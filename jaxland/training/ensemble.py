@@ -103,9 +103,19 @@ class Ensemble:
         self._check_numbers()
         self._check_data()
         self.per_fit_count()
-        with numerics(get_dtype(self.dtype)):
+        with numerics(self.number_format):
             self._check_shapes()
             self._check_step()
+
+    @cached_property
+    def number_format(self) -> np.dtype:
+        """The dtype in which fits are trained."""
+        return get_dtype(self.dtype)
+
+    @cached_property
+    def scalar_type(self) -> str:
+        """What scalar programs call it: `"f32"` or `"f64"`."""
+        return f"f{8 * self.number_format.itemsize}"
 
     def _check_optimizer(self):
         if isinstance(self.optimizer, optax.GradientTransformation):
@@ -143,7 +153,7 @@ class Ensemble:
         for name, values in {**self._per_fit, "problem.x": self.problem.x, "problem.y": self.problem.y}.items():
             if values is not None:
                 values = _rows(name, values, np.arange(_PROBED) + self.first) if callable(values) else values
-                in_dtype(name, values, get_dtype(self.dtype))
+                in_dtype(name, values, self.number_format)
 
     @property
     def _per_fit(self) -> dict[str, Any]:
@@ -173,12 +183,12 @@ class Ensemble:
 
     def _check_shapes(self):
         """Asks JAX for the shapes that network and loss give, so that nothing is silently broadcast."""
-        x, y = (jax.ShapeDtypeStruct(shape, get_dtype(self.dtype)) for shape in (self.x_shape, self.y_shape))
+        x, y = (jax.ShapeDtypeStruct(shape, self.number_format) for shape in (self.x_shape, self.y_shape))
         name, loss = self.network.spec.name, self.problem.loss
         widths = self.network.spec.widths
         if widths and widths[0] != x.shape[1]:
             raise ValueError(f"network {name!r} takes {widths[0]} inputs, but x has {x.shape[1]} components.")
-        vector = jax.ShapeDtypeStruct((self.network.size,), get_dtype(self.dtype))
+        vector = jax.ShapeDtypeStruct((self.network.size,), self.number_format)
         prediction = jax.eval_shape(lambda v, x: self.network.apply(self.network.unflatten(v), x), vector, x)
         if prediction.shape != y.shape:
             raise ValueError(
@@ -232,7 +242,7 @@ class Ensemble:
 
     def _check_step(self):
         """Asks JAX for the shapes that a step of the optimizer gives, so that what cannot work is known at once."""
-        scalar = jax.ShapeDtypeStruct((), get_dtype(self.dtype))
+        scalar = jax.ShapeDtypeStruct((), self.number_format)
         traced = dict.fromkeys(self.hyperparameters, scalar)
         try:
             self._trace_step(traced)
@@ -266,7 +276,7 @@ class Ensemble:
         return True
 
     def _trace_step(self, hyperparameters: Mapping) -> None:
-        dtype = get_dtype(self.dtype)
+        dtype = self.number_format
         vector, scalar = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((self.network.size,), ()))
         x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (self.x_shape, self.y_shape))
         loss, traced = self.problem.loss, {k: v for k, v in hyperparameters.items() if hasattr(v, "shape")}
@@ -286,7 +296,7 @@ class Ensemble:
 
     def members(self, fits: Int[np.ndarray, "W"]) -> Members:
         """The per-fit inputs of `fits`. Fits outside the per-fit arrays, which only pad a group, get the nearest."""
-        dtype = get_dtype(self.dtype)
+        dtype = self.number_format
         count = self.per_fit_count()
         rows = np.clip(fits - self.first, 0, count - 1) if count else None
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxland._precision import get_dtype, numerics
+from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
@@ -125,7 +125,7 @@ def fit(
 
 
 def _warn_of_a_constant_network(ensemble: Ensemble) -> None:
-    network, dtype = ensemble.network, get_dtype(ensemble.dtype)
+    network, dtype = ensemble.network, ensemble.number_format
     with numerics(dtype):
         shapes = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((network.size,), ensemble.x_shape))
         program = jax.make_jaxpr(lambda vector, x: network.apply_flat(vector, x))(*shapes).jaxpr

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
-from jaxland._precision import get_dtype, numerics
+from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
@@ -40,7 +40,7 @@ def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray
     """The parameters from which these members start, in the ensemble's dtype."""
     start = members.start
     if start is None:
-        start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(get_dtype(ensemble.dtype))
+        start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(ensemble.number_format)
     return start * members.init_scale[:, None]
 
 

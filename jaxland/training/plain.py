@@ -163,7 +163,7 @@ def exact_program(ensemble: Ensemble, plain: PlainProgram) -> PlainProgram:
     exact = _EXACT.pop(plain.key, None)
     if exact is None:
         float64 = get_dtype("float64")
-        exact = plain if get_dtype(ensemble.dtype) == float64 else PlainProgram(ensemble, float64)
+        exact = plain if ensemble.number_format == float64 else PlainProgram(ensemble, float64)
     # The order of a dictionary is that of use.
     _EXACT[plain.key] = exact
     if len(_EXACT) > _MOST_EXACT:

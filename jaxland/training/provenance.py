@@ -46,7 +46,7 @@ def fingerprint(ensemble: Ensemble) -> str:
     the version of JAX, which words programs differently; tables therefore carry versions as well. What made it change
     is told by `fingerprint_parts`.
     """
-    program = PlainProgram(ensemble, get_dtype(ensemble.dtype)).text.encode()
+    program = PlainProgram(ensemble, ensemble.number_format).text.encode()
     numbers = [numbers for _, numbers in _numbers(ensemble)]
     scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode()
     return _hash(program, _drawing(ensemble), *numbers, scalars)[:16]
@@ -101,7 +101,7 @@ def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
 
 
 def _worded(program: Callable[..., str], ensemble: Ensemble) -> bytes:
-    own, single = get_dtype(ensemble.dtype), get_dtype("float32")
+    own, single = ensemble.number_format, get_dtype("float32")
     for points in (_FEW, ensemble.x_shape[0]):
         # Errors of any kind: it is the user's code, which may take all points in its own format only.
         with suppress(Exception), numerics(single):

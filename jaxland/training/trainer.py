@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxland._precision import get_dtype, numerics
+from jaxland._precision import numerics
 from jaxland.training.ensemble import Ensemble, Members
 
 # Long enough that the host costs nothing, short enough that Ctrl-C and the progress bar are prompt.
@@ -209,7 +209,7 @@ def train(
     results = [group.result() for group in groups]
     inside = slice(first - starts[0], first - starts[0] + count)
     join = _join_on_device if on_device else np.concatenate
-    with numerics(get_dtype(ensemble.dtype)):
+    with numerics(ensemble.number_format):
         joined = GroupResult(*(join(parts)[inside] for parts in zip(*(r for r, _ in results), strict=True)))
         joined = _with_unseen(joined, ensemble.steps)
     return joined, np.concatenate([snapshots for _, snapshots in results])[inside]

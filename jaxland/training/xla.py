@@ -98,7 +98,7 @@ class XlaTrainer:
         self.workers = max(self.devices, available_threads()) if platform == "cpu" else self.devices
         self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
         self.settings: dict[str, Any] = {"width": self.width}
-        self._result, self._dtype = (get_dtype(ensemble.dtype) for _ in range(2))
+        self._result = self._dtype = ensemble.number_format
         # XLA takes subnormal numbers for zero on a processor, where a unit with an input of 1e-42 would learn nothing.
         subnormal = _subnormals(ensemble) if platform == "cpu" else ""
         if subnormal and ensemble.dtype == "float64":
@@ -266,7 +266,7 @@ class XlaTrainer:
 
 def _subnormals(ensemble: Ensemble) -> str:
     """Which of the arrays that are given hold numbers below the smallest normal one; empty where none does."""
-    problem, dtype = ensemble.problem, get_dtype(ensemble.dtype)
+    problem, dtype = ensemble.problem, ensemble.number_format
     inputs = {"x": problem.x} if ensemble.inputs is None else {"inputs": ensemble.inputs}
     targets = {"y": problem.y} if ensemble.targets is None else {"targets": ensemble.targets}
     found = []

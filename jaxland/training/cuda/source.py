@@ -21,13 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.program.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.programs import Programs
 from jaxland.training.program.roll import Segment, roll
-from jaxland.training.program.scalarize import type_name
 from jaxland.training.program.schedule import Line
 
 # A weight is read again where its last use lies so many lines back: what is kept longer costs registers, as
@@ -150,7 +148,7 @@ def write_source(ensemble: Ensemble, programs: Programs, layout: Layout, variant
 class _SourceWriter:
     def __init__(self, ensemble, programs, layout, variant, most):
         self.programs, self.layout, self.variant = programs, layout, variant
-        self.type = type_name(get_dtype(ensemble.dtype))
+        self.type = ensemble.scalar_type
         self.real = _TEXT[self.type]
         self.shared = shared_memory(layout, variant, self.type, most)
         self.components = {"x": ensemble.x_shape[1], "y": ensemble.y_shape[1]}

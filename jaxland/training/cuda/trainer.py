@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxland._precision import get_dtype, numerics
+from jaxland._precision import numerics
 from jaxland.training.cuda.driver import Device, Memory, local_gpus
 from jaxland.training.cuda.group import CudaGroup, advance, begin
 from jaxland.training.cuda.handover import ALIGNMENT, as_jax
@@ -82,7 +82,7 @@ class CudaTrainer:
         self.width = group_width(self._devices[0], variant)
         self._built = [build(ensemble, update, device, variant, self.width) for device in self._devices]
         self._layout = self._built[0].layout
-        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        plain = PlainProgram(ensemble, ensemble.number_format)
         require_agreement(self, ensemble, plain, "cuda", self._devices[0].architecture, str(self.settings))
 
     @classmethod
@@ -116,7 +116,7 @@ class CudaTrainer:
     def finish(self, group: CudaGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step; on the device they are read from the group's memory there."""
         advance(group, 1, every=self.ensemble.trace_every or 0, closing=True)
-        dtype = get_dtype(self.ensemble.dtype)
+        dtype = self.ensemble.number_format
         shape = len(self.ensemble.trace_steps), self.width
         with numerics(dtype):
             params = _by_fit(self._entries(group, "param", on_device))

@@ -5,7 +5,6 @@ import threading
 import numpy as np
 from jaxtyping import Float
 
-from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.lanes.trainer import LARGEST_PROGRAM, LanesTrainer
@@ -21,7 +20,7 @@ class LanesGradient:
 
     def __init__(self, ensemble: Ensemble, *, largest: int | None = LARGEST_PROGRAM):
         self._trainer = LanesTrainer(ensemble, largest=largest)
-        self._dtype = get_dtype(ensemble.dtype)
+        self._dtype = ensemble.number_format
         self._memory = threading.local()
 
     def __call__(self, params: Float[np.ndarray, "M P"]) -> tuple[Float[np.ndarray, "M"], Float[np.ndarray, "M P"]]:

@@ -14,14 +14,12 @@ start(state)
 
 from typing import NamedTuple
 
-from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.emit import Straight, Target, Writer, emit_segments
 from jaxland.training.program.expression import Expression
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.programs import Programs
 from jaxland.training.program.roll import roll
-from jaxland.training.program.scalarize import type_name
 from jaxland.training.program.schedule import Line
 
 
@@ -44,7 +42,7 @@ def write_kernel(ensemble: Ensemble, programs: Programs, layout: Layout, target:
 class _KernelWriter:
     def __init__(self, ensemble, programs, layout, target):
         self.programs, self.layout, self.target = programs, layout, target
-        self.type = type_name(get_dtype(ensemble.dtype))
+        self.type = ensemble.scalar_type
         outputs = ensemble.y_shape[1]
         self.data = {
             "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),

@@ -6,7 +6,6 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float
 
-from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.machine import run_kernel
@@ -50,11 +49,11 @@ class LanesTrainer:
         check_size(3 * ensemble.network.size, largest)
         self.ensemble = ensemble
         target = machine.host()
-        lanes, tile = target.vector_bytes // get_dtype(ensemble.dtype).itemsize, None
+        lanes, tile = target.vector_bytes // ensemble.number_format.itemsize, None
         if settings is not None:
             check_settings(settings, {"kernel": VERSION, "fused": target.fused})
             tile, lanes = settings["tile"], settings["lanes"]
-        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        plain = PlainProgram(ensemble, ensemble.number_format)
         plan, self._kernel = prepare_kernel(ensemble, plain, target, lanes, tile, largest)
         self.settings = {"lanes": lanes, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
         self.width, self.devices, self.workers = lanes, 1, available_threads()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
 from jaxland.training.program.layout import Layout
@@ -30,7 +29,7 @@ class Group:
 
 def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     """The memory of a group, with everything in it but the optimizer's state."""
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     buffer = _aligned(layout.bytes, np.dtype(np.uint8))
     params = initial_parameters(ensemble, members)
     for entry, column in zip(layout.view(buffer, "param"), params.T, strict=True):

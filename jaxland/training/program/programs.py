@@ -2,10 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
-from jaxland._precision import get_dtype
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.program.layout import Layout
-from jaxland.training.program.scalarize import type_name
 from jaxland.training.program.schedule import Line, Result, schedule
 from jaxland.training.program.trace import TileProgram, UpdateProgram, trace_tile
 
@@ -41,7 +39,7 @@ class HasState(Protocol):
 
 def layout_of(ensemble: Ensemble, update: HasState, lanes: int) -> Layout:
     """The memory of a group."""
-    type, size = type_name(get_dtype(ensemble.dtype)), ensemble.network.size
+    type, size = ensemble.scalar_type, ensemble.network.size
     return Layout(
         lanes,
         {

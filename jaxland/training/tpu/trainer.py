@@ -13,7 +13,7 @@ import numpy as np
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Float
 
-from jaxland._precision import get_dtype, numerics
+from jaxland._precision import numerics
 from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.plain import PlainProgram
@@ -127,7 +127,7 @@ class TpuTrainer:
         for index in range(self.devices):
             with self._on(index):
                 self._train.append(_compiled(jitted, shapes, options))
-        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        plain = PlainProgram(ensemble, ensemble.number_format)
         require_agreement(self, ensemble, plain, str(self.settings))
 
     @classmethod
@@ -142,7 +142,7 @@ class TpuTrainer:
 
     @contextmanager
     def _on(self, device: int) -> Iterator[None]:
-        with jax.default_device(self._devices[device]), numerics(get_dtype(self.ensemble.dtype)):
+        with jax.default_device(self._devices[device]), numerics(self.ensemble.number_format):
             yield
 
     def _host_group(self, members: Members) -> TpuGroup:

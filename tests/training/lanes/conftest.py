@@ -2,7 +2,6 @@
 
 import pytest
 
-from jaxland._precision import get_dtype
 from jaxland.training.lanes import LanesTrainer, machine
 from jaxland.training.lanes.tuning import VERSION
 
@@ -13,7 +12,7 @@ def make_trainer():
 
     def make(ensemble, tile=2):
         target = machine.host()
-        lanes = target.vector_bytes // get_dtype(ensemble.dtype).itemsize
+        lanes = target.vector_bytes // ensemble.number_format.itemsize
         return LanesTrainer(ensemble, {"lanes": lanes, "tile": tile, "fused": target.fused, "kernel": VERSION})
 
     return make

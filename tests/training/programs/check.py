@@ -248,7 +248,7 @@ def interpreted(lowered: Lowered) -> Training:
     memory: dict[tuple, Any] = {}
     for kind, types in layout.kinds.items():
         memory |= {(kind, k): np.zeros(FITS, memory_type(type)) for k, type in enumerate(types)}
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     for k in range(ensemble.network.size):
         memory["param", k] = members.start[:, k].astype(dtype)
     for k, name in enumerate(sorted(ensemble.hyperparameters)):
@@ -266,7 +266,7 @@ def interpreted(lowered: Lowered) -> Training:
 
 def _loss_and_gradient(lowered, members, memory):
     ensemble, _, programs = lowered
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     for target in [("total", 0), *(("grad", k) for k in range(ensemble.network.size))]:
         memory[target] = np.zeros(FITS, dtype)
     tiles = programs.points // programs.tile

@@ -8,7 +8,6 @@ from training.cuda.emulation import Emulated
 from training.programs.check import STEPS, Lowered, Training
 from training.programs.generator import FITS
 
-from jaxland._precision import get_dtype
 from jaxland.training.cuda import Variant
 from jaxland.training.cuda import group as cuda_group
 from jaxland.training.cuda.tuning import build, fitting
@@ -25,7 +24,7 @@ def compiled(lowered: Lowered) -> Training:
     """By the kernel of lanes."""
     ensemble, update, programs = lowered
     target = machine.host()
-    lanes = target.vector_bytes // get_dtype(ensemble.dtype).itemsize
+    lanes = target.vector_bytes // ensemble.number_format.itemsize
     layout = layout_of(ensemble, update, lanes)
     text = write_kernel(ensemble, programs, layout, target)
     kernel = machine.load_object(machine.compile_object(text, target))
