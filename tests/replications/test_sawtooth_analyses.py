@@ -9,7 +9,7 @@ import jaxland as jl
 from jaxland.landscape import hessians, piecewise_linear
 from jaxland.networks import smoothed
 from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth import bands, barriers, basin, knots, paths, spectra, training
+from jaxland.replications.sawtooth import STUDY, bands, barriers, basin, knots, paths, spectra, training
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.statistics import wilson_interval
 from jaxland.store import Parts, StudyStore
@@ -28,10 +28,10 @@ def store(tmp_path_factory):
     """Fits without any analysis."""
     from jaxland.studies.fitting import manifest_of, prepare, train_missing
 
-    prepared = prepare(CONFIG, "auto")
-    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(CONFIG, 4, prepared))
+    prepared = prepare(STUDY, CONFIG)
+    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(STUDY, CONFIG, 4, prepared))
     with store.writing():
-        train_missing(store, CONFIG, prepared, 1)
+        train_missing(store, STUDY, CONFIG, prepared, 1)
     return store
 
 

@@ -174,7 +174,7 @@ def test_an_edited_file_is_refused_and_can_be_named(ran):
     [
         ("[1, 3, 1]", "[1, 4, 1]", "network"),
         ('"tanh"', '"relu"', "network|optimizer|program"),
-        ("np.sin(3 * x)", "np.sin(4 * x)", "data"),
+        ("np.sin(3 * x)", "np.sin(4 * x)", "targets"),
         ("optax.adam(", "optax.sgd(", "optimizer|program"),
         ("steps=config.steps", "steps=config.steps + 1", "steps"),
         ("np.sin(3 * x))", 'np.sin(3 * x), loss="mean_absolute_error")', "loss|program"),
