@@ -154,7 +154,7 @@ def shape_claims(name: str, paths: Paths) -> list[Claim]:
             f"below half of the local minimum's loss only on the last {plunge:.0%} of the way; "
             f"{flat:.2f} times its loss before",
             (plunge, flat),
-            All({"the first is": Below(0.25, "%"), f"the level before the last {NEAR:.0%} is": Between(0.75, 1.5)}),
+            All({"that part is": Below(0.25, "%"), f"the level before the last {NEAR:.0%} is": Between(0.75, 1.5)}),
             f"medians over {_stops(paths)}",
         ),
         claim(

@@ -132,9 +132,9 @@ def _grows(name: str, each: Course) -> Claim:
         (whole, later.min(initial=0.0), later.max(initial=0.0) / max(np.ptp(medians[1:]), 1)),
         All(
             {
-                f"from step {each.steps[1]} on the median rises by": Above(0, "knots"),
-                "each three-fold of the steps changes it by": AtLeast(-1, "knot"),
-                "brings": Below(0.75, "% of the rise"),
+                f"from step {each.steps[1]} on the rise of the median is": Above(0, "knots"),
+                "its change in each three-fold of the steps": AtLeast(-1, "knot"),
+                "the largest of these": Below(0.75, "% of the rise"),
             }
         ),
         f"exact knots of {len(each.knots)} fits; at step 0 biases are zero and all knots lie at x = 0",

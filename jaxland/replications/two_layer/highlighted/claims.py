@@ -77,8 +77,8 @@ def _overflows(found: Found, where: str, settings: tuple[str, int, float, int]) 
         f"{target}, h = {hidden}, rate {rate:g}: an overflow",
         "overflow error",
         f"the error exceeds all float64 numbers at epoch {descent.epochs[bad[0]]}" if len(bad) else "no overflow",
-        len(bad),
-        Above(0, "epochs"),
+        len(bad) > 0,
+        Stated("an error is not finite"),
         f"{_STANDARD}; the largest finite error is {np.nanmax(descent.error[np.isfinite(descent.error)]):.1e}",
     )
 
