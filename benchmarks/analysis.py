@@ -19,13 +19,14 @@ import jaxland as jl
 from jaxland.execution import default_shard_fits, plan_shards
 from jaxland.landscape import outputs
 from jaxland.store import StudyStore
+from jaxland.studies import STUDIES
 from jaxland.studies.fitting import manifest_of, prepare
 
 
 def write_random_fits(path: Path, fits: int) -> None:
     """Fills a sawtooth study with random fits, shards and columns as training would leave them."""
-    config = jl.replications.SawtoothConfig()
-    store = StudyStore.create(path, manifest_of(config, fits, prepare(config, "xla")))
+    study, config = STUDIES["sawtooth"], jl.replications.SawtoothConfig()
+    store = StudyStore.create(path, manifest_of(study, config, fits, prepare(study, config, "xla")))
     network, problem = config.network, config.problem
     tasks = plan_shards({name: store.missing(name) for name in config.optimizers}, default_shard_fits(fits))
     for task in tasks:

@@ -7,8 +7,9 @@ With tiles of one point, but for the main network, whose tiles and optimizers ar
 
 import sys
 
+from machine.gpu import BETWEEN
+
 from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, Case
-from jaxland.bench.gpu import BETWEEN
 from jaxland.training.cuda import Variant, compile_source, compiler_version, write_source
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import trace_update

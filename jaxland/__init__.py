@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from jaxland.networks import Network, mlp
     from jaxland.placebo import placebo_test
     from jaxland.problems import Problem
+    from jaxland.studies import Study, run
+    from jaxland.studies import open_stored as open
     from jaxland.training import Ensemble, Fits, fit
 
 __all__ = [
@@ -34,18 +36,21 @@ __all__ = [
     "Fits",
     "Network",
     "Problem",
+    "Study",
     "__version__",
     "execution",
     "fit",
     "landscape",
     "mlp",
     "networks",
+    "open",
     "placebo",
     "placebo_test",
     "plots",
     "problems",
     "replications",
     "report",
+    "run",
     "statistics",
     "store",
     "studies",

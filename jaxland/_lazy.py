@@ -30,7 +30,7 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
         package: its `__name__`.
         file: its `__file__`.
     """
-    homes = _listed(Path(file).read_text(encoding="utf-8"))
+    homes, aliases = _listed(Path(file).read_text(encoding="utf-8"))
     module = sys.modules[package]
     module.__class__ = _FrontDoor
     vars(module)["_homes"] = homes
@@ -41,19 +41,21 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
         if homes[name] == package:
             found = importlib.import_module(f"{package}.{name}")
         else:
-            found = getattr(importlib.import_module(homes[name]), name)
+            found = getattr(importlib.import_module(homes[name]), aliases.get(name, name))
         vars(module)[name] = found
         return found
 
     return find, lambda: sorted({*vars(module).get("__all__", ()), *homes})
 
 
-def _listed(source: str) -> dict[str, str]:
-    """The module of each name that is imported under `if TYPE_CHECKING:`."""
+def _listed(source: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The module of each name that is imported under `if TYPE_CHECKING:`, and what it is called there if otherwise."""
     homes: dict[str, str] = {}
+    aliases: dict[str, str] = {}
     for block in ast.parse(source).body:
         if isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING":
             for node in block.body:
                 if isinstance(node, ast.ImportFrom) and node.module:
-                    homes |= {alias.name: node.module for alias in node.names}
-    return homes
+                    homes |= {alias.asname or alias.name: node.module for alias in node.names}
+                    aliases |= {alias.asname: alias.name for alias in node.names if alias.asname}
+    return homes, aliases

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,24 +19,17 @@ import tyro
 
 from jaxland._names import lookup
 from jaxland._version import __version__
+from jaxland.studies.options import RunOptions
 
 _UNPREFIXED = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How and where, not what: none of these changes a fit."""
+class _Options(RunOptions):
+    """Of `jaxland run`, beside the study's own configuration."""
 
     out: Path | None = None
     """Study directory; by default runs/STUDY. A directory that holds the same study is continued."""
-    fits: int | None = None
-    """Fits of each ensemble; the study's quick scale by default. A directory can be given more later."""
-    shard_fits: int | None = None
-    """Fits of a shard, the unit of work and of what an interruption can lose."""
-    threads: int | None = None
-    """Groups of fits trained at a time; all processors by default."""
-    backend: str = "auto"
-    """How fits are trained: auto, lanes, xla, cuda or tpu."""
     analyses: tuple[str, ...] = ()
     """What to find out besides the study's own choice: names from `jaxland studies`, with spaces or commas, or all."""
     scale: Literal["quick", "paper"] = "quick"
@@ -44,37 +38,45 @@ class RunOptions:
     """Print shards, storage and time, and do nothing."""
 
 
-def run(study_name: str, arguments: Sequence[str]) -> int:
+def run(reference: str, arguments: Sequence[str]) -> int:
     """Run a study, or go on with one: train, analyse, draw, judge."""
-    from jaxland.studies import STUDIES
+    from jaxland.studies import find_study
 
-    study = lookup("study", study_name, STUDIES)
+    if not {"-h", "--help"} & set(arguments):
+        _say(f"jaxland: reading {reference}")  # loading JAX takes seconds
+    study = find_study(reference)
+    _check_flags(study)
 
     def command(
         config: Annotated[study.config, _UNPREFIXED],  # type: ignore[name-defined]
-        options: Annotated[RunOptions, _UNPREFIXED] = RunOptions(),
+        options: Annotated[_Options, _UNPREFIXED] = _Options(),
     ) -> int:
-        return _run(study.name, config, options)
+        return _run(study, config, options)
 
-    command.__doc__ = f"Run {study.name}: {study.title}.\n\nSource: {study.source}."
-    return _parse(command, arguments, f"jaxland run {study_name}")
+    title = f"{study.name}: {study.title}" if study.title else study.name
+    command.__doc__ = f"Run {title}.\n\n" + (f"Source: {study.source}." if study.source else "")
+    return _parse(command, arguments, f"jaxland run {reference}")
 
 
-def _run(name: str, config: Any, options: RunOptions) -> int:
-    from jaxland import studies
+def _check_flags(study: Any) -> None:
+    """Raises ValueError where a field of the configuration would be the same flag as an option of `run`."""
+    clash = {field.name for field in fields(study.config)} & {field.name for field in fields(_Options)}
+    if clash:
+        raise ValueError(
+            f"{study.config.__name__} has a field {sorted(clash)[0]!r}, which is an option of `jaxland run` as well; "
+            "rename the field. From Python, jaxland.run takes it as it is."
+        )
 
-    out = options.out or Path("runs") / name
-    analyses = _wanted(studies.STUDIES[name], options.analyses, options.scale)
-    common = {
-        "fits": options.fits,
-        "shard_fits": options.shard_fits,
-        "threads": options.threads,
-        "backend": options.backend,
-    }
+
+def _run(study: Any, config: Any, options: _Options) -> int:
+    from jaxland.studies.engine import make_request, plan_with, run_with
+
+    request = make_request(study, config, options.out)
     if options.dry_run:
-        _print_plan(studies.plan(config, out, **common), out)
+        _print_plan(plan_with(request, options), request.out)
         return 0
-    return _finish(lambda: studies.run(config, out, **common, analyses=analyses, progress=True, say=_say), out)
+    analyses = _wanted(study, options.analyses, options.scale)
+    return _finish(lambda: run_with(request, options, analyses=analyses, progress=True, say=_say), request.out)
 
 
 def _wanted(study: Any, names: tuple[str, ...], scale: str) -> Any:
@@ -142,20 +144,27 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def resume(directory: tyro.conf.Positional[Path], threads: int | None = None) -> int:
+def resume(directory: tyro.conf.Positional[Path], study: str | None = None, threads: int | None = None) -> int:
     """Go on with a study where it stopped: train what is missing, make the analyses that were asked for.
 
     Args:
         directory: a study directory.
+        study: its code, where it is no longer what or where it was: a file, a name, or module:NAME.
         threads: groups of fits trained at a time; all processors by default.
     """
-    from jaxland import studies
+    _say(f"jaxland: reading {directory}")
+    from jaxland.studies.engine import Request, run_with
 
-    store, config = studies.open_study(directory)
-    fits = store.manifest.fits
-    return _finish(
-        lambda: studies.run(config, directory, fits=fits, threads=threads, progress=True, say=_say), directory
-    )
+    store, code, config = _opened(directory, study)
+    options = RunOptions(fits=store.manifest.fits, threads=threads)
+    work = partial(run_with, Request(code, config, directory), options, progress=True, say=_say)
+    return _finish(work, directory)
+
+
+def _opened(directory: Path, study: str | None) -> tuple[Any, Any, Any]:
+    from jaxland.studies import find_study, open_study
+
+    return open_study(directory, None if study is None else find_study(study))
 
 
 def status(directory: tyro.conf.Positional[Path], json: bool = False, quick: bool = False) -> int:
@@ -200,11 +209,10 @@ def table(directory: tyro.conf.Positional[Path], out: Path) -> int:
         directory: a study directory.
         out: file to write, ending in .csv or .parquet.
     """
-    from jaxland import studies
-    from jaxland.store import check_path
+    from jaxland.store import StudyStore, check_path
+    from jaxland.studies import write_table
 
-    store, _ = studies.open_study(directory)
-    rows = studies.write_table(store, check_path(out))
+    rows = write_table(StudyStore.open(directory), check_path(out))
     print(f"{rows:,} rows in {out}")
     return 0
 
@@ -213,6 +221,7 @@ def analyse(
     directory: tyro.conf.Positional[Path],
     analyses: tuple[str, ...] = (),
     scale: Literal["quick", "paper"] = "quick",
+    study: str | None = None,
     threads: int | None = None,
 ) -> int:
     """Make table, figures, claims and summary from the fits that are there.
@@ -221,13 +230,14 @@ def analyse(
         directory: a study directory.
         analyses: what to find out besides what was asked for here before: names from `jaxland studies`, or all.
         scale: of these analyses: a minute or so, or that of the source.
+        study: its code, where it is no longer what or where it was: a file, a name, or module:NAME.
         threads: how many to use; all processors by default.
     """
-    from jaxland import studies
+    from jaxland.studies import analyse as analyse_study
 
-    store, config = studies.open_study(directory)
-    chosen = _wanted(studies.STUDIES[store.manifest.study], analyses, scale)
-    return _finish(lambda: studies.analyse(store, config, chosen, threads=threads, say=_say), directory)
+    store, code, config = _opened(directory, study)
+    chosen = _wanted(code, analyses, scale)
+    return _finish(lambda: analyse_study(store, code, config, chosen, threads=threads, say=_say), directory)
 
 
 def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> int:
@@ -340,15 +350,21 @@ def _print_placebo_plan(design: Any, backend: str, threads: int | None) -> None:
     print(f"about {_duration(net_steps / rate)}; nothing was written")
 
 
-def list_studies() -> int:
-    """List the studies with their scales and analyses."""
-    from jaxland.studies import STUDIES
+def list_studies(file: tyro.conf.Positional[str | None] = None) -> int:
+    """List the installed studies, or that of a file, with their scales and analyses.
 
-    for study in STUDIES.values():
-        print(f"{study.name}: {study.title}\n    quick {study.quick}; paper {study.paper}\n    {study.source}")
+    Args:
+        file: a Python file that holds a study.
+    """
+    from jaxland.studies import STUDIES, find_study
+
+    for study in STUDIES.values() if file is None else [find_study(file)]:
+        print(f"{study.name}: {study.title}" if study.title else study.name)
+        scales = [f"{name} {text}" for name, text in (("quick", study.quick), ("paper", study.paper)) if text]
+        print("".join(f"    {line}\n" for line in ("; ".join(scales), study.source) if line), end="")
         print("    analyses; those with a star are always made:")
         for name, analysis in study.analyses.items():
-            print(f"      {'*' if name in study.default_analyses else ' '} {name:<9} {analysis.title}")
+            print(f"      {'*' if name in study.made_always else ' '} {name:<9} {analysis.title}")
     return 0
 
 
@@ -364,7 +380,7 @@ def doctor() -> int:
 def bench() -> int:
     """Measure the backends on this machine, beside its peak and other ways to train; takes about three minutes.
 
-    Where JAX computes on an NVIDIA GPU, cuda and xla are measured there, beside lanes on the processor.
+    Where JAX computes on an accelerator, the backends that use it are measured beside lanes on the processor.
     """
     from jaxland.bench import report
 
@@ -394,24 +410,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         print(__version__)
         return 0
-    from jaxland.execution import ShardsFailed
-    from jaxland.store import StoreError
-
     try:
         return _dispatch(arguments)
-    except (ValueError, TypeError) as error:
-        print(f"jaxland: {error}", file=sys.stderr)
-        return 2
-    except (StoreError, ShardsFailed) as error:
-        print(f"jaxland: {error}", file=sys.stderr)
-        return 1
-    except ImportError as error:
-        from jaxland.training.cuda import CudaMissing
-
-        if not isinstance(error, CudaMissing):
-            raise
-        print(f"jaxland: {error}", file=sys.stderr)
-        return 1
     except BrokenPipeError:
         # Whoever read our output has gone; Python must not complain again when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -419,6 +419,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("jaxland: stopped; finished shards are kept.", file=sys.stderr)
         return 130
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        print(f"jaxland: {error}", file=sys.stderr)
+        return code
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Of an error whose message is meant for the user, None for a fault of the program."""
+    if isinstance(error, ValueError | TypeError):
+        return 2
+    from jaxland.execution import ShardsFailed
+    from jaxland.store import StoreError
+
+    if isinstance(error, StoreError | ShardsFailed):
+        return 1
+    if isinstance(error, ImportError):
+        from jaxland.training.cuda import CudaMissing
+
+        return 1 if isinstance(error, CudaMissing) else None
+    return None
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -426,7 +448,10 @@ def _dispatch(arguments: list[str]) -> int:
     if command != "run":
         return _parse(lookup("command", command, {**COMMANDS, "run": run}), rest, f"jaxland {command}")
     if not rest or rest[0].startswith("-"):
-        print("usage: jaxland run STUDY [OPTIONS]\n\n`jaxland run STUDY --help` lists the settings of a study.\n")
+        print(
+            "usage: jaxland run STUDY [OPTIONS]\n\nSTUDY is a name from below, or a file of your own, my_study.py. "
+            "`jaxland run STUDY --help` lists the settings of a study.\n"
+        )
         list_studies()
         return 0 if rest and rest[0] in ("-h", "--help") else 2
     return run(rest[0], rest[1:])

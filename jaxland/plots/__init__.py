@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from jaxland.plots.animation import animate
     from jaxland.plots.arrivals import arrival_curves
     from jaxland.plots.basin import basin_scatter
-    from jaxland.plots.curves import all_fits, dense_curve, fit_curve, target_curve, tube
+    from jaxland.plots.curves import all_fits, dense_curve, fit_curve, predictions, target_curve, tube
     from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
     from jaxland.plots.diagram import network_diagram
-    from jaxland.plots.histograms import compared_histograms
+    from jaxland.plots.histograms import compared_histograms, distributions
     from jaxland.plots.knots import knot_counts, knot_positions
     from jaxland.plots.path_maps import path_map
     from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
@@ -59,6 +59,7 @@ __all__ = [
     "descent_ends",
     "descent_path",
     "disconnectivity_graph",
+    "distributions",
     "duration_map",
     "error_curves",
     "explained_variance",
@@ -79,6 +80,7 @@ __all__ = [
     "path_outputs",
     "path_with_interpolation",
     "power_curves",
+    "predictions",
     "render",
     "share_curves",
     "sharpness_curves",

@@ -119,3 +119,23 @@ def all_fits(
     ax.set(title=title, xlabel="x", ylabel="output")
     ax.legend()
     return ax
+
+
+def predictions(
+    targets: Float[np.ndarray, "N O"],
+    outputs: Float[np.ndarray, "N O"],
+    *,
+    title: str = "Outputs over targets",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws what one fit computes over what it should, each output in its own colour; a good fit is the diagonal."""
+    ax = own_axes(ax)
+    for index, (wanted, found) in enumerate(zip(targets.T, outputs.T, strict=True)):
+        label = f"output {index}" if targets.shape[1] > 1 else None
+        ax.plot(wanted, found, "o", ms=3, alpha=0.5, mew=0, label=label)
+    ends = [float(targets.min()), float(targets.max())]
+    ax.plot(ends, ends, color=TARGET_COLOR, lw=1)
+    ax.set(title=title, xlabel="target", ylabel="output")
+    if targets.shape[1] > 1:
+        ax.legend()
+    return ax

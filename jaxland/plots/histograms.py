@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from jaxland.plots.style import COLORS, LABELS, own_axes
@@ -46,6 +47,32 @@ def compared_histograms(
     if high - low > 1e-9 * max(abs(low), abs(high)):
         pad = 0.03 * (high - low)
         ax.set_xlim(low - pad, high + pad)
+    ax.legend()
+    return ax
+
+
+def distributions(
+    groups: Mapping[str, Float[np.ndarray, "F"]],
+    *,
+    xlabel: str,
+    title: str = "Share of fits up to a value",
+    xscale: str = "linear",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws the empirical distribution function of each group.
+
+    Args:
+        groups: finite values by group, in any order; positive on a logarithmic axis.
+        xlabel: quantity and unit.
+        title: of the axes.
+        xscale: kind of the axis, as matplotlib names it.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    for index, (name, values) in enumerate(groups.items()):
+        color, label = COLORS.get(name, f"C{index}"), LABELS.get(name, name)
+        ax.ecdf(values, color=color, lw=1.6, label=f"{label} (n = {len(values):,})")
+    ax.set(title=title, xlabel=xlabel, ylabel="share", xscale=xscale)
     ax.legend()
     return ax
 

@@ -13,8 +13,8 @@ from jaxland.report.figures import Figure, read_figures
 from jaxland.report.losses import EnsembleLosses, read_losses
 from jaxland.report.tables import Table, read_tables
 from jaxland.store import Manifest, StoreError, StudyStore
-from jaxland.studies import STUDIES, Claim, Study, to_json
-from jaxland.studies.analyses import requested
+from jaxland.studies import STUDIES, Claim
+from jaxland.studies.request import stored_request
 
 SAMPLE = 4000  # fits drawn one by one, all ensembles together
 _NAMED = 4  # of a list of files, in a sentence
@@ -33,7 +33,7 @@ class Contents:
 
     Attributes:
         manifest: what was asked for.
-        study: the study, None where it is not known here.
+        title, source: of the study, "" where they are not known here.
         ensembles: what is stored of each.
         analyses: settings of those that were asked for, by name.
         claims: with their verdicts; None where there are none to be read.
@@ -44,7 +44,8 @@ class Contents:
     """
 
     manifest: Manifest
-    study: Study | None
+    title: str
+    source: str
     ensembles: dict[str, EnsembleLosses]
     analyses: dict[str, dict[str, Any]]
     claims: list[Claim] | None
@@ -62,7 +63,7 @@ def read_contents(directory: Path | str) -> Contents:
         StoreError: it is none, or it is damaged beyond repair.
     """
     store = StudyStore.open(directory)
-    study = STUDIES.get(store.manifest.study)
+    title, source = _about(store.manifest)
     names = store.manifest.ensembles
     ensembles = {name: read_losses(store, name, SAMPLE // max(len(names), 1)) for name in names}
     figures, broken_figures = read_figures(store.path)
@@ -75,9 +76,10 @@ def read_contents(directory: Path | str) -> Contents:
         of_the_analysis.append(Notice(f"Files that cannot be read are left out: {_listed(broken)}.", analyse))
     return Contents(
         manifest=store.manifest,
-        study=study,
+        title=title,
+        source=source,
         ensembles=ensembles,
-        analyses={} if study is None else {name: to_json(each) for name, each in requested(store, study).items()},
+        analyses=stored_request(store),
         claims=claims,
         figures=figures,
         tables=tables,
@@ -85,6 +87,13 @@ def read_contents(directory: Path | str) -> Contents:
         notices=notices + of_the_analysis,
         analyse=analyse,
     )
+
+
+def _about(manifest: Manifest) -> tuple[str, str]:
+    """Title and source; directories of earlier versions do not say them, and their studies are installed."""
+    if manifest.origin is None and not manifest.title and manifest.study in STUDIES:
+        return STUDIES[manifest.study].title, STUDIES[manifest.study].source
+    return manifest.title, manifest.source
 
 
 def _listed(names: list[str]) -> str:

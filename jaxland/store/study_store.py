@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from jaxland.store.shard import (
 )
 
 MANIFEST = "study.json"
+_ABOUT = ("title", "source", "origin")
 _ENSEMBLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -43,6 +44,8 @@ class Manifest:
         provenance: versions, device, precision, backend and its settings, and the fingerprint of the program that was
             trained, which every shard must share.
         shard_fits: fits of a shard where it was asked for, so that whoever goes on makes the same files.
+        title, source: of the study, for whoever reads the directory without its code.
+        origin: where that code was found, None where it was given as a value; see `studies.Origin`.
         format: version of the layout.
     """
 
@@ -53,7 +56,20 @@ class Manifest:
     fits: int
     provenance: dict[str, Any]
     shard_fits: int | None = None
+    title: str = ""
+    source: str = ""
+    origin: dict[str, str] | None = None
     format: int = FORMAT
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Manifest":
+        """The manifest whose fields these are; those of a later version are left out.
+
+        Raises:
+            KeyError, TypeError: a field is missing, or is of another kind.
+        """
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        return cls(**{**known, "ensembles": tuple(values["ensembles"])})
 
 
 class StudyStore:
@@ -103,7 +119,8 @@ class StudyStore:
                 "or another --out."
             )
         shard_fits = manifest.shard_fits or store.manifest.shard_fits
-        asked = replace(store.manifest, fits=manifest.fits, shard_fits=shard_fits)
+        about = {name: getattr(manifest, name) for name in _ABOUT}
+        asked = replace(store.manifest, fits=manifest.fits, shard_fits=shard_fits, **about)
         if asked != store.manifest or store.rebuilt:
             store.manifest = asked
             store._write_manifest()
@@ -125,12 +142,12 @@ class StudyStore:
             found = "it is a file" if path.exists() else "there is no such directory"
             raise StoreError(f"{path} is not a study directory: {found}.")
         try:
-            fields = json.loads((path / MANIFEST).read_text())
-            if fields["format"] > FORMAT:
+            values = json.loads((path / MANIFEST).read_text())
+            if values["format"] > FORMAT:
                 raise StoreError(
-                    f"{path} has format {fields['format']}; this jaxland reads up to {FORMAT}. Install a newer jaxland."
+                    f"{path} has format {values['format']}; this jaxland reads up to {FORMAT}. Install a newer jaxland."
                 )
-            manifest = Manifest(**{**fields, "ensembles": tuple(fields["ensembles"])})
+            manifest = Manifest.from_json(values)
         except (OSError, ValueError, KeyError, TypeError):
             return cls(path, _rebuild_manifest(path, rebuild_fits), rebuilt=True)
         return cls(path, manifest)
@@ -157,8 +174,11 @@ class StudyStore:
         )
 
     def _check_configuration(self, other: Manifest):
-        mine = {"study": self.manifest.study, "configuration": self.manifest.config}
-        lines = _differences(mine, {"study": other.study, "configuration": other.config}, "asked")
+        mine, asked = (
+            {"study": each.study, "configuration": each.config, "ensembles": ", ".join(each.ensembles)}
+            for each in (self.manifest, other)
+        )
+        lines = _differences(mine, asked, "asked")
         if lines:
             title = f"{self.path} holds another configuration:"
             raise StoreError("\n".join([title, *lines, "Give another --out, or the same values."]))
@@ -221,9 +241,11 @@ class StudyStore:
         return path
 
     def _identity(self, ensemble: str) -> dict[str, Any]:
-        fields = asdict(self.manifest)
-        del fields["fits"]  # a shard must not depend on how many fits are asked for beside its own
-        return {**fields, "ensemble": ensemble}
+        values = asdict(self.manifest)
+        # A shard depends neither on how many fits are asked for beside its own, nor on where the study's code lies.
+        for name in ("fits", *_ABOUT):
+            del values[name]
+        return {**values, "ensemble": ensemble}
 
     def read(self, ensemble: str, file: ShardFile, columns: list[str] | None = None) -> Shard:
         """Reads one shard.
@@ -287,8 +309,7 @@ def _rebuild_manifest(path: Path, fits: int | None) -> Manifest:
             except DamagedShard:
                 continue
             last = max(shard.stop for each in folders for shard in list_shards(each)[-1:])
-            fields = {name: metadata[name] for name in ("study", "config", "config_hash", "provenance", "format")}
-            return Manifest(**fields, ensembles=tuple(metadata["ensembles"]), fits=max(fits or 0, last))
+            return Manifest.from_json({**metadata, "fits": max(fits or 0, last)})
     raise StoreError(
         f"{path} is not a study directory: it has no readable {MANIFEST} and no shards to rebuild it from."
     )

@@ -1,20 +1,23 @@
 """Running a study: train what is missing, analyse, draw, judge, write."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxland.execution import ShardTask, plan_shards
-from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore
-from jaxland.studies.analyses import Wanted, analyse, check_wanted, request
-from jaxland.studies.configuration import require_unedited
-from jaxland.studies.fitting import Prepared, manifest_of, prepare, shard_size, train_missing
-from jaxland.studies.registry import study_of
-from jaxland.studies.study import Outcome
+from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
+from jaxland.studies.analyses import analyse
+from jaxland.studies.configuration import require_rebuildable, require_unedited
+from jaxland.studies.finding import being_read, find_study
+from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
+from jaxland.studies.options import RunOptions
+from jaxland.studies.request import Wanted, check_wanted, remember
+from jaxland.studies.study import NoSettings, Outcome, Study
 from jaxland.training import Ensemble, available_threads
 
 
@@ -36,9 +39,18 @@ class Plan(NamedTuple):
     storage: int
 
 
+class Request(NamedTuple):
+    """What `run` and `plan` were asked for, made good: every name resolved, nothing begun."""
+
+    study: Study
+    config: Any
+    out: Path
+
+
 def run(
-    config: Any,
-    out: Path | str,
+    study: Study | Mapping[str, Ensemble] | str | Path,
+    config: Any = None,
+    out: Path | str | None = None,
     *,
     fits: int | None = None,
     shard_fits: int | None = None,
@@ -51,9 +63,13 @@ def run(
 ) -> Outcome:
     """Runs a study, or goes on with one: trains the fits that are missing, then analyses them.
 
+        jl.run(STUDY, MyConfig(steps=5_000), "runs/mine", fits=100_000)
+        jl.run({"adam": ensemble}, "runs/adam", fits=100_000)
+
     Args:
-        config: what decides the fits, such as `SawtoothConfig()`.
-        out: the study directory; made if it is not there.
+        study: a `Study`, the name or file of one, or ensembles by name, for which there is no configuration to give.
+        config: an instance of the study's configuration; all its defaults by default.
+        out: the study directory; made if it is not there. By default runs/NAME, NAME being the study's.
         fits: fits of each ensemble; the study's quick scale by default. A directory can grow.
         shard_fits: fits of a shard; by default as asked for here before, or as many as suit the machine.
         threads: groups of fits trained at a time; all processors by default.
@@ -67,34 +83,46 @@ def run(
         The claims and the files written.
 
     Raises:
-        ValueError, StoreError: bad arguments or directory, before any work starts.
+        ValueError, TypeError, StoreError: bad arguments, study or directory, before any work starts.
         Interrupted: a signal came; finished shards are kept.
     """
-    study = study_of(config)
-    fits = study.default_fits if fits is None else fits
-    for name, value in (("fits", fits), ("shard_fits", shard_fits), ("threads", threads)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be a positive integer; got {value}.")
-    check_wanted(analyses)
+    options = RunOptions(fits, shard_fits, threads, backend)
+    return run_with(make_request(study, config, out), options, executor, analyses, progress, say)
+
+
+def run_with(
+    request: Request,
+    options: RunOptions,
+    executor: Executor | None = None,
+    analyses: Wanted | None = None,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """`run`, with what was asked for and how it is done as one value each."""
+    study, config, out = request
+    check_wanted(study, analyses)
     recorded = _recorded(out)
-    prepared = prepare(config, backend, recorded.provenance["backends"] if recorded and backend == "auto" else None)
-    store = StudyStore.create(out, manifest_of(config, fits, prepared, shard_fits))
+    prepared = _prepare(study, config, options, recorded)
+    if recorded is None:
+        require_reproducible(study, config, prepared)
+    store = StudyStore.create(out, _manifest(study, config, options, prepared))
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
     with store.writing():
         # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
-        analyses = request(store, study, analyses)
+        analyses = remember(store, study, analyses)
         while True:
-            train_missing(store, config, prepared, threads, executor, progress)
+            train_missing(store, study, config, prepared, options.threads, executor, progress)
             try:
-                return analyse(store, config, analyses, threads=threads, say=say)
+                return analyse(store, study, config, analyses, threads=options.threads, say=say)
             except DamagedShard as damage:
                 say(f"{damage.path.name} is damaged; set aside as {store.quarantine(damage.path)} and trained again.")
 
 
 def plan(
-    config: Any,
-    out: Path | str,
+    study: Study | Mapping[str, Ensemble] | str | Path,
+    config: Any = None,
+    out: Path | str | None = None,
     *,
     fits: int | None = None,
     shard_fits: int | None = None,
@@ -102,18 +130,80 @@ def plan(
     backend: str = "auto",
 ) -> Plan:
     """What `run` would do with the same arguments; a short measurement gives the time. Nothing is written."""
-    study = study_of(config)
-    fits = study.default_fits if fits is None else fits
+    return plan_with(make_request(study, config, out), RunOptions(fits, shard_fits, threads, backend))
+
+
+def plan_with(request: Request, options: RunOptions) -> Plan:
+    """`plan`, with what was asked for and how it is done as one value each."""
+    study, config, out = request
     recorded = _recorded(out)
-    prepared = prepare(config, backend, recorded.provenance["backends"] if recorded and backend == "auto" else None)
-    missing = StudyStore.missing_for(out, manifest_of(config, fits, prepared))
-    tasks = plan_shards(missing, shard_fits or (recorded and recorded.shard_fits) or shard_size(fits, prepared))
-    rate = {name: measure_rate(each, threads) for name, each in prepared.items()}
+    prepared = _prepare(study, config, options, recorded)
+    manifest = _manifest(study, config, options, prepared)
+    shard_fits = options.shard_fits or (recorded and recorded.shard_fits) or shard_size(manifest.fits, prepared)
+    tasks = plan_shards(StudyStore.missing_for(out, manifest), shard_fits)
+    rate = {name: measure_rate(each, options.threads) for name, each in prepared.items()}
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     net_steps = sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)
     seconds = sum((task.stop - task.start) * steps[task.ensemble] / rate[task.ensemble] for task in tasks)
     storage = sum((task.stop - task.start) * _bytes_per_fit(prepared[task.ensemble].ensemble) for task in tasks)
     return Plan(tasks, net_steps, rate, seconds, storage)
+
+
+def make_request(study: Any, config: Any, out: Path | str | None) -> Request:
+    """Resolves the first arguments of `run`; a path may stand second where there is no configuration to give.
+
+    Raises:
+        TypeError, ValueError: they do not go together.
+    """
+    if being_read() is not None:
+        raise ValueError(
+            f"{being_read()} runs a study while it is read to find its study. Put the call under "
+            "`if __name__ == '__main__':`."
+        )
+    if out is None and isinstance(config, str | Path):
+        config, out = None, config
+    study = _study(study)
+    config = _configuration(study, config)
+    require_rebuildable(config)
+    return Request(study, config, check_path(Path("runs") / study.name if out is None else out))
+
+
+def _study(given: Any) -> Study:
+    if isinstance(given, Study):
+        return given
+    if isinstance(given, str | Path):
+        return find_study(given)
+    if isinstance(given, Mapping):
+        return Study("ensembles", NoSettings, lambda _: given)
+    example = ""
+    if is_dataclass(given):
+        example = f" The study comes first, its configuration second: run(STUDY, {type(given).__name__}(...), out)."
+    raise TypeError(
+        f"a study is a jaxland.Study, the name or file of one, or a dictionary of ensembles; got {given!r}.{example}"
+    )
+
+
+def _configuration(study: Study, config: Any) -> Any:
+    if isinstance(config, study.config):
+        return config
+    if config is not None:
+        raise TypeError(
+            f"the study {study.name!r} is configured by {study.config.__name__}; got {config!r}. Give one, such as "
+            f"{study.config.__name__}()."
+        )
+    try:
+        return study.config()
+    except TypeError as error:
+        raise TypeError(f"the study {study.name!r} needs a configuration: {error}.") from error
+
+
+def _prepare(study: Study, config: Any, options: RunOptions, recorded: Manifest | None) -> dict[str, Prepared]:
+    settings = recorded.provenance["backends"] if recorded and options.backend == "auto" else None
+    return prepare(study, config, options.backend, settings)
+
+
+def _manifest(study: Study, config: Any, options: RunOptions, prepared: dict[str, Prepared]) -> Manifest:
+    return manifest_of(study, config, options.fits or study.default_fits, prepared, options.shard_fits)
 
 
 def _bytes_per_fit(ensemble: Ensemble) -> int:

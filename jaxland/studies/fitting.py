@@ -1,8 +1,9 @@
 """Training the fits of a study: its backends made ready, its missing shards trained, here or elsewhere."""
 
+import pickle
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxland._names import lookup
 from jaxland.execution import ShardTask, default_shard_fits, plan_shards, run_shards, stop_on_signals
-from jaxland.store import Manifest, StudyStore
+from jaxland.store import MANIFEST, Manifest, StoreError, StudyStore
 from jaxland.studies.configuration import config_hash, from_json, require_unedited, to_json
-from jaxland.studies.registry import STUDIES, study_of
+from jaxland.studies.finding import from_origin, origin_of
+from jaxland.studies.registry import STUDIES
+from jaxland.studies.study import Study
 from jaxland.training import (
     Ensemble,
     Interrupted,
@@ -37,16 +39,58 @@ class Prepared(NamedTuple):
     explanation: str
 
 
-def prepare(config: Any, backend: str = "auto", settings: dict[str, Any] | None = None) -> dict[str, Prepared]:
+def ensembles_of(study: Study, config: Any) -> dict[str, Ensemble]:
+    """The ensembles of a study.
+
+    Raises:
+        TypeError: what its function returns is no dictionary of ensembles, or there is none.
+    """
+    found = study.ensembles(config)
+    where = f"ensembles of the study {study.name!r}"
+    if not isinstance(found, Mapping) or not found:
+        raise TypeError(
+            f"{where} must return ensembles by name, as in {{'adam': jaxland.Ensemble(...)}}; got {found!r}."
+        )
+    for name, ensemble in found.items():
+        if not isinstance(name, str) or not isinstance(ensemble, Ensemble):
+            raise TypeError(f"{where} must return a jaxland.Ensemble for each name; {name!r} is {ensemble!r}.")
+    return dict(found)
+
+
+def require_reproducible(study: Study, config: Any, prepared: Mapping[str, "Prepared"]) -> None:
+    """Makes the ensembles once more, as every worker and whoever resumes will, and compares.
+
+    Raises:
+        ValueError: they differ, so that no two shards would be of one ensemble; the message says in what.
+    """
+    again = ensembles_of(study, config)
+    if list(again) != list(prepared):
+        raise ValueError(
+            f"ensembles of the study {study.name!r} are not the same each time: {', '.join(prepared)} at first, then "
+            f"{', '.join(again)}. They must depend on the configuration alone."
+        )
+    for name, each in prepared.items():
+        if fingerprint(again[name]) != fingerprint(each.ensemble):
+            raise ValueError(
+                f"the ensemble {name!r} of the study {study.name!r} is not the same when it is made again: its "
+                "network, data or numbers change with time or chance. Draw what is random from a seed in the "
+                "configuration, as in numpy.random.default_rng(config.seed)."
+            )
+
+
+def prepare(
+    study: Study, config: Any, backend: str = "auto", settings: dict[str, Any] | None = None
+) -> dict[str, Prepared]:
     """Makes the backend of every ensemble ready.
 
     Args:
-        config: of a study.
+        study: whose ensembles.
+        config: its configuration.
         backend: `"auto"` or the name of a backend.
         settings: for each ensemble the backend and settings recorded earlier, which then are used again.
     """
     prepared = {}
-    for name, ensemble in study_of(config).ensembles(config).items():
+    for name, ensemble in ensembles_of(study, config).items():
         recorded = dict((settings or {}).get(name, {"name": backend}))
         choice = choose_backend(ensemble, recorded.pop("name"), recorded or None)
         reason = choice.explanation if settings is None else f"{choice.trainer.name}: as when the study began."
@@ -54,22 +98,48 @@ def prepare(config: Any, backend: str = "auto", settings: dict[str, Any] | None 
     return prepared
 
 
-def open_study(path: Path | str) -> tuple[StudyStore, Any]:
-    """Opens a study directory; returns the store and its configuration.
+def open_study(path: Path | str, study: Study | None = None) -> tuple[StudyStore, Study, Any]:
+    """Opens a study directory to go on with it; returns the store, its study and its configuration.
+
+    Args:
+        path: the directory.
+        study: its code; found by the manifest by default.
 
     Raises:
-        StoreError: it is none, it is damaged beyond repair, or its manifest was edited.
-        ValueError: its study is unknown here.
+        StoreError: it is none, it is damaged beyond repair, its manifest was edited, or the code of its study is gone.
     """
     store = StudyStore.open(path)
-    study = lookup("study", store.manifest.study, STUDIES)
     require_unedited(store)
-    return store, from_json(study.config, store.manifest.config)
+    study = study or _code_of(store)
+    if study.name != store.manifest.study:
+        raise StoreError(f"{store.path} holds the study {store.manifest.study!r}, not {study.name!r}.")
+    return store, study, from_json(study.config, store.manifest.config)
 
 
-def manifest_of(config: Any, fits: int, prepared: dict[str, Prepared], shard_fits: int | None = None) -> Manifest:
+def _code_of(store: StudyStore) -> Study:
+    name, origin = store.manifest.study, store.manifest.origin
+    remedy = (
+        "To read it needs none (jaxland status, table and report, jaxland.open); to go on, give it: "
+        f"jaxland resume {store.path} --study my_study.py"
+    )
+    if origin is None and name not in STUDIES:
+        raise StoreError(
+            f"the study {name!r} of {store.path} was given as a value in Python: call jaxland.run there again, with "
+            f"the same values and directory. {remedy}"
+        )
+    try:
+        return STUDIES[name] if origin is None else from_origin(origin, store.path)
+    except (StoreError, ValueError) as error:
+        raise StoreError(
+            f"the code of the study {name!r} of {store.path} is not to be had: {error} {remedy}"
+        ) from error
+
+
+def manifest_of(
+    study: Study, config: Any, fits: int, prepared: dict[str, Prepared], shard_fits: int | None = None
+) -> Manifest:
     """The manifest of a study directory with this many fits of each ensemble."""
-    study = study_of(config)
+    origin = origin_of(study)
     return Manifest(
         study=study.name,
         config=to_json(config),
@@ -78,6 +148,9 @@ def manifest_of(config: Any, fits: int, prepared: dict[str, Prepared], shard_fit
         fits=fits,
         provenance=_provenance(prepared),
         shard_fits=shard_fits,
+        title=study.title,
+        source=study.source,
+        origin=None if origin is None else origin.to_json(),
     )
 
 
@@ -101,6 +174,7 @@ def shard_size(fits: int, prepared: dict[str, Prepared]) -> int:
 
 def train_missing(
     store: StudyStore,
+    study: Study,
     config: Any,
     prepared: dict[str, Prepared],
     threads: int | None = None,
@@ -111,6 +185,7 @@ def train_missing(
 
     Raises:
         StoreError: the manifest was edited since the study began.
+        TypeError: the study cannot travel to the executor's workers.
         Interrupted: a signal came; finished shards are kept.
     """
     require_unedited(store)
@@ -121,7 +196,7 @@ def train_missing(
     total = fits * sum(steps.values())
     done = total - sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)
     if executor is not None:
-        run_shards(tasks, ShardWork(str(store.path), threads), executor)
+        run_shards(tasks, shard_work(store, study, executor, threads), executor)
         return
     with (
         stop_on_signals() as stop,
@@ -170,20 +245,80 @@ class ShardWork:
     Attributes:
         path: the study directory, on a file system every worker sees.
         threads: of each worker.
+        study: its code where workers cannot import it; by default they find it by the manifest.
     """
 
     path: str
     threads: int | None = None
+    study: Study | None = None
 
     def __call__(self, task: ShardTask) -> None:
         """Trains and commits the shard."""
-        store, prepared = _prepared_here(self.path)
+        store, prepared = _prepared_here(self.path, self.study, _manifest_text(self.path))
         train_shard(store, prepared[task.ensemble], task, self.threads)
 
 
+def _manifest_text(path: str) -> bytes:
+    """By which a worker knows whether a directory is still that of the last shard."""
+    try:
+        return (Path(path) / MANIFEST).read_bytes()
+    except OSError:
+        return b""
+
+
 @lru_cache(maxsize=4)
-def _prepared_here(path: str) -> tuple[StudyStore, dict[str, Prepared]]:
-    store, config = open_study(path)
-    prepared = prepare(config, settings=store.manifest.provenance["backends"])
+def _prepared_here(path: str, study: Study | None, manifest: bytes) -> tuple[StudyStore, dict[str, Prepared]]:
+    store, study, config = open_study(path, study)
+    prepared = prepare(study, config, settings=store.manifest.provenance["backends"])
     store.require_provenance(_provenance(prepared))
     return store, prepared
+
+
+@dataclass(frozen=True)
+class _ByValue:
+    """Work whose code travels with it, for executors that pickle by reference."""
+
+    pickled: bytes
+
+    def __call__(self, task: ShardTask) -> None:
+        _unpickled(self.pickled)(task)
+
+
+@lru_cache(maxsize=4)
+def _unpickled(content: bytes) -> ShardWork:
+    return pickle.loads(content)
+
+
+def shard_work(
+    store: StudyStore, study: Study, executor: Executor, threads: int | None = None
+) -> Callable[[ShardTask], None]:
+    """Work that an executor can take to its workers: by the name or the file of the study, or by value.
+
+    Raises:
+        TypeError: its study is neither in a module or file, nor can it be pickled.
+    """
+    if store.manifest.origin is not None:
+        return ShardWork(str(store.path), threads)
+    work = ShardWork(str(store.path), threads, study)
+    return work if isinstance(executor, ThreadPoolExecutor) else _ByValue(_pickled(work, study.name))
+
+
+def _pickled(work: ShardWork, name: str) -> bytes:
+    try:
+        return pickle.dumps(work)
+    except Exception as error:
+        reason = error
+    try:
+        import cloudpickle
+    except ImportError as error:
+        raise TypeError(
+            f"the study {name!r} cannot be sent to other processes: {reason}. Put it at the top level of a file or a "
+            "package, or install what sends functions by value: pip install cloudpickle."
+        ) from error
+    try:
+        return cloudpickle.dumps(work)
+    except Exception as error:
+        raise TypeError(
+            f"the study {name!r} cannot be sent to other processes: {error}. Put it at the top level of a file or a "
+            "package, where workers find it themselves."
+        ) from error

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
 
 from jaxland.studies.study import Study
 
@@ -14,7 +13,17 @@ class _Offered(Mapping[str, Study]):
     """Each study is imported when it is first asked for, and only it."""
 
     def __getitem__(self, name: str) -> Study:
-        return _points()[name].load()
+        points = _points()[name]
+        if len(points) > 1:
+            homes = " and ".join(f"{point.value} ({_package(point)})" for point in points)
+            raise ValueError(
+                f"two installed packages offer a study named {name!r}: {homes}. Name the one you mean, as in "
+                f"`jaxland run {points[0].value}`, or uninstall the other."
+            )
+        return _loaded(points[0])
+
+    def __contains__(self, name: object) -> bool:
+        return name in _points()
 
     def __iter__(self) -> Iterator[str]:
         return iter(_points())
@@ -23,18 +32,40 @@ class _Offered(Mapping[str, Study]):
         return len(_points())
 
 
-@cache
-def _points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in sorted(entry_points(group=GROUP))}
-
-
 STUDIES: Mapping[str, Study] = _Offered()
 
 
-def study_of(config: Any) -> Study:
-    """The study whose configuration this is."""
-    for study in STUDIES.values():
-        if isinstance(config, study.config):
-            return study
-    known = ", ".join(study.config.__name__ for study in STUDIES.values())
-    raise TypeError(f"{config!r} is the configuration of no study; give one of {known}, such as SawtoothConfig().")
+def offered_as(name: str) -> tuple[str, ...]:
+    """Where the studies live that packages offer under this name, each as `module:NAME`; nothing is imported."""
+    return tuple(point.value for point in _points().get(name, ()))
+
+
+@cache
+def _points() -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in sorted(entry_points(group=GROUP)):
+        # One package seen twice, as where it is installed and also lies in the folder one works in, offers one study.
+        points = found.setdefault(point.name, [])
+        if point.value not in [other.value for other in points]:
+            points.append(point)
+    return found
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "an unknown package"
+
+
+def _loaded(point: EntryPoint) -> Study:
+    """The study of an entry point.
+
+    Raises:
+        ValueError: it cannot be imported, or is none.
+    """
+    where = f"the study {point.name!r} of the package {_package(point)} ({point.value})"
+    try:
+        study = point.load()
+    except Exception as error:
+        raise ValueError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
+    if not isinstance(study, Study):
+        raise ValueError(f"{where} is no jaxland.Study: {study!r}.")
+    return study

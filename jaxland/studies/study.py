@@ -1,13 +1,23 @@
 """What a study is: a question with its ensembles, and the analyses that answer it."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxland.studies.claims import Claim
-from jaxland.studies.context import Context, Findings
-from jaxland.training import Ensemble
+
+if TYPE_CHECKING:
+    from jaxland.studies.context import Context, Findings
+    from jaxland.training import Ensemble
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of an analysis that has none, and the configuration of a study that has none."""
 
 
 @dataclass(frozen=True)
@@ -16,42 +26,82 @@ class Analysis:
 
     Attributes:
         title: one line for lists.
+        find: does it. Fits are streamed; what takes long is kept in pieces.
         quick, paper: its settings at the quick scale and at that of the source; frozen dataclasses of one type.
-        find: does it. Fits are streamed; pieces that take long are kept as parts.
     """
 
     title: str
-    quick: Any
-    paper: Any
-    find: Callable[[Context], Findings]
+    find: "Callable[[Context], Findings]"
+    quick: Any = field(default_factory=NoSettings)
+    paper: Any = field(default_factory=NoSettings)
 
 
-@dataclass(frozen=True)
+def _general() -> Mapping[str, Analysis]:
+    from jaxland.studies.general import ANALYSES
+
+    return ANALYSES
+
+
+@dataclass(frozen=True, eq=False)
 class Study:
-    """A named study.
+    """A named question: from a configuration to ensembles, and whatever is to be found out of their fits.
+
+        STUDY = jl.Study("mine", MyConfig, ensembles)
+
+    It can be run from Python, `jaxland.run(STUDY, MyConfig(), "runs/mine", fits=100_000)`, from its file,
+    `jaxland run my_study.py`, and by its name, where an installed package offers it as an entry point of the group
+    `jaxland.studies`.
 
     Attributes:
-        name: on the command line.
+        name: on the command line and in tables.
+        config: the frozen dataclass that holds everything that decides its fits, in numbers, strings, tuples and
+            dataclasses of them.
+        ensembles: `config -> {name: ensemble}`, the same for the same configuration.
         title: one line for lists.
         source: the document it follows.
-        config: the frozen dataclass that holds everything that decides its fits.
-        default_fits: fits of each ensemble in a quick run.
+        default_fits: fits of each ensemble unless others are asked for.
         quick, paper: scale and cost of a quick run and of the source's, in words.
-        ensembles: `config -> {name: ensemble}`.
-        analyses: by name, in the order of the source.
-        default_analyses: those that are made unless others are asked for.
+        analyses: by name, in order; those that suit every study by default.
+        default_analyses: those that are made unless others are asked for; all by default.
+
+    Raises:
+        TypeError, ValueError: a field is not what it should be; the message names it and the remedy.
     """
 
     name: str
-    title: str
-    source: str
     config: type
-    default_fits: int
-    quick: str
-    paper: str
-    ensembles: Callable[[Any], dict[str, Ensemble]]
-    analyses: Mapping[str, Analysis]
-    default_analyses: tuple[str, ...]
+    ensembles: "Callable[[Any], Mapping[str, Ensemble]]"
+    title: str = ""
+    source: str = ""
+    default_fits: int = 1024
+    quick: str = ""
+    paper: str = ""
+    analyses: Mapping[str, Analysis] = field(default_factory=_general)
+    default_analyses: tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} cannot name a study: use letters, digits, '-', '_' and '.'.")
+        if not (isinstance(self.config, type) and is_dataclass(self.config)):
+            raise TypeError(
+                f"config of the study {self.name!r} must be a dataclass, the type itself and no instance of it; got "
+                f"{self.config!r}. Write @dataclass(frozen=True) over a class whose fields decide the fits."
+            )
+        if not callable(self.ensembles):
+            raise TypeError(
+                f"ensembles of the study {self.name!r} must be a function from a configuration to a dictionary of "
+                f"ensembles; got {self.ensembles!r}. For ensembles without one, give the dictionary to jaxland.run."
+            )
+        unknown = [name for name in self.default_analyses or () if name not in self.analyses]
+        if unknown:
+            raise ValueError(
+                f"default_analyses of the study {self.name!r} names {unknown[0]!r}; it has {', '.join(self.analyses)}."
+            )
+
+    @property
+    def made_always(self) -> tuple[str, ...]:
+        """Names of the analyses that are made unless others are asked for."""
+        return tuple(self.analyses) if self.default_analyses is None else self.default_analyses
 
 
 class Outcome(NamedTuple):

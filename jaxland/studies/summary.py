@@ -7,7 +7,7 @@ import pandas as pd
 
 from jaxland.store import StudyStore
 from jaxland.studies.claims import Claim
-from jaxland.studies.configuration import to_json
+from jaxland.studies.configuration import to_json, unused_settings
 from jaxland.studies.study import Study
 
 
@@ -19,10 +19,9 @@ def summary_text(
     provenance = manifest.provenance
     backends = ", ".join(f"{name}: {provenance['backends'][name]['name']}" for name in manifest.ensembles)
     lines = [
-        f"# {study.name}: {study.title}",
+        f"# {study.name}{study.title and ': '}{study.title}",
         "",
-        f"Source: {study.source}",
-        "",
+        *([f"Source: {study.source}", ""] if study.source else []),
         f"- fits asked for: {manifest.fits:,} of each ensemble ({', '.join(manifest.ensembles)})",
         f"- configuration {manifest.config_hash}: {_settings(manifest.config, manifest.ensembles)}",
         f"- {provenance['precision']}, {provenance['device']}",
@@ -34,25 +33,24 @@ def summary_text(
         "",
         markdown_table(ensembles),
         "",
-        "## Claims",
-        "",
-        f"{tally(claims)}.",
-        "",
-        markdown_table(pd.DataFrame(list(claims), columns=list(Claim._fields))),
-        "",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_claims(claims)])
+
+
+def _claims(claims: Sequence[Claim]) -> list[str]:
+    if not claims:
+        return []
+    table = markdown_table(pd.DataFrame(list(claims), columns=list(Claim._fields)))
+    return ["## Claims", "", f"{tally(claims)}.", "", table, ""]
 
 
 def _settings(config: dict, ensembles: Sequence[str]) -> str:
     """The settings that matter here: those of optimizers that were not used are left out."""
-    parts = []
+    parts, unused = [], unused_settings(config, ensembles)
     for name, value in sorted(config.items()):
         if isinstance(value, dict):
             numbers = ", ".join(f"{number} {each}" for number, each in sorted(value.items()))
-            # Ensembles are called after their optimizer, or begin with its name.
-            used = any(ensemble.split("-")[0] == name for ensemble in ensembles)
-            parts += [f"{name} ({numbers})"] if used else []
+            parts += [] if name in unused else [f"{name} ({numbers})"]
         elif name != "optimizers" and value != "":
             parts.append(f"{name} {value}")
     return ", ".join(parts)

@@ -1,38 +1,72 @@
-"""Tables of a stored study: one row a fit."""
+"""Tables of a stored study, one row a fit. Files are written without pandas, whose import takes longer than they do."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from jaxland.store import StoreError, StudyStore
+from jaxland.store import Shard, StoreError, StudyStore
 
-_COLUMNS = ["fit", "status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIT_COLUMNS = ("fit", "status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step")
+"""What a shard holds of each fit, one number a fit."""
 FORMATS = (".csv", ".parquet")
 
 
-def table_parts(store: StudyStore) -> Iterator[pd.DataFrame]:
+def arrow_parts(store: StudyStore) -> Iterator[pa.Table]:
     """The table of a study a shard at a time: losses, status and where each fit came from."""
     for ensemble in store.manifest.ensembles:
-        for shard in store.stream(ensemble, _COLUMNS):
-            frame = pd.DataFrame(shard.arrays)
-            frame.insert(0, "study", store.manifest.study)
-            frame.insert(1, "ensemble", ensemble)
-            note = shard.metadata["provenance"]
-            frame["config_hash"] = shard.metadata["config_hash"]
-            for name in ("versions", "device", "precision"):
-                frame[name] = note[name]
-            frame["backend"] = note["backends"][ensemble]["name"]
-            yield frame
+        for shard in store.stream(ensemble, list(FIT_COLUMNS)):
+            yield arrow_table(ensemble, shard)
 
 
-def study_table(store: StudyStore) -> pd.DataFrame:
-    """The whole table in memory; a study without fits gives an empty one."""
-    parts = list(table_parts(store))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["study", "ensemble", *_COLUMNS])
+def arrow_table(ensemble: str, shard: Shard) -> pa.Table:
+    """The rows of a shard; text that they share is kept once."""
+    note = shard.metadata["provenance"]
+    count = len(shard.arrays["fit"])
+    shared = {"study": shard.metadata["study"], "ensemble": ensemble}
+    origin = {"config_hash": shard.metadata["config_hash"]}
+    origin |= {name: note[name] for name in ("versions", "device", "precision")}
+    origin["backend"] = note["backends"][ensemble]["name"]
+    columns: dict[str, Any] = {name: _same(value, count) for name, value in shared.items()}
+    columns |= {name: _column(shard.arrays[name]) for name in FIT_COLUMNS}
+    columns |= {name: _same(value, count) for name, value in origin.items()}
+    return pa.table(columns)
+
+
+def _same(value: str, count: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([value]))
+
+
+def _column(values: np.ndarray) -> pa.Array:
+    return pa.array(values).dictionary_encode() if values.dtype.kind in "OUT" else pa.array(values)
+
+
+def table_parts(store: StudyStore) -> Iterator["pd.DataFrame"]:
+    """The table of a study a shard at a time, in pandas."""
+    return (part.to_pandas() for part in arrow_parts(store))
+
+
+def study_table(store: StudyStore) -> "pd.DataFrame":
+    """The whole table in memory, text as categories; a study without fits gives an empty one."""
+    return joined(list(arrow_parts(store)))
+
+
+def joined(parts: list[pa.Table]) -> "pd.DataFrame":
+    """Tables under each other, in pandas, without a second copy of them; `parts` is emptied."""
+    if not parts:
+        import pandas as pd
+
+        return pd.DataFrame(columns=["study", "ensemble", *FIT_COLUMNS])
+    table = pa.concat_tables(parts).unify_dictionaries()
+    parts.clear()
+    return table.to_pandas(split_blocks=True, self_destruct=True)
 
 
 def write_table(store: StudyStore, path: Path) -> int:
@@ -50,7 +84,7 @@ def write_table(store: StudyStore, path: Path) -> int:
     temporary = path.with_name(f".tmp-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = (_write_csv if path.suffix == ".csv" else _write_parquet)(table_parts(store), temporary)
+        rows = (_write_csv if path.suffix == ".csv" else _write_parquet)(arrow_parts(store), temporary)
         if not rows:
             raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")
         temporary.replace(path)
@@ -61,21 +95,22 @@ def write_table(store: StudyStore, path: Path) -> int:
     return rows
 
 
-def _write_csv(parts, path):
+def _write_csv(parts: Iterator[pa.Table], path: Path) -> int:
     rows = 0
-    for part in parts:
-        part.to_csv(path, mode="a" if rows else "w", header=not rows, index=False)
-        rows += len(part)
+    with open(path, "wb") as file:
+        for part in parts:
+            options = pyarrow.csv.WriteOptions(include_header=not rows, quoting_style="needed")
+            pyarrow.csv.write_csv(part, file, options)
+            rows += len(part)
     return rows
 
 
-def _write_parquet(parts, path):
+def _write_parquet(parts: Iterator[pa.Table], path: Path) -> int:
     rows, writer = 0, None
     try:
         for part in parts:
-            table = pa.Table.from_pandas(part, preserve_index=False)
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table)
+            writer = writer or pq.ParquetWriter(path, part.schema, compression="zstd")
+            writer.write_table(part)
             rows += len(part)
     finally:
         if writer is not None:
@@ -83,8 +118,10 @@ def _write_parquet(parts, path):
     return rows
 
 
-def ensemble_summary(store: StudyStore) -> pd.DataFrame:
+def ensemble_summary(store: StudyStore) -> "pd.DataFrame":
     """Counts and quantiles of the losses, one row an ensemble."""
+    import pandas as pd
+
     return pd.DataFrame([_summary_row(store, ensemble) for ensemble in store.manifest.ensembles])
 
 

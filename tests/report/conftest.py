@@ -16,7 +16,7 @@ SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "study"
-    jl.studies.run(SawtoothConfig(steps=200), path, fits=32, shard_fits=8)
+    jl.run("sawtooth", SawtoothConfig(steps=200), path, fits=32, shard_fits=8)
     return path
 
 

@@ -209,7 +209,7 @@ def test_what_others_add_is_picked_up(copy):
 
 def test_diverged_fits_are_counted(tmp_path):
     config = SawtoothConfig(optimizers=("sgd",), sgd=jl.training.Sgd(1e6), steps=50)
-    jl.studies.run(config, tmp_path / "s", fits=8)
+    jl.run("sawtooth", config, tmp_path / "s", fits=8)
     diverged = jl.studies.study_status(tmp_path / "s")["ensembles"]["sgd"]["diverged"]
     words = _page(tmp_path / "s").words
     assert diverged > 0

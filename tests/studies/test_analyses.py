@@ -10,7 +10,8 @@ from jaxland.replications import SawtoothConfig
 from jaxland.replications.sawtooth import basin, paths
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies import STUDIES, Findings, analyse, judged, open_study, wanted
-from jaxland.studies.analyses import identity, requested
+from jaxland.studies.analyses import identity
+from jaxland.studies.request import requested
 
 CONFIG = SawtoothConfig(steps=50, optimizers=("momentum",))
 STUDY = STUDIES["sawtooth"]
@@ -18,25 +19,27 @@ PATHS = paths.PathSettings(bands=2, others=0, images=6, inserted=0, steps=3, cli
 BASIN = basin.BasinSettings(jitters=4, steps=5, minima=1, minimum_jitters=4, polish=5)
 
 
-@pytest.fixture(autouse=True)
-def light(monkeypatch):
-    """What is always made takes seconds to draw, and is tested elsewhere."""
-    for name in STUDY.default_analyses:
-        monkeypatch.setitem(STUDY.analyses, name, dataclasses.replace(STUDY.analyses[name], find=_little))
-
-
 def _little(context):
     table = pd.DataFrame({"fits": [context.store.manifest.fits]})
     return Findings({f"{context.settings}.csv": table}, {}, [judged("7, 8", "a", "b", "c", None, "d")])
+
+
+LITTLE = {name: dataclasses.replace(STUDY.analyses[name], find=_little) for name in STUDY.default_analyses}
+LIGHT = {**STUDY.analyses, **LITTLE}
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    """What is always made takes seconds to draw, and is tested elsewhere."""
+    monkeypatch.setitem(vars(STUDY), "analyses", LIGHT)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("analyses") / "s"
     with pytest.MonkeyPatch.context() as patch:
-        for name in STUDY.default_analyses:
-            patch.setitem(STUDY.analyses, name, dataclasses.replace(STUDY.analyses[name], find=_little))
-        return jl.studies.run(CONFIG, path, fits=4).path
+        patch.setitem(vars(STUDY), "analyses", LIGHT)
+        return jl.run("sawtooth", CONFIG, path, fits=4).path
 
 
 @pytest.fixture
@@ -78,15 +81,15 @@ def test_names_that_are_not_there(arguments, words):
 
 @pytest.mark.slow
 def test_what_was_asked_for_is_kept_in_mind(study):
-    store, config = open_study(study)
+    store, code, config = open_study(study)
     assert list(requested(store, STUDY)) == ["overview", "knots"]
-    outcome = analyse(store, config, {"paths": PATHS})
+    outcome = analyse(store, code, config, {"paths": PATHS})
     assert any(claim.figure == "8" for claim in outcome.claims)
     # Again, with nothing said: the same files, byte for byte.
     before = _files(study)
-    analyse(store, config)
+    analyse(store, code, config)
     assert _files(study) == before
-    analyse(store, config, {"basin": BASIN})
+    analyse(store, code, config, {"basin": BASIN})
     assert requested(store, STUDY)["paths"] == PATHS
     figures = {path.stem for path in (study / "figures").iterdir()}
     assert {"figure-08-paths", "figure-12-basin-of-the-global-minimum"} <= figures
@@ -94,18 +97,18 @@ def test_what_was_asked_for_is_kept_in_mind(study):
 
 @pytest.mark.slow
 def test_claims_stand_in_the_order_of_the_analyses(study):
-    store, config = open_study(study)
-    analyse(store, config, {"basin": BASIN})
-    analyse(store, config, {"paths": PATHS})
+    store, code, config = open_study(study)
+    analyse(store, code, config, {"basin": BASIN})
+    analyse(store, code, config, {"paths": PATHS})
     figures = pd.read_csv(study / "claims.csv")["figure"].astype(str).tolist()
     assert figures.index("7, 8") < figures.index("8") < figures.index("12")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"paths": {"bands": "many"}}', '{"path": {}}', "\0"])
 def test_a_damaged_list_of_analyses_is_as_none(study, text):
-    store, config = open_study(study)
+    store, code, config = open_study(study)
     (study / "analyses.json").write_text(text)
-    analyse(store, config)
+    analyse(store, code, config)
     assert list(json.loads((study / "analyses.json").read_text())) == ["overview", "knots"]
 
 
@@ -118,8 +121,8 @@ def test_an_analysis_asked_for_before_an_interrupted_training_is_made(tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(engine, "train_missing", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            jl.studies.run(CONFIG, tmp_path / "s", fits=4, analyses={"paths": PATHS})
-    jl.studies.run(CONFIG, tmp_path / "s", fits=4)
+            jl.run("sawtooth", CONFIG, tmp_path / "s", fits=4, analyses={"paths": PATHS})
+    jl.run("sawtooth", CONFIG, tmp_path / "s", fits=4)
     assert (tmp_path / "s" / "figures" / "figure-08-paths.png").exists()
 
 
@@ -135,22 +138,22 @@ def test_an_interrupted_analysis_goes_on_where_it_stopped(study, monkeypatch):
         return relax(evaluate, bands, *arguments, **options)
 
     monkeypatch.setattr(paths, "relax", interrupted)
-    store, config = open_study(study)
+    store, code, config = open_study(study)
     with pytest.raises(KeyboardInterrupt):
-        analyse(store, config, {"paths": PATHS})
-    analyse(store, config)
+        analyse(store, code, config, {"paths": PATHS})
+    analyse(store, code, config)
     first, second = done[0], done[-1]
     assert first != second
     assert done == [first, first, "interrupted", second, second]
     whole = study.parent / "whole"
-    jl.studies.run(CONFIG, whole, fits=4, analyses={"paths": PATHS})
+    jl.run("sawtooth", CONFIG, whole, fits=4, analyses={"paths": PATHS})
     one, two = (pd.read_csv(path / "analysis" / "paths.csv") for path in (study, whole))
     pd.testing.assert_frame_equal(one, two)
 
 
 def test_parts_of_other_settings_and_fits_are_not_taken(study, tmp_path):
-    store, _ = open_study(study)
-    other = jl.studies.run(dataclasses.replace(CONFIG, seed=1), tmp_path / "other", fits=4)
+    store, *_ = open_study(study)
+    other = jl.run("sawtooth", dataclasses.replace(CONFIG, seed=1), tmp_path / "other", fits=4)
     names = {
         identity(store, "paths", PATHS),
         identity(store, "basin", PATHS),
@@ -162,11 +165,11 @@ def test_parts_of_other_settings_and_fits_are_not_taken(study, tmp_path):
 
 
 def test_without_fits_there_is_nothing_to_analyse(study):
-    store, config = open_study(study)
+    store, code, config = open_study(study)
     for shard in store.shards("momentum"):
         shard.path.unlink()
     with pytest.raises(StoreError, match="no fits yet"):
-        analyse(store, config)
+        analyse(store, code, config)
 
 
 @pytest.mark.slow
@@ -174,5 +177,5 @@ def test_fits_that_all_diverged_leave_claims_untested(tmp_path):
     config = dataclasses.replace(CONFIG, momentum=dataclasses.replace(CONFIG.momentum, learning_rate=1e6))
     tiny = {"paths": dataclasses.replace(PATHS, others=2), "basin": BASIN}
     tiny |= {name: STUDY.analyses[name].quick for name in ("spectra", "barriers", "knots")}
-    outcome = jl.studies.run(config, tmp_path / "s", fits=4, analyses=tiny)
+    outcome = jl.run("sawtooth", config, tmp_path / "s", fits=4, analyses=tiny)
     assert {claim.verdict for claim in outcome.claims} == {"not tested"}

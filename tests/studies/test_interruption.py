@@ -34,7 +34,7 @@ def _shards(path):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "s"
-    jl.studies.run(SawtoothConfig(steps=STEPS), path, fits=FITS, shard_fits=SHARD)
+    jl.run("sawtooth", SawtoothConfig(steps=STEPS), path, fits=FITS, shard_fits=SHARD)
     return _shards(path)
 
 

@@ -11,18 +11,19 @@ from jaxland.execution import ShardTask
 from jaxland.replications import SawtoothConfig
 from jaxland.replications.sawtooth.overview.reduction import turning_points
 from jaxland.store import StoreError, StudyStore
-from jaxland.studies import ShardWork, analyse, from_json, open_study, study_status, study_table, to_json
+from jaxland.studies import STUDIES, ShardWork, analyse, from_json, open_study, study_status, study_table, to_json
 from jaxland.studies.engine import measure_rate
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.training import Ensemble, choose_backend
 
+STUDY = STUDIES["sawtooth"]
 CONFIG = SawtoothConfig(steps=300)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     path = tmp_path_factory.mktemp("studies") / "sawtooth"
-    return jl.studies.run(CONFIG, path, fits=48, shard_fits=16)
+    return jl.run("sawtooth", CONFIG, path, fits=48, shard_fits=16)
 
 
 def test_a_run_leaves_table_figures_and_claims(finished):
@@ -70,39 +71,39 @@ def test_both_optimizers_start_from_the_same_points(finished):
 
 def test_running_again_trains_nothing_and_gives_the_same_files(finished):
     before = {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()}
-    jl.studies.run(CONFIG, finished.path, fits=48)
+    jl.run("sawtooth", CONFIG, finished.path, fits=48)
     assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(("shard_fits", "threads"), [(48, 1), (7, 2)])
 def test_bits_do_not_depend_on_how_the_work_is_cut(finished, tmp_path, shard_fits, threads):
-    jl.studies.run(CONFIG, tmp_path / "s", fits=48, shard_fits=shard_fits, threads=threads)
+    jl.run("sawtooth", CONFIG, tmp_path / "s", fits=48, shard_fits=shard_fits, threads=threads)
     one, two = (study_table(StudyStore.open(path)) for path in (finished.path, tmp_path / "s"))
     pd.testing.assert_frame_equal(one, two)
 
 
 def test_a_damaged_shard_is_trained_again(tmp_path):
-    outcome = jl.studies.run(CONFIG, tmp_path / "s", fits=32, shard_fits=16)
+    outcome = jl.run("sawtooth", CONFIG, tmp_path / "s", fits=32, shard_fits=16)
     store = StudyStore.open(outcome.path)
     victim = store.shards("adadelta")[1].path
     original = victim.read_bytes()
     victim.write_bytes(original[:-1])
     said = []
-    jl.studies.run(CONFIG, tmp_path / "s", fits=32, shard_fits=16, say=said.append)
+    jl.run("sawtooth", CONFIG, tmp_path / "s", fits=32, shard_fits=16, say=said.append)
     assert victim.read_bytes() == original
     assert any("damaged" in line for line in said)
     assert len(list((outcome.path / "quarantine").iterdir())) == 1
 
 
 def test_a_study_is_opened_with_its_configuration(finished):
-    _, config = open_study(finished.path)
+    *_, config = open_study(finished.path)
     assert config == CONFIG
     assert study_status(finished.path)["ensembles"]["momentum"]["missing"] == []
 
 
 def test_status_counts_the_diverged(tmp_path):
     wild = dataclasses.replace(CONFIG, optimizers=("sgd",), sgd=jl.training.Sgd(1e6), steps=50)
-    jl.studies.run(wild, tmp_path / "s", fits=8)
+    jl.run("sawtooth", wild, tmp_path / "s", fits=8)
     state = study_status(tmp_path / "s")
     assert state["ensembles"]["sgd"]["diverged"] > 0
     assert json.loads(json.dumps(state)) == state
@@ -113,7 +114,7 @@ def test_an_executor_of_processes_gives_the_same_study(finished, tmp_path):
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        jl.studies.run(CONFIG, tmp_path / "s", fits=48, shard_fits=16, executor=executor)
+        jl.run("sawtooth", CONFIG, tmp_path / "s", fits=48, shard_fits=16, executor=executor)
     names = [
         sorted((path.name, path.read_bytes()) for path in (root / "fits").rglob("*.parquet"))
         for root in (finished.path, tmp_path / "s")
@@ -140,7 +141,7 @@ def test_bad_configurations(changes, message):
 @pytest.mark.parametrize("changes", [{"fits": 0}, {"threads": 0}, {"shard_fits": -1}])
 def test_bad_options_write_nothing(tmp_path, changes):
     with pytest.raises(ValueError, match="must be a positive integer"):
-        jl.studies.run(CONFIG, tmp_path / "s", **changes)
+        jl.run("sawtooth", CONFIG, tmp_path / "s", **changes)
     assert not (tmp_path / "s").exists()
 
 
@@ -157,12 +158,12 @@ def test_a_configuration_of_a_newer_version_is_refused():
 @pytest.mark.slow
 def test_the_other_targets_run_and_their_claims_are_not_judged(tmp_path):
     config = SawtoothConfig(target="3+2", steps=5, points_per_segment=1, optimizers=("adam",))
-    outcome = jl.studies.run(config, tmp_path / "s", fits=4)
+    outcome = jl.run("sawtooth", config, tmp_path / "s", fits=4)
     assert {claim.verdict for claim in outcome.claims} == {"not tested"}
 
 
 def test_plan_measures_and_writes_nothing(tmp_path):
-    plan = jl.studies.plan(CONFIG, tmp_path / "s", fits=100, shard_fits=64)
+    plan = jl.studies.plan("sawtooth", CONFIG, tmp_path / "s", fits=100, shard_fits=64)
     assert [(task.start, task.stop) for task in plan.tasks if task.ensemble == "adadelta"] == [(0, 64), (64, 100)]
     assert plan.net_steps == 2 * 100 * 300
     assert plan.seconds > 0
@@ -170,17 +171,17 @@ def test_plan_measures_and_writes_nothing(tmp_path):
 
 
 def test_whoever_goes_on_makes_the_same_files(tmp_path):
-    prepared = prepare(CONFIG)
-    store = StudyStore.create(tmp_path / "s", manifest_of(CONFIG, 48, prepared, 16))
-    train_missing(store, CONFIG, prepared)
+    prepared = prepare(STUDY, CONFIG)
+    store = StudyStore.create(tmp_path / "s", manifest_of(STUDY, CONFIG, 48, prepared, 16))
+    train_missing(store, STUDY, CONFIG, prepared)
     victim = store.shards("momentum")[1].path
     content = victim.read_bytes()
     for shard in store.shards("momentum")[1:]:
         shard.path.unlink()
-    plan = jl.studies.plan(CONFIG, tmp_path / "s", fits=48)
+    plan = jl.studies.plan("sawtooth", CONFIG, tmp_path / "s", fits=48)
     assert [(task.start, task.stop) for task in plan.tasks if task.ensemble == "momentum"] == [(16, 32), (32, 48)]
-    again = StudyStore.create(tmp_path / "s", manifest_of(CONFIG, 48, prepared))
-    train_missing(again, CONFIG, prepared)
+    again = StudyStore.create(tmp_path / "s", manifest_of(STUDY, CONFIG, 48, prepared))
+    train_missing(again, STUDY, CONFIG, prepared)
     assert len(again.shards("momentum")) == 3
     assert victim.read_bytes() == content
 
@@ -196,22 +197,24 @@ def test_the_rate_of_a_traced_ensemble_is_measured_within_its_steps():
 
 
 def test_what_is_no_configuration_or_analysis_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="'sawtooth' is the configuration of no study; give one of SawtoothConfig"):
-        jl.studies.run("sawtooth", tmp_path / "s")
+    with pytest.raises(TypeError, match=r"is configured by SawtoothConfig; got 3\. Give one, such as SawtoothConfig"):
+        jl.run("sawtooth", 3, tmp_path / "s")
+    with pytest.raises(TypeError, match=r"The study comes first.*run\(STUDY, SawtoothConfig\(...\), out\)"):
+        jl.run(CONFIG, tmp_path / "s")
     with pytest.raises(TypeError, match="analyses"):
-        jl.studies.run(CONFIG, tmp_path / "s", fits=1, analyses=["paths"])
+        jl.run("sawtooth", CONFIG, tmp_path / "s", fits=1, analyses=["paths"])
     assert not (tmp_path / "s").exists()
 
 
 def test_plan_of_a_directory_that_grows(finished):
-    plan = jl.studies.plan(CONFIG, finished.path, fits=64)
+    plan = jl.studies.plan("sawtooth", CONFIG, finished.path, fits=64)
     assert {(task.start, task.stop) for task in plan.tasks} == {(48, 64)}
     with pytest.raises(jl.store.StoreError, match="another configuration"):
-        jl.studies.plan(dataclasses.replace(CONFIG, steps=301), finished.path)
+        jl.studies.plan("sawtooth", dataclasses.replace(CONFIG, steps=301), finished.path)
 
 
 def test_status_counts_damaged_fits_as_missing(tmp_path):
-    outcome = jl.studies.run(CONFIG, tmp_path / "s", fits=32, shard_fits=16)
+    outcome = jl.run("sawtooth", CONFIG, tmp_path / "s", fits=32, shard_fits=16)
     victim = StudyStore.open(outcome.path).shards("adadelta")[1].path
     victim.write_bytes(victim.read_bytes()[:-1])
     state = study_status(tmp_path / "s")
@@ -265,9 +268,9 @@ def test_an_edited_manifest_is_refused_however_it_is_opened(finished):
             config = from_json(SawtoothConfig, changed["config"])
             ways = (
                 lambda: open_study(finished.path),
-                lambda config=config: analyse(StudyStore.open(finished.path), config),
-                lambda config=config: train_missing(StudyStore.open(finished.path), config, {}),
-                lambda config=config: jl.studies.run(config, finished.path, fits=48),
+                lambda config=config: analyse(StudyStore.open(finished.path), STUDY, config),
+                lambda config=config: train_missing(StudyStore.open(finished.path), STUDY, config, {}),
+                lambda config=config: jl.run("sawtooth", config, finished.path, fits=48),
                 lambda: ShardWork(str(finished.path))(ShardTask("momentum", 0, 16)),
             )
             for way in ways:
@@ -283,4 +286,4 @@ def test_fits_of_changed_code_are_not_mixed_with_others(finished, monkeypatch):
     other = dataclasses.replace(CONFIG.problem, loss="half_mean_squared_error")
     monkeypatch.setattr(SawtoothConfig, "problem", property(lambda config: other))
     with pytest.raises(StoreError, match=r"(?s)programs.*must not be mixed|must not be mixed.*programs"):
-        jl.studies.run(CONFIG, finished.path, fits=64)
+        jl.run("sawtooth", CONFIG, finished.path, fits=64)

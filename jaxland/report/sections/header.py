@@ -8,14 +8,13 @@ from jaxland.studies.summary import tally
 
 def header(contents: Contents) -> Markup:
     """Name, question and source of the study, and its numbers at a glance."""
-    study = contents.study
-    title = study.title if study else "A study that this version of jaxland does not know"
+    title = contents.title or contents.manifest.study
     facts = (element("div", element("dt", name), element("dd", text)) for name, text in _facts(contents).items())
     return element(
         "header",
         element("p", "jaxland study · ", element("b", contents.manifest.study), class_="kicker"),
         element("h1", title[:1].upper() + title[1:]),
-        *([element("p", "Source: ", study.source, class_="source")] if study else []),
+        *([element("p", "Source: ", contents.source, class_="source")] if contents.source else []),
         element("dl", *facts),
     )
 

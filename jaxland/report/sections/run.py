@@ -9,6 +9,7 @@ from jaxland.report.losses import EnsembleLosses
 from jaxland.report.markup import Markup, element
 from jaxland.report.sections.section import Section, plain_table, section
 from jaxland.store import Manifest
+from jaxland.studies.configuration import unused_settings
 
 _GAPS = 6  # ranges of missing fits that are listed
 _HEAD = ["ensemble", "backend", "asked for", "done", "missing", "diverged", "best loss", "of fit", "median loss"]
@@ -50,8 +51,7 @@ def configuration(contents: Contents) -> Section:
     """Every setting of the fits and of the analyses, and versions, device, precision and backends."""
     manifest, provenance = contents.manifest, contents.manifest.provenance
     settings = sorted(manifest.config.items(), key=lambda item: (isinstance(item[1], dict), item[0]))
-    # A configuration holds the settings of every optimizer it could use, and those in use are named like ensembles.
-    unused = {name for name, value in settings if isinstance(value, dict) and name not in contents.ensembles}
+    unused = unused_settings(manifest.config, contents.ensembles)
     backends = {f"backend of {name}": _settings(_backend(manifest, name)) for name in contents.ensembles}
     provenance = {name: provenance.get(name, "") for name in ("versions", "device", "precision")}
     return section(

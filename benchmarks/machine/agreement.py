@@ -15,11 +15,11 @@ import numpy as np
 import optax
 
 import jaxland
-from jaxland.bench.parts import Check
 from jaxland.networks import mlp
 from jaxland.problems import Problem, sawtooth
 from jaxland.store import StudyStore
 from jaxland.training import Ensemble, Trainer, numerics, train
+from machine.parts import Check
 
 Make = Callable[[Ensemble], Trainer]
 

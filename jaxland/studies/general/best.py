@@ -1,0 +1,71 @@
+"""The best fits of each ensemble."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from jaxland.landscape import outputs
+from jaxland.plots import all_fits, new_figure, predictions
+from jaxland.studies.context import Context, Findings
+from jaxland.studies.study import Analysis
+from jaxland.training import Ensemble
+
+_DRAWN = 8
+
+
+@dataclass(frozen=True)
+class BestSettings:
+    """How many."""
+
+    fits: int = 20
+    """Fits of each ensemble."""
+
+
+def find(context: Context) -> Findings:
+    """Their numbers, losses and energies, and what they compute."""
+    tables, figures = {}, {}
+    found = {name: _best(context, name) for name in context.store.manifest.ensembles}
+    frames = [_frame(name, *each) for name, each in found.items()]
+    tables["best.csv"] = pd.concat(frames, ignore_index=True)
+    for name, (_, _, params) in found.items():
+        ensemble = context.ensembles[name]
+        if len(params) and ensemble.inputs is None and ensemble.targets is None:
+            figures[f"best-{name}"] = _figure(name, ensemble, params[:_DRAWN])
+    return Findings(tables, figures, [])
+
+
+def _best(context: Context, name: str) -> tuple[Int[np.ndarray, "F"], Float[np.ndarray, "F"], Float[np.ndarray, "F P"]]:
+    """Numbers, losses and parameters of the best fits, the best first; a shard at a time."""
+    fit, loss, params = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, context.ensembles[name].network.size))
+    for shard in context.store.stream(name, ["fit", "loss", "diverged_step", "params"]):
+        good = (shard.arrays["diverged_step"] < 0) & np.isfinite(shard.arrays["loss"])
+        fit = np.concatenate([fit, shard.arrays["fit"][good]])
+        loss = np.concatenate([loss, shard.arrays["loss"][good]])
+        order = np.argsort(loss, kind="stable")[: context.settings.fits]
+        params = np.concatenate([params, shard.arrays["params"][good]])[order]
+        fit, loss = fit[order], loss[order]
+    return fit, loss, params.astype(np.float64)
+
+
+def _frame(name: str, fit, loss, params) -> pd.DataFrame:
+    return pd.DataFrame({"ensemble": name, "fit": fit, "loss": loss, "energy": (params**2).sum(axis=1)})
+
+
+def _figure(name: str, ensemble: Ensemble, params: Float[np.ndarray, "F P"]):
+    x, y = ensemble.problem.x, ensemble.problem.y
+    computed = outputs(ensemble.network, params, x)
+    figure, (ax,) = new_figure()
+    title = f"{name}: the best {len(params)} fits"
+    if x.shape[1] == 1 and y.shape[1] == 1:
+        order = np.argsort(x[:, 0], kind="stable")
+        all_fits(x[order, 0], computed[:, order, 0], f=y[order, 0], color="C0", title=title, ax=ax)
+    else:
+        predictions(y, computed[0], title=f"{name}: the best fit", ax=ax)
+    return figure
+
+
+ANALYSIS = Analysis(
+    title="the best fits of each ensemble", quick=BestSettings(), paper=BestSettings(fits=1000), find=find
+)

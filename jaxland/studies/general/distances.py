@@ -1,0 +1,89 @@
+"""How far the fits of an ensemble lie apart, in parameters and in outputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from jaxland.landscape import outputs, pair_distances, random_pairs, symmetrise
+from jaxland.plots import compared_histograms, new_figure
+from jaxland.statistics import Histogram
+from jaxland.studies.context import Context, Findings
+from jaxland.studies.study import Analysis
+
+_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_BINS = 2000
+_LABELS = {
+    "parameters": "L2 distance of parameters",
+    "symmetrised": "L2 distance of symmetrised parameters",
+    "outputs": "root-mean-square difference of outputs",
+}
+
+
+@dataclass(frozen=True)
+class DistanceSettings:
+    """Scale of the distances."""
+
+    fits: int = 512
+    """Fits of each ensemble, its first ones that did not diverge."""
+    pairs: int = 10_000
+    """Pairs drawn from them."""
+    seed: int = 0
+    """Of the pairs."""
+
+
+def find(context: Context) -> Findings:
+    """Distances of random pairs: of parameters as trained, of their symmetrised representatives, and of outputs."""
+    found = {name: _distances(context, name) for name in context.store.manifest.ensembles}
+    rows = [_row(name, kind, values) for name, each in found.items() for kind, values in each.items()]
+    kinds = {kind: {name: each[kind] for name, each in found.items() if kind in each} for kind in _LABELS}
+    drawn = {kind: groups for kind, groups in kinds.items() if groups}
+    return Findings({"distances.csv": pd.DataFrame(rows)}, {"distances": _figure(drawn)} if drawn else {}, [])
+
+
+def _distances(context: Context, name: str) -> dict[str, Float[np.ndarray, "pairs"]]:
+    ensemble, settings = context.ensembles[name], context.settings
+    params = _first_fits(context, name)
+    if len(params) < 2:
+        return {}
+    network, x = ensemble.network, ensemble.problem.x
+    pairs = random_pairs(len(params), settings.pairs, settings.seed)
+    found = {"parameters": pair_distances(params, pairs)}
+    if network.spec.symmetry.layers:
+        found["symmetrised"] = pair_distances(symmetrise(network, params, x=x).params, pairs)
+    values = outputs(network, params, x).reshape(len(params), -1)
+    return {**found, "outputs": pair_distances(values, pairs) / np.sqrt(values.shape[1])}
+
+
+def _first_fits(context: Context, name: str) -> Float[np.ndarray, "F P"]:
+    """Parameters of the first fits that did not diverge, float64."""
+    kept: list[np.ndarray] = []
+    for shard in context.store.stream(name, ["diverged_step", "params"]):
+        good = (shard.arrays["diverged_step"] < 0) & np.isfinite(shard.arrays["params"]).all(axis=1)
+        kept.append(shard.arrays["params"][good].astype(np.float64))
+        if sum(map(len, kept)) >= context.settings.fits:
+            break
+    return np.concatenate(kept)[: context.settings.fits] if kept else np.zeros((0, 0))
+
+
+def _row(name: str, kind: str, values: Float[np.ndarray, "pairs"]) -> dict:
+    quantiles = {f"q{100 * level:g}": value for level, value in zip(_LEVELS, np.quantile(values, _LEVELS), strict=True)}
+    return {"ensemble": name, "distance": kind, "pairs": len(values), **quantiles, "largest": values.max()}
+
+
+def _figure(kinds: dict[str, dict[str, Float[np.ndarray, "pairs"]]]):
+    figure, axes = new_figure(len(kinds))
+    for ax, (kind, groups) in zip(axes, kinds.items(), strict=True):
+        high = max(float(values.max()) for values in groups.values()) or 1.0
+        histograms = {name: Histogram.spanning(0.0, 1.001 * high, _BINS).add(values) for name, values in groups.items()}
+        compared_histograms(histograms, title=f"Pairs of fits: {kind}", xlabel=_LABELS[kind], ax=ax)
+    return figure
+
+
+ANALYSIS = Analysis(
+    title="how far fits lie apart, in parameters and in outputs",
+    quick=DistanceSettings(),
+    paper=DistanceSettings(fits=10_000, pairs=100_000),
+    find=find,
+)

@@ -1,0 +1,23 @@
+"""How and where a study is run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How and where, not what: none of these changes a fit."""
+
+    fits: int | None = None
+    """Fits of each ensemble; the study's quick scale by default. A directory can be given more later."""
+    shard_fits: int | None = None
+    """Fits of a shard, the unit of work and of what an interruption can lose."""
+    threads: int | None = None
+    """Groups of fits trained at a time; all processors by default."""
+    backend: str = "auto"
+    """How fits are trained: auto, lanes, xla, cuda or tpu."""
+
+    def __post_init__(self):
+        for name in ("fits", "shard_fits", "threads"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < 1):
+                raise ValueError(f"{name} must be a positive integer; got {value!r}.")

@@ -1,0 +1,178 @@
+"""Reading a study directory, whether or not the code of its study is at hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxland.store import Shard, StudyStore
+from jaxland.studies.status import study_status
+from jaxland.studies.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jaxland.training import Fits
+
+Selection = slice | range | None
+"""Numbers of fits; all by default."""
+
+
+class StoredStudy:
+    """What a study directory holds. Everything is read when it is asked for, a shard at a time.
+
+    Attributes:
+        path: the directory.
+        name: of the study.
+        config: its configuration, as JSON.
+        ensembles: names of its ensembles.
+        asked: how many fits of each ensemble were asked for.
+    """
+
+    def __init__(self, store: StudyStore, study: Study | None = None):
+        self._store, self._study = store, study
+        self.path = store.path
+        self.name = store.manifest.study
+        self.config = store.manifest.config
+        self.ensembles = store.manifest.ensembles
+        self.asked = store.manifest.fits
+
+    def __repr__(self) -> str:
+        done = {name: sum(shard.stop - shard.start for shard in self._store.shards(name)) for name in self.ensembles}
+        counts = ", ".join(f"{count:,} fits of {name!r}" for name, count in done.items())
+        return f"StoredStudy({self.name!r} in {str(self.path)!r}: {counts}; {self.asked:,} of each asked for)"
+
+    def status(self, *, quick: bool = False) -> dict[str, Any]:
+        """Done, missing and diverged fits of each ensemble; see `jaxland.studies.study_status`."""
+        return study_status(self.path, quick=quick)
+
+    def stream(
+        self, ensemble: str | None = None, columns: list[str] | None = None, fits: Selection = None
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """The fits of an ensemble that are there, a shard at a time, by number.
+
+        Args:
+            ensemble: its name; may be left out where there is only one.
+            columns: such as `["fit", "loss", "params"]`; all by default.
+            fits: a slice or range of fits' numbers.
+
+        Yields:
+            Arrays by column, (F,), and (F, P) for parameters and (F, T) for traces.
+
+        Raises:
+            ValueError: there is no such ensemble or column, or `fits` is no increasing slice or range.
+            DamagedShard: a shard is not what its name says.
+        """
+        return (shard.arrays for shard in self._shards(ensemble, columns, _range(fits, self.asked)))
+
+    def _shards(self, ensemble: str | None, columns: list[str] | None, numbers: range) -> Iterator[Shard]:
+        ensemble = self._named(ensemble)
+        for file in self._store.shards(ensemble):
+            inside = range(max(file.start, numbers.start), min(file.stop, numbers.stop))
+            chosen = [number - file.start for number in inside if number in numbers] if numbers.step > 1 else inside
+            if len(chosen):
+                shard = self._store.read(ensemble, file, columns)
+                rows = (
+                    np.asarray(chosen)
+                    if numbers.step > 1
+                    else slice(inside.start - file.start, inside.stop - file.start)
+                )
+                yield Shard({name: values[rows] for name, values in shard.arrays.items()}, shard.metadata)
+
+    def _named(self, ensemble: str | None) -> str:
+        if ensemble is None and len(self.ensembles) != 1:
+            raise ValueError(f"name one of the ensembles: {', '.join(self.ensembles)}.")
+        return self.ensembles[0] if ensemble is None else ensemble
+
+    def _column(self, ensemble: str | None, name: str, fits: Selection) -> np.ndarray:
+        parts = [arrays[name] for arrays in self.stream(ensemble, [name], fits)]
+        if not parts:
+            raise ValueError(f"{self.path} has none of these fits of {self._named(ensemble)!r} yet; see status().")
+        return np.concatenate(parts)
+
+    def params(self, ensemble: str | None = None, fits: Selection = None) -> np.ndarray:
+        """Parameters (F, P) of the fits that are there, by number.
+
+        Args:
+            ensemble: its name; may be left out where there is only one.
+            fits: a slice or range of fits' numbers; a million fits are better read by `stream`.
+
+        Raises:
+            ValueError: there is no such ensemble, or none of these fits.
+        """
+        return self._column(ensemble, "params", fits)
+
+    def trace(self, ensemble: str | None = None, fits: Selection = None) -> np.ndarray:
+        """Losses (F, T) on the way, of an ensemble that keeps them; raises as `params` does."""
+        return self._column(ensemble, "trace", fits)
+
+    def table(self, ensemble: str | None = None, fits: Selection = None) -> "pd.DataFrame":
+        """One row a fit: losses, status and where it came from; all ensembles under each other by default.
+
+        Text that many rows share is kept once, as a category.
+        """
+        from jaxland.studies.tables import FIT_COLUMNS, arrow_table, joined
+
+        names = self.ensembles if ensemble is None else (ensemble,)
+        numbers = _range(fits, self.asked)
+        columns: list[str] = list(FIT_COLUMNS)
+        return joined([arrow_table(name, shard) for name in names for shard in self._shards(name, columns, numbers)])
+
+    def fits(self, ensemble: str | None = None, fits: Selection = None) -> "Fits":
+        """The fits as `jaxland.fit` returns them. It alone needs the code of the study, for the ensemble itself.
+
+        Raises:
+            StoreError: that code is gone; the message says how to name it.
+            ValueError: there is no such ensemble, or none of these fits.
+        """
+        from jaxland.studies.fitting import ensembles_of, open_study
+        from jaxland.training import Fits
+
+        name = self._named(ensemble)
+        names = [field for field in _columns(Fits) if field not in ("trace", "snapshots")]
+        _, study, config = open_study(self.path, self._study)
+        kept = ensembles_of(study, config)[name]
+        columns = [*names, "trace"] if kept.trace_every is not None else names
+        parts = list(self.stream(name, columns, fits))
+        if not parts:
+            raise ValueError(f"{self.path} has none of these fits of {name!r} yet; see status().")
+        arrays = {column: np.concatenate([part[column] for part in parts]) for column in columns}
+        empty = np.zeros((len(arrays["fit"]), 0), arrays["params"].dtype)
+        backend = self._store.manifest.provenance["backends"][name]["name"]
+        return Fits(
+            ensemble=kept,
+            **{"trace": empty, **arrays},
+            snapshots=np.zeros((len(empty), 0, arrays["params"].shape[1]), empty.dtype),
+            explanation=f"{backend}: read from {self.path}.",
+        )
+
+
+def _columns(fits: type) -> list[str]:
+    return [name for name in fits.__annotations__ if name not in ("ensemble", "explanation")]
+
+
+def _range(fits: Selection, count: int) -> range:
+    """The numbers of fits that are meant, of `count` that were asked for."""
+    if fits is None:
+        return range(count)
+    numbers = range(*fits.indices(count)) if isinstance(fits, slice) else fits
+    if not isinstance(numbers, range) or numbers.step < 1:
+        raise ValueError(f"fits is an increasing slice or range of numbers, as in slice(0, 1000); got {fits!r}.")
+    return numbers
+
+
+def open_stored(path: Path | str, study: Study | None = None) -> StoredStudy:
+    """Opens a study directory for reading; `jaxland.open`.
+
+        runs = jl.open("runs/mine")
+        runs.table("adam"), runs.params("adam", fits=slice(0, 1000))
+
+    Args:
+        path: the directory.
+        study: its code; only `fits` needs it, and looks for it by itself.
+
+    Raises:
+        StoreError: there is none, or it is damaged beyond repair.
+    """
+    return StoredStudy(StudyStore.open(path), study)
