@@ -174,7 +174,7 @@ def test_an_edited_file_is_refused_and_can_be_named(ran):
     [
         ("[1, 3, 1]", "[1, 4, 1]", "network"),
         ('"tanh"', '"relu"', "network|optimizer|program"),
-        ("np.sin(3 * x)", "np.sin(4 * x)", "data"),
+        ("np.sin(3 * x)", "np.sin(4 * x)", "targets"),
         ("optax.adam(", "optax.sgd(", "optimizer|program"),
         ("steps=config.steps", "steps=config.steps + 1", "steps"),
         ("np.sin(3 * x))", 'np.sin(3 * x), loss="mean_absolute_error")', "loss|program"),
@@ -395,7 +395,7 @@ def test_analyses_of_its_own(tmp_path):
         shares = {name: [ensemble.steps] for name, ensemble in context.ensembles.items()}
         return Findings({"steps.csv": pd.DataFrame(shares)}, {}, [])
 
-    study = jl.Study("asking", Config, ensembles, analyses={"steps": Analysis("steps of each ensemble", find)})
+    study = jl.Study("asking", Config, ensembles, analyses={"steps": Analysis(find)})
     outcome = jl.run(study, tmp_path / "s", fits=4)
     assert pd.read_csv(tmp_path / "s" / "analysis" / "steps.csv")["adam-0.05"].tolist() == [20]
     assert outcome.claims == []
