@@ -9,7 +9,7 @@ import pytest
 import jaxland as jl
 from jaxland.execution import ShardTask
 from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth.overview.reduction import turning_points
+from jaxland.replications.sawtooth.measures import turning_points
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies import STUDIES, ShardWork, analyse, from_json, open_study, study_status, study_table, to_json
 from jaxland.studies.engine import make_request, measure_rate

@@ -156,8 +156,8 @@ def _read_with_others(environment, whole):
         len(pd.read_parquet(whole / "table.parquet")),
         polars.read_parquet(whole / "table.parquet").height,
         polars.scan_parquet(pattern).select(polars.len()).collect().item(),
-        duckdb.sql(f"select count(*) from '{whole / 'table.parquet'}'").fetchone()[0],
-        duckdb.sql(f"select count(*) from '{pattern}'").fetchone()[0],
+        duckdb.sql(f"select count(*) from '{whole / 'table.parquet'}'").fetchall()[0][0],
+        duckdb.sql(f"select count(*) from '{pattern}'").fetchall()[0][0],
     ]
     assert counts == [1024] * 5
     best = duckdb.sql(f"select ensemble, min(loss) from '{whole / 'table.parquet'}' group by 1 order by 1").fetchall()
