@@ -1,6 +1,6 @@
 """What an analysis is given, and what it leaves behind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -48,9 +48,11 @@ class Findings(NamedTuple):
         figures: by file stem.
         claims: in the order of the source.
         animations: finished files, by file name.
+        notes: what was found, in lines for the user and the summary.
     """
 
     tables: Mapping[str, pd.DataFrame]
     figures: Mapping[str, Figure]
     claims: list[Claim]
     animations: Mapping[str, bytes] = {}
+    notes: Sequence[str] = ()
