@@ -23,8 +23,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=9, help="time for all parts together")
     options = parser.parse_args()
 
-    from jaxland.bench import gpu
-    from jaxland.bench.parts import Parts
+    from machine import gpu
+    from machine.parts import Parts
+
     from jaxland.training.cuda import CudaMissing
 
     try:

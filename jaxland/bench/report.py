@@ -14,8 +14,7 @@ from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, step_flop
 from jaxland.bench.peak import fma_peak
 from jaxland.bench.peers import PEERS
 from jaxland.bench.timing import Timed, medians, on_threads
-from jaxland.training import BACKENDS, Ensemble, available_threads, choose_backend, local_platform, versions
-from jaxland.training.cuda import CudaMissing
+from jaxland.training import BACKENDS, Ensemble, available_threads, choose_backend, device, local_platform, versions
 from jaxland.training.lanes import LanesTrainer
 
 # A measurement of one way lasts about this long, a round of all ways some twenty times as long.
@@ -76,27 +75,35 @@ def processor() -> str:
 def report(rounds: int = 7, say: Callable[[str], None] = print) -> None:
     """Measures and prints everything, in Markdown. It takes about two minutes; run it on a quiet machine.
 
-    Where JAX computes on a GPU, cuda and xla are measured there, beside lanes on the processor.
+    Where JAX computes on an accelerator, the backends that use it are measured beside lanes on the processor.
 
     Args:
         rounds: how often each way is timed; medians are reported.
         say: receives the lines.
     """
-    if local_platform() == "gpu":
-        from jaxland.bench.gpu import find_gpu, report_gpu
-
-        try:
-            device = find_gpu()
-        except CudaMissing as reason:
-            say(f"GPU not measured: {reason}")
-        else:
-            return report_gpu(device, rounds, say)
     threads = available_threads()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     say(f"{processor()}; {versions()}; load {load:.1f} at the start. Medians of {rounds} rounds.")
+    if local_platform() != "cpu":
+        return _report_accelerator(rounds, say)
     _report_main(threads, rounds, say)
     _report_networks(threads, rounds, say)
     _report_compilation(say)
+
+
+def _report_accelerator(rounds, say):
+    say(f"\nOn {device()}, net-steps/s, float32; lanes on {available_threads()} threads of the processor:\n")
+    say("| network, optimizer | " + " | ".join(BACKENDS) + " |")
+    say("|---|" + "---|" * len(BACKENDS))
+    reasons = {}
+    for case in (MAIN, *OPTIMIZERS, *NETWORKS):
+        ways, absent = backends(case.ensemble)
+        rates = medians(ways, rounds)
+        reasons |= {name: f"{case.name}: {reason}" for name, reason in absent.items()}
+        cells = [f"{rates[name]:.3g}" if name in rates else "" for name in BACKENDS]
+        say(f"| {case.name} | {' | '.join(cells)} |")
+    for name, reason in reasons.items():
+        say(f"\nNo {name} for {reason}")
 
 
 def _report_main(threads, rounds, say):

@@ -6,12 +6,38 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland.studies.analyses import analyse
-    from jaxland.studies.claims import Claim, Verdict, judged, judged_unless
+    from jaxland.studies.checks import (
+        check_choices,
+        check_different,
+        check_integers,
+        check_optimizers,
+        check_positive,
+        check_seeds,
+    )
+    from jaxland.studies.claims import Claim, claim, judged, judged_unless, untested
     from jaxland.studies.configuration import config_hash, from_json, to_json
     from jaxland.studies.context import Context, Findings
+    from jaxland.studies.criteria import (
+        Above,
+        All,
+        AtLeast,
+        AtMost,
+        Below,
+        Between,
+        Clear,
+        Criterion,
+        Each,
+        Equals,
+        Holds,
+        Ordered,
+        Stated,
+        Verdict,
+        Within,
+    )
     from jaxland.studies.engine import Plan, plan, run
     from jaxland.studies.finding import Origin, find_study
     from jaxland.studies.fitting import ShardWork, open_study, prepare
+    from jaxland.studies.lazily import analyses_in, deferred, titles_of
     from jaxland.studies.options import RunOptions
     from jaxland.studies.registry import STUDIES
     from jaxland.studies.request import SCALES, wanted
@@ -23,21 +49,44 @@ if TYPE_CHECKING:
 __all__ = [
     "SCALES",
     "STUDIES",
+    "Above",
+    "All",
     "Analysis",
+    "AtLeast",
+    "AtMost",
+    "Below",
+    "Between",
     "Claim",
+    "Clear",
     "Context",
+    "Criterion",
+    "Each",
+    "Equals",
     "Findings",
+    "Holds",
     "NoSettings",
+    "Ordered",
     "Origin",
     "Outcome",
     "Plan",
     "RunOptions",
     "ShardWork",
+    "Stated",
     "StoredStudy",
     "Study",
     "Verdict",
+    "Within",
     "analyse",
+    "analyses_in",
+    "check_choices",
+    "check_different",
+    "check_integers",
+    "check_optimizers",
+    "check_positive",
+    "check_seeds",
+    "claim",
     "config_hash",
+    "deferred",
     "find_study",
     "from_json",
     "judged",
@@ -50,7 +99,9 @@ __all__ = [
     "study_status",
     "study_table",
     "table_parts",
+    "titles_of",
     "to_json",
+    "untested",
     "wanted",
     "write_table",
 ]

@@ -1,8 +1,8 @@
 """Statements of a source, what was measured of them, and whether they agree."""
 
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
-Verdict = Literal["agrees", "differs", "not tested"]
+from jaxland.studies.criteria import Criterion, Verdict
 
 
 class Claim(NamedTuple):
@@ -25,6 +25,29 @@ class Claim(NamedTuple):
     detail: str
 
 
+def claim(
+    where: str, statement: str, source: str, measured: str, value: Any, criterion: Criterion, detail: str = ""
+) -> Claim:
+    """A claim that a criterion judges.
+
+    Args:
+        where: the source makes the statement.
+        statement: in our words.
+        source: its value.
+        measured: ours, in words.
+        value: ours, as the criterion takes it; None where it could not be measured.
+        criterion: also tells, at the end of the detail, when a measurement agrees.
+        detail: how it was measured.
+    """
+    told = f"agrees {criterion}"
+    return Claim(where, statement, source, measured, criterion.judge(value), f"{detail}; {told}" if detail else told)
+
+
+def untested(where: str, statement: str, source: str, measured: str, detail: str) -> Claim:
+    """A claim that nothing measured here could decide, for the reason in its detail."""
+    return Claim(where, statement, source, measured, "not tested", detail)
+
+
 def judged(figure: str, statement: str, source: str, measured: str, agrees: bool | None, detail: str) -> Claim:
     """A claim whose verdict is `agrees`: True, False, or None where it could not be tested."""
     verdict: Verdict = "not tested" if agrees is None else "agrees" if agrees else "differs"
@@ -35,4 +58,4 @@ def judged_unless(reason: str, claims: list[Claim]) -> list[Claim]:
     """The claims as they are, or, for a reason that is not empty, all marked as not tested."""
     if not reason:
         return claims
-    return [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in claims]
+    return [each._replace(verdict="not tested", detail=f"{reason}; {each.detail}") for each in claims]

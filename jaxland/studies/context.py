@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+import optax
 import pandas as pd
 from matplotlib.figure import Figure
 
+from jaxland.networks import Network
+from jaxland.problems import Problem
 from jaxland.store import Parts, StudyStore
 from jaxland.studies.claims import Claim
-from jaxland.training import Ensemble
+from jaxland.training import Ensemble, Fits, fit
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,59 @@ class Context:
     def ensembles(self) -> Mapping[str, Ensemble]:
         """The study's ensembles by name."""
         return self.make_ensembles()
+
+    def piece(self, name: str, work: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Arrays that took long, by key: read where they were kept under this name before, else worked out and kept.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        return self.parts.get(name, work)
+
+    def pieces(
+        self, name: str, rows: np.ndarray | Sequence[int], work: Callable[[Any], Mapping[str, np.ndarray]], size: int
+    ) -> dict[str, np.ndarray]:
+        """The same a few rows at a time, so that an interruption loses one piece of work; the pieces are joined.
+
+            context.pieces("polished", starts, train, 1024)["loss"]
+            context.pieces("fits", range(2048), lambda fits: train(fits.start, len(fits)), 1024)
+
+        Args:
+            name: of the whole; pieces are told apart by their rows.
+            rows: an array or a range, cut along its first axis.
+            work: `rows of a piece -> arrays`, each with a row for each of them.
+            size: rows of a piece; some minutes' work at most.
+
+        Raises:
+            StoreError: a piece cannot be written.
+            ValueError: there are no rows.
+        """
+        if not len(rows):
+            raise ValueError(f"{name}: there are no rows to work on; look whether there are any first.")
+        done = []
+        for first in range(0, len(rows), size):
+            block = rows[first : first + size]
+            done.append(self.piece(f"{name}-{first}-{len(block)}", partial(work, block)))
+            self.say(f"  {name}: {first + len(block):,} of {len(rows):,}")
+        return {key: np.concatenate([piece[key] for piece in done]) for key in done[0]}
+
+    def fit(
+        self,
+        network: Network,
+        problem: Problem,
+        optimizer: optax.GradientTransformation | Callable[..., optax.GradientTransformation],
+        **options: Any,
+    ) -> Fits:
+        """`jaxland.fit` as the study trains: with its seed and number format, where it has one, on these threads.
+
+        Args:
+            network, problem, optimizer: as for `jaxland.fit`.
+            options: its other arguments, `steps` among them; `fits` is the number of starts where `start` is an array.
+        """
+        own = {name: getattr(self.config, name) for name in ("seed", "dtype") if hasattr(self.config, name)}
+        if isinstance(options.get("start"), np.ndarray):
+            own["fits"] = len(options["start"])
+        return fit(network, problem, optimizer, **{**own, "threads": self.threads, **options})
 
 
 class Findings(NamedTuple):

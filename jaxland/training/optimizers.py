@@ -1,12 +1,12 @@
 """Optimizers by name, with their numbers, for configurations that are written to disk."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
-
-import optax
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxland._names import lookup
+
+if TYPE_CHECKING:
+    import optax
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Sgd:
 
     learning_rate: float = 0.01
     """Learning rate."""
-    factory: ClassVar[Callable[..., Any]] = optax.sgd
+    factory: ClassVar[str] = "sgd"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Momentum:
     """Learning rate."""
     momentum: float = 0.9
     """Share of the last step that is repeated."""
-    factory: ClassVar[Callable[..., Any]] = optax.sgd
+    factory: ClassVar[str] = "sgd"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Adadelta:
     """Decay of the running squares."""
     eps: float = 1e-8
     """Added under the square roots."""
-    factory: ClassVar[Callable[..., Any]] = optax.adadelta
+    factory: ClassVar[str] = "adadelta"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Adam:
     """Decay of the running square."""
     eps: float = 1e-8
     """Added to the root of the running square."""
-    factory: ClassVar[Callable[..., Any]] = optax.adam
+    factory: ClassVar[str] = "adam"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Adagrad:
     """What the sum of squares begins with."""
     eps: float = 1e-7
     """Added to the sum of squares."""
-    factory: ClassVar[Callable[..., Any]] = optax.adagrad
+    factory: ClassVar[str] = "adagrad"
 
 
 OptimizerConfig = Sgd | Momentum | Adadelta | Adam | Adagrad
@@ -89,6 +89,9 @@ def get_optimizer(name: str) -> type[OptimizerConfig]:
     return lookup("optimizer", name, OPTIMIZERS)
 
 
-def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+def make_optimizer(config: OptimizerConfig) -> "optax.GradientTransformation":
     """The optax transformation with these numbers."""
-    return type(config).factory(**asdict(config))
+    # Configurations are read without optax, which takes a second to import.
+    import optax
+
+    return getattr(optax, config.factory)(**asdict(config))

@@ -10,7 +10,7 @@ import jaxland as jl
 from jaxland.landscape import hessians, stationary_points
 from jaxland.replications import BackpropConfig
 from jaxland.replications.backprop import basins, descent, maps, roads
-from jaxland.replications.backprop.config import (
+from jaxland.replications.backprop.ensembles import (
     BIASES,
     OPTIMUM,
     WEIGHTS,

@@ -9,7 +9,7 @@ import jaxland as jl
 from jaxland.landscape import hessians
 from jaxland.networks import embed, mlp, smoothed
 from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth import STUDY, larger
+from jaxland.replications.sawtooth import larger
 from jaxland.replications.sawtooth.sample import first_fits
 from jaxland.store import Parts, StudyStore
 from jaxland.studies import Context
@@ -44,10 +44,6 @@ def found(store, folder):
 def _claim(findings, words):
     (claim,) = [claim for claim in findings.claims if words in claim.statement]
     return claim
-
-
-def test_it_is_an_analysis_of_the_study():
-    assert STUDY.analyses["larger"] is larger.ANALYSIS
 
 
 def test_tables_and_figures(found):

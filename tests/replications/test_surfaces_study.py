@@ -17,7 +17,8 @@ import jaxland as jl
 from jaxland.landscape import Plane, plane_losses, surface_features
 from jaxland.replications import SurfacesConfig
 from jaxland.replications.surfaces import STUDY, descent, ends, gallery, landscape
-from jaxland.replications.surfaces.config import ensemble_name, ensembles
+from jaxland.replications.surfaces.config import ensemble_name
+from jaxland.replications.surfaces.ensembles import ensembles
 from jaxland.replications.surfaces.landscape import costs, slice_of, window
 from jaxland.store import StudyStore
 from jaxland.studies import from_json, to_json, wanted

@@ -8,7 +8,7 @@ import pytest
 import jaxland as jl
 from jaxland.problems import sawtooth
 from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth import STUDY, targets
+from jaxland.replications.sawtooth import targets
 from jaxland.store import Manifest, Parts, StudyStore
 from jaxland.studies import Context
 
@@ -47,10 +47,6 @@ def found(store, folder):
 def _claim(findings, words):
     (claim,) = [claim for claim in findings.claims if words in claim.statement]
     return claim
-
-
-def test_it_is_an_analysis_of_the_study():
-    assert STUDY.analyses["targets"] is targets.ANALYSIS
 
 
 def test_tables_and_figures(found):

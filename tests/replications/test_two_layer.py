@@ -10,8 +10,8 @@ import pytest
 from jaxland.landscape import first_rise
 from jaxland.replications import TwoLayerConfig
 from jaxland.replications.two_layer import highlighted, instability, randomness, rounding
-from jaxland.replications.two_layer.config import executions_data, executions_weights
 from jaxland.replications.two_layer.descent import descents, kept_epochs
+from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.highlighted.claims import unit_difference
 from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic, arithmetics, descend
 from jaxland.replications.two_layer.rounding.cases import CASES, Theory, crossing, rise
@@ -390,7 +390,7 @@ def test_settings_are_checked():
     for changes, message in (
         ({"epochs": 0}, "epochs must be a positive integer"),
         ({"f1_hidden": (1,)}, "f1_hidden must be different sizes of at least 2"),
-        ({"f2_rates": (0.1, 0.1)}, "f2_rates must be different positive numbers"),
+        ({"f2_rates": (0.1, 0.1)}, "f2_rates must name at least one, each once"),
         ({"f1_hidden": (), "f2_hidden": ()}, "both empty"),
         ({"seed": -1}, "seed must be"),
     ):

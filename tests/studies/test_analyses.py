@@ -19,24 +19,26 @@ PATHS = paths.PathSettings(bands=2, others=0, images=6, inserted=0, steps=3, cli
 BASIN = basin.BasinSettings(jitters=4, steps=5, minima=1, minimum_jitters=4, polish=5)
 
 
-@pytest.fixture(autouse=True)
-def light(monkeypatch):
-    """What is always made takes seconds to draw, and is tested elsewhere."""
-    for name in STUDY.default_analyses:
-        monkeypatch.setitem(STUDY.analyses, name, dataclasses.replace(STUDY.analyses[name], find=_little))
-
-
 def _little(context):
     table = pd.DataFrame({"fits": [context.store.manifest.fits]})
     return Findings({f"{context.settings}.csv": table}, {}, [judged("7, 8", "a", "b", "c", None, "d")])
+
+
+LITTLE = {name: dataclasses.replace(STUDY.analyses[name], find=_little) for name in STUDY.default_analyses}
+LIGHT = {**STUDY.analyses, **LITTLE}
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    """What is always made takes seconds to draw, and is tested elsewhere."""
+    monkeypatch.setitem(vars(STUDY), "analyses", LIGHT)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("analyses") / "s"
     with pytest.MonkeyPatch.context() as patch:
-        for name in STUDY.default_analyses:
-            patch.setitem(STUDY.analyses, name, dataclasses.replace(STUDY.analyses[name], find=_little))
+        patch.setitem(vars(STUDY), "analyses", LIGHT)
         return jl.run("sawtooth", CONFIG, path, fits=4).path
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from jaxland.plots import basin_map, duration_map, new_figure
-from jaxland.replications.backprop.config import SYMBOLS, WEIGHTS, BackpropConfig, ensemble_name
+from jaxland.replications.backprop.config import BackpropConfig, ensemble_name
+from jaxland.replications.backprop.ensembles import SYMBOLS, WEIGHTS
 from jaxland.replications.backprop.settling import COLORS, MINIMA, NAMES, TOLERANCE, Settled, ends, settled
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, judged

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from jaxland.plots import animate, descent_path, error_curves, new_figure, orbit_diagram
-from jaxland.replications.backprop.config import SYMBOLS, WEIGHTS, mean_factor, plane, problem
+from jaxland.replications.backprop.ensembles import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.replications.backprop.maps import TALL, WINDOW, Window, draw_map
 from jaxland.replications.backprop.settling import GLOBAL, OTHER, stability_bounds
 from jaxland.studies import Analysis, Claim, Context, Findings, judged

@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from jaxland.networks import Network
 from jaxland.plots import arrival_curves, new_figure
-from jaxland.replications.backprop.config import WEIGHTS, BackpropConfig, full_network, plane
+from jaxland.replications.backprop.config import BackpropConfig
+from jaxland.replications.backprop.ensembles import WEIGHTS, full_network, plane
 from jaxland.replications.backprop.settling import TOLERANCE, settled
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, judged

@@ -1,18 +1,20 @@
 """What decides the fits of the placebo study."""
 
-import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import optax
 from jaxtyping import Float
 
-from jaxland.networks import Network, mlp
-from jaxland.problems import Problem
 from jaxland.replications.placebo.data import labelled_data
-from jaxland.training import Adam, ByNumber, Ensemble, get_dtype, make_optimizer
+from jaxland.studies import check_choices, check_integers, check_positive
+from jaxland.training import Adam, make_optimizer
+
+if TYPE_CHECKING:
+    import optax
+
+    from jaxland.networks import Network
+    from jaxland.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -39,22 +41,24 @@ class PlaceboConfig:
     """Number format of training."""
 
     def __post_init__(self):
-        get_dtype(self.dtype)
-        for name, least in (("steps", 1), ("points", 2), ("inputs", 3), ("hidden", 1), ("data_seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be an integer of at least {least}; got {getattr(self, name)}.")
+        check_choices(self)
+        check_integers(self, "steps", "hidden")
+        check_integers(self, "points", least=2)
+        check_integers(self, "inputs", least=3)
+        check_integers(self, "data_seed", least=0)
+        check_positive("learning_rate", self.learning_rate)
         if not 0 <= self.signal <= 1:
             raise ValueError(f"signal must be a share between 0 and 1; got {self.signal}.")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate must be positive; got {self.learning_rate}.")
 
     @property
-    def network(self) -> Network:
+    def network(self) -> "Network":
         """The network of the fits, with the uniform initial weights of torch.nn.Linear."""
-        return _network(self.inputs, self.hidden)
+        from jaxland.replications.placebo.ensembles import network
+
+        return network(self.inputs, self.hidden)
 
     @property
-    def optimizer(self) -> optax.GradientTransformation:
+    def optimizer(self) -> "optax.GradientTransformation":
         """Adam with PyTorch's defaults, which are optax's too."""
         return make_optimizer(Adam(self.learning_rate))
 
@@ -69,42 +73,12 @@ class PlaceboConfig:
         """Data set `number`, or as many fresh points of its kind; see `labelled_data`."""
         return labelled_data([self.data_seed, number, int(fresh)], self.points, self.inputs, share)
 
-    def own_data(self, share: float = 0.0) -> tuple[ByNumber, ByNumber]:
-        """`inputs` and `targets` of an ensemble: data set i for fit i."""
-        inputs, targets = (
-            lambda fits, part=part: np.stack([self.data(int(fit), share)[part] for fit in fits]) for part in (0, 1)
-        )
-        return inputs, targets
-
-    def problem(self, number: int = 0, share: float = 0.0, *, fresh: bool = False) -> Problem:
+    def problem(self, number: int = 0, share: float = 0.0, *, fresh: bool = False) -> "Problem":
         """The same as a problem."""
+        from jaxland.problems import Problem
+
         return Problem(*self.data(number, share, fresh=fresh), name="noise" if share == 0 else "signal")
 
     def first_layer(self, params: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... K"]:
         """The weights of the first layer, unit by unit, as the source keeps them."""
         return params[..., : self.hidden * self.inputs]
-
-
-# One object for equal settings: what is compiled for a network is kept by its identity.
-@lru_cache
-def _network(inputs: int, hidden: int) -> Network:
-    return mlp([inputs, hidden, 1], "relu", init="pytorch_uniform")
-
-
-def ensembles(config: PlaceboConfig) -> dict[str, Ensemble]:
-    """Fits of noise, and of the same inputs with labels that they explain in part; each fit has its own data."""
-    return {name: _ensemble(config, share) for name, share in config.shares.items()}
-
-
-def _ensemble(config: PlaceboConfig, share: float) -> Ensemble:
-    inputs, targets = config.own_data(share)
-    return Ensemble(
-        network=config.network,
-        problem=config.problem(0, share),
-        optimizer=config.optimizer,
-        steps=config.steps,
-        seed=config.seed,
-        dtype=config.dtype,
-        inputs=inputs,
-        targets=targets,
-    )

@@ -11,6 +11,7 @@ from jaxland.plots import compared_histograms, new_figure, training_curves
 from jaxland.problems import Loss
 from jaxland.replications.placebo.comparable import judged_where_comparable, mean_text, share_text
 from jaxland.replications.placebo.config import PlaceboConfig
+from jaxland.replications.placebo.ensembles import own_data
 from jaxland.statistics import Histogram, sample_interval, wilson_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, judged
 from jaxland.training import draw_parameters, fit
@@ -99,7 +100,7 @@ def _curves(context: Context, name: str) -> Curves:
     steps = np.unique(np.linspace(0, config.steps, settings.moments + 1).astype(int))
 
     def compute():
-        inputs, targets = config.own_data(share)
+        inputs, targets = own_data(config, share)
         fits = fit(
             config.network,
             config.problem(0, share),

@@ -1,8 +1,7 @@
 """The energy landscape of a simple neural network: the main study."""
 
-from jaxland.replications.sawtooth import barriers, basin, knots, larger, overview, paths, spectra, targets, training
-from jaxland.replications.sawtooth.config import SawtoothConfig, ensembles
-from jaxland.studies import Study
+from jaxland.replications.sawtooth.config import SawtoothConfig
+from jaxland.studies import Study, analyses_in, deferred
 
 STUDY = Study(
     name="sawtooth",
@@ -12,18 +11,21 @@ STUDY = Study(
     default_fits=1024,
     quick="2 x 1,024 fits, 50,000 steps, about a minute on two AVX-512 cores",
     paper="2 x 160,000 fits, 50,000 steps, about two hours there",
-    ensembles=ensembles,
-    analyses={
-        "overview": overview.ANALYSIS,
-        "training": training.ANALYSIS,
-        "paths": paths.ANALYSIS,
-        "spectra": spectra.ANALYSIS,
-        "basin": basin.ANALYSIS,
-        "targets": targets.ANALYSIS,
-        "larger": larger.ANALYSIS,
-        "knots": knots.ANALYSIS,
-        "barriers": barriers.ANALYSIS,
-    },
+    ensembles=deferred(f"{__name__}.ensembles:ensembles"),
+    analyses=analyses_in(
+        __name__,
+        {
+            "overview": "figures 1 to 7: fits, losses and distances of the ensembles",
+            "training": "sections 1 and 4.2: loss and complexity in training",
+            "paths": "figures 8 to 10: paths of least energy from the global minimum",
+            "spectra": "figure 11: eigenvalues of the Hessian at local minima and at the global one",
+            "basin": "figure 12: basins of the global and of local minima",
+            "targets": "figures 13 and 14: targets with hundreds and thousands of teeth",
+            "larger": "figure 15: larger networks, and local minima embedded in them",
+            "knots": "the exact knots of every fit",
+            "barriers": "barriers between minima, and their disconnectivity graph",
+        },
+    ),
     default_analyses=("overview", "knots"),
 )
 

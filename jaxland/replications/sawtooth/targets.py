@@ -21,7 +21,7 @@ from jaxland.landscape import (
 from jaxland.plots import COLORS, all_fits, dense_curve, new_figure, tube
 from jaxland.problems import SawtoothProblem, SawtoothTarget
 from jaxland.replications.sawtooth.comparable import too_small
-from jaxland.replications.sawtooth.config import TARGETS
+from jaxland.replications.sawtooth.ensembles import TARGETS
 from jaxland.replications.sawtooth.overview.reduction import turning_points
 from jaxland.replications.sawtooth.paths import (
     Paths,

@@ -1,29 +1,25 @@
 """What decides the fits of the surfaces study: data, weights, and the two of them that are free."""
 
 import hashlib
-import math
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jaxland._names import lookup
-from jaxland.networks import Network
-from jaxland.problems import Images, digits, idx_images
-from jaxland.replications.surfaces.pair import Pair, last_layer_pair
-from jaxland.replications.surfaces.weights import sigmoid_network, source_weights
-from jaxland.training import Adagrad, Adam, Ensemble, Momentum, OptimizerConfig, Sgd, get_dtype, make_optimizer
+from jaxland.studies import check_choices, check_different, check_integers, check_optimizers, check_seeds
+from jaxland.training import Adagrad, Adam, Momentum, OptimizerConfig, Sgd
+
+if TYPE_CHECKING:
+    from jaxland.problems import Images
+    from jaxland.replications.surfaces.pair import Pair
 
 A, B = (-15.0, 17.0), (-15.0, 18.0)
 """The window of the document, for the first and for the second weight."""
 GRID = 40
 """Points of its surfaces along each axis."""
-DATA = ("digits", "enlarged", "idx")
 SIDE = 28
 """Of enlarged digits and of MNIST's pictures."""
-OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam")
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class SurfacesConfig:
     """The output unit into which the two free weights lead, from 0."""
     units: tuple[int, int] = (250, 251)
     """The units of the last hidden layer from which they come, from 0."""
-    optimizers: tuple[str, ...] = OPTIMIZERS
+    optimizers: tuple[str, ...] = ("sgd", "momentum", "adagrad", "adam")
     """One ensemble for each, and for each seed of the weights: sgd, momentum, adagrad, adam."""
     epochs: int = 10_000
     """Steps of each descent."""
@@ -66,42 +62,30 @@ class SurfacesConfig:
     """Numbers of adam."""
 
     def __post_init__(self):
-        lookup("data", self.data, dict.fromkeys(DATA))
-        get_dtype(self.dtype)
+        check_choices(self)
+        check_optimizers(self)
+        check_integers(self, "samples", "epochs")
+        check_different("weights", self.weights)
+        check_seeds("seeds of weights", *self.weights)
         if (self.data == "idx") != bool(self.images and self.labels):
             raise ValueError("data idx needs both --images and --labels, and other data neither.")
         if self.data == "idx" and not self.checksum:
             object.__setattr__(self, "checksum", _checksum(self.images, self.labels))
-        for name in ("weights", "optimizers"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must name at least one, each once; got {list(values)}.")
-        for name in self.optimizers:
-            lookup("optimizer", name, dict.fromkeys(OPTIMIZERS))
-            for number, value in asdict(self.optimizer(name)).items():
-                if not math.isfinite(value):
-                    raise ValueError(f"{name}.{number} must be finite; got {value}.")
-        self._check_numbers()
-
-    def _check_numbers(self):
-        for name in ("samples", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be a positive integer; got {getattr(self, name)}.")
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden must be one or more positive integers; got {list(self.hidden)}.")
-        if any(not 0 <= seed < 2**32 for seed in self.weights):
-            raise ValueError(f"seeds of weights must lie in [0, 2**32); got {list(self.weights)}.")
         if not 0 <= self.output < 10:
             raise ValueError(f"there is no output {self.output}; they are 0 to 9.")
         if len(set(self.units)) < 2 or not all(0 <= unit < self.hidden[-1] for unit in self.units):
             raise ValueError(f"units must be two of 0 to {self.hidden[-1] - 1}; got {list(self.units)}.")
 
-    def pictures(self, samples: int | None = None) -> Images:
+    def pictures(self, samples: int | None = None) -> "Images":
         """The first so many pictures, or all there are.
 
         Raises:
             ValueError: there are not so many, or the IDX files are not those the study began with.
         """
+        from jaxland.problems import digits, idx_images
+
         if self.data != "idx":
             found = digits(8 if self.data == "digits" else SIDE)
             return found if samples is None else found.take(samples)
@@ -138,46 +122,20 @@ class SurfacesConfig:
         low, high = np.array([A, B]).T
         return low, high
 
-    def network(self, pictures: Images) -> Network:
-        """The whole network; the same object for equal settings, so that nothing is compiled twice."""
-        return _network(pictures.pixels.shape[1], self.hidden, pictures.classes)
-
-    def pair(self, seed: int, samples: int | None = None) -> Pair:
+    def pair(self, seed: int, samples: int | None = None) -> "Pair":
         """The two free weights of the last layer, the others drawn with this seed."""
-        pictures = self.pictures(samples)
-        network = self.network(pictures)
-        return last_layer_pair(network, source_weights(network, seed), pictures, self.output, self.units)
+        from jaxland.replications.surfaces.ensembles import pair
+
+        return pair(self, seed, samples)
 
     def optimizer(self, name: str) -> OptimizerConfig:
         """The numbers of the optimizer with this name."""
         return getattr(self, name)
 
 
-@lru_cache
-def _network(inputs: int, hidden: tuple[int, ...], outputs: int) -> Network:
-    return sigmoid_network(inputs, hidden, outputs)
-
-
 def ensemble_name(seed: int, optimizer: str) -> str:
     """What the descents of one optimizer with the weights of one seed are called."""
     return f"{optimizer}-{seed}"
-
-
-def ensembles(config: SurfacesConfig) -> dict[str, Ensemble]:
-    """Descents of the two weights from random points of the window, the same for all seeds and optimizers."""
-    pairs = {seed: config.pair(seed, config.samples) for seed in config.weights}
-    return {
-        ensemble_name(seed, name): Ensemble(
-            network=pair.network(*config.window),
-            problem=pair.problem(),
-            optimizer=make_optimizer(config.optimizer(name)),
-            steps=config.epochs,
-            seed=config.seed,
-            dtype=config.dtype,
-        )
-        for seed, pair in pairs.items()
-        for name in config.optimizers
-    }
 
 
 def _checksum(*paths: str) -> str:

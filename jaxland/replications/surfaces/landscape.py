@@ -12,6 +12,7 @@ from jaxland.networks import Network
 from jaxland.plots import new_figure, surface_3d, surface_contours
 from jaxland.problems import Images, Objective
 from jaxland.replications.surfaces.config import GRID, A, B, SurfacesConfig
+from jaxland.replications.surfaces.ensembles import whole_network
 from jaxland.replications.surfaces.weights import source_weights
 from jaxland.studies import Analysis, Claim, Context, Findings, judged
 
@@ -56,7 +57,7 @@ class Cost(NamedTuple):
 def costs(config: SurfacesConfig, samples: int) -> Cost:
     """The cost on so many samples, or on as many as the data have."""
     pictures = available(config, samples)
-    network = config.network(pictures)
+    network = whole_network(config, pictures)
     return Cost(len(pictures.labels), network, pictures.problem().objective(network))
 
 

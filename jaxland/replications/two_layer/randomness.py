@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from jaxland.landscape import outputs
 from jaxland.plots import new_figure
 from jaxland.problems import LOSSES, Problem
-from jaxland.replications.two_layer.config import executions_data, executions_weights
+from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.source import HIGH, LOW, get_target, half_mean_square, network, standard_data
 from jaxland.statistics import Estimate, TwoWayComponents, two_way_components
 from jaxland.studies import Analysis, Claim, Context, Findings, judged

@@ -7,13 +7,15 @@ for 1,000 inputs of the training set and then for 100 of the test set, that of t
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxland._names import lookup
-from jaxland.networks import Network, mlp
+
+if TYPE_CHECKING:
+    from jaxland.networks import Network
 
 LOW, HIGH = -5.0, 5.0
 POINTS, TEST_POINTS = 1000, 100
@@ -107,8 +109,11 @@ def get_target(name: str) -> Target:
 
 
 @lru_cache
-def network(hidden: int) -> Network:
+def network(hidden: int) -> "Network":
     """The two-layer perceptron with `hidden` units in the hidden layer, the bias unit among them."""
+    # The configuration needs the numbers above, and not JAX.
+    from jaxland.networks import mlp
+
     return mlp([1, hidden - 1, 1], activation="sigmoid")
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from machine import agreement, gpu
+from machine.parts import Parts
 
-from jaxland.bench import agreement, gpu
-from jaxland.bench.parts import Parts
 from jaxland.training.cuda import CudaMissing
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from jaxland.landscape import sharpness
 from jaxland.problems import Problem
-from jaxland.replications.two_layer.config import executions_data, executions_weights
+from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.rounding.cases import LOSS, STRIDE, Case, crossing, rise
 from jaxland.replications.two_layer.source import get_target, network, standard_data
 from jaxland.studies import Context

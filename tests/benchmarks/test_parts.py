@@ -3,7 +3,7 @@
 import csv
 import json
 
-from jaxland.bench.parts import Check, Parts
+from machine.parts import Check, Parts
 
 
 class _Clock:

@@ -4,23 +4,20 @@ import inspect
 import os
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from machine import agreement, gpu
+from machine.parts import Check, Parts
 from training.cuda.emulation import Emulated, needs_compiler
 
 import jaxland as jl
-from jaxland.bench import agreement, gpu, peers
 from jaxland.bench.cases import Case
-from jaxland.bench.parts import Check, Parts
-from jaxland.bench.peak import GPU_MULTIPLY_ADDS, GPU_SOURCE, gpu_fma_peak
-from jaxland.bench.timing import steady
 from jaxland.training import Ensemble
-from jaxland.training.cuda import CudaMissing, Variant, compile_source
+from jaxland.training.cuda import CudaMissing, Variant
 from jaxland.training.xla import XlaTrainer
 
 ROOT = Path(__file__).parents[2]
@@ -173,58 +170,6 @@ def test_a_part_of_the_study_is_trained(parts, monkeypatch):
     assert found["fits of 50,000 steps with momentum"] == 16
     assert found["backend"].startswith("lanes")
     assert 0 < found["median final loss"] < 10
-
-
-@needs_compiler
-def test_the_kernel_of_the_peak_counts_what_it_does(device):
-    assert gpu_fma_peak(device, seconds=0)() > 0
-    # Without its last multiply-adds a chain does not end where it should.
-    monkey = GPU_SOURCE.replace("i < rounds", "i < 0")
-    wrong = Emulated(device._folder)
-    wrong.compile = lambda source: device.compile(monkey)
-    with pytest.raises(RuntimeError, match="wrong sum"):
-        gpu_fma_peak(wrong, seconds=0)()
-
-
-def test_the_peak_is_multiply_adds_and_nothing_else():
-    pytest.importorskip("cuda.bindings")
-    compiled = compile_source(GPU_SOURCE, "sm_90")
-    assert compiled.spilled == 0
-    assert compiled.registers <= 32
-    # Instructions of 16 bytes, whose lowest 12 bits say FFMA with three registers.
-    words = np.frombuffer(compiled.code[: len(compiled.code) // 16 * 16], "<u8")[::2]
-    assert GPU_MULTIPLY_ADDS <= np.count_nonzero(words & 0xFFF == 0x223) <= GPU_MULTIPLY_ADDS + 2
-
-
-def test_groups_go_on_where_they_stopped():
-    trainer = XlaTrainer(TINY, {"width": 4})
-    steps = []
-    advance = trainer.advance
-    trainer.advance = lambda group, count: (steps.append(count), advance(group, count))[1]
-    assert steady(trainer, TINY, threads=2, seconds=1e-4)() > 0
-    assert steps[:2] == [1, 1]
-    assert steps[-2] == steps[-1]
-
-
-@pytest.mark.parametrize("peer", [peers.torch_func, peers.torch_stacked])
-def test_what_pytorch_is_timed_with_trains(peer, monkeypatch):
-    torch = pytest.importorskip("torch")
-    kept = []
-    monkeypatch.setattr(peers, "_torch_weights", partial(_kept, kept, peers._torch_weights))
-    timed = peer(width=2, steps=3)
-    before = [part.detach().clone() for layer in kept[0] for part in layer]
-    timed()
-    after = [part.detach() for layer in kept[0] for part in layer]
-    ensemble = Ensemble(peers.NETWORK, peers.PROBLEM, peers.OPTIMIZER, steps=3)
-    fits = jl.fit(ensemble.network, ensemble.problem, ensemble.optimizer, fits=2, steps=3)
-    assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    vectors = np.concatenate([part.numpy().reshape(2, -1) for part in after], axis=1)
-    np.testing.assert_allclose(vectors, fits.params, rtol=1e-4, atol=1e-6)
-
-
-def _kept(kept, weights, *args):
-    kept.append(weights(*args))
-    return kept[-1]
 
 
 @pytest.mark.slow

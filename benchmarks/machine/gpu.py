@@ -1,6 +1,6 @@
 """What is measured on a machine with an NVIDIA GPU: checks, variants of the kernel, throughput, the study's time.
 
-Each function is one part of `benchmarks/gpu.py`; `jaxland bench` prints the throughput.
+Each function is one part of `benchmarks/gpu.py`.
 """
 
 import os
@@ -16,21 +16,21 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxland.bench import agreement
 from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, Case, step_flop
-from jaxland.bench.parts import Parts
 from jaxland.bench.peak import gpu_fma_peak
 from jaxland.bench.peers import GPU_PEERS, NETWORK, OPTIMIZER, PROBLEM
 from jaxland.bench.timing import Timed, medians, steady
 from jaxland.networks import mlp
-from jaxland.training import Ensemble, Trainer, available_threads, fit, local_platform, versions
+from jaxland.training import Ensemble, Trainer, Unlowerable, available_threads, fit, local_platform, versions
 from jaxland.training.cuda import CudaMissing, CudaTrainer, Device, NvidiaGpu, Variant
 from jaxland.training.cuda.group import advance, begin
 from jaxland.training.cuda.trainer import LARGEST
 from jaxland.training.cuda.tuning import VERSION, build, candidates
-from jaxland.training.lanes import LanesTrainer, Unlowerable
-from jaxland.training.lanes.trace import trace_update
+from jaxland.training.lanes import LanesTrainer
+from jaxland.training.program.trace import trace_update
 from jaxland.training.xla import ACCELERATOR_WIDTH, MATMULS, XlaTrainer
+from machine import agreement
+from machine.parts import Parts
 
 STUDY_FITS, STUDY_STEPS = 320_000, 50_000
 # Parameters up to which a kernel is compiled in seconds; straight-line code of much more takes minutes.
@@ -333,15 +333,6 @@ def study(parts: Parts, width: int, rate: float, seconds: float = 45) -> None:
     table.row("minutes for 320,000 fits at this rate", STUDY_FITS * elapsed / count / 60)
     table.row("diverged", int((fits.diverged_step >= 0).sum()))
     table.row("median final loss", statistics.median(map(float, fits.loss)))
-
-
-def report_gpu(device: Device, rounds: int = 5, say: Callable[[str], None] = print) -> None:
-    """The table of `jaxland bench` on a GPU."""
-    parts = Parts(None, float("inf"), say)
-    say(f"{device.name}, {device.compiler}, {platform.machine()} with {available_threads()} cores; {versions()}.")
-    throughput(parts, device, rounds)
-    say("\nOther networks, momentum, float32:\n")
-    networks(parts, device, NETWORKS, rounds=rounds)
 
 
 def run_all(parts: Parts, device: Device) -> None:

@@ -1,0 +1,258 @@
+"""Criteria: values that judge a measurement and say in words what they ask of it.
+
+Each is made before anything is measured, judges with `judge`, and prints the clause that follows "agrees":
+`Below(0.25, "% of its level")` prints "below 25 % of its level". A measurement of None could not be made and is not
+tested; NaN was made, and never agrees.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal, Protocol, SupportsFloat, runtime_checkable
+
+Verdict = Literal["agrees", "differs", "not tested"]
+
+
+@runtime_checkable
+class Criterion(Protocol):
+    """What is asked of a measurement. `str` of it is a clause that follows "agrees"."""
+
+    def judge(self, value: Any, /) -> Verdict:
+        """Whether a measurement meets it; None is not tested."""
+        ...
+
+
+@dataclass(frozen=True)
+class Below:
+    """Less than a bound.
+
+    Attributes:
+        bound: that is not reached.
+        unit: words after the number; where they begin with %, the number is told in percent.
+    """
+
+    bound: SupportsFloat
+    unit: str = ""
+
+    def judge(self, value: SupportsFloat | None) -> Verdict:
+        """Whether the value lies below it."""
+        return _verdict(value, lambda known: known < self.bound)
+
+    def __str__(self) -> str:
+        return f"below {_told(self.bound, self.unit)}"
+
+
+@dataclass(frozen=True)
+class Above:
+    """More than a bound; attributes as those of `Below`."""
+
+    bound: SupportsFloat
+    unit: str = ""
+
+    def judge(self, value: SupportsFloat | None) -> Verdict:
+        """Whether the value lies above it."""
+        return _verdict(value, lambda known: known > self.bound)
+
+    def __str__(self) -> str:
+        return f"above {_told(self.bound, self.unit)}"
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A bound or less; attributes as those of `Below`."""
+
+    bound: SupportsFloat
+    unit: str = ""
+
+    def judge(self, value: SupportsFloat | None) -> Verdict:
+        """Whether the value does not exceed the bound."""
+        return _verdict(value, lambda known: known <= self.bound)
+
+    def __str__(self) -> str:
+        return f"up to {_told(self.bound, self.unit)}"
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A bound or more; attributes as those of `Below`."""
+
+    bound: SupportsFloat
+    unit: str = ""
+
+    def judge(self, value: SupportsFloat | None) -> Verdict:
+        """Whether the value reaches the bound."""
+        return _verdict(value, lambda known: known >= self.bound)
+
+    def __str__(self) -> str:
+        return f"from {_told(self.bound, self.unit)} on"
+
+
+@dataclass(frozen=True)
+class Between:
+    """From one bound to another, both included; `unit` as that of `Below`."""
+
+    low: SupportsFloat
+    high: SupportsFloat
+    unit: str = ""
+
+    def judge(self, value: SupportsFloat | None) -> Verdict:
+        """Whether the value lies there."""
+        return _verdict(value, lambda known: self.low <= known <= self.high)
+
+    def __str__(self) -> str:
+        return f"between {_told(self.low, self.unit)} and {_told(self.high, self.unit)}"
+
+
+@dataclass(frozen=True)
+class Within:
+    """No further than a tolerance from the value that is expected; `unit` as that of `Below`."""
+
+    expected: SupportsFloat
+    tolerance: SupportsFloat
+    unit: str = ""
+
+    def judge(self, value: SupportsFloat | None) -> Verdict:
+        """Whether the value lies as near."""
+        expected, tolerance = float(self.expected), float(self.tolerance)
+        return _verdict(value, lambda known: expected - tolerance <= known <= expected + tolerance)
+
+    def __str__(self) -> str:
+        return f"within {_told(self.tolerance, self.unit)} of {_told(self.expected, self.unit)}"
+
+
+@dataclass(frozen=True)
+class Equals:
+    """Exactly what is expected: a count, or the digits that are printed."""
+
+    expected: SupportsFloat | str
+
+    def judge(self, value: SupportsFloat | str | None) -> Verdict:
+        """Whether the value is the one expected."""
+        return _verdict(value, lambda known: known == self.expected)
+
+    def __str__(self) -> str:
+        return f"at exactly {self.expected}"
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Strictly rising values, one for each name."""
+
+    names: tuple[str, ...]
+
+    def judge(self, value: Iterable[Any] | None) -> Verdict:
+        """Whether each value is larger than the one before it.
+
+        Raises:
+            ValueError: there are more or fewer values than names.
+        """
+        values = None if value is None else list(value)
+        if values is not None and len(values) != len(self.names):
+            raise ValueError(f"give one value for each of {', '.join(self.names)}; got {len(values)}.")
+        return _verdict(values, lambda known: all(low < high for low, high in pairwise(known)))
+
+    def __str__(self) -> str:
+        return f"if {' < '.join(self.names)}"
+
+
+@dataclass(frozen=True)
+class Holds:
+    """An interval that holds a value, its ends included."""
+
+    expected: SupportsFloat
+
+    def judge(self, value: tuple[SupportsFloat, SupportsFloat] | None) -> Verdict:
+        """Whether the value lies in the interval `(low, high)`."""
+        return _verdict(value, lambda known: known[0] <= self.expected <= known[1])
+
+    def __str__(self) -> str:
+        return f"if the interval holds {_told(self.expected)}"
+
+
+@dataclass(frozen=True)
+class Clear:
+    """An interval that lies above a bound: it differs where all of it lies below, and is not tested in between."""
+
+    bound: SupportsFloat
+    unit: str = ""
+
+    def judge(self, value: tuple[SupportsFloat, SupportsFloat] | None) -> Verdict:
+        """On which side of the bound the interval `(low, high)` lies."""
+        undecided = Holds(self.bound).judge(value) == "agrees"
+        return _verdict(None if undecided else value, lambda known: known[0] > self.bound)
+
+    def __str__(self) -> str:
+        return f"or differs where the interval lies above or below {_told(self.bound, self.unit)}, else undecided"
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A condition that only words can tell; the measurement is whether it is met."""
+
+    words: str = ""
+
+    def judge(self, value: Any) -> Verdict:
+        """Whether it is met."""
+        return _verdict(value, bool)
+
+    def __str__(self) -> str:
+        return f"if {self.words}" if self.words else ""
+
+
+@dataclass(frozen=True)
+class Each:
+    """A criterion that each of several values meets. None of them at all is not tested."""
+
+    criterion: Criterion
+
+    def judge(self, value: Iterable[Any] | None) -> Verdict:
+        """Whether all of them do."""
+        return _together([self.criterion.judge(each) for each in ([] if value is None else value)])
+
+    def __str__(self) -> str:
+        return f"if each is {self.criterion}"
+
+
+@dataclass(frozen=True)
+class All:
+    """Several criteria, each of a measurement of its own.
+
+    Attributes:
+        parts: by the words that come before the clause, with the verb: `{"the median is": Below(2), "none diverges":
+            Stated()}` prints "if the median is below 2 and none diverges".
+    """
+
+    parts: Mapping[str, Criterion] = field(hash=False)
+
+    def judge(self, value: Iterable[Any] | None) -> Verdict:
+        """Whether each of the measurements, in the order of the parts, meets its own.
+
+        Raises:
+            ValueError: there are more or fewer measurements than parts.
+        """
+        if value is None:
+            return "not tested"
+        pairs = zip(self.parts.values(), value, strict=True)
+        return _together([criterion.judge(each) for criterion, each in pairs])
+
+    def __str__(self) -> str:
+        return "if " + " and ".join(f"{words} {criterion}".rstrip() for words, criterion in self.parts.items())
+
+
+def _verdict(value: Any, test: Callable[[Any], Any]) -> Verdict:
+    if value is None:
+        return "not tested"
+    return "agrees" if test(value) else "differs"
+
+
+def _together(verdicts: list[Verdict]) -> Verdict:
+    """One part that differs decides; else one that is not tested does."""
+    for decisive in ("differs", "not tested"):
+        if decisive in verdicts:
+            return decisive
+    return "agrees" if verdicts else "not tested"
+
+
+def _told(number: SupportsFloat, unit: str = "") -> str:
+    shown = 100 * float(number) if unit.startswith("%") else float(number)
+    return f"{shown:g} {unit}".rstrip()

@@ -1,0 +1,115 @@
+"""Each criterion with a measurement that meets it, one that does not, and what it says."""
+
+import numpy as np
+import pytest
+
+from jaxland.studies import (
+    Above,
+    All,
+    AtLeast,
+    AtMost,
+    Below,
+    Between,
+    Clear,
+    Each,
+    Equals,
+    Holds,
+    Ordered,
+    Stated,
+    Within,
+    claim,
+    judged_unless,
+    untested,
+)
+
+CASES = [
+    (Below(1.25), 1.24, 1.25, "below 1.25"),
+    (Below(0.07, "% of its level"), 0.05, 0.08, "below 7 % of its level"),
+    (Above(10, "times"), np.float64(11), 10, "above 10 times"),
+    (Above(0.5, "%"), 0.51, 0.5, "above 50 %"),
+    (AtMost(10, "epochs"), 10, 10.5, "up to 10 epochs"),
+    (AtLeast(0.5, "of it"), 0.5, 0.499, "from 0.5 of it on"),
+    (Between(0.5, 0.7), 0.7, 0.71, "between 0.5 and 0.7"),
+    (Between(0.75, 1.5, "%"), 0.75, 0.7, "between 75 % and 150 %"),
+    (Within(4, 1), 3, 5.1, "within 1 of 4"),
+    (Equals("1.0156"), f"{1.01557:.4f}", f"{1.0157:.4f}", "at exactly 1.0156"),
+    (Equals(0), 0, 1, "at exactly 0"),
+    (Holds(755), (750, 760), (756, 760), "if the interval holds 755"),
+    (
+        Clear(0.5, "%"),
+        (0.51, 0.9),
+        (0.1, 0.49),
+        "or differs where the interval lies above or below 50 %, else undecided",
+    ),
+    (Ordered(("adadelta", "momentum")), (1, 2), (2, 2), "if adadelta < momentum"),
+    (Ordered(("a", "b", "c")), np.array([1, 2, 3]), [1, 3, 2], "if a < b < c"),
+    (Stated("it is the same"), np.True_, False, "if it is the same"),
+    (Each(Below(3)), np.array([1.0, 2.0]), [1, 4], "if each is below 3"),
+    (
+        All({"the drop is": Below(0.25, "%"), "no cost rises": Stated()}),
+        (0.2, True),
+        (0.2, False),
+        "if the drop is below 25 % and no cost rises",
+    ),
+]
+
+
+@pytest.mark.parametrize(("criterion", "good", "bad", "words"), CASES, ids=[case[-1] for case in CASES])
+def test_it_judges_and_tells(criterion, good, bad, words):
+    assert criterion.judge(good) == "agrees"
+    assert criterion.judge(bad) == "differs"
+    assert criterion.judge(None) == "not tested"
+    assert str(criterion) == words
+
+
+@pytest.mark.parametrize(
+    "criterion", [Below(1), Above(1), AtMost(1), AtLeast(1), Between(0, 1), Within(0, 1), Each(Below(1))]
+)
+def test_what_is_no_number_never_agrees(criterion):
+    assert criterion.judge([np.nan, 0.5] if isinstance(criterion, Each) else np.nan) == "differs"
+
+
+def test_no_number_is_in_no_order_and_in_no_interval():
+    assert Ordered(("a", "b")).judge((np.nan, 1)) == "differs"
+    assert Holds(1).judge((np.nan, np.nan)) == "differs"
+    assert Clear(1).judge((np.nan, np.nan)) == "differs"
+
+
+def test_an_interval_that_holds_the_bound_decides_nothing():
+    assert Clear(0.5).judge((0.4, 0.6)) == "not tested"
+
+
+def test_none_of_many_is_no_evidence():
+    assert Each(Below(1)).judge([]) == "not tested"
+
+
+def test_one_part_that_differs_decides():
+    both = All({"a is": Below(1), "b is": Below(1)})
+    assert both.judge((None, 0)) == "not tested"
+    assert both.judge((None, 2)) == "differs"
+    assert both.judge((0, 0)) == "agrees"
+
+
+def test_a_measurement_for_each_part():
+    with pytest.raises(ValueError, match="shorter"):
+        All({"a is": Below(1), "b is": Below(1)}).judge((0,))
+    with pytest.raises(ValueError, match="one value for each of a, b; got 3"):
+        Ordered(("a", "b")).judge((1, 2, 3))
+
+
+def test_criteria_are_values():
+    assert Within(4, 1) == Within(4, 1)
+    assert len({Below(1), Below(1), Above(1)}) == 2
+
+
+def test_a_claim_tells_its_criterion():
+    found = claim("7", "losses are similar", "similar", "1.1", 1.1, Below(1.25), "ratio of the smallest")
+    assert found == ("7", "losses are similar", "similar", "1.1", "agrees", "ratio of the smallest; agrees below 1.25")
+    assert claim("7", "", "", "", None, Below(1.25))[4:] == ("not tested", "agrees below 1.25")
+    assert untested("7", "", "", "", "no fits")[4:] == ("not tested", "no fits")
+
+
+def test_a_reason_takes_all_verdicts():
+    claims = [claim("7", "", "", "", 1, Below(2))]
+    assert judged_unless("", claims) == claims
+    assert judged_unless("too few", claims)[0][4:] == ("not tested", "too few; agrees below 2")
