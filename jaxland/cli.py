@@ -19,7 +19,7 @@ import tyro
 
 from jaxland._names import lookup
 from jaxland._version import __version__
-from jaxland.placebo.study import TableSettings
+from jaxland.placebo.config import TableSettings
 from jaxland.studies.options import RunOptions
 
 _UNPREFIXED = tyro.conf.arg(name="")

@@ -6,13 +6,13 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland.placebo.command import table_test
+    from jaxland.placebo.config import TableSettings, TableTest
     from jaxland.placebo.design import Design
     from jaxland.placebo.findings import draw_tested, result_figure
     from jaxland.placebo.labels import Split, distinct_labellings, random_order, split
     from jaxland.placebo.measures import STATISTICS, Measures, Statistic
     from jaxland.placebo.result import PlaceboResult, Tested
     from jaxland.placebo.run import placebo_test, placebo_tests
-    from jaxland.placebo.study import TableSettings, TableTest
     from jaxland.placebo.tabular import TableProblem, read_table, table_problem
 
 __all__ = [

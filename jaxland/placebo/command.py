@@ -1,21 +1,20 @@
 """A placebo test of a table, from names and numbers: what `jaxland placebo` trains, and what it says of it."""
 
 import hashlib
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxland.networks import mlp
+from jaxland.placebo.config import TableSettings, TableTest
 from jaxland.placebo.design import Design
-from jaxland.placebo.findings import ENSEMBLE, findings, stored_results
+from jaxland.placebo.findings import findings, stored_results
 from jaxland.placebo.result import choose_statistic
 from jaxland.placebo.run import check_folder
-from jaxland.placebo.study import TITLE, TableSettings, TableTest
 from jaxland.placebo.tabular import TableProblem, read_table, table_problem
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies import Analysis, Context, Findings
-from jaxland.training import Ensemble, get_optimizer, make_optimizer
+from jaxland.training import get_optimizer, make_optimizer
 
 
 class TableDesign(NamedTuple):
@@ -125,15 +124,10 @@ def _heading(test: TableTest, data: TableProblem, design: Design) -> str:
     return "\n".join(lines)
 
 
-def ensembles(test: TableTest) -> Mapping[str, Ensemble]:
-    """All fits of a test."""
-    return {ENSEMBLE: table_design(test).design.ensemble}
-
-
 def find(context: Context) -> Findings:
     """The test, with as many placebos as there are."""
     design, statistic, heading = table_design(context.config)
     return findings(stored_results(design, statistic, context), heading)
 
 
-ANALYSIS = Analysis(TITLE, find)
+ANALYSIS = Analysis(find)

@@ -49,7 +49,7 @@ def _of_shard(design: Design, context: Context, file: ShardFile) -> dict[str, np
         params = context.store.read(ENSEMBLE, file, ["params"]).arrays["params"]
         return {"validation_loss": held_out_losses(design, found["fit"], params)}
 
-    return {**found, **context.parts.get(f"held-out-{file.start}-{file.stop}", validation)}
+    return {**found, **context.piece(f"held-out-{file.start}-{file.stop}", validation)}
 
 
 def findings(results: Sequence[PlaceboResult], heading: str = "") -> Findings:

@@ -7,12 +7,12 @@ import numpy as np
 import optax
 
 from jaxland.networks import Network
+from jaxland.placebo.config import NAME, TITLE
 from jaxland.placebo.design import Design
 from jaxland.placebo.findings import ENSEMBLE, findings, stored_results
 from jaxland.placebo.labels import Labels
 from jaxland.placebo.measures import held_out_losses, measured
 from jaxland.placebo.result import PlaceboResult, choose_statistic, results_of
-from jaxland.placebo.study import NAME, TITLE
 from jaxland.problems import Problem
 from jaxland.store import MANIFEST, StoreError, StudyStore, check_path
 from jaxland.studies import Analysis, Context, Findings, RunOptions, Study
@@ -153,7 +153,7 @@ def placebo_tests(
         title="a placebo test",
         config=DesignGiven,
         ensembles=lambda _: {ENSEMBLE: design.ensemble},
-        analyses={"test": Analysis(TITLE, find)},
+        analyses={"test": Analysis(find, TITLE)},
     )
     run_with(make_request(study, DesignGiven(design.digest), folder), options, progress=progress)
     return results
