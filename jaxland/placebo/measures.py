@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float, Int
 
 from jaxland.landscape import losses
 from jaxland.placebo.design import Design
-from jaxland.problems import Loss
 
 MEASURED = ("initial_loss", "loss", "best_loss", "diverged_step")
 """What training gives of each fit, by the names of a study's shards."""
@@ -90,7 +89,6 @@ def held_out_losses(
     if not design.held_out:
         return np.full(len(params), np.nan, params.dtype)
     loss = design.problems[0].loss
-    assert isinstance(loss, Loss)
     if len(design.held_out) == 1:
         return losses(design.network, loss, params, design.held_out[0].x, design.held_out[0].y)
     problems = design.places(fits)[0]
