@@ -127,7 +127,9 @@ def test_missing_cuda_is_one_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr("jaxland.training.cuda.trainer.local_gpus", absent)
     assert main(["run", "sawtooth", "--backend", "cuda", "--out", str(tmp_path / "s")]) == 1
-    assert capsys.readouterr().err == "jaxland: no GPU here; pip install 'jaxland[cuda12]'.\n"
+    assert (
+        capsys.readouterr().err == "jaxland: reading sawtooth\njaxland: no GPU here; pip install 'jaxland[cuda12]'.\n"
+    )
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys):

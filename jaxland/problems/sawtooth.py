@@ -1,7 +1,7 @@
 """The sawtooth target of Gamst and Walker: a function a small ReLU network can represent but does not learn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -116,9 +116,11 @@ class SawtoothTarget:
 
 @dataclass(frozen=True, eq=False)
 class SawtoothProblem(Problem):
-    """`Problem` with the target it was made from."""
+    """`Problem` with the target it was made from, whose network and minimum are known."""
 
-    target: SawtoothTarget | None = None
+    target: SawtoothTarget = field(kw_only=True)
+    network: Network = field(kw_only=True)
+    minimum: np.ndarray = field(kw_only=True)
 
 
 def sawtooth(

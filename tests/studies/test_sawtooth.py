@@ -9,10 +9,10 @@ import pytest
 import jaxland as jl
 from jaxland.execution import ShardTask
 from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth.overview.reduction import turning_points
+from jaxland.replications.sawtooth.measures import turning_points
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies import STUDIES, ShardWork, analyse, from_json, open_study, study_status, study_table, to_json
-from jaxland.studies.engine import measure_rate
+from jaxland.studies.engine import make_request, measure_rate
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.training import Ensemble, choose_backend
 
@@ -200,7 +200,7 @@ def test_what_is_no_configuration_or_analysis_is_refused(tmp_path):
     with pytest.raises(TypeError, match=r"is configured by SawtoothConfig; got 3\. Give one, such as SawtoothConfig"):
         jl.run("sawtooth", 3, tmp_path / "s")
     with pytest.raises(TypeError, match=r"The study comes first.*run\(STUDY, SawtoothConfig\(...\), out\)"):
-        jl.run(CONFIG, tmp_path / "s")
+        make_request(CONFIG, tmp_path / "s", None)
     with pytest.raises(TypeError, match="analyses"):
         jl.run("sawtooth", CONFIG, tmp_path / "s", fits=1, analyses=["paths"])
     assert not (tmp_path / "s").exists()
