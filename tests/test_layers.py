@@ -11,7 +11,7 @@ import jaxland
 
 ROOT = Path(jaxland.__file__).parent
 LAYERS = [
-    "networks", "problems", "training", "store", "execution", "landscape", "statistics", "plots", "placebo", "studies",
+    "networks", "problems", "training", "store", "execution", "landscape", "statistics", "plots", "studies", "placebo",
     "replications", "report", "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
 BASE = {"_blocks", "_compiled", "_lazy", "_names", "_numbers", "_precision", "_scaling", "_types", "_version"}
