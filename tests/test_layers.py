@@ -1,6 +1,7 @@
 """The layer rule: a layer imports only what stands above it, at any depth of its code."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,15 @@ def test_every_public_name_is_there(name):
 def test_unknown_attribute():
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         _ = jaxland.fitt
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if _layer(path) == "replications"], ids=lambda path: str(path))
+def test_replications_import_public_names_only(path):
+    """They are what any user could write: front doors, and what these list."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "jaxland":
+            if node.module.startswith("jaxland.replications"):
+                continue
+            door = importlib.import_module(node.module)
+            assert node.module.count(".") <= 1, f"{node.module} is no front door"
+            assert {alias.name for alias in node.names} <= set(door.__all__), node.module
