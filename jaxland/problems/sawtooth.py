@@ -114,11 +114,13 @@ class SawtoothTarget:
         return weight[None, :], np.array([start - self.amplitude])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SawtoothProblem(Problem):
-    """`Problem` with the target it was made from."""
+    """`Problem` with the target it was made from, whose global minimum is always known."""
 
-    target: SawtoothTarget | None = None
+    target: SawtoothTarget
+    network: Network  # pyright: ignore[reportGeneralTypeIssues]
+    minimum: np.ndarray  # pyright: ignore[reportGeneralTypeIssues]
 
 
 def sawtooth(
