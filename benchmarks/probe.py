@@ -16,8 +16,8 @@ from unittest import mock
 import jaxland as jl
 from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, Case
 from jaxland.bench.report import processor
-from jaxland.training import plain
-from jaxland.training.lanes import LARGEST_PROGRAM, LanesTrainer, Unlowerable, trainer, tuning
+from jaxland.training import Unlowerable, plain
+from jaxland.training.lanes import LARGEST_PROGRAM, LanesTrainer, trainer, tuning
 
 ROUNDS = 5
 

@@ -11,8 +11,8 @@ from machine.gpu import BETWEEN
 
 from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, Case
 from jaxland.training.cuda import Variant, compile_source, compiler_version, write_source
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.trace import trace_update
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.trace import trace_update
 
 ARCHITECTURES = ["sm_80", "sm_90", "sm_100"]
 # Bytes of shared memory of a block, from NVIDIA's tables of compute capabilities.

@@ -99,7 +99,8 @@ def _finish(work: Callable, out: Path) -> int:
     outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}")
     if outcome is None:
         return code
-    print(f"Claims: {tally(outcome.claims)}.")
+    if outcome.claims:
+        print(f"Claims: {tally(outcome.claims)}.")
     for claim in outcome.claims:
         if claim.verdict == "differs":
             print(f"  differs: {claim.statement}: paper {claim.source}; measured {claim.measured}")
@@ -356,15 +357,15 @@ def list_studies(file: tyro.conf.Positional[str | None] = None) -> int:
     Args:
         file: a Python file that holds a study.
     """
-    from jaxland.studies import STUDIES, find_study
+    from jaxland.studies import STUDIES, find_study, titles_of
 
     for study in STUDIES.values() if file is None else [find_study(file)]:
         print(f"{study.name}: {study.title}" if study.title else study.name)
         scales = [f"{name} {text}" for name, text in (("quick", study.quick), ("paper", study.paper)) if text]
         print("".join(f"    {line}\n" for line in ("; ".join(scales), study.source) if line), end="")
         print("    analyses; those with a star are always made:")
-        for name, analysis in study.analyses.items():
-            print(f"      {'*' if name in study.made_always else ' '} {name:<9} {analysis.title}")
+        for name, title in titles_of(study.analyses).items():
+            print(f"      {'*' if name in study.made_always else ' '} {name:<9} {title}")
     return 0
 
 

@@ -14,7 +14,7 @@ LAYERS = [
     "networks", "problems", "training", "store", "execution", "landscape", "statistics", "plots", "placebo", "studies",
     "replications", "report", "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
-BASE = {"_compiled", "_lazy", "_names", "_numbers", "_scaling", "_types", "_version"}
+BASE = {"_blocks", "_compiled", "_lazy", "_names", "_numbers", "_precision", "_scaling", "_types", "_version"}
 # Parameters come to landscape from anywhere, so it must not know how fits are trained or stored.
 FORBIDDEN = {
     "landscape": {"training", "store", "execution", "statistics"},

@@ -18,7 +18,7 @@ import jaxland
 from jaxland.networks import mlp
 from jaxland.problems import Problem, sawtooth
 from jaxland.store import StudyStore
-from jaxland.training import Ensemble, Trainer, get_dtype, numerics, train
+from jaxland.training import Ensemble, Trainer, numerics, train
 from machine.parts import Check
 
 Make = Callable[[Ensemble], Trainer]
@@ -180,7 +180,7 @@ def reference(ensemble: Ensemble) -> Trainer:
     from jaxland.training.lanes.tuning import VERSION
 
     target = machine.host()
-    lanes = target.vector_bytes // get_dtype(ensemble.dtype).itemsize
+    lanes = target.vector_bytes // ensemble.number_format.itemsize
     return LanesTrainer(ensemble, {"lanes": lanes, "tile": 1, "fused": target.fused, "kernel": VERSION})
 
 

@@ -21,13 +21,13 @@ from jaxland.bench.peak import gpu_fma_peak
 from jaxland.bench.peers import GPU_PEERS, NETWORK, OPTIMIZER, PROBLEM
 from jaxland.bench.timing import Timed, medians, steady
 from jaxland.networks import mlp
-from jaxland.training import Ensemble, Trainer, available_threads, fit, local_platform, versions
+from jaxland.training import Ensemble, Trainer, Unlowerable, available_threads, fit, local_platform, versions
 from jaxland.training.cuda import CudaMissing, CudaTrainer, Device, NvidiaGpu, Variant
 from jaxland.training.cuda.group import advance, begin
 from jaxland.training.cuda.trainer import LARGEST
 from jaxland.training.cuda.tuning import VERSION, build, candidates
-from jaxland.training.lanes import LanesTrainer, Unlowerable
-from jaxland.training.lanes.trace import trace_update
+from jaxland.training.lanes import LanesTrainer
+from jaxland.training.program.trace import trace_update
 from jaxland.training.xla import ACCELERATOR_WIDTH, MATMULS, XlaTrainer
 from machine import agreement
 from machine.parts import Parts

@@ -9,8 +9,8 @@ from jaxland.bench.peers import NETWORK, OPTIMIZER, PROBLEM
 from jaxland.networks import mlp
 from jaxland.problems import Problem
 from jaxland.training import Ensemble
-from jaxland.training.lanes.kernel import schedule_programs
-from jaxland.training.lanes.trace import trace_update
+from jaxland.training.program.programs import schedule_programs
+from jaxland.training.program.trace import trace_update
 
 _OPERATIONS = {"fma": 2, "fnma": 2, "fms": 2, "add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1}
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxland._blocks import blocks
 from jaxland._compiled import compiled
 from jaxland._scaling import norm
 from jaxland._types import AnyArray
@@ -66,8 +67,7 @@ def hessians(objective: Objective, params: Float[np.ndarray, "F P"]) -> Float[np
         ValueError: `params` is not a matrix with a row for each fit.
     """
     params = _checked(params)
-    parts = [hessian for _, hessian in _derivatives(objective, params)]
-    return np.concatenate(parts) if parts else np.zeros((0, params.shape[1], params.shape[1]))
+    return np.concatenate([hessian for _, hessian in _derivatives(objective, params)])
 
 
 def spectra(objective: Objective, params: Float[np.ndarray, "F P"], *, vectors: bool = False) -> Spectra:
@@ -180,17 +180,9 @@ def _checked(params):
 
 
 def _derivatives(objective, params):
-    # Blocks of gradients and Hessians. A last, shorter block is padded, so that one program serves all, and the
-    # program stops before the padding.
-    size = params.shape[1]
-    width = int(np.clip(_ENTRIES // size**2, 1, _MEMBERS))
-    for start in range(0, len(params), width):
-        block = params[start : start + width]
-        padded = np.zeros((width, size))
-        padded[: len(block)] = block
-        with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-            gradient, hessian = _program(objective)(jnp.asarray(padded), len(block))
-            gradient, hessian = (np.asarray(values)[: len(block)] for values in (gradient, hessian))
+    # Blocks of gradients and Hessians.
+    width = int(np.clip(_ENTRIES // params.shape[1] ** 2, 1, _MEMBERS))
+    for gradient, hessian in blocks(_program(objective), width, "float64")(params, np.arange(len(params))):
         yield gradient, (hessian + hessian.transpose(0, 2, 1)) / 2
 
 
@@ -202,11 +194,12 @@ def _program(objective):
         return gradient, jax.lax.map(curvature, columns, batch_size=_COLUMNS)
 
     # One fit after another: many at a time would leave the caches, and a single one keeps all processors busy.
-    def program(params, count):
+    def program(params, numbers):
         def one(index, results):
             return jax.tree.map(lambda all_, new: all_.at[index].set(new), results, derivatives(params[index]))
 
         width, size = params.shape
+        count = 1 + jnp.argmax(numbers)  # what comes after the last is padding
         return jax.lax.fori_loop(0, count, one, (jnp.zeros((width, size)), jnp.zeros((width, size, size))))
 
     return compiled(program)

@@ -1,7 +1,6 @@
 """Spectra of Hessians too large to be written down, from products of the Hessian with vectors alone."""
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import scipy.special
 from jaxtyping import Bool, Float
 
 from jaxland._compiled import compiled
+from jaxland._precision import numerics
 from jaxland._scaling import norm
 from jaxland.landscape.hessian import Objective
 
@@ -108,7 +108,7 @@ def extreme_eigenvalues(
     if not 1 <= count <= steps:
         raise ValueError(f"count must be between 1 and {steps}, the smaller of max_steps and P; got {count}.")
     share = np.sqrt(np.finfo(params.dtype).eps) if tolerance is None else tolerance
-    with _precision(params):
+    with numerics(params.dtype):
         programs, vector = _programs(objective), jnp.asarray(params)
         state, taken = programs.start(vector, jax.random.key(seed), steps), 0
         while True:
@@ -152,7 +152,7 @@ def hessian_trace(
     params = _checked(params)
     if probes < 2:
         raise ValueError(f"a standard error needs at least two probes; got {probes}.")
-    with _precision(params):
+    with numerics(params.dtype):
         forms = _programs(objective).forms(jnp.asarray(params), jax.random.key(seed), probes)
     forms = np.asarray(forms, np.float64)
     trace, error = float(forms.mean()), float(forms.std(ddof=1) / np.sqrt(probes))
@@ -184,7 +184,7 @@ def spectral_density(
     if min(probes, steps) < 1:
         raise ValueError(f"probes and steps must be at least 1; got {probes} and {steps}.")
     steps = min(steps, params.size)
-    with _precision(params):
+    with numerics(params.dtype):
         coefficients = _programs(objective).tridiagonals(jnp.asarray(params), jax.random.key(seed), probes, steps)
         diagonals, others = (np.asarray(part, np.float64) for part in coefficients)
     solved = [_tridiagonal(*pair) for pair in zip(diagonals, others[:, :-1], strict=True)]
@@ -312,9 +312,3 @@ def _checked(params):
     if params.ndim != 1 or not params.size:
         raise ValueError(f"params must be one flat vector, shape (P,); got shape {params.shape}.")
     return params
-
-
-@contextmanager
-def _precision(params):
-    with jax.enable_x64(params.dtype == np.float64), jax.default_matmul_precision("highest"):
-        yield

@@ -3,10 +3,10 @@
 from functools import lru_cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland.networks import Network
 from jaxland.problems import Loss
@@ -36,15 +36,10 @@ def losses(
     """
     params, x, y = np.asarray(params), np.asarray(x), np.asarray(y)
     _check_shapes(len(params), x, y)
-    width = _block_width(params, x)
     program = _program(network, loss, x.ndim == 3, y.ndim == 3)
-    with jax.enable_x64(params.dtype == np.float64), jax.default_matmul_precision("highest"):
-        blocks = []
-        for start in range(0, max(len(params), 1), width):
-            rows = slice(start, start + width)
-            own = (_padded(values[rows] if deep else values, width, deep) for values, deep in _deep(params, x, y))
-            blocks.append(np.asarray(program(*(jnp.asarray(values, params.dtype) for values in own))))
-    return np.concatenate(blocks)[: len(params)]
+    shared = [place for place, values in ((1, x), (2, y)) if values.ndim == 2]
+    run = in_blocks(program, _block_width(params, x), params.dtype, shared=shared)
+    return run(params, x.astype(params.dtype), y.astype(params.dtype))
 
 
 def _check_shapes(fits, x, y):
@@ -59,19 +54,6 @@ def _block_width(params, x):
     per_fit = x.shape[-2] * max(params.shape[1] // max(x.shape[-1], 1), x.shape[-1], 1)
     # A power of two, so that data sets of about one size share a program.
     return min(1 << max((_VALUES // per_fit).bit_length() - 1, 0), 512)
-
-
-def _deep(params, x, y):
-    return (params, True), (x, x.ndim == 3), (y, y.ndim == 3)
-
-
-def _padded(values, width, deep):
-    # A last, shorter block is padded, so that one program serves all.
-    if not deep or len(values) == width:
-        return values
-    padded = np.zeros((width, *values.shape[1:]), values.dtype)
-    padded[: len(values)] = values
-    return padded
 
 
 @lru_cache(maxsize=64)

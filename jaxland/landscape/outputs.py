@@ -3,10 +3,10 @@
 from functools import lru_cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland.networks import Network
 
@@ -33,20 +33,7 @@ def outputs(
             f"params must have shape (fits, {network.size}); got {params.shape}. A single fit is params[None]."
         )
     x = x[:, None] if x.ndim == 1 else x
-    with jax.enable_x64(params.dtype == np.float64), jax.default_matmul_precision("highest"):
-        program, points = _program(network), jnp.asarray(x, params.dtype)
-        return np.concatenate([_evaluate(program, params[at : at + _WIDTH], points) for at in _starts(params)])
-
-
-def _starts(params):
-    return range(0, max(len(params), 1), _WIDTH)
-
-
-def _evaluate(program, params, x):
-    # A last, shorter block is padded, so that one program serves all.
-    padded = np.zeros((_WIDTH, params.shape[1]), params.dtype)
-    padded[: len(params)] = params
-    return np.asarray(program(jnp.asarray(padded), x))[: len(params)]
+    return in_blocks(_program(network), _WIDTH, params.dtype, shared=(1,))(params, x.astype(params.dtype))
 
 
 @lru_cache(maxsize=64)

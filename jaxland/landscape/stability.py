@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._blocks import blocks
 from jaxland._compiled import compiled
 from jaxland._types import AnyArray
 from jaxland.networks import Network
@@ -96,14 +97,10 @@ def sharpness(
     for name, values in (("x", x), ("y", y)):
         if values.ndim not in (2, 3) or (values.ndim == 3 and len(values) != len(params)):
             raise ValueError(f"{name} must be (N, components) or ({len(params)}, N, components); got {values.shape}.")
-    found = np.full(len(params), np.nan)
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        program = _hessians(network, loss, x.ndim == 3, y.ndim == 3)
-        for start in range(0, len(params), _BLOCK):
-            rows = np.minimum(np.arange(start, start + _BLOCK), len(params) - 1)  # padded: one program for all
-            own = [values[rows] if values.ndim == 3 else values for values in (x, y)]
-            found[rows] = _largest(np.asarray(program(jnp.asarray(params[rows]), *map(jnp.asarray, own))))
-    return found
+    program = _hessians(network, loss, x.ndim == 3, y.ndim == 3)
+    shared = [place for place, values in ((1, x), (2, y)) if values.ndim == 2]
+    run = blocks(program, _BLOCK, "float64", shared=shared)
+    return np.concatenate([_largest(block) for block in run(params, x, y)])
 
 
 def _largest(hessians: Float[np.ndarray, "F P P"]) -> Float[np.ndarray, "F"]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._precision import numerics
 from jaxland._scaling import norm
 from jaxland.landscape.hessian import Objective, hessians
 
@@ -58,7 +59,7 @@ def stationary_points(
     starts = np.asarray(starts, np.float64)
     if starts.ndim != 2 or not starts.shape[1]:
         raise ValueError(f"starts must have shape (starts, P); got {starts.shape}. A single one is starts[None].")
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+    with numerics("float64"):
         gradient, extent = jax.grad(objective), _extent(starts)
         points = extent * np.array(jax.jit(jax.vmap(_search(gradient, extent)))(jnp.asarray(starts / extent)))
         slopes = jax.jit(jax.vmap(gradient))

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland._types import AnyArray
 
@@ -25,17 +25,5 @@ def gradients_of(objective: Objective, dtype: str = "float64") -> Evaluate:
 
     `jaxland.training.gradients(network, problem)` is faster for networks that the lanes backend can train.
     """
-    program = compiled(jax.vmap(jax.value_and_grad(objective)))
-
-    def evaluate(points):
-        losses, gradients = np.empty(len(points), dtype), np.empty(points.shape, dtype)
-        with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
-            for start in range(0, len(points), _WIDTH):
-                block = np.resize(points[start : start + _WIDTH], (_WIDTH, points.shape[1]))
-                stop = min(start + _WIDTH, len(points))
-                loss, gradient = program(jnp.asarray(block, dtype))
-                losses[start:stop] = np.asarray(loss)[: stop - start]
-                gradients[start:stop] = np.asarray(gradient)[: stop - start]
-        return losses, gradients
-
-    return evaluate
+    run = in_blocks(compiled(jax.vmap(jax.value_and_grad(objective))), _WIDTH, dtype)
+    return lambda points: run(np.asarray(points, dtype))

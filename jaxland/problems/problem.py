@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +12,28 @@ from jaxland._numbers import real_numbers
 from jaxland._types import AnyArray
 from jaxland.networks import Network
 from jaxland.problems.losses import Loss, get_loss
+
+
+class _AsLoss:
+    """The field `Problem.loss`: whatever is given, a `Loss` is kept."""
+
+    @overload
+    def __get__(self, problem: None, owner: type) -> str: ...
+    @overload
+    def __get__(self, problem: object, owner: type) -> Loss: ...
+    def __get__(self, problem: object | None, owner: type) -> Loss | str:
+        return "mean_squared_error" if problem is None else vars(problem)["loss"]
+
+    def __set__(self, problem: object, loss: Loss | str | Callable) -> None:
+        if isinstance(loss, str):
+            loss = get_loss(loss)
+        vars(problem)["loss"] = loss if isinstance(loss, Loss) else Loss(getattr(loss, "__name__", "custom"), loss)
+
+
+if TYPE_CHECKING:
+    _LossField = _AsLoss
+else:
+    _LossField = Loss | str | Callable
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +55,19 @@ class Problem:
 
     x: np.ndarray
     y: np.ndarray
-    loss: Loss | str | Callable = "mean_squared_error"
+    loss: _LossField = _AsLoss()
     name: str = "custom"
     network: Network | None = None
     minimum: np.ndarray | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.x):,} points, {self.x.shape[1]} inputs, {self.y.shape[1]} outputs"
-        return f"Problem({self.name!r}, {sizes}, {_as_loss(self.loss).name})"
+        return f"Problem({self.name!r}, {sizes}, {self.loss.name})"
 
     def __post_init__(self):
         set_field = object.__setattr__
         set_field(self, "x", _columns("x", self.x))
         set_field(self, "y", _columns("y", self.y))
-        set_field(self, "loss", _as_loss(self.loss))
         if len(self.x) != len(self.y):
             raise ValueError(f"x has {len(self.x)} points but y has {len(self.y)}; give one target for each input.")
         if self.minimum is not None and (self.network is None or np.shape(self.minimum) != (self.network.size,)):
@@ -54,20 +75,12 @@ class Problem:
 
     def objective(self, network: Network) -> Callable[[Float[AnyArray, "P"]], Float[Array, ""]]:
         """The loss of one fit as a pure function of its flat parameters, in the dtype of these."""
-        loss = self.loss
-        assert isinstance(loss, Loss)
 
         def objective(params):
             x, y = (jnp.asarray(values, params.dtype) for values in (self.x, self.y))
-            return loss(network.apply_flat(params, x), y)
+            return self.loss(network.apply_flat(params, x), y)
 
         return objective
-
-
-def _as_loss(loss: Loss | str | Callable) -> Loss:
-    if isinstance(loss, Loss):
-        return loss
-    return get_loss(loss) if isinstance(loss, str) else Loss(getattr(loss, "__name__", "custom"), loss)
 
 
 def _columns(name: str, values: Any) -> np.ndarray:

@@ -125,11 +125,16 @@ def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
         DamagedShard: the file is not what its name says.
         StoreError: it was written by a newer jaxland.
     """
+    table, metadata = read_table(shard, columns)
+    return Shard({name: _array(table.column(name)) for name in table.column_names}, metadata)
+
+
+def read_table(shard: ShardFile, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
+    """The same as a table of Arrow, and what the file says of itself; raises as `read_shard` does."""
     # Arrow's pools of threads can abort a process that ends soon after (apache/arrow#34314), so none is begun.
     source = pa.BufferReader(_verified(shard))
     table = pq.ParquetFile(source, pre_buffer=False).read(columns, use_threads=False)
-    metadata = _metadata(shard, table.schema.metadata)
-    return Shard({name: _array(table.column(name)) for name in table.column_names}, metadata)
+    return table, _metadata(shard, table.schema.metadata)
 
 
 def _verified(shard: ShardFile) -> bytes:
@@ -158,5 +163,11 @@ def _metadata(shard, schema_metadata) -> dict[str, Any]:
 def _array(column: pa.ChunkedArray) -> np.ndarray:
     column = column.combine_chunks()
     if pa.types.is_fixed_size_list(column.type):
-        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
-    return column.to_numpy(zero_copy_only=False)
+        return _numbers(column.flatten()).reshape(len(column), column.type.list_size)
+    return _numbers(column)
+
+
+def _numbers(values: pa.Array) -> np.ndarray:
+    # Arrow's own conversion imports pandas, which takes longer than most commands do otherwise.
+    plain = values.null_count == 0 and (pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
+    return np.from_dlpack(values) if plain else values.to_numpy(zero_copy_only=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from jaxland.store.files import StoreError, check_path, commit
 from jaxland.store.shard import (
@@ -23,11 +24,12 @@ from jaxland.store.shard import (
     missing_ranges,
     read_metadata,
     read_shard,
+    read_table,
     shard_path,
 )
 
 MANIFEST = "study.json"
-_ABOUT = ("title", "source", "origin")
+_ABOUT = ("title", "source", "origin", "parts")
 _ENSEMBLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -46,6 +48,7 @@ class Manifest:
         shard_fits: fits of a shard where it was asked for, so that whoever goes on makes the same files.
         title, source: of the study, for whoever reads the directory without its code.
         origin: where that code was found, None where it was given as a value; see `studies.Origin`.
+        parts: of each ensemble's program and numbers, short hashes by what they are of, to name what was changed.
         format: version of the layout.
     """
 
@@ -59,6 +62,7 @@ class Manifest:
     title: str = ""
     source: str = ""
     origin: dict[str, str] | None = None
+    parts: dict[str, dict[str, str]] | None = None
     format: int = FORMAT
 
     @classmethod
@@ -112,14 +116,14 @@ class StudyStore:
     def _continue(cls, path, manifest):
         store = cls.open(path, rebuild_fits=manifest.fits)
         store._check_configuration(manifest)
-        store.require_provenance(manifest.provenance)
+        store.require_provenance(manifest.provenance, manifest.parts)
         if manifest.fits < store.manifest.fits:
             raise StoreError(
                 f"{path} asks for {store.manifest.fits} fits already; give --fits {store.manifest.fits} or more, "
                 "or another --out."
             )
         shard_fits = manifest.shard_fits or store.manifest.shard_fits
-        about = {name: getattr(manifest, name) for name in _ABOUT}
+        about = {name: getattr(manifest, name) or getattr(store.manifest, name) for name in _ABOUT}
         asked = replace(store.manifest, fits=manifest.fits, shard_fits=shard_fits, **about)
         if asked != store.manifest or store.rebuilt:
             store.manifest = asked
@@ -183,11 +187,17 @@ class StudyStore:
             title = f"{self.path} holds another configuration:"
             raise StoreError("\n".join([title, *lines, "Give another --out, or the same values."]))
 
-    def require_provenance(self, provenance: dict[str, Any]) -> None:
-        """Raises StoreError unless fits trained now would have the bits of those that are here."""
+    def require_provenance(self, provenance: dict[str, Any], parts: dict[str, dict[str, str]] | None = None) -> None:
+        """Raises StoreError unless fits trained now would have the bits of those that are here.
+
+        Args:
+            provenance: of fits trained now.
+            parts: of their programs, see `Manifest`.
+        """
         lines = _differences(self.manifest.provenance, provenance, "here")
         if not lines:
             return
+        lines += _parts_that_differ(self.manifest.parts, parts)
         if any(self.shards(ensemble) for ensemble in self.manifest.ensembles):
             title = f"{self.path} was trained differently, and its fits must not be mixed with others:"
             remedy = "Install the versions named, use the same device, backend and code, or give another --out."
@@ -254,9 +264,20 @@ class StudyStore:
             DamagedShard: it is not what its name says, or belongs to another study.
         """
         shard = read_shard(file, columns)
-        if (shard.metadata["config_hash"], shard.metadata["ensemble"]) != (self.manifest.config_hash, ensemble):
-            raise DamagedShard(file.path, "it belongs to another study or ensemble")
+        self._require_own(ensemble, file, shard.metadata)
         return shard
+
+    def read_table(
+        self, ensemble: str, file: ShardFile, columns: list[str] | None = None
+    ) -> tuple[pa.Table, dict[str, Any]]:
+        """Reads one shard as a table of Arrow, with what it says of itself; raises as `read` does."""
+        table, metadata = read_table(file, columns)
+        self._require_own(ensemble, file, metadata)
+        return table, metadata
+
+    def _require_own(self, ensemble: str, file: ShardFile, metadata: dict[str, Any]) -> None:
+        if (metadata["config_hash"], metadata["ensemble"]) != (self.manifest.config_hash, ensemble):
+            raise DamagedShard(file.path, "it belongs to another study or ensemble")
 
     def stream(self, ensemble: str, columns: list[str] | None = None) -> Iterator[Shard]:
         """Reads an ensemble a shard at a time, in order; raises as `read` does."""
@@ -282,6 +303,16 @@ def _differences(mine: dict[str, Any], other: dict[str, Any], where: str) -> lis
         for name in sorted({*mine, *other})
         if mine.get(name) != other.get(name)
     ]
+
+
+def _parts_that_differ(mine: dict[str, dict[str, str]] | None, other: dict[str, dict[str, str]] | None) -> list[str]:
+    """One line for each ensemble of which something is not as it was."""
+    lines = []
+    for name, parts in (other or {}).items():
+        before = (mine or {}).get(name, parts)
+        changed = [what for what in {**before, **parts} if before.get(what) != parts.get(what)]
+        lines += [f"  of {name} there changed: {', '.join(changed)}"] if changed else []
+    return lines
 
 
 def _fields(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -105,7 +105,7 @@ def run_with(
     prepared = _prepare(study, config, options, recorded)
     if recorded is None:
         require_reproducible(study, config, prepared)
-    store = StudyStore.create(out, _manifest(study, config, options, prepared))
+    store = StudyStore.create(out, _manifest(request, options, prepared, recorded))
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
     with store.writing():
@@ -138,7 +138,7 @@ def plan_with(request: Request, options: RunOptions) -> Plan:
     study, config, out = request
     recorded = _recorded(out)
     prepared = _prepare(study, config, options, recorded)
-    manifest = _manifest(study, config, options, prepared)
+    manifest = _manifest(request, options, prepared, recorded)
     shard_fits = options.shard_fits or (recorded and recorded.shard_fits) or shard_size(manifest.fits, prepared)
     tasks = plan_shards(StudyStore.missing_for(out, manifest), shard_fits)
     rate = {name: measure_rate(each, options.threads) for name, each in prepared.items()}
@@ -202,8 +202,11 @@ def _prepare(study: Study, config: Any, options: RunOptions, recorded: Manifest 
     return prepare(study, config, options.backend, settings)
 
 
-def _manifest(study: Study, config: Any, options: RunOptions, prepared: dict[str, Prepared]) -> Manifest:
-    return manifest_of(study, config, options.fits or study.default_fits, prepared, options.shard_fits)
+def _manifest(
+    request: Request, options: RunOptions, prepared: dict[str, Prepared], recorded: Manifest | None
+) -> Manifest:
+    fits = options.fits or request.study.default_fits
+    return manifest_of(request.study, request.config, fits, prepared, options.shard_fits, recorded)
 
 
 def _bytes_per_fit(ensemble: Ensemble) -> int:

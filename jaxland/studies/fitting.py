@@ -24,6 +24,7 @@ from jaxland.training import (
     choose_backend,
     device,
     fingerprint,
+    fingerprint_parts,
     progress_bar,
     status_names,
     train,
@@ -136,21 +137,30 @@ def _code_of(store: StudyStore) -> Study:
 
 
 def manifest_of(
-    study: Study, config: Any, fits: int, prepared: dict[str, Prepared], shard_fits: int | None = None
+    study: Study,
+    config: Any,
+    fits: int,
+    prepared: dict[str, Prepared],
+    shard_fits: int | None = None,
+    recorded: Manifest | None = None,
 ) -> Manifest:
-    """The manifest of a study directory with this many fits of each ensemble."""
-    origin = origin_of(study)
+    """The manifest of a study directory with this many fits of each ensemble, where `recorded` may stand already."""
+    origin, provenance = origin_of(study), _provenance(prepared)
+    # What programs are made of takes longer to say than whether they are as they were.
+    same = recorded is not None and recorded.provenance.get("programs") == provenance["programs"]
+    parts = None if same else {name: fingerprint_parts(each.ensemble) for name, each in prepared.items()}
     return Manifest(
         study=study.name,
         config=to_json(config),
         config_hash=config_hash(study.name, config),
         ensembles=tuple(prepared),
         fits=fits,
-        provenance=_provenance(prepared),
+        provenance=provenance,
         shard_fits=shard_fits,
         title=study.title,
         source=study.source,
         origin=None if origin is None else origin.to_json(),
+        parts=parts,
     )
 
 

@@ -31,7 +31,7 @@ def wanted(study: Study, names: tuple[str, ...] = (), scale: str = "quick") -> W
     if names == ("all",):
         names = tuple(study.analyses)
     for name in names:
-        lookup("analysis", name, {**study.analyses, "all": None})
+        lookup("analysis", name, dict.fromkeys([*study.analyses, "all"]))
     chosen = {*names, *study.made_always}
     return {name: getattr(study.analyses[name], scale) for name in study.analyses if name in chosen}
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from jaxland.store import Shard, StudyStore
+from jaxland.store import ShardFile, StudyStore
 from jaxland.studies.status import study_status
 from jaxland.studies.study import Study
 
@@ -64,21 +65,20 @@ class StoredStudy:
             ValueError: there is no such ensemble or column, or `fits` is no increasing slice or range.
             DamagedShard: a shard is not what its name says.
         """
-        return (shard.arrays for shard in self._shards(ensemble, columns, _range(fits, self.asked)))
+        name = self._named(ensemble)
+        for file, rows in self._chosen(name, fits):
+            shard = self._store.read(name, file, columns)
+            yield {column: values[rows] for column, values in shard.arrays.items()}
 
-    def _shards(self, ensemble: str | None, columns: list[str] | None, numbers: range) -> Iterator[Shard]:
-        ensemble = self._named(ensemble)
+    def _chosen(self, ensemble: str, fits: Selection) -> Iterator[tuple[ShardFile, slice]]:
+        """The shards that hold some of the fits that are meant, and which of their rows these are."""
+        numbers = _range(fits, self.asked)
         for file in self._store.shards(ensemble):
-            inside = range(max(file.start, numbers.start), min(file.stop, numbers.stop))
-            chosen = [number - file.start for number in inside if number in numbers] if numbers.step > 1 else inside
-            if len(chosen):
-                shard = self._store.read(ensemble, file, columns)
-                rows = (
-                    np.asarray(chosen)
-                    if numbers.step > 1
-                    else slice(inside.start - file.start, inside.stop - file.start)
-                )
-                yield Shard({name: values[rows] for name, values in shard.arrays.items()}, shard.metadata)
+            # The first of the numbers that is no smaller than the shard's first.
+            first = numbers.start + max(0, -(-(file.start - numbers.start) // numbers.step)) * numbers.step
+            last = min(file.stop, numbers.stop)
+            if first < last:
+                yield file, slice(first - file.start, last - file.start, numbers.step)
 
     def _named(self, ensemble: str | None) -> str:
         if ensemble is None and len(self.ensembles) != 1:
@@ -112,12 +112,16 @@ class StoredStudy:
 
         Text that many rows share is kept once, as a category.
         """
-        from jaxland.studies.tables import FIT_COLUMNS, arrow_table, joined
+        from jaxland.studies.tables import arrow_table, joined
 
         names = self.ensembles if ensemble is None else (ensemble,)
-        numbers = _range(fits, self.asked)
-        columns: list[str] = list(FIT_COLUMNS)
-        return joined([arrow_table(name, shard) for name in names for shard in self._shards(name, columns, numbers)])
+        return joined(
+            [
+                arrow_table(self._store, name, file).take(pa.array(np.arange(file.stop - file.start)[rows]))
+                for name in names
+                for file, rows in self._chosen(name, fits)
+            ]
+        )
 
     def fits(self, ensemble: str | None = None, fits: Selection = None) -> "Fits":
         """The fits as `jaxland.fit` returns them. It alone needs the code of the study, for the ensemble itself.

@@ -25,13 +25,13 @@ class Analysis:
     """One analysis of a study.
 
     Attributes:
-        title: one line for lists.
         find: does it. Fits are streamed; what takes long is kept in pieces.
+        title: one line for lists.
         quick, paper: its settings at the quick scale and at that of the source; frozen dataclasses of one type.
     """
 
-    title: str
     find: "Callable[[Context], Findings]"
+    title: str = ""
     quick: Any = field(default_factory=NoSettings)
     paper: Any = field(default_factory=NoSettings)
 

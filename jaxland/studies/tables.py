@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from jaxland.store import Shard, StoreError, StudyStore
+from jaxland.store import ShardFile, StoreError, StudyStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,30 +22,31 @@ FORMATS = (".csv", ".parquet")
 def arrow_parts(store: StudyStore) -> Iterator[pa.Table]:
     """The table of a study a shard at a time: losses, status and where each fit came from."""
     for ensemble in store.manifest.ensembles:
-        for shard in store.stream(ensemble, list(FIT_COLUMNS)):
-            yield arrow_table(ensemble, shard)
+        for file in store.shards(ensemble):
+            yield arrow_table(store, ensemble, file)
 
 
-def arrow_table(ensemble: str, shard: Shard) -> pa.Table:
+def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     """The rows of a shard; text that they share is kept once."""
-    note = shard.metadata["provenance"]
-    count = len(shard.arrays["fit"])
-    shared = {"study": shard.metadata["study"], "ensemble": ensemble}
-    origin = {"config_hash": shard.metadata["config_hash"]}
-    origin |= {name: note[name] for name in ("versions", "device", "precision")}
-    origin["backend"] = note["backends"][ensemble]["name"]
-    columns: dict[str, Any] = {name: _same(value, count) for name, value in shared.items()}
-    columns |= {name: _column(shard.arrays[name]) for name in FIT_COLUMNS}
-    columns |= {name: _same(value, count) for name, value in origin.items()}
-    return pa.table(columns)
+    table, metadata = store.read_table(ensemble, file, list(FIT_COLUMNS))
+    note = metadata["provenance"]
+    before = {"study": metadata["study"], "ensemble": ensemble}
+    after = {"config_hash": metadata["config_hash"]}
+    after |= {name: note[name] for name in ("versions", "device", "precision")}
+    after["backend"] = note["backends"][ensemble]["name"]
+    columns: dict[str, Any] = {name: _same(value, len(table)) for name, value in before.items()}
+    columns |= {name: table.column(name) for name in FIT_COLUMNS}
+    columns["status"] = columns["status"].dictionary_encode()
+    columns |= {name: _same(value, len(table)) for name, value in after.items()}
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _same(value: str, count: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([value]))
-
-
-def _column(values: np.ndarray) -> pa.Array:
-    return pa.array(values).dictionary_encode() if values.dtype.kind in "OUT" else pa.array(values)
+    # From bytes, since Arrow imports pandas to look at Python's values.
+    text = value.encode()
+    ends = pa.py_buffer(np.array([0, len(text)], np.int32).tobytes())
+    places = pa.Array.from_buffers(pa.int32(), count, [None, pa.py_buffer(bytes(4 * count))])
+    return pa.DictionaryArray.from_arrays(places, pa.StringArray.from_buffers(1, ends, pa.py_buffer(text)))
 
 
 def table_parts(store: StudyStore) -> Iterator["pd.DataFrame"]:

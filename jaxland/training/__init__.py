@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
+    from jaxland._precision import get_dtype, numerics
     from jaxland.training.backends import BACKENDS, choose_backend
     from jaxland.training.devices import local_devices, local_platform
     from jaxland.training.ensemble import ByNumber, Ensemble
     from jaxland.training.fit import fit
-    from jaxland.training.fits import Fits, device, fingerprint, status_names, versions
+    from jaxland.training.fits import Fits
     from jaxland.training.gradients import gradients
     from jaxland.training.initial import draw_parameters
     from jaxland.training.optimizers import (
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
         get_optimizer,
         make_optimizer,
     )
-    from jaxland.training.precision import get_dtype, numerics
+    from jaxland.training.program.expression import Unlowerable
     from jaxland.training.progress import progress_bar
+    from jaxland.training.provenance import device, fingerprint, fingerprint_parts, status_names, versions
     from jaxland.training.solvers import SOLVERS, Solved, solve
     from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
     from jaxland.training.xla import XlaTrainer
@@ -46,12 +48,14 @@ __all__ = [
     "Sgd",
     "Solved",
     "Trainer",
+    "Unlowerable",
     "XlaTrainer",
     "available_threads",
     "choose_backend",
     "device",
     "draw_parameters",
     "fingerprint",
+    "fingerprint_parts",
     "fit",
     "get_dtype",
     "get_optimizer",

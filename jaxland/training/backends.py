@@ -1,11 +1,14 @@
 """The choice of backend, with its reason."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from jaxland._names import lookup
 from jaxland.training.devices import local_platform
 from jaxland.training.ensemble import Ensemble
+from jaxland.training.program.expression import Unlowerable
 from jaxland.training.trainer import Trainer
 from jaxland.training.xla import XlaTrainer
 
@@ -17,35 +20,40 @@ class Choice(NamedTuple):
     explanation: str
 
 
-# Imported when used: nothing else in jaxland needs a compiler.
-def _lanes(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
-    from jaxland.training.lanes import LARGEST_PROGRAM, LanesTrainer
+@dataclass(frozen=True)
+class Backend:
+    """Where the classes of a backend are, as "module:name"; they are imported when it is used, and so are compilers.
 
-    return LanesTrainer(ensemble, settings, largest=LARGEST_PROGRAM if automatic else None)
+    Attributes:
+        home: of its trainer; see `jaxland.training.trainer.Offered` where there is a platform.
+        platform: the kind of JAX's devices on which `auto` asks it for an offer.
+        gradients: of what evaluates losses and gradients with the trainer's kernels, given the ensemble.
+    """
 
+    home: str
+    platform: str | None = None
+    gradients: str | None = None
 
-def _cuda(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
-    from jaxland.training.cuda import IN_REGISTERS, LARGEST, CudaTrainer
-
-    return CudaTrainer(ensemble, settings, largest=IN_REGISTERS if automatic else LARGEST)
-
-
-def _tpu(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
-    from jaxland.training.tpu import TpuTrainer
-
-    return TpuTrainer(ensemble, settings)
-
-
-def _xla(ensemble: Ensemble, settings: Mapping[str, Any] | None, automatic: bool = False) -> Trainer:
-    return XlaTrainer(ensemble, settings)
+    @property
+    def trainer(self) -> Any:
+        """The class of its trainer."""
+        return imported(self.home)
 
 
-BACKENDS = {"lanes": _lanes, "cuda": _cuda, "tpu": _tpu, "xla": _xla}
+def imported(home: str) -> Any:
+    """The object at "module:name"."""
+    module, name = home.split(":")
+    return getattr(import_module(module), name)
+
+
+BACKENDS = {
+    "lanes": Backend("jaxland.training.lanes:LanesTrainer", "cpu", "jaxland.training.lanes:LanesGradient"),
+    "cuda": Backend("jaxland.training.cuda:CudaTrainer", "gpu"),
+    "tpu": Backend("jaxland.training.tpu:TpuTrainer", "tpu"),
+    "xla": Backend("jaxland.training.xla:XlaTrainer"),
+}
 
 _FORESEEN = NotImplementedError, ImportError
-
-_FUSED = {"cpu": "lanes", "gpu": "cuda", "tpu": "tpu"}
-"""The backend of fused kernels for each platform."""
 
 
 def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[str, Any] | None = None) -> Choice:
@@ -64,34 +72,33 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
         Unlowerable: lanes, cuda or tpu was asked for and cannot train this ensemble; the message says why.
         CudaMissing: cuda was asked for, and there is no GPU or a part of CUDA is not installed.
     """
-    if backend == "auto":
+    asked = lookup("backend", backend, {"auto": None, **BACKENDS})
+    if asked is None:
         return _automatic(ensemble, settings)
-    make = lookup("backend", backend, {**BACKENDS, "auto": _xla})
     try:
-        trainer = make(ensemble, settings)
+        trainer = asked.trainer(ensemble, settings)
     except Exception as error:
         # What xla would train all the same is no error of the user's, but a reason to use another backend.
         if backend == "xla" or settings is not None or isinstance(error, _FORESEEN):
             raise
-        from jaxland.training.lanes import Unlowerable
-
         raise Unlowerable(_why(backend, error)) from error
     return Choice(trainer, f"{backend}: as asked.")
 
 
 def _automatic(ensemble, settings) -> Choice:
     platform = local_platform()
-    if platform not in _FUSED:
-        reason = f"there are kernels for CPUs, NVIDIA GPUs and TPUs, and this process computes on {platform}."
-        return Choice(_xla(ensemble, settings), f"xla: {reason}")
-    name = _FUSED[platform]
-    try:
-        trainer = BACKENDS[name](ensemble, settings, automatic=True)
-    # Of any kind: who did not ask for a kernel must not be stopped by it, be it the compiler's fault or the driver's.
-    # A fault of the user's own shows again in xla, which traces the same functions.
-    except Exception as error:
-        return Choice(_xla(ensemble, settings), f"xla: {_why(name, error)}")
-    return Choice(trainer, f"{name}: {_SENTENCES[name](trainer)}, the whole training loop in one kernel.")
+    reason = f"there are kernels for CPUs, NVIDIA GPUs and TPUs, and this process computes on {platform}."
+    for name, backend in BACKENDS.items():
+        if backend.platform == platform:
+            try:
+                trainer = backend.trainer.offer(ensemble, settings)
+            # Of any kind: who did not ask for a kernel must not be stopped by it, be it the compiler's fault or the
+            # driver's. A fault of the user's own shows again in xla, which traces the same functions.
+            except Exception as error:
+                reason = _why(name, error)
+            else:
+                return Choice(trainer, f"{name}: {trainer.sentence}, the whole training loop in one kernel.")
+    return Choice(XlaTrainer(ensemble, settings), f"xla: {reason}")
 
 
 def _why(name: str, error: Exception) -> str:
@@ -100,10 +107,3 @@ def _why(name: str, error: Exception) -> str:
         return str(error)
     first = str(error).strip().partition("\n")[0][:300]
     return f"{name} made no kernel: {type(error).__name__}: {first} (please report it)."
-
-
-_SENTENCES = {
-    "lanes": lambda trainer: f"one fit in each of {trainer.width} lanes",
-    "cuda": lambda trainer: f"{trainer.settings['threads']} threads of a GPU a fit",
-    "tpu": lambda trainer: "one fit in each of 1,024 places of a register",
-}

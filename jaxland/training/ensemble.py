@@ -12,9 +12,9 @@ import optax
 from jaxtyping import Float, Int
 
 from jaxland._numbers import in_dtype
+from jaxland._precision import get_dtype, numerics
 from jaxland.networks import Network
-from jaxland.problems import Loss, Problem
-from jaxland.training.precision import get_dtype, numerics
+from jaxland.problems import Problem
 from jaxland.training.transformations import taking_what_it_takes
 
 # Enough to tell a row for each from one for all.
@@ -103,9 +103,19 @@ class Ensemble:
         self._check_numbers()
         self._check_data()
         self.per_fit_count()
-        with numerics(get_dtype(self.dtype)):
+        with numerics(self.number_format):
             self._check_shapes()
             self._check_step()
+
+    @cached_property
+    def number_format(self) -> np.dtype:
+        """The dtype in which fits are trained."""
+        return get_dtype(self.dtype)
+
+    @cached_property
+    def scalar_type(self) -> str:
+        """What scalar programs call it: `"f32"` or `"f64"`."""
+        return f"f{8 * self.number_format.itemsize}"
 
     def _check_optimizer(self):
         if isinstance(self.optimizer, optax.GradientTransformation):
@@ -143,7 +153,7 @@ class Ensemble:
         for name, values in {**self._per_fit, "problem.x": self.problem.x, "problem.y": self.problem.y}.items():
             if values is not None:
                 values = _rows(name, values, np.arange(_PROBED) + self.first) if callable(values) else values
-                in_dtype(name, values, get_dtype(self.dtype))
+                in_dtype(name, values, self.number_format)
 
     @property
     def _per_fit(self) -> dict[str, Any]:
@@ -173,19 +183,18 @@ class Ensemble:
 
     def _check_shapes(self):
         """Asks JAX for the shapes that network and loss give, so that nothing is silently broadcast."""
-        x, y = (jax.ShapeDtypeStruct(shape, get_dtype(self.dtype)) for shape in (self.x_shape, self.y_shape))
+        x, y = (jax.ShapeDtypeStruct(shape, self.number_format) for shape in (self.x_shape, self.y_shape))
         name, loss = self.network.spec.name, self.problem.loss
         widths = self.network.spec.widths
         if widths and widths[0] != x.shape[1]:
             raise ValueError(f"network {name!r} takes {widths[0]} inputs, but x has {x.shape[1]} components.")
-        vector = jax.ShapeDtypeStruct((self.network.size,), get_dtype(self.dtype))
+        vector = jax.ShapeDtypeStruct((self.network.size,), self.number_format)
         prediction = jax.eval_shape(lambda v, x: self.network.apply(self.network.unflatten(v), x), vector, x)
         if prediction.shape != y.shape:
             raise ValueError(
                 f"network {name!r} returns shape {prediction.shape} for x of shape {x.shape}, but y has shape "
                 f"{y.shape}; apply must return (points, outputs)."
             )
-        assert isinstance(loss, Loss)
         values = jax.eval_shape(lambda p, t: loss.elementwise(p, t), prediction, y)
         if values.shape != y.shape:
             raise ValueError(
@@ -233,7 +242,7 @@ class Ensemble:
 
     def _check_step(self):
         """Asks JAX for the shapes that a step of the optimizer gives, so that what cannot work is known at once."""
-        scalar = jax.ShapeDtypeStruct((), get_dtype(self.dtype))
+        scalar = jax.ShapeDtypeStruct((), self.number_format)
         traced = dict.fromkeys(self.hyperparameters, scalar)
         try:
             self._trace_step(traced)
@@ -267,11 +276,10 @@ class Ensemble:
         return True
 
     def _trace_step(self, hyperparameters: Mapping) -> None:
-        dtype = get_dtype(self.dtype)
+        dtype = self.number_format
         vector, scalar = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((self.network.size,), ()))
         x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (self.x_shape, self.y_shape))
         loss, traced = self.problem.loss, {k: v for k, v in hyperparameters.items() if hasattr(v, "shape")}
-        assert isinstance(loss, Loss)
 
         def step(numbers, vector, value, x, y):
             transformation = self.transformation({**hyperparameters, **numbers})
@@ -288,7 +296,7 @@ class Ensemble:
 
     def members(self, fits: Int[np.ndarray, "W"]) -> Members:
         """The per-fit inputs of `fits`. Fits outside the per-fit arrays, which only pad a group, get the nearest."""
-        dtype = get_dtype(self.dtype)
+        dtype = self.number_format
         count = self.per_fit_count()
         rows = np.clip(fits - self.first, 0, count - 1) if count else None
 

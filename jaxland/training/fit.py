@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import optax
 
+from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
 from jaxland.training.initial import warn_of_equal_fits
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.progress import progress_bar
 from jaxland.training.trainer import train
 
@@ -125,7 +125,7 @@ def fit(
 
 
 def _warn_of_a_constant_network(ensemble: Ensemble) -> None:
-    network, dtype = ensemble.network, get_dtype(ensemble.dtype)
+    network, dtype = ensemble.network, ensemble.number_format
     with numerics(dtype):
         shapes = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((network.size,), ensemble.x_shape))
         program = jax.make_jaxpr(lambda vector, x: network.apply_flat(vector, x))(*shapes).jaxpr

@@ -1,27 +1,18 @@
 """The result of training: arrays, and a table of them."""
 
-import hashlib
-import platform
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxland._version import __version__
-from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.plain import PlainProgram
-from jaxland.training.precision import get_dtype
+from jaxland.training.provenance import device, fingerprint, status_names, versions
 from jaxland.training.trainer import Values
 
 if TYPE_CHECKING:
     import pandas
-
-_PROBED = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,41 +90,3 @@ class Fits:
             "precision": self.ensemble.dtype,
         }
         return pd.DataFrame(columns, index=range(len(self)))
-
-
-def status_names(diverged_step: Int[Values, "F"]) -> np.ndarray:
-    """`"diverged"` where a step is given, else `"ok"`."""
-    return np.where(np.asarray(diverged_step) >= 0, "diverged", "ok")
-
-
-def versions() -> str:
-    """Versions of everything that decides a fit's bits."""
-    others = (f"{name} {version(name)}" for name in ("jax", "jaxlib", "optax", "numpy"))
-    return ", ".join([f"jaxland {__version__}", *others])
-
-
-def device() -> str:
-    """The device on which XLA computes."""
-    kind = local_devices()[0].device_kind
-    return f"{kind} ({platform.machine()})" if kind == "cpu" else kind
-
-
-def fingerprint(ensemble: Ensemble) -> str:
-    """A hash of the plain program, loss and optimizer included, and of every number fed to it.
-
-    It is independent of the backend: one that would compute something else is not used (see `probe`). It changes with
-    the version of JAX, which words programs differently; tables therefore carry versions as well.
-    """
-    digest = hashlib.sha256()
-    digest.update(PlainProgram(ensemble, get_dtype(ensemble.dtype)).text.encode())
-    with jax.enable_x64(False):  # as starting points are drawn
-        digest.update(jax.jit(lambda key: ensemble.network.init(key)).lower(jax.random.key(0)).as_text().encode())
-    numbers = [ensemble.hyperparameters[name] for name in sorted(ensemble.hyperparameters)]
-    numbers += [ensemble.problem.x, ensemble.problem.y, ensemble.inputs, ensemble.targets, ensemble.start]
-    # A function of the fits' numbers is known by what it gives the first ones.
-    probed = np.arange(_PROBED) + ensemble.first
-    for value in (*numbers, ensemble.init_scale):
-        value = value(probed) if callable(value) else value
-        digest.update(b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes())
-    digest.update(f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode())
-    return digest.hexdigest()[:16]

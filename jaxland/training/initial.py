@@ -4,15 +4,15 @@ import warnings
 from functools import lru_cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
+from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.precision import get_dtype
 
 # One program width for every call, so that a fit's bits cannot depend on how many are asked for.
 _WIDTH = 256
@@ -23,11 +23,9 @@ def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> 
 
     So fits start from the same points whatever device they are trained on.
     """
-    padded = np.resize(np.asarray(fits, np.uint32), -(-len(fits) // _WIDTH) * _WIDTH)
-    with jax.enable_x64(False), jax.default_device(host_device()):
-        root, draw = jax.random.key(seed), _drawing_program(network)
-        blocks = [np.asarray(draw(root, jnp.asarray(block))) for block in padded.reshape(-1, _WIDTH)]
-    return np.concatenate(blocks)[: len(fits)]
+    with numerics("float32"), jax.default_device(host_device()):
+        draw = in_blocks(_drawing_program(network), _WIDTH, "float32", shared=(0,))
+        return draw(jax.random.key(seed), np.asarray(fits, np.uint32))
 
 
 @lru_cache(maxsize=64)
@@ -42,7 +40,7 @@ def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray
     """The parameters from which these members start, in the ensemble's dtype."""
     start = members.start
     if start is None:
-        start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(get_dtype(ensemble.dtype))
+        start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(ensemble.number_format)
     return start * members.init_scale[:, None]
 
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.initial import draw_parameters
-from jaxland.training.precision import get_dtype, numerics
 
 # The first damping, in shares of the largest curvature; it shrinks or grows by the factor at each trial.
 _FIRST, _FACTOR = 1e-3, 10.0

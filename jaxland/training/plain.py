@@ -15,9 +15,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.step import make_step
 
 # It runs for milliseconds, so it is compiled as quickly as XLA can; not every version of it knows every option.
@@ -163,7 +163,7 @@ def exact_program(ensemble: Ensemble, plain: PlainProgram) -> PlainProgram:
     exact = _EXACT.pop(plain.key, None)
     if exact is None:
         float64 = get_dtype("float64")
-        exact = plain if get_dtype(ensemble.dtype) == float64 else PlainProgram(ensemble, float64)
+        exact = plain if ensemble.number_format == float64 else PlainProgram(ensemble, float64)
     # The order of a dictionary is that of use.
     _EXACT[plain.key] = exact
     if len(_EXACT) > _MOST_EXACT:

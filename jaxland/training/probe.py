@@ -23,10 +23,9 @@ from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import draw_parameters, initial_parameters
-from jaxland.training.lanes import cache
-from jaxland.training.lanes.expression import Unlowerable
 from jaxland.training.plain import At, PlainProgram, Stepped, code_version, exact_program
-from jaxland.training.precision import get_dtype
+from jaxland.training.program import cache
+from jaxland.training.program.expression import Unlowerable
 from jaxland.training.trainer import Trainer
 
 # All in units of the last place. Numbers that enter are changed by so many; what comes out may differ by so many times
@@ -180,7 +179,7 @@ def _beside_their_starts(ensemble: Ensemble, width: int) -> Members:
         size = _sizes(center)
         size[size == 0] = 1 / _BESIDE
     start[odd] = center + _BESIDE * np.where(center == 0, size, np.abs(center)) * rng.standard_normal(center.shape)
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     return members._replace(start=start.astype(dtype), init_scale=np.ones(width, dtype))
 
 
@@ -193,7 +192,7 @@ class _Comparison:
 
     def __init__(self, ensemble: Ensemble, members: Members, exact: PlainProgram):
         self.ensemble, self.members, self.exact = ensemble, members, exact
-        self.unit = float(np.finfo(get_dtype(ensemble.dtype)).eps)
+        self.unit = float(np.finfo(ensemble.number_format).eps)
         self.of_a_step = _OF_A_STEP[ensemble.dtype]
         # A sum of N numbers, one after the other, wanders by some roots of N.
         self.allowed = self.unit * (_ALLOWED + 4 * np.sqrt(ensemble.x_shape[0]))

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxland._names import lookup
+from jaxland._precision import get_dtype, numerics
 from jaxland.networks import Network
-from jaxland.problems import Loss, Problem
+from jaxland.problems import Problem
 from jaxland.training.ensemble import positive
 from jaxland.training.levenberg_marquardt import advance, begin, residuals_and_jacobian
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.trainer import available_threads
 
 # A function from a starting point to a state, which has a `point`, and the step from one state to the next.
@@ -146,7 +146,6 @@ def solve(
     if start.ndim != 2 or start.shape[1] != network.size or not len(start):
         raise ValueError(f"start must have shape (fits, {network.size}); got {start.shape}.")
     loss = problem.loss
-    assert isinstance(loss, Loss)
     if solver in _LEAST_SQUARES and loss.name not in _SQUARED:
         raise ValueError(f"{solver} takes squared errors only: {', '.join(_SQUARED)}; the loss is {loss.name!r}.")
     program = _program(network, problem, solver, int(evaluations), float(first_step))

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxland.problems import Loss
 from jaxland.training.ensemble import Ensemble
 
 
@@ -31,11 +30,8 @@ class Step(NamedTuple):
 def make_step(ensemble: Ensemble) -> Step:
     """The step of every fit of the ensemble."""
 
-    objective = ensemble.problem.loss
-    assert isinstance(objective, Loss)
-
     def loss(params, x, y):
-        return objective(ensemble.network.apply(params, x), y)
+        return ensemble.problem.loss(ensemble.network.apply(params, x), y)
 
     def start(hyperparameters, params):
         return ensemble.transformation(hyperparameters).init(params)

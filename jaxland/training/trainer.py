@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._precision import numerics
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.precision import get_dtype, numerics
 
 # Long enough that the host costs nothing, short enough that Ctrl-C and the progress bar are prompt.
 _BLOCK_SECONDS = 0.3
@@ -37,7 +37,7 @@ class GroupResult(NamedTuple):
     """Smallest finite loss over steps 0 to S; infinite where no loss was finite."""
     best_step: Int[Values, "W"]
     diverged_step: Int[Values, "W"]
-    """First step with a non-finite loss, S where only parameters are non-finite at the end, -1 where all is well."""
+    """First step with a non-finite loss, -1 where there is none; in `train`, S where only parameters are not finite."""
     trace: Float[Values, "W T"]
 
 
@@ -70,6 +70,45 @@ class Trainer(Protocol):
     def finish(self, group: Any, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step, of NumPy or, on the device where they are, of JAX."""
         ...
+
+
+class Offered(Trainer, Protocol):
+    """A trainer of fused kernels, which `auto` asks for an offer before it takes xla."""
+
+    @property
+    def sentence(self) -> str:
+        """How it trains, to follow its name in an explanation."""
+        ...
+
+    @classmethod
+    def offer(cls, ensemble: Ensemble, settings: Mapping[str, Any] | None = None) -> "Offered":
+        """The trainer, where it is faster than xla.
+
+        Raises:
+            Unlowerable: it is not, or cannot train this ensemble; the message says why.
+        """
+        ...
+
+
+_NEEDED = {"kernel": "kernel version {}", "fused": "a processor where it is {}", "device": "a device of kind {!r}"}
+"""What the same bits need besides the settings themselves, which are a trainer's to meet."""
+
+
+def check_settings(settings: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Makes sure that settings were made by kernels and machines like those here.
+
+    Args:
+        settings: of an earlier trainer.
+        here: what this version and this machine decide of them, by names of `_NEEDED`.
+
+    Raises:
+        ValueError: they were not.
+    """
+    for name, value in here.items():
+        asked = settings.get(name)
+        if asked != value:
+            needed = _NEEDED[name].format(asked)
+            raise ValueError(f"settings say {name}={asked!r}, here it is {value!r}: the same bits need {needed}.")
 
 
 def as_jax_arrays(result: GroupResult) -> GroupResult:
@@ -170,9 +209,17 @@ def train(
     results = [group.result() for group in groups]
     inside = slice(first - starts[0], first - starts[0] + count)
     join = _join_on_device if on_device else np.concatenate
-    with numerics(get_dtype(ensemble.dtype)):
+    with numerics(ensemble.number_format):
         joined = GroupResult(*(join(parts)[inside] for parts in zip(*(r for r, _ in results), strict=True)))
+        joined = _with_unseen(joined, ensemble.steps)
     return joined, np.concatenate([snapshots for _, snapshots in results])[inside]
+
+
+def _with_unseen(result: GroupResult, steps: int) -> GroupResult:
+    """A weight can become infinite behind a ReLU that never fires again and leave the loss finite."""
+    xp: Any = jnp if isinstance(result.params, jax.Array) else np
+    unseen = (result.diverged_step < 0) & ~xp.isfinite(result.params).all(axis=1)
+    return result._replace(diverged_step=xp.where(unseen, xp.int32(steps), result.diverged_step))
 
 
 def _join_on_device(parts) -> Any:

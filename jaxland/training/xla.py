@@ -17,12 +17,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxland._names import lookup
+from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import Device, local_devices
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.fits import versions
 from jaxland.training.initial import initial_parameters
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.products import products_as_sums
+from jaxland.training.program import cache
+from jaxland.training.provenance import versions
 from jaxland.training.step import make_step
 from jaxland.training.trainer import GroupResult, available_threads
 
@@ -97,7 +98,7 @@ class XlaTrainer:
         self.workers = max(self.devices, available_threads()) if platform == "cpu" else self.devices
         self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
         self.settings: dict[str, Any] = {"width": self.width}
-        self._result, self._dtype = (get_dtype(ensemble.dtype) for _ in range(2))
+        self._result = self._dtype = ensemble.number_format
         # XLA takes subnormal numbers for zero on a processor, where a unit with an input of 1e-42 would learn nothing.
         subnormal = _subnormals(ensemble) if platform == "cpu" else ""
         if subnormal and ensemble.dtype == "float64":
@@ -128,9 +129,6 @@ class XlaTrainer:
 
     def _fastest_matmul(self) -> str:
         """Measured the first time, then remembered for this program and device."""
-        # Imported when used: nothing else here needs what lanes is made of.
-        from jaxland.training.lanes import cache
-
         self._use("dot")
         with self._on(0):
             program = self._lowered()[1].as_text()
@@ -263,18 +261,12 @@ class XlaTrainer:
 
     def _closing_losses(self, state, data):
         loss = self._loss(state.params, *data[1:])
-        state = self._record(state, loss)
-        # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
-        finite = jnp.stack(
-            [jnp.isfinite(leaf).reshape(self.width, -1).all(1) for leaf in jax.tree.leaves(state.params)]
-        )
-        unseen = (state.diverged_step < 0) & ~finite.all(0)
-        return state._replace(diverged_step=jnp.where(unseen, state.step, state.diverged_step)), loss
+        return self._record(state, loss), loss
 
 
 def _subnormals(ensemble: Ensemble) -> str:
     """Which of the arrays that are given hold numbers below the smallest normal one; empty where none does."""
-    problem, dtype = ensemble.problem, get_dtype(ensemble.dtype)
+    problem, dtype = ensemble.problem, ensemble.number_format
     inputs = {"x": problem.x} if ensemble.inputs is None else {"inputs": ensemble.inputs}
     targets = {"y": problem.y} if ensemble.targets is None else {"targets": ensemble.targets}
     found = []

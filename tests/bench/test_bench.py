@@ -1,5 +1,6 @@
 from functools import partial
 from importlib import import_module
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -82,7 +83,7 @@ def test_backends_that_are_not_here_are_named(monkeypatch):
     def missing(ensemble, settings):
         raise CudaMissing("there is no GPU")
 
-    monkeypatch.setitem(BACKENDS, "cuda", missing)
+    monkeypatch.setitem(BACKENDS, "cuda", SimpleNamespace(trainer=missing))
     ways, absent = backends(ensemble)
     assert {"lanes", "xla"} <= set(ways)
     assert absent["cuda"] == "there is no GPU"

@@ -197,7 +197,7 @@ def test_the_rate_of_a_traced_ensemble_is_measured_within_its_steps():
 
 
 def test_what_is_no_configuration_or_analysis_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="is configured by SawtoothConfig; got 3. Give one, such as SawtoothConfig"):
+    with pytest.raises(TypeError, match=r"is configured by SawtoothConfig; got 3\. Give one, such as SawtoothConfig"):
         jl.run("sawtooth", 3, tmp_path / "s")
     with pytest.raises(TypeError, match=r"The study comes first.*run\(STUDY, SawtoothConfig\(...\), out\)"):
         jl.run(CONFIG, tmp_path / "s")

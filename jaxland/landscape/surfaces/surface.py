@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import numerics
 from jaxland.landscape.surfaces.partial import Partial
 from jaxland.landscape.surfaces.planes import Plane
 from jaxland.problems import Objective
@@ -140,7 +141,7 @@ def _as_they_are(point):
 
 def _evaluate(objective, size, free, entries, numbers, dtype):
     """Losses where the free entries are `entries(point, *rest)`; numbers are the origin, the points and the rest."""
-    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+    with numerics(dtype):
         program, constants = _program(objective, size, free.astype(np.int64).tobytes(), entries, dtype)
         return np.array(program(constants, *(jnp.asarray(each, dtype) for each in numbers)), np.float64)
 

@@ -66,6 +66,4 @@ def _figure(name: str, ensemble: Ensemble, params: Float[np.ndarray, "F P"]):
     return figure
 
 
-ANALYSIS = Analysis(
-    title="the best fits of each ensemble", quick=BestSettings(), paper=BestSettings(fits=1000), find=find
-)
+ANALYSIS = Analysis(find, quick=BestSettings(), paper=BestSettings(fits=1000))

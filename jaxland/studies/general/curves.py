@@ -66,6 +66,4 @@ def _figure(curves: dict[str, tuple[np.ndarray, np.ndarray]]):
     return figure
 
 
-ANALYSIS = Analysis(
-    title="the losses of some fits in training", quick=CurveSettings(), paper=CurveSettings(fits=512), find=find
-)
+ANALYSIS = Analysis(find, quick=CurveSettings(), paper=CurveSettings(fits=512))

@@ -81,9 +81,4 @@ def _figure(kinds: dict[str, dict[str, Float[np.ndarray, "pairs"]]]):
     return figure
 
 
-ANALYSIS = Analysis(
-    title="how far fits lie apart, in parameters and in outputs",
-    quick=DistanceSettings(),
-    paper=DistanceSettings(fits=10_000, pairs=100_000),
-    find=find,
-)
+ANALYSIS = Analysis(find, quick=DistanceSettings(), paper=DistanceSettings(fits=10_000, pairs=100_000))

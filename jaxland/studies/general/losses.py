@@ -60,4 +60,4 @@ def _figure(losses: Mapping[str, Float[np.ndarray, "F"]]):
     return figure
 
 
-ANALYSIS = Analysis(title="how the losses are distributed in each ensemble", find=find)
+ANALYSIS = Analysis(find)

@@ -1,4 +1,4 @@
-"""The cuda backend: the scalar programs of lanes, a few threads of a GPU for each fit."""
+"""The cuda backend: a few threads of a GPU for each fit."""
 
 from jaxland.training.cuda.compiler import Compiled, CudaMissing, compile_source, compiler_version
 from jaxland.training.cuda.driver import Device, NvidiaGpu

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from jaxland.training.cuda.driver import Device, Memory
 from jaxland.training.cuda.source import Variant
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.group import new_group
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.memory import new_group
 
 
 class Built(NamedTuple):

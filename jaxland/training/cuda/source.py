@@ -1,4 +1,4 @@
-"""Writes the training loop of an ensemble as CUDA C: the scalar programs of the lanes backend, a few threads a network.
+"""Writes the training loop of an ensemble as CUDA C: the scalar programs of an ensemble, a few threads a network.
 
     train(state, x, y, trace, first, count, every, closing)
         shared memory = parameters and optimizer state of the block's networks
@@ -12,8 +12,8 @@
 
 Gradients are sums in registers, a variable for each parameter, so that a tile costs its multiply-adds, one read of
 each weight and nothing else. All arithmetic is that of the program: contraction is off, so a fit's bits depend on
-the variant and on nothing beside it. Slots of the state are those of `lanes.emit.Layout`, the fits of the group side by
-side.
+the variant and on nothing beside it. Slots of the state are those of `program.layout.Layout`, the fits of the group
+side by side.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
-from jaxland.training.lanes.kernel import Programs
-from jaxland.training.lanes.roll import Segment, roll
-from jaxland.training.lanes.scalarize import type_name
-from jaxland.training.lanes.schedule import Line
-from jaxland.training.precision import get_dtype
+from jaxland.training.program.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.programs import Programs
+from jaxland.training.program.roll import Segment, roll
+from jaxland.training.program.schedule import Line
 
 # A weight is read again where its last use lies so many lines back: what is kept longer costs registers, as
 # benchmarks/registers.py shows. Three times as many or a third do as well for the main network.
@@ -150,7 +148,7 @@ def write_source(ensemble: Ensemble, programs: Programs, layout: Layout, variant
 class _SourceWriter:
     def __init__(self, ensemble, programs, layout, variant, most):
         self.programs, self.layout, self.variant = programs, layout, variant
-        self.type = type_name(get_dtype(ensemble.dtype))
+        self.type = ensemble.scalar_type
         self.real = _TEXT[self.type]
         self.shared = shared_memory(layout, variant, self.type, most)
         self.components = {"x": ensemble.x_shape[1], "y": ensemble.y_shape[1]}

@@ -2,28 +2,28 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._precision import numerics
 from jaxland.training.cuda.driver import Device, Memory, local_gpus
 from jaxland.training.cuda.group import CudaGroup, advance, begin
 from jaxland.training.cuda.handover import ALIGNMENT, as_jax
 from jaxland.training.cuda.source import Variant
 from jaxland.training.cuda.tuning import VERSION, build, choose_variant, fitting, group_width
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.lanes.emit import memory_type
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.plain import PlainProgram
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.probe import require_agreement
-from jaxland.training.trainer import GroupResult, check_trace
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import memory_type
+from jaxland.training.program.memory import RECORD
+from jaxland.training.program.trace import check_points_apart, trace_update
+from jaxland.training.trainer import GroupResult, check_settings, check_trace
 
-_RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 # A thread has 255 registers for gradients and all else; what does not fit is written to memory and read again: by
 # benchmarks/registers.py at most 72 bytes a thread with 136 parameters and about 500 with 241, which the first cache
 # holds for all 256 threads; 2,000 with 349, which it does not. What that costs has not been measured on a device.
@@ -65,11 +65,8 @@ class CudaTrainer:
             raise Unlowerable("cuda counts steps in 32 bits.")
         if ensemble.network.size > largest:
             raise Unlowerable(f"the network has {ensemble.network.size} parameters; cuda is made for up to {largest}.")
-        if settings is not None and settings.get("kernel") != VERSION:
-            raise ValueError(
-                f"settings are of kernel version {settings.get('kernel')}, this jaxland has {VERSION}: the same bits "
-                "need the version that made them."
-            )
+        if settings is not None:
+            check_settings(settings, {"kernel": VERSION})
         check_points_apart(ensemble)
         self.ensemble = ensemble
         self._devices = list(devices or local_gpus())
@@ -85,8 +82,18 @@ class CudaTrainer:
         self.width = group_width(self._devices[0], variant)
         self._built = [build(ensemble, update, device, variant, self.width) for device in self._devices]
         self._layout = self._built[0].layout
-        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        plain = PlainProgram(ensemble, ensemble.number_format)
         require_agreement(self, ensemble, plain, "cuda", self._devices[0].architecture, str(self.settings))
+
+    @classmethod
+    def offer(cls, ensemble: Ensemble, settings: Mapping[str, Any] | None = None) -> Self:
+        """The trainer, of networks whose gradients have registers."""
+        return cls(ensemble, settings, largest=IN_REGISTERS)
+
+    @property
+    def sentence(self) -> str:
+        """How it trains."""
+        return f"{self.settings['threads']} threads of a GPU a fit"
 
     def begin(self, members: Members, device: int = 0) -> CudaGroup:
         """The state of a group before its first step, on one of the devices."""
@@ -109,15 +116,11 @@ class CudaTrainer:
     def finish(self, group: CudaGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step; on the device they are read from the group's memory there."""
         advance(group, 1, every=self.ensemble.trace_every or 0, closing=True)
-        xp: Any = jnp if on_device else np
-        dtype = get_dtype(self.ensemble.dtype)
+        dtype = self.ensemble.number_format
         shape = len(self.ensemble.trace_steps), self.width
         with numerics(dtype):
             params = _by_fit(self._entries(group, "param", on_device))
-            record = {name: self._entries(group, name, on_device)[0] for name in _RECORD}
-            # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
-            unseen = (record["diverged_step"] < 0) & ~xp.isfinite(params).all(axis=1)
-            record["diverged_step"] = xp.where(unseen, xp.int32(group.step), record["diverged_step"])
+            record = {name: self._entries(group, name, on_device)[0] for name in RECORD}
             trace = _by_fit(_array(group.trace, 0, shape, dtype, on_device))
             # The memory may be freed as soon as the group is let go.
             return jax.block_until_ready(GroupResult(params=params, trace=trace, **record))

@@ -9,13 +9,11 @@ from jaxland.training.cuda.driver import Device
 from jaxland.training.cuda.group import Built, advance, begin
 from jaxland.training.cuda.source import Shared, Variant, shared_memory, write_source
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes import cache
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.scalarize import type_name
-from jaxland.training.lanes.trace import UpdateProgram
-from jaxland.training.precision import get_dtype
+from jaxland.training.program import cache
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.trace import UpdateProgram
 from jaxland.training.trainer import available_threads
 
 VERSION = 2
@@ -47,7 +45,7 @@ def build(
     stride = _shared(ensemble, layout, variant, device).stride
     programs = schedule_programs(ensemble, update, variant.tile)
     source = write_source(ensemble, programs, layout, variant, device.shared_memory // variant.blocks)
-    size = stride * variant.networks * get_dtype(ensemble.dtype).itemsize
+    size = stride * variant.networks * ensemble.number_format.itemsize
     return Built(device, device.load(_compiled(source, device), size), layout, variant)
 
 
@@ -66,7 +64,7 @@ def candidates(ensemble: Ensemble, update: UpdateProgram, device: Device) -> lis
     Raises:
         Unlowerable: no variant fits into the device's shared memory.
     """
-    words = ensemble.network.size * get_dtype(ensemble.dtype).itemsize // 4
+    words = ensemble.network.size * ensemble.number_format.itemsize // 4
     blocks = [block for block in _BLOCKS[:-1] if words + _WORKING <= _REGISTERS // block] + [_BLOCKS[-1]]
     shapes = [(g, tile) for g in _THREADS for tile in _TILES if g * tile <= ensemble.x_shape[0]] or [(1, 1)]
     found, refused = {}, []
@@ -103,9 +101,7 @@ def fitting(ensemble: Ensemble, update: UpdateProgram, device: Device, variant: 
 
 def _shared(ensemble: Ensemble, layout: Layout, variant: Variant, device: Device) -> Shared:
     try:
-        return shared_memory(
-            layout, variant, type_name(get_dtype(ensemble.dtype)), device.shared_memory // variant.blocks
-        )
+        return shared_memory(layout, variant, ensemble.scalar_type, device.shared_memory // variant.blocks)
     except ValueError as reason:
         raise Unlowerable(str(reason)) from None
 

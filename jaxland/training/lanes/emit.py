@@ -4,18 +4,17 @@ The text says what is to be computed and in which width, so nothing is left to a
 AVX-512 register, `<8 x float>` one of AVX2, `<4 x float>` one of SSE or NEON, and a multiply-add is one instruction
 where the CPU has it. No fast-math flag is set, apart from `nsz` on a select: bits do not depend on lane or width, and
 NaN and infinity stay what they are.
-
-Memory of a group, all in one buffer at constant offsets: slot k holds scalar k of all lanes, side by side.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxland.training.lanes.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
-from jaxland.training.lanes.schedule import Line
+from jaxland.training.program.expression import COMPARISONS, FLOATS, INTEGERS, TYPES, Expression
+from jaxland.training.program.layout import Layout, memory_type
+from jaxland.training.program.roll import Segment
+from jaxland.training.program.schedule import Line
 
 # A block ends after so many lines. Scalars in memory are loaded once a block, near their uses, and the compiler
 # orders lines within a block only.
@@ -63,59 +62,6 @@ class Target(NamedTuple):
     features: str
     vector_bytes: int
     fused: bool
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where each scalar of a fit lives in the buffer of its group.
-
-    Attributes:
-        lanes: fits in a group.
-        kinds: for each kind of slot, the type of each of its entries.
-    """
-
-    lanes: int
-    kinds: dict[str, list[str]]
-
-    def __post_init__(self):
-        offset, offsets = 0, {}
-        for kind, types in self.kinds.items():
-            for index, type in enumerate(types):
-                width = self.lanes * memory_type(type).itemsize
-                offset = -(-offset // width) * width
-                offsets[kind, index] = offset
-                offset += width
-        object.__setattr__(self, "_offsets", offsets)
-        object.__setattr__(self, "bytes", offset)
-
-    bytes: int = 0
-
-    def offset(self, target: tuple) -> int:
-        """Bytes from the start of the buffer to entry `(kind, index)`."""
-        return self._offsets[target]  # type: ignore[attr-defined]
-
-    def slot(self, type: str) -> int:
-        """Bytes of an entry of all lanes."""
-        return self.lanes * memory_type(type).itemsize
-
-    def distance(self, first: tuple, second: tuple) -> int | None:
-        """Bytes between two entries of a group's buffer, None where one is not there."""
-        if first not in self._offsets or second not in self._offsets:  # type: ignore[attr-defined]
-            return None
-        return self.offset(second) - self.offset(first)
-
-    def view(self, buffer: np.ndarray, kind: str) -> list[np.ndarray]:
-        """The entries of a kind in a buffer of bytes, each a view of shape (lanes,)."""
-        views = []
-        for index, type in enumerate(self.kinds[kind]):
-            dtype, start = memory_type(type), self.offset((kind, index))
-            views.append(buffer[start : start + self.lanes * dtype.itemsize].view(dtype))
-        return views
-
-
-def memory_type(type: str) -> np.dtype:
-    """How a scalar is kept in memory: truth values as 32-bit integers."""
-    return TYPES["i32" if type == "i1" else type]
 
 
 class Writer:
@@ -333,3 +279,31 @@ def _cast(source: str, result: str) -> str:
     if result in FLOATS:
         return "sitofp"
     return "trunc" if INTEGERS[result].itemsize < INTEGERS[source].itemsize else "sext"
+
+
+def emit_segments(writer: Writer, straight: Straight, segments: Sequence[Segment]) -> None:
+    """Writes a rolled program: straight runs as one piece, repeated segments as loops."""
+    for segment in segments:
+        if segment.count == 1:
+            straight.emit(segment.lines, segment.read_later)
+        else:
+            _emit_loop(writer, straight, segment)
+
+
+def _emit_loop(w: Writer, straight: Straight, segment: Segment) -> None:
+    name = w.fresh("loop")[1:]
+    before = w.block
+    w.do(f"br label %{name}")
+    w.label(name)
+    w.do(f"%{name}.i = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.end ]")
+    slot = w.layout.slot(segment.lines[-1].type)
+    w.shift = w.put(f"getelementptr i8, ptr %state, i64 {w.put(f'mul i64 %{name}.i, {slot}')}")
+    w.shifted = set(segment.shifted)
+    straight.repeat(segment.lines)
+    w.shifted, w.shift = set(), "%state"
+    w.do(f"br label %{name}.end")
+    w.label(f"{name}.end")
+    w.do(f"%{name}.next = add i64 %{name}.i, 1")
+    w.do(f"%{name}.more = icmp slt i64 %{name}.next, {segment.count}")
+    w.do(f"br i1 %{name}.more, label %{name}, label %{name}.done")
+    w.label(f"{name}.done")

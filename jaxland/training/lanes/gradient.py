@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.group import Group, new_group, run_kernel
-from jaxland.training.lanes.trainer import LanesTrainer
-from jaxland.training.precision import get_dtype
+from jaxland.training.lanes.machine import run_kernel
+from jaxland.training.lanes.trainer import LARGEST_PROGRAM, LanesTrainer
+from jaxland.training.program.memory import Group, new_group
 
 
 class LanesGradient:
@@ -18,9 +18,9 @@ class LanesGradient:
     what is wanted here.
     """
 
-    def __init__(self, ensemble: Ensemble, *, largest: int | None = None):
+    def __init__(self, ensemble: Ensemble, *, largest: int | None = LARGEST_PROGRAM):
         self._trainer = LanesTrainer(ensemble, largest=largest)
-        self._dtype = get_dtype(ensemble.dtype)
+        self._dtype = ensemble.number_format
         self._memory = threading.local()
 
     def __call__(self, params: Float[np.ndarray, "M P"]) -> tuple[Float[np.ndarray, "M"], Float[np.ndarray, "M P"]]:

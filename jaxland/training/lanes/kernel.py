@@ -12,102 +12,15 @@ start(state)
     set the optimizer's state
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.emit import Layout, Straight, Target, Writer
-from jaxland.training.lanes.expression import Expression
-from jaxland.training.lanes.roll import emit_segments, roll
-from jaxland.training.lanes.scalarize import type_name
-from jaxland.training.lanes.schedule import Line, Result, schedule
-from jaxland.training.lanes.trace import TileProgram, UpdateProgram, trace_tile
-from jaxland.training.precision import get_dtype
-
-FUNCTIONS = ("train", "start")
-
-
-class Programs(NamedTuple):
-    """The scheduled programs of an ensemble, for one size of tiles.
-
-    Attributes:
-        points: N.
-        tile: points in a tile.
-        tile_lines: gradient over a tile.
-        rest_lines: gradient over the N modulo tile points left over.
-        update_lines: the optimizer's update.
-        start_lines: its initial state.
-    """
-
-    points: int
-    tile: int
-    tile_lines: list[Line]
-    rest_lines: list[Line]
-    update_lines: list[Line]
-    start_lines: list[Line]
-
-
-class HasState(Protocol):
-    """What knows the optimizer's state."""
-
-    @property
-    def state_types(self) -> list[str]:
-        """The type of each of its entries."""
-        ...
-
-
-def layout_of(ensemble: Ensemble, update: HasState, lanes: int) -> Layout:
-    """The memory of a group."""
-    type, size = type_name(get_dtype(ensemble.dtype)), ensemble.network.size
-    return Layout(
-        lanes,
-        {
-            "param": [type] * size,
-            "grad": [type] * size,
-            "total": [type],
-            "state": update.state_types,
-            "hyper": [type] * len(ensemble.hyperparameters),
-            "initial_loss": [type],
-            "loss": [type],
-            "best_loss": [type],
-            "best_step": ["i32"],
-            "diverged_step": ["i32"],
-        },
-    )
-
-
-def schedule_programs(
-    ensemble: Ensemble, update: UpdateProgram, tile: int, *, float64: bool = True, most: int | None = None
-) -> Programs:
-    """Traces and schedules everything that depends on the size of tiles; options as in `expression.Builder`."""
-    points = ensemble.x_shape[0]
-    rest = points % tile
-
-    def lines_of(size: int) -> list[Line]:
-        return _gradient_lines(trace_tile(ensemble, size, float64=float64, most=most))
-
-    return Programs(
-        points=points,
-        tile=tile,
-        tile_lines=lines_of(tile) if points >= tile else [],
-        rest_lines=lines_of(rest) if rest else [],
-        update_lines=_update_lines(update),
-        start_lines=schedule([Result(("state", k), node) for k, node in enumerate(update.initial_state)]),
-    )
-
-
-def _gradient_lines(program: TileProgram) -> list[Line]:
-    results = [Result(("grad", k), node, accumulate=True) for k, node in enumerate(program.gradient)]
-    return schedule([Result(("total", 0), program.loss, accumulate=True), *results])
-
-
-def _update_lines(update: UpdateProgram) -> list[Line]:
-    """The state of each parameter before the parameter, so that what one of them needs stands together."""
-    results: dict[int | None, list[Result]] = {k: [] for k in [*range(len(update.params)), None]}
-    for index, (node, owner) in enumerate(zip(update.state, update.state_params, strict=True)):
-        results[owner].append(Result(("state", index), node))
-    for k, node in enumerate(update.params):
-        results[k].append(Result(("param", k), node))
-    return schedule([result for group in results.values() for result in group], depth_first=True)
+from jaxland.training.lanes.emit import Straight, Target, Writer, emit_segments
+from jaxland.training.program.expression import Expression
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.programs import Programs
+from jaxland.training.program.roll import roll
+from jaxland.training.program.schedule import Line
 
 
 class _Data(NamedTuple):
@@ -129,7 +42,7 @@ def write_kernel(ensemble: Ensemble, programs: Programs, layout: Layout, target:
 class _KernelWriter:
     def __init__(self, ensemble, programs, layout, target):
         self.programs, self.layout, self.target = programs, layout, target
-        self.type = type_name(get_dtype(ensemble.dtype))
+        self.type = ensemble.scalar_type
         outputs = ensemble.y_shape[1]
         self.data = {
             "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),

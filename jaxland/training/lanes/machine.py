@@ -13,6 +13,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from jaxland.training.lanes.emit import Target
+from jaxland.training.program.memory import Group
 
 ADDRESS, INTEGER = ctypes.c_void_p, ctypes.c_int64
 _TRAINING = {"train": [ADDRESS] * 4 + [INTEGER] * 4, "start": [ADDRESS]}
@@ -22,7 +23,7 @@ class Kernel(NamedTuple):
     """Machine code in memory. Calls release the GIL.
 
     Attributes:
-        functions: the functions of `kernel.FUNCTIONS`, by name, taking addresses and integers.
+        functions: `train` and `start` (see `kernel`), taking addresses and integers.
         code: keeps the machine code in memory.
     """
 
@@ -117,6 +118,13 @@ def load_object(code: bytes, signatures: dict[str, list] = _TRAINING) -> Kernel:
         tracker = library.link(_linker(), name)
     functions = {name: ctypes.CFUNCTYPE(None, *arguments)(tracker[name]) for name, arguments in signatures.items()}
     return Kernel(functions, tracker)
+
+
+def run_kernel(kernel: Kernel, group: Group, steps: int, *, every: int = 0, closing: bool = False) -> None:
+    """Trains a group for `steps` steps, keeping the loss of each `every`-th, or only takes note of its last loss."""
+    arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
+    kernel.functions["train"](*arrays, group.step, steps, every, int(closing))
+    group.step += 0 if closing else steps
 
 
 _LINKING = threading.Lock()

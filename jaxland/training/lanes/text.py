@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import Expression
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.roll import Segment, roll
-from jaxland.training.lanes.schedule import Line
-from jaxland.training.lanes.trace import trace_update
+from jaxland.training.program.expression import Expression
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.roll import Segment, roll
+from jaxland.training.program.schedule import Line
+from jaxland.training.program.trace import trace_update
 
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "le": "<=", "lt": "<", "ge": ">=", "gt": ">"}
 

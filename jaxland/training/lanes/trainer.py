@@ -1,22 +1,22 @@
 """The lanes backend: trains one fit in every lane of a vector register."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes import machine
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.group import Group, new_group, run_kernel
-from jaxland.training.lanes.kernel import layout_of
+from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.lanes.tuning import VERSION, check_size, prepare_kernel
 from jaxland.training.plain import PlainProgram
-from jaxland.training.precision import get_dtype
 from jaxland.training.probe import require_agreement
-from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_trace
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.memory import Group, entries, new_group, result_of
+from jaxland.training.program.programs import layout_of
+from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_settings, check_trace
 
 # Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.
 LARGEST_PROGRAM = 8000
@@ -49,16 +49,26 @@ class LanesTrainer:
         check_size(3 * ensemble.network.size, largest)
         self.ensemble = ensemble
         target = machine.host()
-        lanes, tile = target.vector_bytes // get_dtype(ensemble.dtype).itemsize, None
+        lanes, tile = target.vector_bytes // ensemble.number_format.itemsize, None
         if settings is not None:
-            _check_settings(settings, target)
+            check_settings(settings, {"kernel": VERSION, "fused": target.fused})
             tile, lanes = settings["tile"], settings["lanes"]
-        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        plain = PlainProgram(ensemble, ensemble.number_format)
         plan, self._kernel = prepare_kernel(ensemble, plain, target, lanes, tile, largest)
         self.settings = {"lanes": lanes, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
         self.width, self.devices, self.workers = lanes, 1, available_threads()
         self._layout: Layout = layout_of(ensemble, plan, lanes)
         require_agreement(self, ensemble, plain, plan.key)
+
+    @classmethod
+    def offer(cls, ensemble: Ensemble, settings: Mapping[str, Any] | None = None) -> Self:
+        """The trainer, of programs that are not too large."""
+        return cls(ensemble, settings, largest=LARGEST_PROGRAM)
+
+    @property
+    def sentence(self) -> str:
+        """How it trains."""
+        return f"one fit in each of {self.width} lanes"
 
     def begin(self, members: Members, device: int = 0) -> Group:
         """The state of a group before its first step; there is one device."""
@@ -79,31 +89,10 @@ class LanesTrainer:
 
     def entries(self, group: Group, kind: str) -> np.ndarray:
         """All entries of a kind, (W, K)."""
-        return np.stack(self._layout.view(group.buffer, kind), axis=1)
+        return entries(self._layout, group.buffer, kind)
 
     def finish(self, group: Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         run_kernel(self._kernel, group, 1, every=self.ensemble.trace_every or 0, closing=True)
-        params = self.parameters(group)
-        record = {
-            name: self._layout.view(group.buffer, name)[0].copy()
-            for name in ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
-        }
-        # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
-        unseen = (record["diverged_step"] < 0) & ~np.isfinite(params).all(axis=1)
-        record["diverged_step"][unseen] = group.step
-        result = GroupResult(params=params, trace=group.trace.T.copy(), **record)
+        result = result_of(self._layout, group.buffer, group.trace)
         return as_jax_arrays(result) if on_device else result
-
-
-def _check_settings(settings, target):
-    if settings.get("kernel") != VERSION:
-        raise ValueError(
-            f"settings are of kernel version {settings.get('kernel')}, this jaxland has {VERSION}: the same bits need "
-            "the version that made them."
-        )
-    if settings["fused"] != target.fused:
-        raise ValueError(
-            f"settings say fused={settings['fused']}, this processor has fused={target.fused}: the same bits need a "
-            "processor of the same kind."
-        )

@@ -6,13 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes import cache, machine
+from jaxland.training.lanes import machine
 from jaxland.training.lanes.emit import Target
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.group import new_group, run_kernel
-from jaxland.training.lanes.kernel import layout_of, schedule_programs, write_kernel
-from jaxland.training.lanes.trace import check_points_apart, trace_update
+from jaxland.training.lanes.kernel import write_kernel
+from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.plain import PlainProgram, code_version, exact_program
+from jaxland.training.program import cache
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.memory import new_group
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.trace import check_points_apart, trace_update
 
 VERSION = 2
 """Goes up whenever the code generator may give a fit other bits."""

@@ -1,4 +1,4 @@
-"""The tpu backend: the scalar programs of lanes, evaluated on tiles of 1,024 fits inside a Pallas kernel.
+"""The tpu backend: scalar programs, evaluated on tiles of 1,024 fits inside a Pallas kernel.
 
 The kernel is tested in Pallas's interpret mode and compiled by the TPU compiler; it has not run on a TPU.
 """

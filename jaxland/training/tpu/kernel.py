@@ -12,7 +12,7 @@
                 update parameters and optimizer state, unless closing
             copy its state back
 
-The state is that of `lanes.group`: slot k holds scalar k of all fits side by side, here as (slots, blocks, 8, 128).
+The state is that of `program.memory`: slot k holds scalar k of all fits side by side, here as (slots, blocks, 8, 128).
 Shared data is read as scalars (SMEM), data of each fit's own as tiles.
 """
 
@@ -28,10 +28,10 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.lanes.expression import Expression
-from jaxland.training.lanes.kernel import Programs
-from jaxland.training.lanes.roll import roll
+from jaxland.training.program.expression import Expression
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.programs import Programs
+from jaxland.training.program.roll import roll
 from jaxland.training.tpu.tiles import FITS, TILE, Memory, Straight, number
 
 _TILE_BYTES = 4 * FITS

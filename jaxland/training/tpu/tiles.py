@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from jax import lax
 
-from jaxland.training.lanes.emit import Layout, memory_type
-from jaxland.training.lanes.expression import COMPARISONS, FLOATS, TYPES, Expression, Unlowerable
-from jaxland.training.lanes.roll import Segment
-from jaxland.training.lanes.schedule import Line
+from jaxland.training.program.expression import COMPARISONS, FLOATS, TYPES, Expression, Unlowerable
+from jaxland.training.program.layout import Layout, memory_type
+from jaxland.training.program.roll import Segment
+from jaxland.training.program.schedule import Line
 
 TILE = (8, 128)
 """Shape of a register: 1,024 numbers of 32 bits."""
@@ -69,7 +69,7 @@ def operation(line: Line, args: Sequence[jax.Array]) -> jax.Array:
 
 @dataclass(frozen=True)
 class Memory:
-    """Tiles of a block of fits in the core's memory, at the places of a layout of lanes; entries of any type have the
+    """Tiles of a block of fits in the core's memory, at the places of a layout; entries of any type have the
     four bytes of a float.
 
     Attributes:

@@ -6,25 +6,25 @@ It is tested in interpret mode and lowered to the TPU compiler's language; it ha
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Float
 
+from jaxland._precision import numerics
 from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble, Members
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.group import new_group
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.trace import check_points_apart, trace_update
 from jaxland.training.plain import PlainProgram
-from jaxland.training.precision import get_dtype, numerics
 from jaxland.training.probe import require_agreement
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.memory import entries, new_group, result_of
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.trace import check_points_apart, trace_update
 from jaxland.training.tpu.kernel import make_kernel, memory_needed
 from jaxland.training.tpu.tiles import FITS, TILE, check_types
-from jaxland.training.trainer import GroupResult, as_jax_arrays, check_trace
+from jaxland.training.trainer import GroupResult, as_jax_arrays, check_settings, check_trace
 
 VERSION = 2
 """Goes up whenever the kernel may give a fit other bits."""
@@ -35,7 +35,6 @@ INTERPRETED = "interpreted"
 
 # Two points share each read of a weight; to share it among more saves little and takes registers.
 _TILE = 2
-_RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 # Where there is no TPU to ask: a core of the fourth generation.
 _VECTOR_MEMORY, _SCALAR_MEMORY = 16 * 2**20, 2**20
 # XLA takes (x + c) - c for x, which takes away the rounding that approximations are built on. The rest saves time: a
@@ -105,12 +104,10 @@ class TpuTrainer:
         if interpret:
             self._devices = self._devices[:1]
         self.devices = self.workers = len(self._devices)
-        mine = {
-            "tile": min(_TILE, ensemble.x_shape[0]),
-            "kernel": VERSION,
-            "device": INTERPRETED if interpret else self._devices[0].device_kind,
-        }
-        self.settings = mine if settings is None else _checked_settings(settings, mine)
+        here = {"kernel": VERSION, "device": INTERPRETED if interpret else self._devices[0].device_kind}
+        if settings is not None:
+            check_settings(settings, here)
+        self.settings = {"tile": int((settings or {}).get("tile", min(_TILE, ensemble.x_shape[0]))), **here}
         check_points_apart(ensemble)
         update = trace_update(ensemble, float64=False)
         programs = schedule_programs(ensemble, update, self.settings["tile"], float64=False)
@@ -130,12 +127,22 @@ class TpuTrainer:
         for index in range(self.devices):
             with self._on(index):
                 self._train.append(_compiled(jitted, shapes, options))
-        plain = PlainProgram(ensemble, get_dtype(ensemble.dtype))
+        plain = PlainProgram(ensemble, ensemble.number_format)
         require_agreement(self, ensemble, plain, str(self.settings))
+
+    @classmethod
+    def offer(cls, ensemble: Ensemble, settings: Mapping[str, Any] | None = None) -> Self:
+        """The trainer."""
+        return cls(ensemble, settings)
+
+    @property
+    def sentence(self) -> str:
+        """How it trains."""
+        return "one fit in each of 1,024 places of a register"
 
     @contextmanager
     def _on(self, device: int) -> Iterator[None]:
-        with jax.default_device(self._devices[device]), numerics(get_dtype(self.ensemble.dtype)):
+        with jax.default_device(self._devices[device]), numerics(self.ensemble.number_format):
             yield
 
     def _host_group(self, members: Members) -> TpuGroup:
@@ -175,7 +182,7 @@ class TpuTrainer:
 
     def entries(self, group: TpuGroup, kind: str) -> np.ndarray:
         """All entries of a kind, (W, K)."""
-        return np.stack(self._layout.view(self._buffer(group), kind), axis=1)
+        return entries(self._layout, self._buffer(group), kind)
 
     def _buffer(self, group: TpuGroup) -> np.ndarray:
         return np.asarray(group.kept[0]).reshape(-1).view(np.uint8)
@@ -183,14 +190,8 @@ class TpuTrainer:
     def finish(self, group: TpuGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         self._launch(group, 1, closing=True)
-        buffer = self._buffer(group)
-        params = np.stack(self._layout.view(buffer, "param"), axis=1)
-        record = {name: self._layout.view(buffer, name)[0].copy() for name in _RECORD}
-        # A weight can become infinite behind a ReLU that never fires again and leave the loss finite.
-        unseen = (record["diverged_step"] < 0) & ~np.isfinite(params).all(axis=1)
-        record["diverged_step"][unseen] = group.step
         trace = group.kept[1] if self.ensemble.trace_every else np.empty((0, self.width), np.float32)
-        result = GroupResult(params=params, trace=np.asarray(trace).reshape(-1, self.width).T.copy(), **record)
+        result = result_of(self._layout, self._buffer(group), np.asarray(trace).reshape(-1, self.width))
         return as_jax_arrays(result) if on_device else result
 
 
@@ -232,13 +233,3 @@ def _check_memory(ensemble, layout, memory) -> None:
             f"the shared data takes {scalars / 2**10:.0f} KiB of a core's scalar memory; there are "
             f"{(scalar - _SPARE_SCALAR) / 2**10:.0f} KiB."
         )
-
-
-def _checked_settings(settings, mine) -> dict[str, Any]:
-    for name, meaning in (("kernel", "version"), ("device", "kind")):
-        if settings.get(name) != mine[name]:
-            raise ValueError(
-                f"settings say {name}={settings.get(name)!r}, here it is {mine[name]!r}: the same bits need the same "
-                f"{name} {meaning}."
-            )
-    return {**mine, "tile": int(settings["tile"])}

@@ -12,14 +12,14 @@ import pytest
 from training.cuda.emulation import Emulated, needs_compiler
 
 import jaxland as jl
+from jaxland.training import Unlowerable
 from jaxland.training.cuda import CudaMissing, CudaTrainer, NvidiaGpu, Variant, compile_source, handover, write_source
 from jaxland.training.cuda import driver as driver_module
 from jaxland.training.cuda.source import shared_memory
 from jaxland.training.cuda.tuning import VERSION, candidates, choose_variant, fitting
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes import Unlowerable
-from jaxland.training.lanes.kernel import layout_of, schedule_programs
-from jaxland.training.lanes.trace import trace_update
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.trace import trace_update
 from jaxland.training.trainer import train
 
 NETWORK = jl.mlp([1, 4, 3, 1])

@@ -4,7 +4,6 @@ import pytest
 
 from jaxland.training.lanes import LanesTrainer, machine
 from jaxland.training.lanes.tuning import VERSION
-from jaxland.training.precision import get_dtype
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +12,7 @@ def make_trainer():
 
     def make(ensemble, tile=2):
         target = machine.host()
-        lanes = target.vector_bytes // get_dtype(ensemble.dtype).itemsize
+        lanes = target.vector_bytes // ensemble.number_format.itemsize
         return LanesTrainer(ensemble, {"lanes": lanes, "tile": tile, "fused": target.fused, "kernel": VERSION})
 
     return make

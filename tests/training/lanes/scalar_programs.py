@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from jaxland._precision import numerics
 from jaxland.training.lanes import machine
-from jaxland.training.lanes.emit import Layout, Straight, Writer
-from jaxland.training.lanes.expression import Builder, Expression, evaluate
-from jaxland.training.lanes.scalarize import map_scalars, scalarize, type_name
-from jaxland.training.lanes.schedule import Result, schedule
-from jaxland.training.precision import numerics
+from jaxland.training.lanes.emit import Straight, Writer
+from jaxland.training.program.expression import Builder, Expression, evaluate
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.scalarize import map_scalars, scalarize, type_name
+from jaxland.training.program.schedule import Result, schedule
 
 _LANES = 8
 

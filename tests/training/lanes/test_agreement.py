@@ -12,8 +12,7 @@ import pytest
 import reference
 
 import jaxland as jl
-from jaxland.training import Ensemble, choose_backend, train
-from jaxland.training.lanes import Unlowerable
+from jaxland.training import Ensemble, Unlowerable, choose_backend, train
 from jaxland.training.xla import XlaTrainer
 
 STEPS = 8

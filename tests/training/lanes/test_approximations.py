@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from jaxland.training.lanes import approximations
-from jaxland.training.lanes.expression import FOLD, TYPES, Builder, Unlowerable, evaluate, reachable
+from jaxland.training.program import approximations
+from jaxland.training.program.expression import FOLD, TYPES, Builder, Unlowerable, evaluate, reachable
 
 WIDE = {"f32": 87.0, "f64": 700.0}
 

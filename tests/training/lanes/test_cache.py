@@ -8,7 +8,8 @@ import pytest
 
 import jaxland as jl
 from jaxland.training import Ensemble
-from jaxland.training.lanes import cache, machine
+from jaxland.training.lanes import machine
+from jaxland.training.program import cache
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxland.training.lanes.expression import Builder, evaluate, reachable
-from jaxland.training.lanes.schedule import Result, schedule
+from jaxland.training.program.expression import Builder, evaluate, reachable
+from jaxland.training.program.schedule import Result, schedule
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import pytest
 import jaxland as jl
 from jaxland.training import Ensemble
 from jaxland.training.lanes import machine
-from jaxland.training.lanes.expression import evaluate
-from jaxland.training.lanes.kernel import layout_of, schedule_programs, write_kernel
-from jaxland.training.lanes.roll import roll
-from jaxland.training.lanes.trace import trace_tile, trace_update
+from jaxland.training.lanes.kernel import write_kernel
 from jaxland.training.lanes.tuning import candidate_tiles
+from jaxland.training.program.expression import evaluate
+from jaxland.training.program.programs import layout_of, schedule_programs
+from jaxland.training.program.roll import roll
+from jaxland.training.program.trace import trace_tile, trace_update
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ import optax
 import pytest
 
 import jaxland as jl
-from jaxland.training import Ensemble, choose_backend, probe
-from jaxland.training.lanes import Unlowerable, kernel, machine, tuning
-from jaxland.training.lanes.expression import Builder
-from jaxland.training.lanes.schedule import Line
+from jaxland.training import Ensemble, Unlowerable, choose_backend, probe
+from jaxland.training.lanes import machine, tuning
+from jaxland.training.program import programs
+from jaxland.training.program.expression import Builder
+from jaxland.training.program.schedule import Line
 
 X = np.linspace(-0.8, 1.1, 7)[:, None]
 Y = np.sin(2 * X) + 0.2
@@ -154,7 +155,7 @@ def test_a_fault_in_any_line_is_found(which, dtype, make_trainer, tmp_path, monk
 def test_a_gradient_off_by_a_thousandth_is_found(dtype, make_trainer, tmp_path, monkeypatch):
     """A criterion that lets rounding pass must not let this pass."""
     ensemble = _ensemble(network=SQUARE, dtype=dtype)
-    schedule = kernel.schedule
+    schedule = programs.schedule
 
     def slightly_off(results, **options):
         lines = schedule(results, **options)
@@ -167,7 +168,7 @@ def test_a_gradient_off_by_a_thousandth_is_found(dtype, make_trainer, tmp_path, 
                 break
         return lines
 
-    monkeypatch.setattr(kernel, "schedule", slightly_off)
+    monkeypatch.setattr(programs, "schedule", slightly_off)
     monkeypatch.setenv("JAXLAND_CACHE_DIR", str(tmp_path))
     with pytest.raises(probe.Disagreement, match="gradient entry 1 "):
         make_trainer(ensemble, tile=1)
@@ -239,6 +240,6 @@ def test_a_program_far_too_large_is_given_up_before_it_is_written(monkeypatch):
         lambda key: {"w": jax.random.normal(key, (1, 50))},
         lambda p, x: jnp.tanh(jnp.tanh(x @ p["w"]) @ features.T).mean(1, keepdims=True),
     )
-    monkeypatch.setattr(kernel, "schedule", lambda *_, **__: pytest.fail("scheduled"))
+    monkeypatch.setattr(programs, "schedule", lambda *_, **__: pytest.fail("scheduled"))
     choice = choose_backend(_ensemble(network=network))
     assert "too many for straight code" in choice.explanation

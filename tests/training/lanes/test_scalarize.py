@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 from training.lanes.scalar_programs import by_llvm, by_numpy, lower
 
-from jaxland.training.lanes import Unlowerable
+from jaxland.training import Unlowerable
 
 LARGEST, SMALLEST = np.iinfo(np.int32).max, np.iinfo(np.int32).min
 

@@ -11,7 +11,7 @@ from jax import lax
 from scipy import special
 from training.lanes.scalar_programs import by_llvm, lower
 
-from jaxland.training.lanes.expression import evaluate
+from jaxland.training.program.expression import evaluate
 
 EXACT = 0
 DTYPES = (np.float32, np.float64)

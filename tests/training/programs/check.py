@@ -17,13 +17,13 @@ from training.programs.generator import FITS, Program
 from training.programs.interpreter import run_lines, run_segments
 from training.programs.plain import evaluate_jaxpr
 
+from jaxland._precision import get_dtype, numerics
 from jaxland.training import Ensemble
-from jaxland.training.lanes.emit import memory_type
-from jaxland.training.lanes.expression import Unlowerable
-from jaxland.training.lanes.kernel import Programs, layout_of, schedule_programs
-from jaxland.training.lanes.roll import roll
-from jaxland.training.lanes.trace import UpdateProgram, trace_update
-from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import memory_type
+from jaxland.training.program.programs import Programs, layout_of, schedule_programs
+from jaxland.training.program.roll import roll
+from jaxland.training.program.trace import UpdateProgram, trace_update
 
 STEPS = 3
 # Whose derivatives are not those of the function, by intent or by rounding.
@@ -248,7 +248,7 @@ def interpreted(lowered: Lowered) -> Training:
     memory: dict[tuple, Any] = {}
     for kind, types in layout.kinds.items():
         memory |= {(kind, k): np.zeros(FITS, memory_type(type)) for k, type in enumerate(types)}
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     for k in range(ensemble.network.size):
         memory["param", k] = members.start[:, k].astype(dtype)
     for k, name in enumerate(sorted(ensemble.hyperparameters)):
@@ -266,7 +266,7 @@ def interpreted(lowered: Lowered) -> Training:
 
 def _loss_and_gradient(lowered, members, memory):
     ensemble, _, programs = lowered
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     for target in [("total", 0), *(("grad", k) for k in range(ensemble.network.size))]:
         memory[target] = np.zeros(FITS, dtype)
     tiles = programs.points // programs.tile

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxland.training.lanes.expression import FOLD, TYPES, Expression
-from jaxland.training.lanes.roll import Segment
-from jaxland.training.lanes.schedule import Line
+from jaxland.training.program.expression import FOLD, TYPES, Expression
+from jaxland.training.program.roll import Segment
+from jaxland.training.program.schedule import Line
 
 Memory = dict[tuple, Any]
 """The number, or the numbers of several fits, at each (kind, index)."""

@@ -15,8 +15,8 @@ from training.programs.operations import OPERATIONS
 from training.programs.run import failures, slope_failures
 from training.programs.trainers import compiled, emulated, on_tpu
 
-from jaxland.training.lanes import approximations, schedule
-from jaxland.training.lanes.scalarize import _ELEMENTWISE, _INDEXED, _Evaluator
+from jaxland.training.program import approximations, schedule
+from jaxland.training.program.scalarize import _ELEMENTWISE, _INDEXED, _Evaluator
 
 ALL = len(OPERATIONS)
 """So many programs from the first on make every operation."""

@@ -12,9 +12,10 @@ from jaxland.training.cuda import Variant
 from jaxland.training.cuda import group as cuda_group
 from jaxland.training.cuda.tuning import build, fitting
 from jaxland.training.lanes import machine
-from jaxland.training.lanes.group import new_group, run_kernel
-from jaxland.training.lanes.kernel import layout_of, write_kernel
-from jaxland.training.precision import get_dtype
+from jaxland.training.lanes.kernel import write_kernel
+from jaxland.training.lanes.machine import run_kernel
+from jaxland.training.program.memory import new_group
+from jaxland.training.program.programs import layout_of
 from jaxland.training.tpu import TpuTrainer
 from jaxland.training.tpu import trainer as tpu_trainer
 
@@ -23,7 +24,7 @@ def compiled(lowered: Lowered) -> Training:
     """By the kernel of lanes."""
     ensemble, update, programs = lowered
     target = machine.host()
-    lanes = target.vector_bytes // get_dtype(ensemble.dtype).itemsize
+    lanes = target.vector_bytes // ensemble.number_format.itemsize
     layout = layout_of(ensemble, update, lanes)
     text = write_kernel(ensemble, programs, layout, target)
     kernel = machine.load_object(machine.compile_object(text, target))

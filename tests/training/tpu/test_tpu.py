@@ -7,8 +7,7 @@ import pytest
 import reference
 
 import jaxland as jl
-from jaxland.training import Ensemble, choose_backend, train
-from jaxland.training.lanes import Unlowerable
+from jaxland.training import Ensemble, Unlowerable, choose_backend, train
 from jaxland.training.tpu import TpuTrainer
 from jaxland.training.tpu import trainer as trainer_module
 from jaxland.training.xla import XlaTrainer

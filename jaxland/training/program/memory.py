@@ -1,4 +1,4 @@
-"""The memory of a group of fits, and calls of its kernel."""
+"""The memory of a group of fits on the host."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,18 @@ from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
-from jaxland.training.lanes import machine
-from jaxland.training.lanes.emit import Layout
-from jaxland.training.precision import get_dtype
+from jaxland.training.program.layout import Layout
+from jaxland.training.trainer import GroupResult
+
+RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
+"""The slots of a layout that are results."""
 
 _ALIGNMENT = 64
 
 
 @dataclass
 class Group:
-    """The fits of one group while they are trained. Calls of the kernel change it in place."""
+    """The fits of one group while they are trained. Kernels change it in place."""
 
     buffer: np.ndarray
     x: np.ndarray
@@ -27,7 +29,7 @@ class Group:
 
 def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     """The memory of a group, with everything in it but the optimizer's state."""
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     buffer = _aligned(layout.bytes, np.dtype(np.uint8))
     params = initial_parameters(ensemble, members)
     for entry, column in zip(layout.view(buffer, "param"), params.T, strict=True):
@@ -40,11 +42,15 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
 
 
-def run_kernel(kernel: machine.Kernel, group: Group, steps: int, *, every: int = 0, closing: bool = False) -> None:
-    """Trains a group for `steps` steps, keeping the loss of each `every`-th, or only takes note of its last loss."""
-    arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
-    kernel.functions["train"](*arrays, group.step, steps, every, int(closing))
-    group.step += 0 if closing else steps
+def entries(layout: Layout, buffer: np.ndarray, kind: str) -> np.ndarray:
+    """All entries of a kind in a group's buffer, (W, K)."""
+    return np.stack(layout.view(buffer, kind), axis=1)
+
+
+def result_of(layout: Layout, buffer: np.ndarray, trace: Float[np.ndarray, "T W"]) -> GroupResult:
+    """What a group's buffer holds after its last step."""
+    record = {name: layout.view(buffer, name)[0].copy() for name in RECORD}
+    return GroupResult(params=entries(layout, buffer, "param"), trace=trace.T.copy(), **record)
 
 
 def _by_lanes(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

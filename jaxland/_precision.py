@@ -1,9 +1,8 @@
-"""The number formats in which fits are trained."""
+"""The number formats in which programs are run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import jax
 import numpy as np
 
 from jaxland._names import lookup
@@ -21,10 +20,12 @@ def get_dtype(name: str) -> np.dtype:
 
 
 @contextmanager
-def numerics(dtype: np.dtype) -> Iterator[None]:
+def numerics(dtype: np.dtype | str) -> Iterator[None]:
     """Full-precision arithmetic in `dtype`: 64-bit types where asked, and never TF32 or bfloat16 products.
 
-    JAX keeps these settings a thread, so every thread that trains enters this context itself.
+    JAX keeps these settings a thread, so every thread that computes enters this context itself.
     """
-    with jax.enable_x64(dtype == np.float64), jax.default_matmul_precision("highest"):
+    import jax  # here, so that names of dtypes are known without it
+
+    with jax.enable_x64(np.dtype(dtype) == np.float64), jax.default_matmul_precision("highest"):
         yield

@@ -7,8 +7,8 @@ differ only in being one slot further become one loop: less to compile, and less
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxland.training.lanes.emit import Layout, Straight, Writer
-from jaxland.training.lanes.schedule import Line
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.schedule import Line
 
 
 class Segment(NamedTuple):
@@ -37,34 +37,6 @@ def roll(lines: Sequence[Line], kind: str, layout: Layout) -> list[Segment]:
         segments.append(Segment(pieces.lines[position], count, shifted, read_later))
         position += count
     return segments
-
-
-def emit_segments(writer: Writer, straight: Straight, segments: Sequence[Segment]) -> None:
-    """Writes a rolled program: straight runs as one piece, repeated segments as loops."""
-    for segment in segments:
-        if segment.count == 1:
-            straight.emit(segment.lines, segment.read_later)
-        else:
-            _emit_loop(writer, straight, segment)
-
-
-def _emit_loop(w: Writer, straight: Straight, segment: Segment) -> None:
-    name = w.fresh("loop")[1:]
-    before = w.block
-    w.do(f"br label %{name}")
-    w.label(name)
-    w.do(f"%{name}.i = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.end ]")
-    slot = w.layout.slot(segment.lines[-1].type)
-    w.shift = w.put(f"getelementptr i8, ptr %state, i64 {w.put(f'mul i64 %{name}.i, {slot}')}")
-    w.shifted = set(segment.shifted)
-    straight.repeat(segment.lines)
-    w.shifted, w.shift = set(), "%state"
-    w.do(f"br label %{name}.end")
-    w.label(f"{name}.end")
-    w.do(f"%{name}.next = add i64 %{name}.i, 1")
-    w.do(f"%{name}.more = icmp slt i64 %{name}.next, {segment.count}")
-    w.do(f"br i1 %{name}.more, label %{name}, label %{name}.done")
-    w.label(f"{name}.done")
 
 
 def _split(lines, kind):

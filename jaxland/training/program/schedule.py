@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxland.training.lanes.expression import COMPARISONS, FLOATS, Expression, reachable
+from jaxland.training.program.expression import COMPARISONS, FLOATS, Expression, reachable
 
 
 class Line:

@@ -15,11 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxland.problems import Loss
+from jaxland._precision import numerics
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.lanes.expression import Builder, Expression, Unlowerable, reachable
-from jaxland.training.lanes.scalarize import Scalars, map_scalars, scalarize, type_name
-from jaxland.training.precision import get_dtype, numerics
+from jaxland.training.program.expression import Builder, Expression, Unlowerable, reachable
+from jaxland.training.program.scalarize import Scalars, map_scalars, scalarize, type_name
 
 
 class TileProgram(NamedTuple):
@@ -62,7 +61,6 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
         Unlowerable: something in it has no scalar form.
     """
     network, loss = ensemble.network, ensemble.problem.loss
-    assert isinstance(loss, Loss)
     (total, inputs), outputs = _data_shapes(ensemble)
     weight = loss.weight(total, outputs)
 
@@ -73,10 +71,10 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
         value = jnp.sum(loss.elementwise(prediction, y))
         return (value if weight == 1 else weight * value), value
 
-    type = type_name(get_dtype(ensemble.dtype))
+    type = ensemble.scalar_type
     build = Builder(float64, most)
     shapes = [(network.size,), (points, inputs), (points, outputs)]
-    with numerics(get_dtype(ensemble.dtype)):
+    with numerics(ensemble.number_format):
         abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
         with _of_few_points(points, total):
             program = jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
@@ -97,14 +95,14 @@ def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
     """
     network = ensemble.network
     (_, inputs), _ = _data_shapes(ensemble)
-    dtype = get_dtype(ensemble.dtype)
+    dtype = ensemble.number_format
     build = Builder(most=most)
     with numerics(dtype):
         abstract = jax.ShapeDtypeStruct((network.size,), dtype), jax.ShapeDtypeStruct((2, inputs), dtype)
         with _of_few_points(2, ensemble.x_shape[0]):
             program = jax.make_jaxpr(network.apply_flat)(*abstract)
-    arguments = [_inputs(build, "param", (network.size,), type_name(dtype))]
-    arguments.append(_inputs(build, "x", (2, inputs), type_name(dtype)))
+    arguments = [_inputs(build, "param", (network.size,), ensemble.scalar_type)]
+    arguments.append(_inputs(build, "x", (2, inputs), ensemble.scalar_type))
     (outputs,) = scalarize(build, program, arguments)
     for point in range(2):
         for node in reachable(list(outputs[point].ravel())):
@@ -136,8 +134,7 @@ def trace_update(ensemble: Ensemble, *, float64: bool = True) -> UpdateProgram:
     Raises:
         Unlowerable: something in it has no scalar form.
     """
-    network, dtype = ensemble.network, get_dtype(ensemble.dtype)
-    type = type_name(dtype)
+    network, dtype, type = ensemble.network, ensemble.number_format, ensemble.scalar_type
     names = sorted(ensemble.hyperparameters)
 
     def start(hyperparameters, vector):

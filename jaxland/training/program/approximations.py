@@ -27,7 +27,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jaxland.training.lanes.expression import Builder, Expression, Unlowerable
+from jaxland.training.program.expression import Builder, Expression, Unlowerable
 
 
 class _Format(NamedTuple):
@@ -322,7 +322,7 @@ def _halves(s: _Scalars, x: Expression) -> tuple[Expression, Expression]:
 
 def erf(build: Builder, x: Expression) -> Expression:
     if x.type != "f32":
-        raise Unlowerable("erf has no float64 approximation in lanes.")
+        raise Unlowerable("erf has no float64 approximation.")
     s = _Scalars(build, x.type)
     size = build("abs", x)
     t = s("div", 1.0, s("fma", size, 0.3275911, 1.0))

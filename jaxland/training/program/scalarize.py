@@ -15,8 +15,8 @@ import jax
 import numpy as np
 from jax import lax
 
-from jaxland.training.lanes import approximations
-from jaxland.training.lanes.expression import (
+from jaxland.training.program import approximations
+from jaxland.training.program.expression import (
     COMPARISONS,
     FLOATS,
     INTEGERS,
@@ -64,7 +64,7 @@ def type_name(dtype: Any) -> str:
     """The name in `TYPES` of a NumPy or JAX dtype."""
     name = NAMES.get(dtype)
     if name is None:
-        raise Unlowerable(f"numbers of type {dtype} have no scalar form in lanes.")
+        raise Unlowerable(f"numbers of type {dtype} have no scalar form.")
     return name
 
 
@@ -108,7 +108,7 @@ class _Evaluator:
             return [map_scalars(lambda *scalars: self.build(_ELEMENTWISE[name], *scalars), *inputs)]
         rule = getattr(self, f"p_{name}", None)
         if rule is None:
-            raise Unlowerable(f"the primitive `{name}` has no scalar form in lanes.")
+            raise Unlowerable(f"the primitive `{name}` has no scalar form.")
         result = rule(*inputs, **equation.params)
         return result if isinstance(result, list) else [result]
 
@@ -140,7 +140,7 @@ class _Evaluator:
 
     def p_scan(self, *inputs, jaxpr, length, reverse, num_consts=0, num_carry=0, ft_in=None, **_):
         if length > _LONGEST_SCAN:
-            raise Unlowerable(f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times in lanes, not {length}.")
+            raise Unlowerable(f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times, not {length}.")
         if ft_in is None:
             firsts = (0, num_consts, num_consts + num_carry, len(inputs))
             constants, carry, sequences = (list(inputs[i:j]) for i, j in itertools.pairwise(firsts))
@@ -268,7 +268,7 @@ class _Evaluator:
     def p_rem(self, x, y, **_):
         def remainder(a, b):
             if a.type in FLOATS:
-                raise Unlowerable("the primitive `rem` on floating-point numbers has no scalar form in lanes.")
+                raise Unlowerable("the primitive `rem` on floating-point numbers has no scalar form.")
             return self.build("sub", a, self.build("mul", self._divide(a, b), b))
 
         return self.each(remainder, x, y)
@@ -311,14 +311,14 @@ class _Evaluator:
 
         def reread(a):
             if TYPES[a.type].itemsize != TYPES[type].itemsize:
-                raise Unlowerable("the primitive `bitcast_convert_type` between sizes has no scalar form in lanes.")
+                raise Unlowerable("the primitive `bitcast_convert_type` between sizes has no scalar form.")
             return self.build.bits(a, type)
 
         return self.each(reread, x)
 
     def p_reduce_precision(self, x, *, exponent_bits, mantissa_bits, **_):
         if any((exponent_bits, mantissa_bits) != _PRECISION.get(a.type) for a in x.ravel()[:1]):
-            raise Unlowerable("the primitive `reduce_precision` has no scalar form in lanes.")
+            raise Unlowerable("the primitive `reduce_precision` has no scalar form.")
         return x
 
     def p_shift_left(self, x, amount, **_):
@@ -329,7 +329,7 @@ class _Evaluator:
 
     def _shift(self, op, x, amount):
         if amount.op != "constant" or not 0 <= amount.value < 8 * TYPES[x.type].itemsize:
-            raise Unlowerable("a shift by a computed number of bits has no scalar form in lanes.")
+            raise Unlowerable("a shift by a computed number of bits has no scalar form.")
         return self.build(op, x, amount)
 
     # Sums and products over axes.
@@ -385,7 +385,7 @@ class _Evaluator:
         length = math.prod(x.shape[axis] for axis in axes)
         rows = x.transpose(*kept, *sorted(axes)).reshape((*(x.shape[axis] for axis in kept), length))
         if not length:
-            raise Unlowerable("a reduction over no elements has no scalar form in lanes.")
+            raise Unlowerable("a reduction over no elements has no scalar form.")
         result = np.empty(rows.shape[:-1], dtype=object)
         for index in np.ndindex(*result.shape):
             result[index] = join(list(rows[index]))
@@ -422,7 +422,7 @@ class _Evaluator:
         x_shape, y_shape = [x.shape[axis] for axis in x_free], [y.shape[axis] for axis in y_free]
         length = int(np.prod([x.shape[axis] for axis in x_contract], dtype=int))
         if not length:
-            raise Unlowerable("the primitive `dot_general` over no elements has no scalar form in lanes.")
+            raise Unlowerable("the primitive `dot_general` over no elements has no scalar form.")
         groups = math.prod(batch)
         rows = x.transpose(*x_batch, *x_free, *x_contract).reshape(groups, math.prod(x_shape), length)
         columns = y.transpose(*y_batch, *y_free, *y_contract).reshape(groups, math.prod(y_shape), length)
@@ -481,7 +481,7 @@ class _Evaluator:
     def _window(self, shape, starts, sizes, name):
         scalars = [start.item() for start in starts]
         if any(start.op != "constant" for start in scalars):
-            raise Unlowerable(f"the primitive `{name}` with a computed position has no scalar form in lanes.")
+            raise Unlowerable(f"the primitive `{name}` with a computed position has no scalar form.")
         # JAX moves a window that would stick out back inside.
         begins = [int(np.clip(s.value, 0, n - size)) for s, n, size in zip(scalars, shape, sizes, strict=True)]
         return tuple(slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True))
@@ -491,9 +491,9 @@ class _Evaluator:
         operand, indices, *updates = inputs
         name, params = equation.primitive.name, dict(equation.params)
         if any(index.op != "constant" for index in indices.ravel()):
-            raise Unlowerable(f"the primitive `{name}` with computed indices has no scalar form in lanes.")
+            raise Unlowerable(f"the primitive `{name}` with computed indices has no scalar form.")
         if not operand.size or not indices.size or not all(update.size for update in updates):
-            raise Unlowerable(f"the primitive `{name}` of no elements has no scalar form in lanes.")
+            raise Unlowerable(f"the primitive `{name}` of no elements has no scalar form.")
         limits = np.iinfo(np.int32)
         places = [np.clip(index.value, limits.min, limits.max) for index in indices.ravel()]
         places = np.array(places, np.int32).reshape(indices.shape)
@@ -507,7 +507,7 @@ class _Evaluator:
     def _scattered(self, name, operand, update, targets):
         """The operand with each scalar of the update joined to its target, in their order."""
         if name == "scatter" and len({place for _, place in targets}) < len(targets):
-            raise Unlowerable("the primitive `scatter` with repeated indices has no scalar form in lanes.")
+            raise Unlowerable("the primitive `scatter` with repeated indices has no scalar form.")
         result, scalars = operand.copy(), update.ravel()
         for number, place in targets:
             result[place] = self._join(name, result[place], scalars[number])

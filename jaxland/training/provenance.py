@@ -1,0 +1,143 @@
+"""Where fits come from: versions, device, and a fingerprint of everything that decides them."""
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.metadata import version
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from jaxland._precision import get_dtype, numerics
+from jaxland._version import __version__
+from jaxland.training.devices import local_devices
+from jaxland.training.ensemble import Ensemble
+from jaxland.training.plain import PlainProgram
+from jaxland.training.trainer import Values
+
+_PROBED = 16
+# Points at which network and loss are known, if they can be evaluated there: their texts then say nothing of the data.
+_FEW = 2
+
+
+def status_names(diverged_step: Int[Values, "F"]) -> np.ndarray:
+    """`"diverged"` where a step is given, else `"ok"`."""
+    return np.where(np.asarray(diverged_step) >= 0, "diverged", "ok")
+
+
+def versions() -> str:
+    """Versions of everything that decides a fit's bits."""
+    others = (f"{name} {version(name)}" for name in ("jax", "jaxlib", "optax", "numpy"))
+    return ", ".join([f"jaxland {__version__}", *others])
+
+
+def device() -> str:
+    """The device on which XLA computes."""
+    kind = local_devices()[0].device_kind
+    return f"{kind} ({platform.machine()})" if kind == "cpu" else kind
+
+
+def fingerprint(ensemble: Ensemble) -> str:
+    """A hash of the plain program, loss and optimizer included, and of every number fed to it.
+
+    It is independent of the backend: one that would compute something else is not used (see `probe`). It changes with
+    the version of JAX, which words programs differently; tables therefore carry versions as well. What made it change
+    is told by `fingerprint_parts`.
+    """
+    program = PlainProgram(ensemble, ensemble.number_format).text.encode()
+    numbers = [numbers for _, numbers in _numbers(ensemble)]
+    scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode()
+    return _hash(program, _drawing(ensemble), *numbers, scalars)[:16]
+
+
+def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
+    """Short hashes of what `fingerprint` is made of, by what they are of, so that two ensembles' difference has a name.
+
+    Programs are worded in float32 and for few points where they can be, so that other data, or another number format,
+    are named alone. Where fingerprints differ and no part does, it is in what a network or loss makes of all points.
+    """
+    numbers = {name: b"" for name, _ in _numbers(ensemble)}
+    for name, values in _numbers(ensemble):
+        numbers[name] += values
+    scalars = {
+        "steps": ensemble.steps,
+        "seed": ensemble.seed,
+        "number format": ensemble.dtype,
+        "number of the first fit": ensemble.first,
+    }
+    parts = {
+        "network": _worded(_network, ensemble),
+        "loss": _worded(_loss, ensemble),
+        "optimizer": _worded(_optimizer, ensemble),
+        "initial parameters": _drawing(ensemble),
+        **numbers,
+        **{name: str(value).encode() for name, value in scalars.items()},
+    }
+    return {name: _hash(part)[:8] for name, part in parts.items()}
+
+
+def _hash(*texts: bytes) -> str:
+    return hashlib.sha256(b"".join(texts)).hexdigest()
+
+
+def _drawing(ensemble: Ensemble) -> bytes:
+    """The program that draws initial parameters."""
+    with jax.enable_x64(False):  # as starting points are drawn
+        return jax.jit(lambda key: ensemble.network.init(key)).lower(jax.random.key(0)).as_text().encode()
+
+
+def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
+    """Every array of numbers, and what it is of; a function of fits' numbers is known by what it gives the first."""
+    probed = np.arange(_PROBED) + ensemble.first
+    given = [("hyperparameters", ensemble.hyperparameters[name]) for name in sorted(ensemble.hyperparameters)]
+    given += [("inputs", ensemble.problem.x), ("targets", ensemble.problem.y)]
+    given += [("inputs", ensemble.inputs), ("targets", ensemble.targets)]
+    given += [("starting points", ensemble.start), ("scale of the initial parameters", ensemble.init_scale)]
+    for name, value in given:
+        value = value(probed) if callable(value) else value
+        yield name, b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes()
+
+
+def _worded(program: Callable[..., str], ensemble: Ensemble) -> bytes:
+    own, single = ensemble.number_format, get_dtype("float32")
+    for points in (_FEW, ensemble.x_shape[0]):
+        # Errors of any kind: it is the user's code, which may take all points in its own format only.
+        with suppress(Exception), numerics(single):
+            return program(ensemble, points, single).encode()
+    with numerics(own):
+        return program(ensemble, ensemble.x_shape[0], own).encode()
+
+
+def _network(ensemble: Ensemble, points: int, dtype: np.dtype) -> str:
+    vector, x = (_of(dtype, shape) for shape in ((ensemble.network.size,), (points, *ensemble.x_shape[1:])))
+    return jax.jit(lambda vector, x: ensemble.network.apply_flat(vector, x)).lower(vector, x).as_text()
+
+
+def _loss(ensemble: Ensemble, points: int, dtype: np.dtype) -> str:
+    y = _of(dtype, (points, *ensemble.y_shape[1:]))
+    return jax.jit(lambda prediction, y: ensemble.problem.loss(prediction, y)).lower(y, y).as_text()
+
+
+def _optimizer(ensemble: Ensemble, points: int, dtype: np.dtype) -> str:
+    """Its beginning and its update, with a loss that is any."""
+    del points
+
+    def both(hyperparameters, vector, gradient, value):
+        transformation = ensemble.transformation(hyperparameters)
+        params, gradient = map(ensemble.network.unflatten, (vector, gradient))
+
+        def value_fn(params):
+            return ensemble.network.flatten(params).sum()
+
+        state = transformation.init(params)
+        return state, transformation.update(gradient, state, params, value=value, grad=gradient, value_fn=value_fn)
+
+    scalar, vector = _of(dtype, ()), _of(dtype, (ensemble.network.size,))
+    numbers = dict.fromkeys(ensemble.hyperparameters, scalar)
+    return jax.jit(both).lower(numbers, vector, vector, scalar).as_text()
+
+
+def _of(dtype: np.dtype, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype)
