@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
-from jaxland.landscape import coordinate_plane, surface, surface_features
+from jaxland.landscape import Features, coordinate_plane, surface, surface_features
 from jaxland.plots import surface_gallery
 from jaxland.replications.surfaces.config import SurfacesConfig
 from jaxland.replications.surfaces.landscape import NONCONVEX, OTHERS, Cost, costs, window
@@ -87,8 +87,10 @@ def _by_depth(context: Context, config: SurfacesConfig, hidden: tuple[int, ...])
 def _sample(context: Context, name: str, config: SurfacesConfig, entries: tuple[str, str], seen: int) -> Sample:
     settings: GallerySettings = context.settings
     cost = costs(config, seen)
-    features = context.pieces(name, range(settings.seeds), partial(_block, cost, entries, settings), _PIECE)
-    return Sample(name, len(config.hidden), entries, cost, features, shown=features.pop("shown"))
+    kept = context.pieces(name, range(settings.seeds), partial(_block, cost, entries, settings), _PIECE)
+    # What was kept before is read back in the order of the alphabet.
+    features = {key: kept[key] for key in ("seed", *Features._fields)}
+    return Sample(name, len(config.hidden), entries, cost, features, kept["shown"])
 
 
 def _block(cost: Cost, entries: tuple[str, str], settings: GallerySettings, seeds: range) -> dict[str, np.ndarray]:
