@@ -3,6 +3,7 @@
 import shlex
 
 import matplotlib.pyplot as plt
+import pytest
 from documents import blocks, run
 
 from jaxland.cli import main
@@ -39,3 +40,21 @@ def test_the_page_on_trust_runs(capsys):
     assert compared == 2
     printed = capsys.readouterr().out
     assert printed.startswith("xla: the kernel does not compute what the network, loss and optimizer say: the loss is ")
+
+
+def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    parts = blocks("docs/studies.md")
+    (tmp_path / "my_study.py").write_text(parts[1])
+    commands = [shlex.split(line, comments=True)[1:] for line in blocks("docs/studies.md", "sh")[0].splitlines()]
+    assert len(commands) == 7
+    for command in commands[1:]:
+        assert main(command) == 0, command
+    with pytest.raises(SystemExit) as ended:
+        main(commands[0])
+    assert ended.value.code == 0
+    assert "Learning rates, one ensemble each." in capsys.readouterr().out
+    names: dict = {}
+    compared = sum(run(code, names) for code in parts)
+    assert compared == 2
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"first", "mine", "asking"}

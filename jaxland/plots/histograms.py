@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from jaxland.plots.style import COLORS, LABELS, own_axes
 from jaxland.statistics import Histogram
 
+_LEVELS = 1000
+
 
 def compared_histograms(
     histograms: Mapping[str, Histogram],
@@ -71,7 +73,9 @@ def distributions(
     ax = own_axes(ax)
     for index, (name, values) in enumerate(groups.items()):
         color, label = COLORS.get(name, f"C{index}"), LABELS.get(name, name)
-        ax.ecdf(values, color=color, lw=1.6, label=f"{label} (n = {len(values):,})")
+        levels = np.linspace(0, 1, min(len(values), _LEVELS))  # no eye, and no file, can take a million steps
+        quantiles = np.quantile(values, levels, method="inverted_cdf")
+        ax.step(quantiles, levels, where="post", color=color, lw=1.6, label=f"{label} (n = {len(values):,})")
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale=xscale)
     ax.legend()
     return ax

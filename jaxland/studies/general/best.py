@@ -12,7 +12,8 @@ from jaxland.studies.context import Context, Findings
 from jaxland.studies.study import Analysis
 from jaxland.training import Ensemble
 
-_DRAWN = 8
+_DRAWN = 8  # fits
+_ENSEMBLES = 12
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def find(context: Context) -> Findings:
     found = {name: _best(context, name) for name in context.store.manifest.ensembles}
     frames = [_frame(name, *each) for name, each in found.items()]
     tables["best.csv"] = pd.concat(frames, ignore_index=True)
-    for name, (_, _, params) in found.items():
+    for name, (_, _, params) in list(found.items())[:_ENSEMBLES]:
         ensemble = context.ensembles[name]
         if len(params) and ensemble.inputs is None and ensemble.targets is None:
             figures[f"best-{name}"] = _figure(name, ensemble, params[:_DRAWN])

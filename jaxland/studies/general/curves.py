@@ -11,6 +11,7 @@ from jaxland.studies.study import Analysis
 from jaxland.training import Ensemble, choose_backend, train
 
 _POINTS = 200  # of a curve, about
+_DRAWN = 12  # ensembles; the table has all
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,12 @@ def _frame(name: str, steps: np.ndarray, losses: np.ndarray) -> pd.DataFrame:
 
 
 def _figure(curves: dict[str, tuple[np.ndarray, np.ndarray]]):
-    figure, axes = new_figure(len(curves))
-    for ax, (name, (steps, losses)) in zip(axes, curves.items(), strict=True):
+    drawn = list(curves.items())[:_DRAWN]
+    columns = min(len(drawn), 4)
+    figure, axes = new_figure(columns, rows=-(-len(drawn) // columns))
+    for ax in axes[len(drawn) :]:
+        ax.set_axis_off()
+    for ax, (name, (steps, losses)) in zip(axes, drawn, strict=False):
         sane = losses[np.isfinite(losses).all(axis=1)]
         scale = "log" if sane.size and sane.min() > 0 else "linear"
         training_curves(steps, {name: sane} if len(sane) else {}, ylabel="loss", yscale=scale, ax=ax)
