@@ -6,7 +6,6 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland.plots.animation import animate
-    from jaxland.plots.arrivals import arrival_curves
     from jaxland.plots.basin import basin_scatter
     from jaxland.plots.curves import all_fits, dense_curve, fit_curve, predictions, target_curve, tube
     from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
@@ -15,22 +14,20 @@ if TYPE_CHECKING:
     from jaxland.plots.knots import knot_counts, knot_positions
     from jaxland.plots.path_maps import path_map
     from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
-    from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
+    from jaxland.plots.placebo import null_distribution, p_value_distributions
     from jaxland.plots.planes import (
         basin_map,
         contour_map,
         descent_path,
         duration_map,
         mark_stationary,
-        orbit_diagram,
     )
     from jaxland.plots.spectra import spectra_band, spectrum
     from jaxland.plots.strips import paired_strips, strips, training_curves
-    from jaxland.plots.style import COLORS, LABELS, new_figure, render, style
+    from jaxland.plots.style import COLORS, LABELS, new_figure, own_axes, render, style
     from jaxland.plots.surfaces import (
         descent_3d,
         descent_contours,
-        descent_ends,
         explained_variance,
         surface_3d,
         surface_contours,
@@ -43,10 +40,8 @@ if TYPE_CHECKING:
 __all__ = [
     "COLORS",
     "LABELS",
-    "Curve",
     "all_fits",
     "animate",
-    "arrival_curves",
     "barrier_matrix",
     "basin_map",
     "basin_scatter",
@@ -56,7 +51,6 @@ __all__ = [
     "dense_curve",
     "descent_3d",
     "descent_contours",
-    "descent_ends",
     "descent_path",
     "disconnectivity_graph",
     "distributions",
@@ -71,7 +65,7 @@ __all__ = [
     "network_diagram",
     "new_figure",
     "null_distribution",
-    "orbit_diagram",
+    "own_axes",
     "p_value_distributions",
     "paired_strips",
     "path_angles",
@@ -79,7 +73,6 @@ __all__ = [
     "path_map",
     "path_outputs",
     "path_with_interpolation",
-    "power_curves",
     "predictions",
     "render",
     "share_curves",

@@ -11,6 +11,7 @@ import jaxland as jl
 from jaxland.landscape import hessians, stationary_points
 from jaxland.replications import BackpropConfig
 from jaxland.replications.backprop import descent, maps, roads
+from jaxland.replications.backprop.drawing import arrival_curves, orbit_diagram
 from jaxland.replications.backprop.ensembles import (
     BIASES,
     OPTIMUM,
@@ -277,3 +278,16 @@ def test_levenberg_marquardt_returns_to_the_sawtooth_from_nearby(finished, tmp_p
     found = find(context).tables["sawtooth.csv"]
     near = found[(found["starts"] == "near W_f") & (found["method"] == "Levenberg-Marquardt")]
     assert near["found"].all()
+
+
+def test_an_orbit_diagram_has_a_point_for_every_value():
+    rates, values = np.array([1.0, 10.0]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    ax = orbit_diagram(rates, values, ylabel="w", bounds={"bound": 5.0})
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 1], [1, 2], [1, 3], [10, 4], [10, 5], [10, 6]])
+    assert ax.lines[1].get_xdata()[0] == 5
+
+
+def test_shares_that_have_arrived():
+    ax = arrival_curves({"quick": np.array([1.0, 5.0, np.nan, 2.0])}, {"quick": 10})
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 0], [1, 0.25], [2, 0.5], [5, 0.75], [10, 0.75]])
+    assert ax.get_legend().get_texts()[0].get_text() == "quick: 75%"

@@ -19,6 +19,7 @@ from jaxland.landscape import Plane, plane_losses, surface_features
 from jaxland.replications import SurfacesConfig
 from jaxland.replications.surfaces import STUDY, descent, ends, gallery, landscape
 from jaxland.replications.surfaces.config import ensemble_name
+from jaxland.replications.surfaces.drawing import descent_ends
 from jaxland.replications.surfaces.ensembles import ensembles
 from jaxland.replications.surfaces.landscape import costs, slice_of, window
 from jaxland.store import StudyStore
@@ -173,6 +174,16 @@ def test_an_optimizer_that_helps_is_told_from_one_that_does_not(stuck, verdicts)
     claims = [ends._stuck(SMALL, ends.EndsSettings(), by_name), ends._overcome(SMALL, by_name, "adam")]
     assert [claim.verdict for claim in claims] == verdicts
     assert "75.0% of 200" in claims[0].measured
+
+
+def test_ends_by_kind():
+    axis = np.linspace(-1, 1, 9)
+    starts = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    ax = descent_ends(
+        axis, axis, np.add.outer(axis**2, axis**2), starts, np.arange(20) % 3, ["low", "minimum", "saddle", "plateau"]
+    )
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["low (7)", "minimum (7)", "saddle (6)"]
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), starts[1::3])
 
 
 # Gallery

@@ -51,13 +51,6 @@ def _files(path):
     return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
 
 
-def test_all_analyses_have_two_scales_of_one_kind():
-    for analysis in STUDY.analyses.values():
-        assert type(analysis.quick) is type(analysis.paper)
-        assert dataclasses.is_dataclass(analysis.quick)
-        assert analysis.title
-
-
 def test_wanted_adds_to_the_studys_own_choice_in_its_order():
     assert list(wanted(STUDY)) == ["overview", "knots"]
     assert list(wanted(STUDY, ("basin", "paths"))) == ["overview", "paths", "basin", "knots"]
@@ -124,31 +117,6 @@ def test_an_analysis_asked_for_before_an_interrupted_training_is_made(tmp_path, 
             jl.run("sawtooth", CONFIG, tmp_path / "s", fits=4, analyses={"paths": PATHS})
     jl.run("sawtooth", CONFIG, tmp_path / "s", fits=4)
     assert (tmp_path / "s" / "figures" / "figure-08-paths.png").exists()
-
-
-def test_an_interrupted_analysis_goes_on_where_it_stopped(study, monkeypatch):
-    monkeypatch.setattr(paths, "_PART", 1)
-    done, relax = [], paths.relax
-
-    def interrupted(evaluate, bands, *arguments, **options):
-        if len(done) == 2:  # each band is relaxed twice; here the second begins
-            done.append("interrupted")
-            raise KeyboardInterrupt
-        done.append(bands[0, -1, 0])
-        return relax(evaluate, bands, *arguments, **options)
-
-    monkeypatch.setattr(paths, "relax", interrupted)
-    store, code, config = open_study(study)
-    with pytest.raises(KeyboardInterrupt):
-        analyse(store, code, config, {"paths": PATHS})
-    analyse(store, code, config)
-    first, second = done[0], done[-1]
-    assert first != second
-    assert done == [first, first, "interrupted", second, second]
-    whole = study.parent / "whole"
-    jl.run("sawtooth", CONFIG, whole, fits=4, analyses={"paths": PATHS})
-    one, two = (pd.read_csv(path / "analysis" / "paths.csv") for path in (study, whole))
-    pd.testing.assert_frame_equal(one, two)
 
 
 def test_parts_of_other_settings_and_fits_are_not_taken(study, tmp_path):

@@ -184,7 +184,6 @@ def _one_rate(config: BackpropConfig, found: dict[float, Basins]) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="basins of attraction over the plane of the weights, and epochs to converge",
     quick=BasinSettings(),
     paper=BasinSettings(timed=100_000),
     find=find,

@@ -10,7 +10,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from jaxland.plots import animate, descent_path, error_curves, new_figure, orbit_diagram
+from jaxland.plots import animate, descent_path, error_curves, new_figure
+from jaxland.replications.backprop.drawing import orbit_diagram
 from jaxland.replications.backprop.ensembles import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.replications.backprop.maps import TALL, WINDOW, Window, draw_map
 from jaxland.replications.backprop.settling import GLOBAL, OTHER, stability_bounds
@@ -402,7 +403,6 @@ def _stability_ends(rates, orbits, bounds) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="trajectories a, b and c, their animations, and where stability ends",
     quick=DescentSettings(),
     paper=DescentSettings(epochs=1_000_000, long_epochs=4_000_000, rates=2_048, rate_epochs=200_000, frames=100),
     find=find,

@@ -240,7 +240,6 @@ def _initial_values(context: Context) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="the target, both contour maps and their stationary points",
     quick=MapSettings(),
     paper=MapSettings(grid=321, starts=120, draws=20_000),
     find=find,

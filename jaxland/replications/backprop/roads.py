@@ -11,8 +11,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from jaxland.networks import Network
-from jaxland.plots import arrival_curves, new_figure
+from jaxland.plots import new_figure
 from jaxland.replications.backprop.config import BackpropConfig
+from jaxland.replications.backprop.drawing import arrival_curves
 from jaxland.replications.backprop.ensembles import WEIGHTS, full_network, plane
 from jaxland.replications.backprop.settling import TOLERANCE, settled
 from jaxland.statistics import wilson_interval
@@ -249,7 +250,6 @@ def _road_claim(task: Task, roads: list[Road], heuristic: bool, statement: str) 
 
 
 ANALYSIS = Analysis(
-    title="two roads to speed: heuristics and standard numerical optimisation",
     quick=RoadSettings(),
     paper=RoadSettings(starts=2_048, rates=16, epochs=50_000, evaluations=5_000),
     find=find,

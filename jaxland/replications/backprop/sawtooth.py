@@ -148,7 +148,6 @@ def _claims(settings: SawtoothSettings, attempts: dict[tuple[str, str], Attempt]
 
 
 ANALYSIS = Analysis(
-    title="the sawtooth by Levenberg-Marquardt: does it find W_f?",
     quick=SawtoothSettings(),
     paper=SawtoothSettings(starts=512, jitters=512, radius=2.0, evaluations=1_000),
     find=find,

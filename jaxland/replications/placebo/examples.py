@@ -316,7 +316,6 @@ def _projection(measures: Measures) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="examples 2 and 3: weights at every epoch, maps of their paths",
     quick=ExamplesSettings(),
     paper=ExamplesSettings(fits=256, mapped=16),
     find=find,

@@ -180,7 +180,6 @@ def _lack_of_learning(noise: Ends, learned: Ends) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="text and example 3: where training ends, and how it differs from seed to seed",
     quick=MinimaSettings(),
     paper=MinimaSettings(fits=256, times=20, spectra=64),
     find=find,

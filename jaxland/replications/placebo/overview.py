@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 
 from jaxland.landscape import losses
 from jaxland.plots import compared_histograms, new_figure, training_curves
-from jaxland.problems import Loss
 from jaxland.replications.placebo.comparable import mean_text, not_comparable, share_text
 from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.replications.placebo.ensembles import own_data
@@ -71,7 +70,6 @@ def fresh_losses(
 ) -> Float[np.ndarray, "F S"]:
     """The loss of each fit, at each of S moments, on fresh points of the kind it was trained on."""
     loss = config.problem(0, share).loss
-    assert isinstance(loss, Loss)
     parts = []
     for start in range(0, len(fits), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -280,7 +278,6 @@ def _not_learning(noise: Losses, signal: Losses, config: PlaceboConfig) -> Claim
 
 
 ANALYSIS = Analysis(
-    title="example 1: losses in training, and on fresh data",
     quick=OverviewSettings(),
     paper=OverviewSettings(traced=512, moments=100),
     find=find,

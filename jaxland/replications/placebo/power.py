@@ -9,9 +9,10 @@ from jaxtyping import Float
 from scipy import stats
 
 from jaxland.placebo import Design, PlaceboResult, draw_tested, placebo_test, placebo_tests
-from jaxland.plots import Curve, new_figure, p_value_distributions, power_curves
+from jaxland.plots import new_figure, p_value_distributions
 from jaxland.replications.placebo.comparable import not_comparable, share_text
 from jaxland.replications.placebo.data import linear_p_value
+from jaxland.replications.placebo.drawing import Curve, power_curves
 from jaxland.statistics import (
     permutations_to_decide,
     permutations_to_measure,
@@ -221,7 +222,6 @@ def _power(powers: dict[float, dict[str, np.ndarray]], settings: PowerSettings) 
 
 
 ANALYSIS = Analysis(
-    title="placebo tests: uniform p-values on noise, power on signal",
     quick=PowerSettings(),
     paper=PowerSettings(repeats=1000, problems=200, shares=(0.01, 0.02, 0.05, 0.1, 0.2), one_test=9999),
     find=find,

@@ -180,7 +180,6 @@ def _claims(context: Context, barriers: Barriers, reasons) -> list[Claim]:
 
 
 ANALYSIS = Analysis(
-    title="barriers between minima, and their disconnectivity graph",
     quick=BarrierSettings(),
     paper=BarrierSettings(minima=24, steps=8_000),
     find=find,

@@ -118,7 +118,6 @@ def _claims(context: Context, knots: dict[str, _Knots]) -> list[Claim]:
 
 
 ANALYSIS = Analysis(
-    title="the exact knots of every fit",
     quick=NoSettings(),
     paper=NoSettings(),
     find=find,

@@ -223,7 +223,6 @@ def _claims(config: SurfacesConfig, found: dict[int, Descents]) -> list[Claim]:
 
 
 ANALYSIS = Analysis(
-    title="figures 5 and 6: three descents, with animations",
     quick=DescentSettings(),
     paper=DescentSettings(frames=64),
     find=find,

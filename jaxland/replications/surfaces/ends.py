@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from jaxland.landscape import spectra
-from jaxland.plots import LABELS, descent_ends, new_figure
+from jaxland.plots import LABELS, new_figure
 from jaxland.replications.surfaces.config import GRID, SurfacesConfig, ensemble_name
+from jaxland.replications.surfaces.drawing import descent_ends
 from jaxland.replications.surfaces.landscape import Slice, costs, slice_of
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, Ordered, Stated, claim, judged_unless
@@ -211,7 +212,6 @@ def _overcome(config: SurfacesConfig, ends, name: str) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="where descents from all over the window end, with four optimizers",
     quick=EndsSettings(),
     paper=EndsSettings(),
     find=find,

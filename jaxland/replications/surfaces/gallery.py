@@ -252,7 +252,6 @@ def _slope(samples: list[Sample]) -> tuple[float, float, float]:
 
 
 ANALYSIS = Analysis(
-    title="figures 7 and 8 many times: surfaces over many seeds, by pair of weights and by depth",
     quick=GallerySettings(),
     paper=GallerySettings(seeds=1000),
     find=find,

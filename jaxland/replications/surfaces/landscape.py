@@ -211,7 +211,6 @@ def _claims(config: SurfacesConfig, pairs: dict[int, list[Slice]]) -> list[Claim
 
 
 ANALYSIS = Analysis(
-    title="figures 3, 7 and 8: surfaces over two weights",
     quick=LandscapeSettings(),
     paper=LandscapeSettings(),
     find=find,

@@ -314,7 +314,6 @@ def _moves(context: Context) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="planes of all weights: random, through three minima, of trajectories",
     quick=PlanesSettings(),
     paper=PlanesSettings(steps=2000, snapshots=120, grid=51, frames=48, all_epochs=1000),
     find=find,

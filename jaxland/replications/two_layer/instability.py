@@ -320,7 +320,6 @@ def _varies(found: Cells, key: tuple[str, int, float]) -> Claim | None:
 
 
 ANALYSIS = Analysis(
-    title="chance and time of instability over learning rates, distinct hidden units",
     quick=NoSettings(),
     paper=NoSettings(),
     find=find,
