@@ -1,7 +1,13 @@
 """Types used in annotations throughout."""
 
-import numpy as np
-from jaxtyping import Array
+from typing import TYPE_CHECKING, Any
 
-# JAX takes NumPy arrays wherever it takes its own.
-AnyArray = Array | np.ndarray
+import numpy as np
+
+# JAX takes NumPy arrays wherever it takes its own. What these types annotate can be imported without it.
+if TYPE_CHECKING:
+    from jaxtyping import Array
+
+    AnyArray = Array | np.ndarray
+else:
+    Array = AnyArray = Any

@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +19,7 @@ import tyro
 
 from jaxland._names import lookup
 from jaxland._version import __version__
+from jaxland.placebo.config import TableSettings
 from jaxland.studies.options import RunOptions
 
 _UNPREFIXED = tyro.conf.arg(name="")
@@ -260,43 +261,13 @@ def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> in
 
 
 @dataclass(frozen=True)
-class PlaceboOptions:
-    """What is tested, and how."""
+class _PlaceboOptions:
+    """How much, where and how: none of these changes a fit."""
 
-    target: str
-    """Column of the labels."""
-    inputs: tuple[str, ...] = ()
-    """Columns of the inputs, with spaces or commas between them; all others by default."""
-    within: str | None = None
-    """Column of groups, such as sites or subjects, within which labels are permuted; anywhere by default."""
-    hidden: tuple[int, ...] = (20,)
-    """Units of each hidden layer."""
-    activation: str = "relu"
-    """Of the hidden layers."""
-    optimizer: str = "adam"
-    """sgd, momentum, adadelta or adam."""
-    learning_rate: float = 0.01
-    """Learning rate."""
-    steps: int = 1000
-    """Optimizer steps of each fit."""
     permutations: int = 999
     """Placebos; the smallest p-value is one over this number plus one. A test can be given more later."""
-    starts: int = 4
-    """Fits of each labelling, from initial parameters of their own; their median counts."""
-    validation: float = 0.25
-    """Share of the rows that are held out; 0 for none."""
-    statistic: str | None = None
-    """What is compared: validation_loss (the default where rows are held out), training_loss (else),
-    best_training_loss, training_improvement or validation_gap. Choose it beforehand."""
-    loss: str = "mean_squared_error"
-    """mean_squared_error, half_mean_squared_error, sum_squared_error, mean_sum_squared_error or
-    mean_absolute_error."""
-    drop_missing: bool = False
-    """Leave out rows with missing values instead of refusing them."""
-    seed: int = 0
-    """Of initial parameters, labels and rows held out."""
     out: Path | None = None
-    """Where results and finished work are kept; by default runs/placebo-NAME."""
+    """Study directory; by default runs/placebo-NAME. A directory that holds the same test is continued."""
     threads: int | None = None
     """Groups of fits trained at a time; all processors by default."""
     backend: str = "auto"
@@ -305,50 +276,46 @@ class PlaceboOptions:
     """Print how much there is to train and how long it takes, and do nothing."""
 
 
-def placebo(file: tyro.conf.Positional[Path], options: Annotated[PlaceboOptions, _UNPREFIXED]) -> int:
+def placebo(
+    file: tyro.conf.Positional[Path],
+    settings: Annotated[TableSettings, _UNPREFIXED],
+    options: Annotated[_PlaceboOptions, _UNPREFIXED] = _PlaceboOptions(),
+) -> int:
     """Test whether a network finds more in the labels of a table than in permutations of them.
 
     Trains the same network on the real labels and on hundreds of permutations of them, and prints the p-value.
 
     Args:
         file: a .csv or .parquet file, one row a point.
-        options: what is tested, and how.
+        settings: what is tested, and how it is trained.
+        options: how much, where and how.
     """
-    from jaxland.placebo import placebo_tests, table_test, write_result
-    from jaxland.store import check_path
+    from jaxland.placebo.command import check_out, table_design, table_test
+    from jaxland.placebo.study import STUDY
+    from jaxland.studies.engine import make_request, plan_with, run_with
 
-    values = {field.name: getattr(options, field.name) for field in fields(options)}
-    how = {name: values.pop(name) for name in ("out", "threads", "backend", "dry_run")}
-    values["inputs"] = _separated(values["inputs"])
-    out = check_path(how["out"] or Path("runs") / f"placebo-{file.stem}")
-    design, statistic, heading = table_test(file, **values)
+    test = table_test(file, replace(settings, inputs=_separated(settings.inputs)))
+    request = make_request(STUDY, test, options.out or Path("runs") / f"placebo-{file.stem}")
+    design, _, heading = table_design(test)
+    fits = replace(design, permutations=options.permutations).fits
+    how = RunOptions(fits, None, options.threads, options.backend)
+    check_out(request.out, test, fits)
     print(heading, flush=True)
-    if how["dry_run"]:
-        _print_placebo_plan(design, how["backend"], how["threads"])
+    if options.dry_run:
+        _print_placebo_plan(plan_with(request, how), settings.steps)
         return 0
-
-    def work():
-        settings = {"backend": how["backend"], "threads": how["threads"]}
-        (result,) = placebo_tests(design, statistic, folder=out / "parts", progress=True, **settings)
-        write_result(result, out, heading)
-        return result
-
-    result, code = _until_stopped(work, "Finished fits are kept. The same command goes on.")
-    if result is not None:
-        print(f"{result.summary}\nFits, statistics, summary and figure are in {out}")
+    advice = "Finished fits are kept. The same command goes on."
+    outcome, code = _until_stopped(lambda: run_with(request, how, progress=True), advice)
+    if outcome is not None:
+        lines = outcome.notes[len(heading.splitlines()) :]
+        print("\n".join([*lines, f"Fits, statistics, summary and figure are in {outcome.path}"]))
     return code
 
 
-def _print_placebo_plan(design: Any, backend: str, threads: int | None) -> None:
-    from jaxland.studies.engine import measure_rate
-    from jaxland.studies.fitting import Prepared
-    from jaxland.training import choose_backend
-
-    ensemble = design.ensemble(0, 1)
-    trainer, explanation = choose_backend(ensemble, backend)
-    rate, net_steps = measure_rate(Prepared(ensemble, trainer, explanation), threads), design.fits * design.steps
-    print(f"{design.fits:,} fits of {design.steps:,} steps: {net_steps:.3g} net-steps at {rate:.3g} a second")
-    print(f"about {_duration(net_steps / rate)}; nothing was written")
+def _print_placebo_plan(plan: Any, steps: int) -> None:
+    fits, (rate,) = sum(task.stop - task.start for task in plan.tasks), plan.rate.values()
+    print(f"{fits:,} fits of {steps:,} steps: {plan.net_steps:.3g} net-steps at {rate:.3g} a second")
+    print(f"about {_duration(plan.seconds)}; nothing was written")
 
 
 def list_studies(file: tyro.conf.Positional[str | None] = None) -> int:

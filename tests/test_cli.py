@@ -16,11 +16,14 @@ from jaxland.cli import COMMANDS, _separated, main
 from jaxland.doctor import missing
 from jaxland.training.cuda import CudaMissing
 
+SMALL = str(Path(__file__).with_name("small_study.py"))
+RUN = ["run", SMALL, "--fits", "16", "--names", "adam", "--steps", "20"]
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     out = tmp_path_factory.mktemp("cli") / "s"
-    assert main(["run", "sawtooth", "--fits", "16", "--steps", "20", "--optimizers", "adam", "--out", str(out)]) == 0
+    assert main([*RUN, "--out", str(out)]) == 0
     return out
 
 
@@ -37,7 +40,7 @@ def test_version(capsys):
 
 
 def test_run_says_where_everything_is(study, capsys):
-    assert main(["run", "sawtooth", "--fits", "16", "--steps", "20", "--optimizers", "adam", "--out", str(study)]) == 0
+    assert main([*RUN, "--out", str(study)]) == 0
     text = capsys.readouterr().out
     assert f"are in {study}" in text
     assert "Claims: " in text
@@ -126,12 +129,14 @@ def test_missing_cuda_is_one_line(tmp_path, capsys, monkeypatch):
         raise CudaMissing("no GPU here; pip install 'jaxland[cuda12]'.")
 
     monkeypatch.setattr("jaxland.training.cuda.trainer.local_gpus", absent)
-    assert main(["run", "sawtooth", "--backend", "cuda", "--out", str(tmp_path / "s")]) == 1
-    assert capsys.readouterr().err == "jaxland: no GPU here; pip install 'jaxland[cuda12]'.\n"
+    assert main(["run", SMALL, "--backend", "cuda", "--out", str(tmp_path / "s")]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"jaxland: reading {SMALL}"
+    assert second == "jaxland: no GPU here; pip install 'jaxland[cuda12]'."
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys):
-    assert main(["run", "sawtooth", "--fits", "64", "--dry-run", "--out", str(tmp_path / "s")]) == 0
+    assert main(["run", SMALL, "--fits", "64", "--dry-run", "--out", str(tmp_path / "s")]) == 0
     text = capsys.readouterr().out
     assert "2 shards to train" in text
     assert "nothing was written" in text
@@ -174,7 +179,7 @@ def test_a_place_that_is_no_study(tmp_path, command, capsys):
 
 
 def test_another_configuration(study, capsys):
-    assert main(["run", "sawtooth", "--fits", "16", "--steps", "21", "--optimizers", "adam", "--out", str(study)]) == 1
+    assert main([*RUN[:-1], "21", "--out", str(study)]) == 1
     assert "configuration.steps: 20 there, 21 asked" in capsys.readouterr().err
 
 
@@ -187,7 +192,7 @@ def test_table_needs_a_known_ending(study, tmp_path, capsys):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_place(study, tmp_path, capsys):
     tmp_path.chmod(0o500)
-    assert main(["run", "sawtooth", "--fits", "8", "--out", str(tmp_path / "s")]) == 1
+    assert main(["run", SMALL, "--fits", "8", "--out", str(tmp_path / "s")]) == 1
     assert "cannot write" in capsys.readouterr().err
 
 
@@ -197,13 +202,13 @@ def test_a_full_disk(tmp_path, capsys):
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
         "from jaxland.cli import main;"
-        f"sys.exit(main(['run', 'sawtooth', '--fits', '16', '--steps', '5', '--out', {str(tmp_path / 's')!r}]))"
+        f"sys.exit(main(['run', {SMALL!r}, '--fits', '256', '--shard-fits', '256', '--out', {str(tmp_path / 's')!r}]))"
     )
     full = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert full.returncode == 1
     assert re.search(r"cannot write .*parquet: File too large.*Finished work is safe", full.stderr)
     assert list((tmp_path / "s" / "fits").rglob("*.parquet")) == []
-    assert main(["run", "sawtooth", "--fits", "16", "--steps", "5", "--out", str(tmp_path / "s")]) == 0
+    assert main(["run", SMALL, "--fits", "256", "--out", str(tmp_path / "s")]) == 0
 
 
 def test_installed_command():

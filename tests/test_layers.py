@@ -11,7 +11,7 @@ import jaxland
 
 ROOT = Path(jaxland.__file__).parent
 LAYERS = [
-    "networks", "problems", "training", "store", "execution", "landscape", "statistics", "plots", "placebo", "studies",
+    "networks", "problems", "training", "store", "execution", "landscape", "statistics", "plots", "studies", "placebo",
     "replications", "report", "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
 BASE = {"_blocks", "_compiled", "_lazy", "_names", "_numbers", "_precision", "_scaling", "_types", "_version"}
@@ -21,6 +21,7 @@ FORBIDDEN = {
     "store": {"training"},
     "execution": {"store"},
 }
+BACKENDS = {"lanes", "cuda", "tpu", "xla"}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
@@ -28,7 +29,8 @@ def _layer(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def _imported_layers(path):
+def _imports(path):
+    """The modules of jaxland that a file imports, at any depth of its code."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):
@@ -38,7 +40,11 @@ def _imported_layers(path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
             names = [node.module]
-        yield from (name.split(".")[1] for name in names if name.startswith("jaxland."))
+        yield from (name for name in names if name.startswith("jaxland."))
+
+
+def _imported_layers(path):
+    yield from (name.split(".")[1] for name in _imports(path))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -46,6 +52,31 @@ def test_a_layer_imports_only_what_stands_above_it(path):
     layer = _layer(path)
     above = set() if layer in BASE else {layer, *LAYERS[: LAYERS.index(layer)]}
     assert set(_imported_layers(path)) - BASE <= above - FORBIDDEN.get(layer, set())
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if _layer(path) == "training"], ids=lambda path: path.name)
+def test_only_the_choice_of_backend_knows_backends(path):
+    """None imports another, and nothing that they share, such as the compiler, imports any."""
+    own = path.relative_to(ROOT / "training").parts[0].removesuffix(".py")
+    imported = {name.split(".")[2] for name in _imports(path) if name.startswith("jaxland.training.")}
+    assert own in ("backends", "__init__") or imported & BACKENDS <= {own}
+
+
+def test_choosing_a_backend_imports_no_compiler_before_it_is_needed():
+    code = "import sys; from jaxland.training import choose_backend; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    homes = {f"jaxland.training.{name}" for name in ("lanes", "cuda", "tpu")}
+    assert not {"llvmlite", "cuda", "jax.experimental.pallas", *homes} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["training import OPTIMIZERS, Adam, get_dtype, get_optimizer", "problems import LOSSES, Loss, get_loss"],
+)
+def test_names_in_configurations_are_known_without_jax(names):
+    code = f"import sys; from jaxland.{names}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"jax", "optax", "scipy"} & set(loaded)
 
 
 def test_every_file_belongs_to_a_layer():

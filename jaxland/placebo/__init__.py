@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.placebo.command import TableTest, table_test
+    from jaxland.placebo.command import table_test
+    from jaxland.placebo.config import TableSettings, TableTest
     from jaxland.placebo.design import Design
-    from jaxland.placebo.files import draw_tested, result_figure, write_result
+    from jaxland.placebo.findings import draw_tested, result_figure
     from jaxland.placebo.labels import Split, distinct_labellings, random_order, split
-    from jaxland.placebo.measures import STATISTICS, Measures, Statistic, measure
+    from jaxland.placebo.measures import STATISTICS, Measures, Statistic
     from jaxland.placebo.result import PlaceboResult, Tested
     from jaxland.placebo.run import placebo_test, placebo_tests
     from jaxland.placebo.tabular import TableProblem, read_table, table_problem
@@ -22,11 +23,11 @@ __all__ = [
     "Split",
     "Statistic",
     "TableProblem",
+    "TableSettings",
     "TableTest",
     "Tested",
     "distinct_labellings",
     "draw_tested",
-    "measure",
     "placebo_test",
     "placebo_tests",
     "random_order",
@@ -35,7 +36,6 @@ __all__ = [
     "split",
     "table_problem",
     "table_test",
-    "write_result",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

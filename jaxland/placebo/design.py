@@ -1,5 +1,7 @@
 """What a placebo test trains: every fit of it, from its number alone."""
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -133,17 +135,45 @@ class Design:
 
     def places(self, fits: Int[np.ndarray, "F"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The problem, the labelling and the start of each fit."""
-        labelling, start = np.divmod(fits, self.starts)
+        if len(self.problems) == 1:  # the only one whose fits are numbered alike with more placebos
+            labelling, start = np.divmod(fits, self.starts)
+            return np.zeros_like(labelling), labelling, start
+        # Numbers beyond the last only pad a group.
+        labelling, start = np.divmod(np.minimum(fits, self.fits - 1), self.starts)
         return *np.divmod(labelling, self.labellings), start
 
-    def ensemble(self, first: int, count: int) -> Ensemble:
-        """The fits `first` to `first + count - 1`, with their labels; inputs are shared where there is one problem."""
-        problem, labelling, start = self.places(np.arange(first, first + count))
-        targets: dict[tuple[int, int], np.ndarray] = {}
-        for key in zip(problem.tolist(), labelling.tolist(), strict=True):
-            if key not in targets:
-                targets[key] = np.asarray(self.labelling(*key), self.dtype)
-        y = np.stack([targets[key] for key in zip(problem.tolist(), labelling.tolist(), strict=True)])
-        inputs = [each.x.astype(self.dtype) for each in self.problems]
-        x = None if len(inputs) == 1 else np.stack([inputs[each] for each in problem])
-        return replace(self._plain, start=self.initial[start], targets=y, inputs=x, first=first)
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """All fits. Of a single problem it is the same for any number of placebos."""
+        inputs = None if len(self.problems) == 1 else self._inputs
+        return replace(self._plain, start=self._start, targets=self._targets, inputs=inputs)
+
+    def _start(self, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
+        return self.initial[self.places(fits)[2]]
+
+    def _inputs(self, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F N D"]:
+        return np.stack([self.problems[each].x for each in self.places(fits)[0]])
+
+    def _targets(self, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F N O"]:
+        problem, labelling, _ = self.places(fits)
+        places = list(zip(problem.tolist(), labelling.tolist(), strict=True))
+        drawn = {place: self.labelling(*place) for place in set(places)}
+        return np.stack([drawn[place] for place in places])
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that differ where designs do whose first fits may be the same.
+
+        The number of permutations is no part of it for a single problem, so that a test can be given more of them.
+        """
+        several = len(self.problems) > 1
+        facts = [self.starts, callable(self.labels), self.permutations if several else None, len(self.problems)]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        for values in (each for data in (*self.problems, *self.held_out) for each in (data.x, data.y)):
+            digest.update(f"{values.shape}".encode() + np.ascontiguousarray(values, np.float64).tobytes())
+        # A function that draws labels is known by what it draws.
+        for problem in range(len(self.problems)):
+            digest.update(np.ascontiguousarray(self.labelling(problem, 1), np.float64).tobytes())
+        if self.groups is not None:
+            digest.update(np.unique(self.groups, return_inverse=True)[1].astype(np.int64).tobytes())
+        return digest.hexdigest()[:16]

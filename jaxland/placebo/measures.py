@@ -1,21 +1,18 @@
 """What is measured of every fit of a placebo test, and the statistics made of it."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from jaxland.landscape import losses
 from jaxland.placebo.design import Design
-from jaxland.placebo.identity import identity
-from jaxland.problems import Loss
-from jaxland.store import Parts
-from jaxland.training import choose_backend, train
 
-# Fits of a part: seconds of work for the networks lanes is made for, and a few megabytes of labels.
-_PART = 512
+MEASURED = ("initial_loss", "loss", "best_loss", "diverged_step")
+"""What training gives of each fit, by the names of a study's shards."""
+# Fits whose own points are held in memory at a time.
+_BLOCK = 512
 
 
 class Measures(NamedTuple):
@@ -78,79 +75,26 @@ def by_start(statistic: Statistic, measures: Measures) -> Float[np.ndarray, "*pr
     return np.where(measures.diverged | ~np.isfinite(values), worst, values)
 
 
-def measure(
-    design: Design,
-    *,
-    backend: str = "auto",
-    threads: int | None = None,
-    folder: Path | None = None,
-    on_progress: Callable[[int], object] = lambda net_steps: None,
-) -> tuple[Measures, str]:
-    """Trains every fit of a design, a part at a time, and measures it.
-
-    Args:
-        design: what is trained.
-        backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
-        threads: how many groups of fits are trained at a time; all processors by default.
-        folder: keeps finished parts, so that an interrupted test, asked for again, goes on.
-        on_progress: called with the net-steps done since its last call.
-
-    Returns:
-        The measures, with one axis for the problems, and which backend was chosen and why.
-
-    Raises:
-        StoreError: a part cannot be written.
-    """
-    choice = choose_backend(design.ensemble(0, 1), backend)
-    trainer = choice.trainer
-    parts = None if folder is None else Parts(folder / identity(design, trainer))
-    # Groups of fits stand at multiples of the width; a part that is none would train some of them twice, and one of
-    # fewer groups than devices would leave some of these idle.
-    together = trainer.width * trainer.devices
-    size = -(-_PART // together) * together
-
-    def part(first: int) -> dict[str, np.ndarray]:
-        count = min(size, design.fits - first)
-        done = 0
-
-        def progress(net_steps):
-            nonlocal done
-            done += net_steps
-            on_progress(net_steps)
-
-        def compute():
-            return _measured(design, trainer, first, count, threads, progress)
-
-        found = compute() if parts is None else parts.get(f"fits-{first}-{count}", compute)
-        if done < count * design.steps:  # it was there already
-            on_progress(count * design.steps - done)
-        return found
-
-    found = [part(first) for first in range(0, design.fits, size)]
-    shape = (len(design.problems), design.labellings, design.starts)
-    joined = {name: np.concatenate([each[name] for each in found]).reshape(shape) for name in Measures._fields}
-    return Measures(**joined), choice.explanation
+def measured(design: Design, found: Mapping[str, np.ndarray]) -> Measures:
+    """Measures of all fits of some labellings, by number: columns `MEASURED` and their `validation_loss`."""
+    names = ("initial_loss", "loss", "best_loss", "validation_loss")
+    values = (*(found[name] for name in names), found["diverged_step"] >= 0)
+    return Measures(*(each.reshape(len(design.problems), -1, design.starts) for each in values))
 
 
-def _measured(design, trainer, first, count, threads, on_progress) -> dict[str, np.ndarray]:
-    ensemble = design.ensemble(first, count)
-    result, _ = train(trainer, ensemble, first, count, threads=threads, on_progress=on_progress)
-    return {
-        "initial_loss": result.initial_loss,
-        "training_loss": result.loss,
-        "best_training_loss": result.best_loss,
-        "validation_loss": _held_out_losses(design, first, result.params),
-        "diverged": result.diverged_step >= 0,
-    }
-
-
-def _held_out_losses(design: Design, first: int, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F"]:
+def held_out_losses(
+    design: Design, fits: Int[np.ndarray, "F"], params: Float[np.ndarray, "F P"]
+) -> Float[np.ndarray, "F"]:
+    """The loss of each fit on the points held out of its problem; NaN where there are none."""
     if not design.held_out:
         return np.full(len(params), np.nan, params.dtype)
     loss = design.problems[0].loss
-    assert isinstance(loss, Loss)
-    problems, _, _ = design.places(np.arange(first, first + len(params)))
     if len(design.held_out) == 1:
         return losses(design.network, loss, params, design.held_out[0].x, design.held_out[0].y)
-    x, y = (np.stack([getattr(design.held_out[each], name) for each in problems]) for name in ("x", "y"))
-    return losses(design.network, loss, params, x, y)
+    problems = design.places(fits)[0]
+    blocks = []
+    for first in range(0, len(fits), _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        x, y = (np.stack([getattr(design.held_out[each], name) for each in problems[rows]]) for name in ("x", "y"))
+        blocks.append(losses(design.network, loss, params[rows], x, y))
+    return np.concatenate(blocks)

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._names import lookup
+from jaxland.placebo.design import Design
+from jaxland.placebo.labels import distinct_labellings
 from jaxland.placebo.measures import STATISTICS, Measures, Statistic, by_start, middle
 from jaxland.statistics import (
     PermutationPValue,
@@ -130,6 +132,22 @@ class PlaceboResult:
     def summary(self) -> str:
         """The result in a few lines."""
         return "\n".join([*_what_was_done(self), *_what_was_found(self.tested), *_what_it_would_take(self)])
+
+
+def results_of(design: Design, statistic: str, measures: Measures, explanation: str) -> list[PlaceboResult]:
+    """The outcome for each problem of a design."""
+    permuted = design.labels == "permuted"
+    return [
+        PlaceboResult(
+            statistic=statistic,
+            measures=Measures(*(each[index] for each in measures)),
+            held_out=bool(design.held_out),
+            steps=design.steps,
+            distinct=distinct_labellings(problem.y, design.groups) if permuted else np.inf,
+            explanation=explanation,
+        )
+        for index, problem in enumerate(design.problems)
+    ]
 
 
 def choose_statistic(name: str | None, held_out: bool) -> Statistic:

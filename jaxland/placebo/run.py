@@ -1,18 +1,34 @@
 """The placebo test: does a network find more in the labels than in placebos of them?"""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import optax
 
 from jaxland.networks import Network
+from jaxland.placebo.config import NAME, TITLE
 from jaxland.placebo.design import Design
-from jaxland.placebo.labels import Labels, distinct_labellings
-from jaxland.placebo.measures import Measures, measure
-from jaxland.placebo.result import PlaceboResult, choose_statistic
+from jaxland.placebo.findings import ENSEMBLE, findings, stored_results
+from jaxland.placebo.labels import Labels
+from jaxland.placebo.measures import held_out_losses, measured
+from jaxland.placebo.result import PlaceboResult, choose_statistic, results_of
 from jaxland.problems import Problem
-from jaxland.store import check_path
-from jaxland.training import progress_bar
+from jaxland.store import MANIFEST, StoreError, StudyStore, check_path
+from jaxland.studies import Analysis, Context, Findings, RunOptions, Study
+from jaxland.studies.engine import make_request, run_with
+from jaxland.training import choose_backend, progress_bar, train
+
+
+@dataclass(frozen=True)
+class DesignGiven:
+    """The configuration of a study whose design was given as a value.
+
+    Attributes:
+        design: its digest.
+    """
+
+    design: str
 
 
 def placebo_test(
@@ -68,8 +84,8 @@ def placebo_test(
         dtype: `"float32"` or `"float64"`.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
         threads: how many groups of fits are trained at a time; all processors by default.
-        folder: keeps what is finished; the same test with the same folder goes on where it stopped, and with more
-            permutations adds to what is there.
+        folder: a study directory that keeps the fits, to be read by `jaxland.open`; the same test with the same folder
+            goes on where it stopped, and with more permutations adds to what is there. Another test is refused.
         progress: show a progress bar.
 
     Returns:
@@ -77,7 +93,8 @@ def placebo_test(
 
     Raises:
         TypeError, ValueError: an argument out of range, before any work starts.
-        StoreError: `folder` cannot be written.
+        StoreError: `folder` cannot be written, or holds another test.
+        Interrupted: a signal came while fits of `folder` were trained; those that are finished are kept.
 
     References:
         Phipson and Smyth (2010); Davison and Hinkley (1997), chapter 4.
@@ -112,29 +129,59 @@ def placebo_tests(
 
     Args:
         design: the problems, and how they are trained.
-        statistic, backend, threads, folder, progress: as in `placebo_test`.
+        statistic, backend, threads, folder, progress: as in `placebo_test`. Tests of several problems cannot be given
+            more permutations later.
 
     Raises:
         ValueError: an argument out of range, before any work starts.
-        StoreError: `folder` cannot be written.
+        StoreError: `folder` cannot be written, or holds another test.
+        Interrupted: a signal came while fits of `folder` were trained.
     """
-    chosen = choose_statistic(statistic, bool(design.held_out))
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be a positive integer; got {threads}.")
-    folder = None if folder is None else check_path(folder)
+    chosen = choose_statistic(statistic, bool(design.held_out)).name
+    options = RunOptions(design.fits, None, threads, backend)
+    if folder is None:
+        return _in_memory(design, chosen, options, progress)
+    check_folder(folder, design.fits)
+    results: list[PlaceboResult] = []
+
+    def find(context: Context) -> Findings:
+        results[:] = stored_results(design, chosen, context)
+        return findings(results)
+
+    study = Study(
+        name=NAME,
+        title="a placebo test",
+        config=DesignGiven,
+        ensembles=lambda _: {ENSEMBLE: design.ensemble},
+        analyses={"test": Analysis(find, TITLE)},
+    )
+    run_with(make_request(study, DesignGiven(design.digest), folder), options, progress=progress)
+    return results
+
+
+def _in_memory(design: Design, statistic: str, options: RunOptions, progress: bool) -> list[PlaceboResult]:
+    trainer, explanation = choose_backend(design.ensemble, options.backend)
     with progress_bar(design.fits * design.steps, "placebo test", show=progress) as on_progress:
-        measures, explanation = measure(
-            design, backend=backend, threads=threads, folder=folder, on_progress=on_progress
+        found, _ = train(trainer, design.ensemble, 0, design.fits, threads=options.threads, on_progress=on_progress)
+    validation = held_out_losses(design, np.arange(design.fits), found.params)
+    measures = measured(design, {**found._asdict(), "validation_loss": validation})
+    return results_of(design, statistic, measures, explanation)
+
+
+def check_folder(folder: Path | str, fits: int) -> None:
+    """Raises StoreError where a test of this many fits cannot go on in a folder, whatever it tests."""
+    path = check_path(folder)
+    if not (path / MANIFEST).exists() and [*path.glob("*/fits-*.npz"), *path.glob("parts/*/fits-*.npz")]:
+        raise StoreError(
+            f"{path} holds a placebo test of an earlier jaxland, which kept its fits otherwise and cannot be gone on "
+            "with. Its tables and figures can be read as before; give another folder (--out) for a new test."
         )
-    permuted = design.labels == "permuted"
-    return [
-        PlaceboResult(
-            statistic=chosen.name,
-            measures=Measures(*(each[index] for each in measures)),
-            held_out=bool(design.held_out),
-            steps=design.steps,
-            distinct=distinct_labellings(problem.y, design.groups) if permuted else np.inf,
-            explanation=explanation,
+    try:
+        recorded = StudyStore.open(path).manifest.fits
+    except StoreError:
+        return
+    if fits < recorded:
+        raise StoreError(
+            f"the test in {path} has {recorded:,} fits already, and {fits:,} are asked for: give as many permutations "
+            "as before or more, or another folder (--out)."
         )
-        for index, problem in enumerate(design.problems)
-    ]

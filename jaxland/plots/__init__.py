@@ -7,13 +7,12 @@ from jaxland._lazy import attach
 if TYPE_CHECKING:
     from jaxland.plots.animation import animate
     from jaxland.plots.basin import basin_scatter
-    from jaxland.plots.curves import all_fits, dense_curve, fit_curve, predictions, target_curve, tube
-    from jaxland.plots.descent import delay_by_precision, error_curves, share_curves, sharpness_curves, weight_curves
+    from jaxland.plots.curves import all_fits, fit_curve, predictions, target_curve, tube
+    from jaxland.plots.descent import error_curves, share_curves, sharpness_curves
     from jaxland.plots.diagram import network_diagram
     from jaxland.plots.histograms import compared_histograms, distributions
-    from jaxland.plots.knots import knot_counts, knot_positions
     from jaxland.plots.path_maps import path_map
-    from jaxland.plots.paths import path_angles, path_energies, path_outputs, path_with_interpolation
+    from jaxland.plots.paths import path_angles, path_energies, path_with_interpolation
     from jaxland.plots.placebo import null_distribution, p_value_distributions
     from jaxland.plots.planes import (
         basin_map,
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     )
     from jaxland.plots.spectra import spectra_band, spectrum
     from jaxland.plots.strips import paired_strips, strips, training_curves
-    from jaxland.plots.style import COLORS, LABELS, new_figure, own_axes, render, style
+    from jaxland.plots.style import new_figure, own_axes, render, style
     from jaxland.plots.surfaces import (
         descent_3d,
         descent_contours,
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from jaxland.plots.weights import weight_paths
 
 __all__ = [
-    "COLORS",
-    "LABELS",
     "all_fits",
     "animate",
     "barrier_matrix",
@@ -47,8 +44,6 @@ __all__ = [
     "basin_scatter",
     "compared_histograms",
     "contour_map",
-    "delay_by_precision",
-    "dense_curve",
     "descent_3d",
     "descent_contours",
     "descent_path",
@@ -58,8 +53,6 @@ __all__ = [
     "error_curves",
     "explained_variance",
     "fit_curve",
-    "knot_counts",
-    "knot_positions",
     "leaf_order",
     "mark_stationary",
     "network_diagram",
@@ -71,7 +64,6 @@ __all__ = [
     "path_angles",
     "path_energies",
     "path_map",
-    "path_outputs",
     "path_with_interpolation",
     "predictions",
     "render",
@@ -88,7 +80,6 @@ __all__ = [
     "target_curve",
     "training_curves",
     "tube",
-    "weight_curves",
     "weight_paths",
 ]
 

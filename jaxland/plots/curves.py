@@ -11,7 +11,7 @@ def target_curve(
     x: Float[np.ndarray, "N"],
     f: Float[np.ndarray, "N"],
     *,
-    label: str = "f, the output of $W_f$",
+    label: str = "f",
     title: str = "Target",
     ax: Axes | None = None,
 ) -> Axes:
@@ -62,42 +62,6 @@ def tube(
     ax.plot(x, mean, color=color, lw=1.8, label=label)
     ax.set(title=title, xlabel="x", ylabel="output")
     ax.legend()
-    return ax
-
-
-def dense_curve(
-    x: Float[np.ndarray, "N"],
-    f: Float[np.ndarray, "N"],
-    *,
-    window: tuple[float, float],
-    title: str = "Target",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draws a function with more teeth than the eye can tell apart, and above it a window in which it can.
-
-    Args:
-        x: the knots of the function, so that no tooth is missed.
-        f: its values there.
-        window: the part of x shown enlarged.
-        title: of the axes.
-        ax: where to draw.
-    """
-    ax = own_axes(ax)
-    low, high = float(np.min(f)), float(np.max(f))
-    ax.plot(x, f, color=TARGET_COLOR, lw=0.6)
-    ax.set(title=title, xlabel="x", ylabel="f(x)", ylim=(low - 0.05 * (high - low), high + 1.1 * (high - low)))
-    ax.yaxis.set_label_coords(-0.1, 0.24)
-    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
-    inset = ax.inset_axes((0.07, 0.6, 0.9, 0.28))
-    inside = (x >= window[0]) & (x <= window[1])
-    inset.plot(x[inside], f[inside], color=TARGET_COLOR, lw=1.2)
-    inset.set(xlim=window)
-    inset.tick_params(labelsize=8, bottom=False, labelbottom=False, labeltop=True)
-    inset.locator_params(nbins=4)
-    inset.set_title(f"{inside.sum() - 1} of the {len(x) - 1:,} pieces", fontsize=9)
-    # A bracket above the window, so that what leads to the inset does not cross the curve.
-    top = float(np.max(f[inside], initial=low)) + 0.02 * (high - low)
-    ax.indicate_inset((window[0], top, np.ptp(window), 0.02 * (high - low)), inset, edgecolor="black", alpha=0.8)
     return ax
 
 

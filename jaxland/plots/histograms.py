@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import COLORS, LABELS, own_axes
+from jaxland.plots.style import color_of, own_axes
 from jaxland.statistics import Histogram
 
 _LEVELS = 1000
@@ -17,6 +17,7 @@ def compared_histograms(
     *,
     title: str,
     xlabel: str,
+    colors: Mapping[str, str] | None = None,
     reference: tuple[float, str] | None = None,
     window: tuple[float, float] | None = None,
     ax: Axes | None = None,
@@ -24,9 +25,10 @@ def compared_histograms(
     """Draws the histogram of each ensemble as shares of all its values a bin.
 
     Args:
-        histograms: one for each ensemble, with equal edges.
+        histograms: one for each ensemble, by its label, with equal edges.
         title: of the axes.
         xlabel: quantity and unit.
+        colors: of the ensembles, by label; the others take the next of the usual ones.
         reference: a value to be marked, with its label.
         window: range to be shown; by default that of the middle 99.9 % of all values.
         ax: where to draw.
@@ -36,9 +38,9 @@ def compared_histograms(
     low, high = window or _range_of(drawn)
     for index, (name, histogram) in enumerate(drawn.items()):
         shown = histogram.coarsen(low, high, _bins(histogram.total))
-        color = COLORS.get(name, f"C{index}")
+        color = color_of(name, index, colors)
         share = shown.counts / histogram.total
-        label = f"{LABELS.get(name, name)} (n = {histogram.total:,})"
+        label = f"{name} (n = {histogram.total:,})"
         ax.stairs(share, shown.edges, fill=True, color=color, alpha=0.35)
         ax.stairs(share, shown.edges, color=color, lw=1.0, label=label)
     if reference is not None:
@@ -57,6 +59,7 @@ def distributions(
     groups: Mapping[str, Float[np.ndarray, "F"]],
     *,
     xlabel: str,
+    colors: Mapping[str, str] | None = None,
     title: str = "Share of fits up to a value",
     xscale: str = "linear",
     ax: Axes | None = None,
@@ -64,18 +67,19 @@ def distributions(
     """Draws the empirical distribution function of each group.
 
     Args:
-        groups: finite values by group, in any order; positive on a logarithmic axis.
+        groups: finite values by label, in any order; positive on a logarithmic axis.
         xlabel: quantity and unit.
+        colors: of the groups, by label; the others take the next of the usual ones.
         title: of the axes.
         xscale: kind of the axis, as matplotlib names it.
         ax: where to draw.
     """
     ax = own_axes(ax)
     for index, (name, values) in enumerate(groups.items()):
-        color, label = COLORS.get(name, f"C{index}"), LABELS.get(name, name)
+        color = color_of(name, index, colors)
         levels = np.linspace(0, 1, min(len(values), _LEVELS))  # no eye, and no file, can take a million steps
         quantiles = np.quantile(values, levels, method="inverted_cdf")
-        ax.step(quantiles, levels, where="post", color=color, lw=1.6, label=f"{label} (n = {len(values):,})")
+        ax.step(quantiles, levels, where="post", color=color, lw=1.6, label=f"{name} (n = {len(values):,})")
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale=xscale)
     ax.legend()
     return ax

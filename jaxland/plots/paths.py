@@ -1,13 +1,12 @@
-"""Bands along a landscape: energies, outputs and turns against the distance along the path."""
+"""Bands along a landscape: energies and turns against the distance along the path."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 
-from jaxland.plots.style import TARGET_COLOR, own_axes
+from jaxland.plots.style import own_axes
 
 
 def path_energies(
@@ -73,38 +72,6 @@ def path_with_interpolation(
     return ax
 
 
-def path_outputs(
-    x: Float[np.ndarray, "N"],
-    target: Float[np.ndarray, "N"],
-    outputs: Float[np.ndarray, "K N"],
-    lengths: Float[np.ndarray, "K"],
-    *,
-    title: str = "Output along the path",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draws the output at some images, each shifted up, from the start of the path at the bottom to its end.
-
-    Args:
-        x: points, increasing.
-        target: drawn thinly behind every output.
-        outputs: of K images.
-        lengths: distance of each of them from the start of the path.
-        title: of the axes.
-        ax: where to draw.
-    """
-    ax = own_axes(ax)
-    beside = x[-1] + 0.01 * (x[-1] - x[0])
-    shift = 0.75 * np.ptp(target)
-    shades = Normalize(0, lengths[-1] or 1.0)
-    for index, (curve, length) in enumerate(zip(outputs, lengths, strict=True)):
-        ax.plot(x, target + index * shift, color=TARGET_COLOR, lw=0.5, alpha=0.35)
-        ax.plot(x, curve + index * shift, color=_shade(shades(length)), lw=1.4)
-        ax.annotate(f"{length:.1f}", (beside, curve[-1] + index * shift), fontsize=8, annotation_clip=False)
-    ax.set(title=title, xlabel="x", ylabel="output, shifted", yticks=[])
-    ax.annotate("distance", (beside, curve[-1] + (len(lengths) - 0.6) * shift), fontsize=8, annotation_clip=False)
-    return ax
-
-
 def path_angles(
     lengths: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
     angles: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
@@ -135,9 +102,3 @@ def path_angles(
     ax.set_ylim(0, 1.4 * max(np.pi / 2, max(np.nanmax(a) for a in angles)))  # room for the legend
     ax.legend()
     return ax
-
-
-def _shade(share: float) -> tuple[float, float, float, float]:
-    from matplotlib import colormaps
-
-    return colormaps["viridis"](0.85 * float(share))

@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import COLORS, LABELS, own_axes
+from jaxland.plots.style import color_of, own_axes
 
 
 def spectrum(
     eigenvalues: Mapping[str, Float[np.ndarray, "P"]],
     *,
+    colors: Mapping[str, str] | None = None,
     title: str = "Hessian eigenvalues",
     zero: float = 1e-6,
     ax: Axes | None = None,
@@ -23,7 +24,8 @@ def spectrum(
     """Draws all eigenvalues of one or several minima, sorted: Gamst and Walker, figure 11.
 
     Args:
-        eigenvalues: of each minimum, by the name of its ensemble or any other.
+        eigenvalues: of each minimum, by its label.
+        colors: of the minima, by label; the others take the next of the usual ones.
         title: of the axes.
         zero: half-width of the band about zero, as a share of the largest magnitude drawn.
         ax: where to draw.
@@ -31,17 +33,17 @@ def spectrum(
     ax = own_axes(ax)
     drawn = {name: np.sort(values) for name, values in eigenvalues.items()}
     bound = _bound(drawn.values(), zero)
-    for name, values in drawn.items():
+    for index, (name, values) in enumerate(drawn.items()):
         negative = np.count_nonzero(values < -bound)
-        label = f"{LABELS.get(name, name)}: {negative} below the band"
-        rank = np.arange(1, len(values) + 1)
-        ax.plot(rank, values, "o-", ms=3.2, lw=0.6, color=COLORS.get(name), label=label)
+        rank, color = np.arange(1, len(values) + 1), color_of(name, index, colors)
+        ax.plot(rank, values, "o-", ms=3.2, lw=0.6, color=color, label=f"{name}: {negative} below the band")
     return _finished(ax, bound, zero, title)
 
 
 def spectra_band(
     eigenvalues: Mapping[str, Float[np.ndarray, "_ P"]],
     *,
+    colors: Mapping[str, str] | None = None,
     title: str = "Hessian eigenvalues of ensembles",
     zero: float = 1e-6,
     ax: Axes | None = None,
@@ -49,7 +51,8 @@ def spectra_band(
     """Draws, for each ensemble, the median of every eigenvalue by rank and the band that holds 90 % of the fits.
 
     Args:
-        eigenvalues: (F, P) of each ensemble; fits without a finite spectrum are left out.
+        eigenvalues: (F, P) of each ensemble, by its label; fits without a finite spectrum are left out.
+        colors: of the ensembles, by label; the others take the next of the usual ones.
         title: of the axes.
         zero: half-width of the band about zero, as a share of the largest magnitude drawn.
         ax: where to draw.
@@ -58,11 +61,11 @@ def spectra_band(
     finite = {name: np.sort(values[np.isfinite(values).all(axis=1)]) for name, values in eigenvalues.items()}
     bands = {name: np.quantile(values, (0.05, 0.5, 0.95), axis=0) for name, values in finite.items() if len(values)}
     bound = _bound(bands.values(), zero)
-    for name, (low, median, high) in bands.items():
-        rank, color = np.arange(1, len(median) + 1), COLORS.get(name)
+    for index, (name, (low, median, high)) in enumerate(bands.items()):
+        rank, color = np.arange(1, len(median) + 1), color_of(name, index, colors)
         ax.fill_between(rank, low, high, color=color, alpha=0.2, lw=0)
-        label, fits = LABELS.get(name, name), len(finite[name])
-        label = f"{label}: median and 5-95 % (n = {fits:,})" if fits > 1 else label
+        fits = len(finite[name])
+        label = f"{name}: median and 5-95 % (n = {fits:,})" if fits > 1 else name
         ax.plot(rank, median, color=color, lw=1.6, label=label)
     return _finished(ax, bound, zero, title)
 

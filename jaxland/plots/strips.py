@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import COLORS, LABELS, own_axes
+from jaxland.plots.style import color_of, own_axes
 
 
 def strips(
@@ -75,6 +75,7 @@ def training_curves(
     steps: Int[np.ndarray, "T"],
     traces: Mapping[str, Float[np.ndarray, "F T"]],
     *,
+    colors: Mapping[str, str] | None = None,
     ylabel: str = "mean squared error",
     xscale: str = "linear",
     yscale: str = "log",
@@ -86,7 +87,8 @@ def training_curves(
 
     Args:
         steps: at which they were taken.
-        traces: of the fits of each group, by the name of its ensemble or any other; positive on a logarithmic axis.
+        traces: of the fits of each group, by its label; positive on a logarithmic axis.
+        colors: of the groups, by label; the others take the next of the usual ones.
         ylabel: quantity and unit.
         xscale, yscale: kinds of the axes, as matplotlib names them.
         reference: a value to be marked, with its label.
@@ -96,9 +98,9 @@ def training_curves(
     ax = own_axes(ax)
     for index, (name, values) in enumerate(traces.items()):
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-        color, label = COLORS.get(name, f"C{index}"), LABELS.get(name, name)
+        color = color_of(name, index, colors)
         ax.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
-        ax.plot(steps, middle, color=color, lw=1.6, label=f"{label}: median and middle half of {len(values)}")
+        ax.plot(steps, middle, color=color, lw=1.6, label=f"{name}: median and middle half of {len(values)}")
     if reference is not None:
         ax.axhline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
     ax.set(title=title, xlabel="step", ylabel=ylabel, xscale=xscale, yscale=yscale)

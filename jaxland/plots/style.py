@@ -1,7 +1,7 @@
 """One look for all figures, and rendering them."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,16 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# The paper draws gradient descent in blue and adadelta in green.
 TARGET_COLOR = "#444444"
-COLORS = {"momentum": "#1f77b4", "adadelta": "#2ca02c", "adam": "#d62728", "sgd": "#9467bd", "W_f": TARGET_COLOR}
-LABELS = {
-    "momentum": "gradient descent with momentum",
-    "adadelta": "adadelta",
-    "adam": "adam",
-    "sgd": "gradient descent",
-    "W_f": "$W_f$",
-}
 
 _STYLE: dict[str, Any] = {
     "figure.dpi": 110,
@@ -57,6 +48,11 @@ def new_figure(
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
+
+
+def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:
+    """The colour of a group: that given for its label, else the usual one of its place."""
+    return (colors or {}).get(label, f"C{index}")
 
 
 def own_axes(ax: Axes | None) -> Axes:

@@ -44,7 +44,8 @@ class Problem:
         x: inputs (N, D), float64; a vector is taken as one column.
         y: targets (N, O), float64, likewise.
         loss: a `Loss`, the name of one (see `LOSSES`), or a function of prediction and target that works elementwise;
-            its mean over outputs and points is taken.
+            its mean over outputs and points is taken. One that couples the outputs of a point, such as cross-entropy,
+            is `Loss(name, pointwise=function)`.
         name: used in tables.
         network: the architecture for which a global minimum is known, or None.
         minimum: its parameters (P,), float64, or None.

@@ -1,7 +1,7 @@
 """The sawtooth target of Gamst and Walker: a function a small ReLU network can represent but does not learn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -114,13 +114,13 @@ class SawtoothTarget:
         return weight[None, :], np.array([start - self.amplitude])
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class SawtoothProblem(Problem):
-    """`Problem` with the target it was made from, whose global minimum is always known."""
+    """`Problem` with the target it was made from, whose network and minimum are known."""
 
-    target: SawtoothTarget
-    network: Network  # pyright: ignore[reportGeneralTypeIssues]
-    minimum: np.ndarray  # pyright: ignore[reportGeneralTypeIssues]
+    target: SawtoothTarget = field(kw_only=True)
+    network: Network = field(kw_only=True)
+    minimum: np.ndarray = field(kw_only=True)
 
 
 def sawtooth(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxland.plots import COLORS, LABELS
 from jaxland.report.losses import BINS_PER_DECADE, EnsembleLosses
 from jaxland.statistics import Histogram
 
@@ -22,7 +21,7 @@ CONFIG: dict[str, Any] = {
 }
 _MIDDLE_BINS, _MOST_BINS = 110, 1200
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
-_OTHER_COLORS = ("#9467bd", "#ff7f0e", "#17becf", "#e377c2", "#8c564b", "#bcbd22")
+_COLORS = ("#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#e377c2", "#8c564b", "#bcbd22")
 _LAYOUT: dict[str, Any] = {
     "autosize": True,
     "height": 460,
@@ -66,12 +65,7 @@ def _figure(traces: list[dict[str, Any]], layout: dict[str, Any]) -> str:
 
 def _looks(names) -> dict[str, tuple[str, str]]:
     """Colour and symbol of each ensemble."""
-    others, symbols = cycle(_OTHER_COLORS), cycle(_SYMBOLS)
-    return {name: (COLORS.get(name) or next(others), next(symbols)) for name in names}
-
-
-def _label(name: str) -> str:
-    return escape(LABELS.get(name, name))  # plotly reads some HTML in its texts
+    return dict(zip(names, zip(cycle(_COLORS), cycle(_SYMBOLS)), strict=False))
 
 
 def _histogram(ensembles: Mapping[str, EnsembleLosses], looks: Mapping[str, tuple[str, str]]) -> str:
@@ -84,7 +78,7 @@ def _histogram(ensembles: Mapping[str, EnsembleLosses], looks: Mapping[str, tupl
         traces.append(
             {
                 "type": "bar",
-                "name": f"{_label(name)} ({each.fits:,} fits)",
+                "name": f"{escape(name)} ({each.fits:,} fits)",
                 "x": edges.mean(axis=1),  # a bar spans x ± width / 2, on a logarithmic axis too
                 "width": np.diff(edges, axis=1)[:, 0],
                 "y": 100 * share,
@@ -93,7 +87,7 @@ def _histogram(ensembles: Mapping[str, EnsembleLosses], looks: Mapping[str, tupl
                     for count, part, (start, stop) in zip(counts.tolist(), share, edges, strict=True)
                 ],
                 "hovertemplate": (
-                    f"<b>{_label(name)}</b><br>%{{customdata[0]}} fits, %{{customdata[1]}}"
+                    f"<b>{escape(name)}</b><br>%{{customdata[0]}} fits, %{{customdata[1]}}"
                     "<br>loss %{customdata[2]} to %{customdata[3]}<extra></extra>"
                 ),
                 "marker": {"color": looks[name][0], "line": {"width": 0}},
@@ -146,7 +140,7 @@ def _scatter(ensembles: Mapping[str, EnsembleLosses], looks: Mapping[str, tuple[
                 {
                     "type": "scatter",
                     "mode": "markers",
-                    "name": f"{_label(name)}{', diverged' if diverged else ''}",
+                    "name": f"{escape(name)}{', diverged' if diverged else ''}",
                     "x": np.asarray(rows["initial_loss"]),
                     # A loss that is not a number has no height; such fits stand in a row above all others.
                     "y": np.full(len(rows), row) if diverged else np.asarray(rows["loss"]),
@@ -184,7 +178,7 @@ def _row_above(ensembles: Mapping[str, EnsembleLosses]) -> float:
 
 def _details(name, rows):
     return [
-        [fit, _label(name), status, *(f"{loss:.6g}" for loss in losses), step]
+        [fit, escape(name), status, *(f"{loss:.6g}" for loss in losses), step]
         for fit, status, *losses, step in rows[
             ["fit", "status", "loss", "initial_loss", "best_loss", "best_step"]
         ].itertuples(index=False)

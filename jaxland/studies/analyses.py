@@ -52,6 +52,7 @@ def analyse(
     analyses = remember(store, study, analyses)
     ensembles = cache(lambda: study.ensembles(config))
     claims: list[Claim] = []
+    notes: list[str] = []
     files: list[Path] = []
     for name in (name for name in study.analyses if name in analyses):
         say(f"analysing {study.analyses[name].title}")
@@ -60,8 +61,12 @@ def analyse(
         with style():
             findings = study.analyses[name].find(context)
             files += _write(store, findings)
+        for note in findings.notes:
+            say(f"  {note}")
         claims += findings.claims
-    return Outcome(store.path, claims, files + _write_whole(study, store, analyses, claims))
+        notes += findings.notes
+    summary = summary_text(study, store, analyses, ensemble_summary(store), claims, notes)
+    return Outcome(store.path, claims, files + _write_whole(store, claims, summary), tuple(notes))
 
 
 def identity(store: StudyStore, name: str, settings: Any) -> str:
@@ -78,12 +83,12 @@ def _write(store: StudyStore, findings: Findings) -> list[Path]:
     return _commit_all(store, contents)
 
 
-def _write_whole(study: Study, store: StudyStore, analyses: Wanted, claims: list[Claim]) -> list[Path]:
+def _write_whole(store: StudyStore, claims: list[Claim], summary: str) -> list[Path]:
     table = store.path / "table.parquet"
     write_table(store, table)
     contents = {
         "claims.csv": _csv(pd.DataFrame(claims, columns=list(Claim._fields))),
-        "summary.md": summary_text(study, store, analyses, ensemble_summary(store), claims).encode(),
+        "summary.md": summary.encode(),
     }
     return [table, *_commit_all(store, contents)]
 

@@ -39,7 +39,7 @@ def claim(
         criterion: also tells, at the end of the detail, when a measurement agrees.
         detail: how it was measured.
     """
-    told = f"agrees {criterion}"
+    told = f"agrees if {criterion}"
     return Claim(where, statement, source, measured, criterion.judge(value), f"{detail}; {told}" if detail else told)
 
 

@@ -106,9 +106,11 @@ class Findings(NamedTuple):
         figures: by file stem.
         claims: in the order of the source.
         animations: finished files, by file name.
+        notes: what was found, in lines for the user and the summary.
     """
 
     tables: Mapping[str, pd.DataFrame]
     figures: Mapping[str, Figure]
     claims: list[Claim]
     animations: Mapping[str, bytes] = {}
+    notes: Sequence[str] = ()

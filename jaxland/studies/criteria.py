@@ -1,8 +1,7 @@
 """Criteria: values that judge a measurement and say in words what they ask of it.
 
-Each is made before anything is measured, judges with `judge`, and prints the clause that follows "agrees":
-`Below(0.25, "% of its level")` prints "below 25 % of its level". A measurement of None could not be made and is not
-tested; NaN was made, and never agrees.
+Each judges with `judge`, and prints the clause that follows "agrees if": `Below(0.25, "% of its level")` prints "below
+25 % of its level". A measurement of None could not be made and is not tested; NaN was made, and never agrees.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,7 @@ Verdict = Literal["agrees", "differs", "not tested"]
 
 @runtime_checkable
 class Criterion(Protocol):
-    """What is asked of a measurement. `str` of it is a clause that follows "agrees"."""
+    """What is asked of a measurement. `str` of it is a clause that follows "agrees if"."""
 
     def judge(self, value: Any, /) -> Verdict:
         """Whether a measurement meets it; None is not tested."""
@@ -69,7 +68,7 @@ class AtMost:
         return _verdict(value, lambda known: known <= self.bound)
 
     def __str__(self) -> str:
-        return f"up to {_told(self.bound, self.unit)}"
+        return f"at most {_told(self.bound, self.unit)}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class AtLeast:
         return _verdict(value, lambda known: known >= self.bound)
 
     def __str__(self) -> str:
-        return f"from {_told(self.bound, self.unit)} on"
+        return f"at least {_told(self.bound, self.unit)}"
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class Equals:
         return _verdict(value, lambda known: known == self.expected)
 
     def __str__(self) -> str:
-        return f"at exactly {self.expected}"
+        return f"equal to {self.expected}"
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ class Ordered:
         return _verdict(values, lambda known: all(low < high for low, high in pairwise(known)))
 
     def __str__(self) -> str:
-        return f"if {' < '.join(self.names)}"
+        return f"in the order {' < '.join(self.names)}"
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class Holds:
         return _verdict(value, lambda known: known[0] <= self.expected <= known[1])
 
     def __str__(self) -> str:
-        return f"if the interval holds {_told(self.expected)}"
+        return f"the interval holds {_told(self.expected)}"
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ class Clear:
         return _verdict(None if undecided else value, lambda known: known[0] > self.bound)
 
     def __str__(self) -> str:
-        return f"or differs where the interval lies above or below {_told(self.bound, self.unit)}, else undecided"
+        return f"the interval lies above {_told(self.bound, self.unit)}, undecided if it holds it"
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,7 @@ class Stated:
         return _verdict(value, bool)
 
     def __str__(self) -> str:
-        return f"if {self.words}" if self.words else ""
+        return self.words
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ class Each:
         return _together([self.criterion.judge(each) for each in ([] if value is None else value)])
 
     def __str__(self) -> str:
-        return f"if each is {self.criterion}"
+        return f"each is {self.criterion}"
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ class All:
 
     Attributes:
         parts: by the words that come before the clause, with the verb: `{"the median is": Below(2), "none diverges":
-            Stated()}` prints "if the median is below 2 and none diverges".
+            Stated()}` prints "the median is below 2 and none diverges".
     """
 
     parts: Mapping[str, Criterion] = field(hash=False)
@@ -236,7 +235,7 @@ class All:
         return _together([criterion.judge(each) for criterion, each in pairs])
 
     def __str__(self) -> str:
-        return "if " + " and ".join(f"{words} {criterion}".rstrip() for words, criterion in self.parts.items())
+        return " and ".join(f"{words} {criterion}".rstrip() for words, criterion in self.parts.items())
 
 
 def _verdict(value: Any, test: Callable[[Any], Any]) -> Verdict:

@@ -125,8 +125,8 @@ def _code_of(store: StudyStore) -> Study:
     )
     if origin is None and name not in STUDIES:
         raise StoreError(
-            f"the study {name!r} of {store.path} was given as a value in Python: call jaxland.run there again, with "
-            f"the same values and directory. {remedy}"
+            f"the study {name!r} of {store.path} was given as a value in Python: make the same call there again "
+            f"(jaxland.run, jaxland.placebo_test), with the same directory. {remedy}"
         )
     try:
         return STUDIES[name] if origin is None else from_origin(origin, store.path)

@@ -110,3 +110,4 @@ class Outcome(NamedTuple):
     path: Path
     claims: list[Claim]
     files: list[Path]
+    notes: tuple[str, ...] = ()

@@ -12,9 +12,14 @@ from jaxland.studies.study import Study
 
 
 def summary_text(
-    study: Study, store: StudyStore, analyses: Mapping[str, Any], ensembles: pd.DataFrame, claims: Sequence[Claim]
+    study: Study,
+    store: StudyStore,
+    analyses: Mapping[str, Any],
+    ensembles: pd.DataFrame,
+    claims: Sequence[Claim],
+    notes: Sequence[str] = (),
 ) -> str:
-    """What was run, on what, its losses, and every claim with its verdict."""
+    """What was run, on what, what was found, its losses, and every claim with its verdict."""
     manifest = store.manifest
     provenance = manifest.provenance
     backends = ", ".join(f"{name}: {provenance['backends'][name]['name']}" for name in manifest.ensembles)
@@ -29,6 +34,7 @@ def summary_text(
         f"- {provenance['versions']}",
         f"- analyses: {'; '.join(_analysis(name, to_json(settings)) for name, settings in analyses.items())}",
         "",
+        *(["## Findings", "", *(f"- {note}" for note in notes), ""] if notes else []),
         "## Losses",
         "",
         markdown_table(ensembles),

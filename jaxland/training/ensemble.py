@@ -195,11 +195,13 @@ class Ensemble:
                 f"network {name!r} returns shape {prediction.shape} for x of shape {x.shape}, but y has shape "
                 f"{y.shape}; apply must return (points, outputs)."
             )
-        values = jax.eval_shape(lambda p, t: loss.elementwise(p, t), prediction, y)
-        if values.shape != y.shape:
+        values = jax.eval_shape(lambda p, t: loss.values(p, t), prediction, y)
+        if values.shape != (y.shape if loss.pointwise is None else y.shape[:1]):
+            remedy = "give a function that works elementwise" if loss.pointwise is None else "it must return (points,)"
             raise ValueError(
-                f"loss {loss.name!r} returns shape {values.shape} for predictions of shape {y.shape}; give a function "
-                "that works elementwise, and leave means and sums to jaxland.problems.Loss."
+                f"loss {loss.name!r} returns shape {values.shape} for predictions of shape {y.shape}; {remedy}, and "
+                "leave means and sums to jaxland.problems.Loss. A function that has one number for all outputs of a "
+                "point, as cross-entropy has, is Loss(name, pointwise=function)."
             )
 
     @property

@@ -77,6 +77,7 @@ OPTIMIZERS: dict[str, type[OptimizerConfig]] = {
     "momentum": Momentum,
     "adadelta": Adadelta,
     "adam": Adam,
+    "adagrad": Adagrad,
 }
 
 

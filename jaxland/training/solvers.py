@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from jaxland._names import lookup
 from jaxland._precision import get_dtype, numerics
 from jaxland.networks import Network
-from jaxland.problems import Problem
+from jaxland.problems import LOSSES, Problem
 from jaxland.training.ensemble import positive
 from jaxland.training.levenberg_marquardt import advance, begin, residuals_and_jacobian
 from jaxland.training.trainer import available_threads
@@ -105,7 +105,6 @@ _LEAST_SQUARES = ("levenberg_marquardt",)
 # Two batches of Cholesky decompositions at a time can wait for each other for ever (seen with jaxlib 0.10.1 on a CPU),
 # and XLA spreads each over the processors anyway.
 _ONE_AT_A_TIME = threading.Lock()
-_SQUARED = ("mean_squared_error", "half_mean_squared_error", "sum_squared_error", "mean_sum_squared_error")
 
 
 def solve(
@@ -146,8 +145,9 @@ def solve(
     if start.ndim != 2 or start.shape[1] != network.size or not len(start):
         raise ValueError(f"start must have shape (fits, {network.size}); got {start.shape}.")
     loss = problem.loss
-    if solver in _LEAST_SQUARES and loss.name not in _SQUARED:
-        raise ValueError(f"{solver} takes squared errors only: {', '.join(_SQUARED)}; the loss is {loss.name!r}.")
+    if solver in _LEAST_SQUARES and not loss.least_squares:
+        known = ", ".join(name for name, each in LOSSES.items() if each.least_squares)
+        raise ValueError(f"{solver} takes squared errors only: {known}; the loss is {loss.name!r}.")
     program = _program(network, problem, solver, int(evaluations), float(first_step))
     blocks = [np.resize(start[at : at + _WIDTH], (_WIDTH, network.size)) for at in range(0, len(start), _WIDTH)]
     with ThreadPoolExecutor(min(threads or available_threads(), len(blocks))) as pool:

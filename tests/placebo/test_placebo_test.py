@@ -10,7 +10,8 @@ from scipy import stats
 
 import jaxland as jl
 from jaxland.placebo import STATISTICS, Design, placebo_test, placebo_tests, split
-from jaxland.placebo import measures as measures_module
+from jaxland.store import StoreError
+from jaxland.studies import fitting
 from jaxland.training import draw_parameters
 
 RANDOM = np.random.default_rng(0)
@@ -234,47 +235,62 @@ def test_the_summary_says_what_more_permutations_would_give():
 
 
 class _Spy:
-    """Counts the fits that are really trained."""
+    """Counts the fits that are really trained for a folder; the shard after some is interrupted where that is asked."""
 
-    def __init__(self, monkeypatch):
-        self.fits, original = 0, measures_module.train
+    def __init__(self, monkeypatch, shards=None):
+        self.fits, original = 0, fitting.train_shard
 
-        def counted(trainer, ensemble, first, count, **arguments):
-            self.fits += count
-            return original(trainer, ensemble, first, count, **arguments)
+        def counted(store, prepared, task, *arguments):
+            if shards is not None and self.fits >= 64 * shards:
+                raise KeyboardInterrupt
+            self.fits += task.stop - task.start
+            original(store, prepared, task, *arguments)
 
-        monkeypatch.setattr(measures_module, "train", counted)
+        monkeypatch.setattr(fitting, "train_shard", counted)
 
 
-def test_an_interrupted_test_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    problem, arguments = _noise(10), {"steps": 5, "permutations": 1299}
-    whole = placebo_test(SMALL, problem, optax.adam(0.05), **arguments)
-    original, calls = measures_module.train, []
-
-    def interrupted(*positional, **named):
-        calls.append(positional)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(*positional, **named)
-
+@pytest.mark.parametrize("problems", [1, 2])
+def test_an_interrupted_test_goes_on_where_it_stopped(tmp_path, monkeypatch, problems):
+    parts = [split(_noise(12, seed=seed)) for seed in range(problems)]
+    design = _design(SMALL, parts, optimizer=optax.adam(0.05), steps=5, permutations=149, starts=2)
+    whole = placebo_tests(design)
     with monkeypatch.context() as patched:
-        patched.setattr(measures_module, "train", interrupted)
+        _Spy(patched, shards=2)
         with pytest.raises(KeyboardInterrupt):
-            placebo_test(SMALL, problem, optax.adam(0.05), folder=tmp_path, **arguments)
+            placebo_tests(design, folder=tmp_path)
+    assert jl.open(tmp_path).status()["ensembles"]["fits"]["done"] == 128
     spy = _Spy(monkeypatch)
-    again = placebo_test(SMALL, problem, optax.adam(0.05), folder=tmp_path, **arguments)
-    assert spy.fits == 1300 - 2 * 512
-    for one, two in zip(whole.measures, again.measures, strict=True):
-        np.testing.assert_array_equal(one, two)
+    again = placebo_tests(design, folder=tmp_path)
+    assert spy.fits == 300 * problems - 128
+    for one, two in zip(whole, again, strict=True):
+        for name, values in one.measures._asdict().items():
+            np.testing.assert_array_equal(values, getattr(two.measures, name))
 
 
-def test_a_test_can_be_given_more_permutations(tmp_path, monkeypatch):
+def test_a_test_can_be_given_more_permutations_but_not_fewer(tmp_path, monkeypatch):
     problem, optimizer = _noise(10), optax.adam(0.05)
-    few = placebo_test(SMALL, problem, optimizer, steps=5, permutations=1023, folder=tmp_path)
+    few = placebo_test(SMALL, problem, optimizer, steps=5, permutations=9, starts=3, folder=tmp_path)
     spy = _Spy(monkeypatch)
-    more = placebo_test(SMALL, problem, optimizer, steps=5, permutations=1499, folder=tmp_path)
-    assert spy.fits == 1500 - 1024
-    np.testing.assert_array_equal(more.measures.training_loss[:1024], few.measures.training_loss)
+    more = placebo_test(SMALL, problem, optimizer, steps=5, permutations=99, starts=3, folder=tmp_path)
+    assert spy.fits == 3 * (100 - 10)
+    np.testing.assert_array_equal(more.measures.training_loss[:10], few.measures.training_loss)
+    with pytest.raises(StoreError, match="300 fits already, and 30 are asked for: give as many permutations"):
+        placebo_test(SMALL, problem, optimizer, steps=5, permutations=9, starts=3, folder=tmp_path)
+
+
+def test_a_folder_is_a_study_directory(tmp_path):
+    problem = _noise(10)
+    result = placebo_test(SMALL, problem, DESCENT, steps=5, permutations=9, held_out=_noise(4, seed=9), folder=tmp_path)
+    assert result.explanation == f"lanes: read from {tmp_path}."
+    stored = jl.open(tmp_path)
+    np.testing.assert_array_equal(stored.table()["loss"], result.measures.training_loss[:, 0])
+    alone = jl.fit(
+        SMALL, problem, DESCENT, fits=1, steps=5, start=draw_parameters(SMALL, 0, np.arange(1)),
+        targets=Design(SMALL, (problem,), (), DESCENT, 5, 9).labelling(0, 7)[None],
+    )  # fmt: skip
+    np.testing.assert_array_equal(stored.params()[7], alone.params[0])
+    assert f"- p = {result.p_value.value:.4g}" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "figures" / "placebo.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -293,14 +309,27 @@ def test_a_test_can_be_given_more_permutations(tmp_path, monkeypatch):
         {"backend": "xla"},
     ],
 )
-def test_another_test_in_the_same_folder_starts_afresh(tmp_path, monkeypatch, changes):
+def test_another_test_in_the_same_folder_is_refused(tmp_path, changes):
     arguments = {"network": SMALL, "problem": _noise(10), "optimizer": optax.adam(0.05), "steps": 5, "permutations": 9}
     placebo_test(**arguments, folder=tmp_path)
-    spy = _Spy(monkeypatch)
-    placebo_test(**arguments, folder=tmp_path)
-    assert spy.fits == 0
-    placebo_test(**{**arguments, **changes}, folder=tmp_path)
-    assert spy.fits == 10 * changes.get("starts", 1)
+    with pytest.raises(StoreError, match=r"holds another configuration|was trained differently"):
+        placebo_test(**{**arguments, **changes}, folder=tmp_path)
+
+
+def test_tests_of_several_problems_cannot_be_given_more(tmp_path):
+    parts = [split(_noise(12, seed=seed)) for seed in range(2)]
+    arguments = {"optimizer": optax.adam(0.05), "steps": 5}
+    placebo_tests(_design(SMALL, parts, permutations=9, **arguments), folder=tmp_path)
+    with pytest.raises(StoreError, match="holds another configuration"):
+        placebo_tests(_design(SMALL, parts, permutations=19, **arguments), folder=tmp_path)
+
+
+@pytest.mark.parametrize("place", ["0123456789abcdef", "parts/0123456789abcdef"])
+def test_a_folder_of_an_earlier_version_is_refused(tmp_path, place):
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "fits-0-512-0123456789abcdef.npz").touch()
+    with pytest.raises(StoreError, match="an earlier jaxland"):
+        placebo_test(SMALL, _noise(10), DESCENT, steps=5, permutations=9, folder=tmp_path)
 
 
 def test_both_backends_find_the_same():

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from jaxland.plots import new_figure, path_angles, path_energies, path_outputs, path_with_interpolation, render, style
+from jaxland.plots import new_figure, path_angles, path_energies, path_with_interpolation, render, style
 
 LENGTHS = np.cumsum(np.random.default_rng(0).random((5, 12)), axis=1) - 0.3
 LENGTHS[:, 0] = 0
 ENERGIES = 1 + np.sin(LENGTHS)
 ANGLES = np.random.default_rng(1).random((5, 10))
-X = np.linspace(3, 7, 30)
 
 DRAWINGS = {
     "energies": lambda ax: path_energies(LENGTHS, ENERGIES, ylabel="cross-entropy", ax=ax),
@@ -42,15 +41,3 @@ def test_angles_are_those_of_the_first_path():
     ax = path_angles(LENGTHS[:, 1:-1], ANGLES)
     drawn = next(line for line in ax.lines if line.get_label() == "one path")
     np.testing.assert_array_equal(drawn.get_xydata(), np.stack([LENGTHS[0, 1:-1], ANGLES[0]], axis=1))
-
-
-def test_distances_stand_right_of_the_curves_wherever_x_lies():
-    curves = np.stack([X * 0, X, X**2])
-    with style():
-        figure, (ax,) = new_figure()
-        path_outputs(X, X, curves, np.array([0.0, 1.5, 4.0]), ax=ax)
-        assert render(figure, "png")
-    assert [text.get_text() for text in ax.texts] == ["0.0", "1.5", "4.0", "distance"]
-    assert all(X[-1] < text.xy[0] < X[-1] + 0.1 * np.ptp(X) for text in ax.texts)
-    for line, curve, shift in zip(ax.lines[1::2], curves, 0.75 * np.ptp(X) * np.arange(3), strict=True):
-        np.testing.assert_allclose(line.get_ydata(), curve + shift)

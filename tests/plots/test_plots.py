@@ -7,12 +7,8 @@ import pytest
 from jaxland.plots import (
     all_fits,
     compared_histograms,
-    delay_by_precision,
-    dense_curve,
     error_curves,
     fit_curve,
-    knot_counts,
-    knot_positions,
     network_diagram,
     new_figure,
     paired_strips,
@@ -26,12 +22,10 @@ from jaxland.plots import (
     target_curve,
     training_curves,
     tube,
-    weight_curves,
 )
 from jaxland.statistics import Histogram
 
 X = np.linspace(-1, 1, 50)
-COUNTS = Histogram.spanning(-0.5, 49.5, 50).add(np.array([0.0, 3, 3, 7, 21]))
 HISTOGRAM = Histogram.spanning(0, 1, 100).add(np.random.default_rng(0).random(1000))
 SPECTRA = np.random.default_rng(1).normal(size=(200, 30)) ** 9
 
@@ -43,23 +37,11 @@ _DRAWINGS = {
     "loss curves": lambda ax: training_curves(np.arange(50), {"a": np.ones((3, 50))}, reference=(0.5, "smooth"), ax=ax),
     "tube": lambda ax: tube(X, X**2, X, np.ones(50), label="mean", color="C0", ax=ax),
     "errors": lambda ax: error_curves(np.arange(50), {"test set": X**2}, mark=(3.0, "best"), ax=ax),
-    "weights": lambda ax: weight_curves(np.arange(50), np.stack([X, -X], axis=1), ["a", "b"], ax=ax),
     "sharpness": lambda ax: sharpness_curves(np.arange(50), {"float32": X}, 0.5, rises={"float32": 30.0}, ax=ax),
     "shares": lambda ax: share_curves(
         np.array([0.1, 1.0]), {"h = 3": np.array([[0.5, 0.4, 0.6], [np.nan] * 3])}, xlabel="rate", ylabel="share", ax=ax
     ),
-    "delays": lambda ax: delay_by_precision(
-        np.array([7.0, 16.0]),
-        [np.array([630, 640]), np.array([755])],
-        predicted=np.array([640.0, np.nan]),
-        labels=["float32", "float64"],
-        crossing=485,
-        exact=1170.0,
-        ax=ax,
-    ),
     "histograms": lambda ax: compared_histograms({"momentum": HISTOGRAM}, title="t", xlabel="loss", ax=ax),
-    "knot counts": lambda ax: knot_counts({"momentum": COUNTS}, target=31, most=7775, ax=ax),
-    "knot positions": lambda ax: knot_positions({"adam": HISTOGRAM}, target=np.linspace(0, 1, 5), ax=ax),
     "spectrum": lambda ax: spectrum({"momentum": SPECTRA[0], "W_f": SPECTRA[1]}, ax=ax),
     "band": lambda ax: spectra_band({"momentum": SPECTRA, "W_f": SPECTRA[:1]}, ax=ax),
 }
@@ -86,38 +68,13 @@ def test_histogram_shows_every_value_in_range():
     assert heights.sum() == pytest.approx(1, abs=0.002)
 
 
-@pytest.mark.parametrize(("most", "scale"), [(63, "linear"), (7775, "symlog")])
-def test_knot_counts_show_every_fit_and_both_marks(most, scale):
-    ax = knot_counts({"momentum": COUNTS, "empty": Histogram.spanning(-0.5, 49.5, 50)}, target=31, most=most)
-    heights, edges, _ = ax.patches[0].get_data()
-    np.testing.assert_allclose(heights[[0, 3, 7, 21]], [0.2, 0.4, 0.2, 0.2])
-    assert (edges[0], edges[-1]) == (-0.5, 21.5)
-    assert ax.get_xscale() == scale
-    assert [line.get_xdata()[0] for line in ax.lines] == [31, most]
-    assert ax.get_xlim()[1] > most
-
-
-def test_knots_of_fits_to_data_without_knots():
-    ax = knot_counts({"momentum": COUNTS})
-    assert len(ax.lines) == 0
-    assert ax.get_xlim()[1] > 21
-    assert len(knot_positions({"adam": HISTOGRAM}).lines) == 0
-
-
-def test_knot_positions_are_a_density():
-    ax = knot_positions({"adam": HISTOGRAM}, target=np.linspace(0, 1, 5))
-    heights, edges, _ = ax.patches[0].get_data()
-    assert (heights * np.diff(edges)).sum() == pytest.approx(1)
-    np.testing.assert_array_equal(ax.lines[0].get_xdata(), np.linspace(0, 1, 5))
-
-
 def test_spectrum_shows_every_eigenvalue_and_counts_the_negative_ones():
     values = np.array([3.0, -1e-9, 0.0, 1e-12, 100.0, -0.5, -2.0])
-    ax = spectrum({"W_f": values})
+    ax = spectrum({"$W_f$": values}, colors={"$W_f$": "#444444"})
     points = ax.lines[0]
     np.testing.assert_array_equal(points.get_ydata(), np.sort(values))
     np.testing.assert_array_equal(points.get_xdata(), np.arange(1, 8))
-    assert points.get_label() == "$W_f$: 2 below the band"
+    assert (points.get_label(), points.get_color()) == ("$W_f$: 2 below the band", "#444444")
     low, high = ax.get_ylim()
     assert low <= -2
     assert high >= 100
@@ -136,16 +93,7 @@ def test_band_holds_the_quantiles_of_each_rank_and_leaves_out_broken_fits():
 
 def test_ensembles_without_a_finite_spectrum_give_empty_axes():
     ax = spectra_band({"momentum": np.full((2, 30), np.nan)})
-    assert not ax.get_lines()[0].get_label().startswith("gradient")
-
-
-def test_a_dense_curve_shows_every_knot_and_the_window_enlarged():
-    knots = np.linspace(-1, 1, 101)
-    ax = dense_curve(knots, np.arange(101) % 2.0, window=(knots[40], knots[52]))
-    assert len(ax.lines[0].get_xdata()) == 101
-    (inset,) = ax.child_axes
-    np.testing.assert_array_equal(inset.lines[0].get_xdata(), knots[40:53])
-    assert inset.get_title() == "12 of the 100 pieces"
+    assert not ax.get_lines()[0].get_label().startswith("momentum")
 
 
 def test_strips_show_every_value_and_the_median_of_each_group():

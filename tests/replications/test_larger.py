@@ -100,41 +100,20 @@ def test_claims_about_training_are_not_judged_from_too_little(found):
 
 
 @pytest.mark.slow
-def test_a_second_run_reads_its_parts_and_finds_the_same(store, folder, found, monkeypatch):
-    for name in ("fit", "spectra"):
-        monkeypatch.setattr(larger, name, lambda *args, **options: pytest.fail("computed again"))
+def test_a_second_run_reads_its_pieces_and_finds_the_same(store, folder, found, monkeypatch):
+    for where, name in ((Context, "fit"), (larger, "spectra")):
+        monkeypatch.setattr(where, name, lambda *args, **options: pytest.fail("computed again"))
     again = larger.find(_context(store, folder))
     assert again.claims == found.claims
     for name, table in found.tables.items():
         pd.testing.assert_frame_equal(again.tables[name], table)
 
 
-@pytest.mark.slow
-def test_an_interrupted_analysis_trains_no_part_twice(store, tmp_path, found, monkeypatch):
-    monkeypatch.setattr(larger, "_PART", 2)
-    trained, fit = [], larger.fit
-
-    def interrupted(network, problem, optimizer, **options):
-        if len(trained) == 7:  # within the second part of the embedded fits
-            trained.append("interrupted")
-            raise KeyboardInterrupt
-        trained.append((len(network.spec.widths) - 2, options["fits"]))
-        return fit(network, problem, optimizer, **options)
-
-    monkeypatch.setattr(larger, "fit", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        larger.find(_context(store, tmp_path))
-    again = larger.find(_context(store, tmp_path))
-    sizes, first = [(6, 2), (6, 1), (7, 2), (7, 1)], [(5, 2), (6, 2)]
-    assert trained == [*sizes, *first, (5, 1), "interrupted", (5, 1), (6, 1)]
-    for name in ("larger-fits.csv", "embedded-fits.csv"):
-        pd.testing.assert_frame_equal(again.tables[name], found.tables[name])
-
-
 def _planted(monkeypatch, larger_loss, diverged_step=-1):
     """Replaces training: fits stay where they start, those of larger networks with a loss of our choice."""
 
-    def fit(network, problem, optimizer, *, fits, steps, first=0, start=None, trace_every=None, **options):
+    def fit(self, network, problem, optimizer, *, steps, fits=0, first=0, start=None, trace_every=None):
+        fits = fits if start is None else len(start)
         number, wide = np.arange(first, first + fits), network.spec.widths[1] > 5
         loss = np.full(fits, larger_loss if wide else 0.004)
         params = np.zeros((fits, network.size)) if start is None else start
@@ -145,7 +124,7 @@ def _planted(monkeypatch, larger_loss, diverged_step=-1):
             fit=number, loss=loss, initial_loss=initial, diverged_step=diverged, params=params, trace=trace
         )
 
-    monkeypatch.setattr(larger, "fit", fit)
+    monkeypatch.setattr(Context, "fit", fit)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import jaxland as jl
 from jaxland.landscape import hessians, piecewise_linear
 from jaxland.networks import smoothed
 from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth import barriers, basin, knots, paths, spectra, training
+from jaxland.replications.sawtooth import STUDY, bands, barriers, basin, knots, paths, spectra, training
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.statistics import wilson_interval
 from jaxland.store import Parts, StudyStore
@@ -28,10 +28,10 @@ def store(tmp_path_factory):
     """Fits without any analysis."""
     from jaxland.studies.fitting import manifest_of, prepare, train_missing
 
-    prepared = prepare(CONFIG, "auto")
-    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(CONFIG, 4, prepared))
+    prepared = prepare(STUDY, CONFIG)
+    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(STUDY, CONFIG, 4, prepared))
     with store.writing():
-        train_missing(store, CONFIG, prepared, 1)
+        train_missing(store, STUDY, CONFIG, prepared, 1)
     return store
 
 
@@ -128,15 +128,15 @@ def test_a_path_does_not_depend_on_which_others_are_relaxed(store, tmp_path, fou
 def _planted_paths(energies, angles=None):
     """Straight paths of even steps, bent where angles are given."""
     energies = np.asarray(energies, float)
-    bands, count = energies.shape
-    turns = np.zeros((bands, count - 1)) if angles is None else np.cumsum(np.pad(angles, ((0, 0), (1, 0))), axis=1)
+    rows, count = energies.shape
+    turns = np.zeros((rows, count - 1)) if angles is None else np.cumsum(np.pad(angles, ((0, 0), (1, 0))), axis=1)
     steps = np.stack([np.cos(turns), np.sin(turns)], axis=2)
-    images = np.concatenate([np.zeros((bands, 1, 2)), np.cumsum(steps, axis=1)], axis=1)
-    parts = np.linspace(0, 1, paths._BETWEEN + 1, endpoint=False)
+    images = np.concatenate([np.zeros((rows, 1, 2)), np.cumsum(steps, axis=1)], axis=1)
+    parts = np.linspace(0, 1, bands.BETWEEN + 1, endpoint=False)
     between = energies[:, :-1, None] * (1 - parts) + energies[:, 1:, None] * parts
-    between = np.concatenate([between.reshape(bands, -1), energies[:, -1:]], axis=1)
-    reason = np.full(bands, "converged")
-    return paths.Paths(np.arange(bands), images, energies, between, np.zeros(bands), np.ones(bands, int), reason)
+    between = np.concatenate([between.reshape(rows, -1), energies[:, -1:]], axis=1)
+    reason = np.full(rows, "converged")
+    return bands.Paths(np.arange(rows), images, energies, between, np.zeros(rows), np.ones(rows, int), reason)
 
 
 @pytest.mark.parametrize(("profile", "verdict"), [("plunge", "agrees"), ("slope", "differs"), ("wall", "differs")])
@@ -145,15 +145,15 @@ def test_the_plunge_of_planted_paths(profile, verdict):
     plunge = np.minimum(share / 0.1, 1)
     shapes = {"plunge": plunge, "slope": share, "wall": plunge * (3 - 2 * share)}
     planted = _planted_paths(np.tile(0.0045 * shapes[profile], (3, 1)))
-    assert paths.flat_then_plunge("momentum", planted).verdict == verdict
+    assert bands.shape_claims("momentum", planted)[0].verdict == verdict
 
 
 def test_bumps_are_counted_where_they_stand_out():
     level = 0.0045
-    assert paths._bumps_of(level * np.array([0, 0.5, 1.0, 1.0, 1.0]), 0.01 * level) == 0
-    assert paths._bumps_of(level * np.array([0, 1.005, 1.0, 1.005, 1.0]), 0.01 * level) == 0
-    assert paths._bumps_of(level * np.array([0, 1.2, 1.0, 1.2, 1.0, 1.1, 1.0]), 0.01 * level) == 3
-    assert paths.bumpy("momentum", _planted_paths([[0, level, level, level]])).verdict == "differs"
+    assert bands.bumps_of(level * np.array([0, 0.5, 1.0, 1.0, 1.0]), 0.01 * level) == 0
+    assert bands.bumps_of(level * np.array([0, 1.005, 1.0, 1.005, 1.0]), 0.01 * level) == 0
+    assert bands.bumps_of(level * np.array([0, 1.2, 1.0, 1.2, 1.0, 1.1, 1.0]), 0.01 * level) == 3
+    assert bands.shape_claims("momentum", _planted_paths([[0, level, level, level]]))[1].verdict == "differs"
 
 
 @pytest.mark.parametrize(("near", "verdict"), [(0.5, "agrees"), (0.05, "differs")])
@@ -167,10 +167,10 @@ def test_turns_of_planted_paths(near, verdict):
 
 def test_points_between_images_of_planted_paths():
     straight = _planted_paths(np.tile(np.linspace(0, 1, 11), (2, 1)))
-    assert paths._useless("momentum", straight).verdict == "differs"
+    assert bands.between_claim("momentum", straight).verdict == "differs"
     between = straight.between.copy()
     between[:, 5] += 2
-    assert paths._useless("momentum", dataclasses.replace(straight, between=between)).verdict == "agrees"
+    assert bands.between_claim("momentum", dataclasses.replace(straight, between=between)).verdict == "agrees"
 
 
 # Spectra

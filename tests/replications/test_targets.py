@@ -83,33 +83,13 @@ def test_claims_about_fits_are_not_judged_from_too_little(found):
     assert {claim.verdict for claim in found.claims if claim not in about_fits} == {"agrees"}
 
 
-def test_a_second_run_reads_its_parts_and_finds_the_same(store, folder, found, monkeypatch):
-    for name in ("fit", "relaxed_paths"):
-        monkeypatch.setattr(targets, name, lambda *args, **options: pytest.fail("computed again"))
+def test_a_second_run_reads_its_pieces_and_finds_the_same(store, folder, found, monkeypatch):
+    for where, name in ((Context, "fit"), (targets, "relaxed_paths")):
+        monkeypatch.setattr(where, name, lambda *args, **options: pytest.fail("computed again"))
     again = targets.find(_context(store, folder))
     assert again.claims == found.claims
     for name, table in found.tables.items():
         pd.testing.assert_frame_equal(again.tables[name], table)
-
-
-@pytest.mark.slow
-def test_an_interrupted_analysis_trains_no_part_twice(store, tmp_path, found, monkeypatch):
-    monkeypatch.setattr(targets, "_PART", 2)
-    trained, fit = [], targets.fit
-
-    def interrupted(network, problem, optimizer, **options):
-        if trained == [0]:
-            trained.append("interrupted")
-            raise KeyboardInterrupt
-        trained.append(options["first"])
-        return fit(network, problem, optimizer, **options)
-
-    monkeypatch.setattr(targets, "fit", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        targets.find(_context(store, tmp_path))
-    again = targets.find(_context(store, tmp_path))
-    assert trained == [0, "interrupted", 2, 0, 2, 0]
-    pd.testing.assert_frame_equal(again.tables["target-fits.csv"], found.tables["target-fits.csv"])
 
 
 def _smooth(problem):
@@ -139,13 +119,13 @@ def _planted(rows, monkeypatch, diverged_step=-1, shift=0.0):
     Those of odd number are moved up by `shift`.
     """
 
-    def fit(network, problem, optimizer, *, fits, first, **options):
+    def fit(self, network, problem, optimizer, *, fits, first, **options):
         params = np.where(rows[first : first + fits, None], problem.minimum, _smooth(problem))
         params[1::2, -1] += shift
         number, diverged = np.arange(first, first + fits), np.full(fits, diverged_step)
         return SimpleNamespace(fit=number, loss=np.zeros(fits), diverged_step=diverged, params=params)
 
-    monkeypatch.setattr(targets, "fit", fit)
+    monkeypatch.setattr(Context, "fit", fit)
 
 
 @pytest.mark.parametrize(("found_by", "verdict"), [(0, "agrees"), (1, "differs")])

@@ -9,7 +9,7 @@ import pytest
 
 from jaxland.landscape import first_rise
 from jaxland.replications import TwoLayerConfig
-from jaxland.replications.two_layer import highlighted, instability, randomness, rounding
+from jaxland.replications.two_layer import STUDY, highlighted, instability, randomness, rounding
 from jaxland.replications.two_layer.descent import descents, kept_epochs
 from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.highlighted.claims import unit_difference
@@ -17,9 +17,9 @@ from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic, arith
 from jaxland.replications.two_layer.rounding.cases import CASES, Theory, crossing, rise
 from jaxland.replications.two_layer.source import (
     RUNS,
+    TARGETS,
     Weights,
     flat,
-    get_target,
     network,
     run_named,
     split,
@@ -27,7 +27,7 @@ from jaxland.replications.two_layer.source import (
 )
 from jaxland.statistics import two_way_components
 from jaxland.store import Parts, StudyStore
-from jaxland.studies import STUDIES, Context, NoSettings
+from jaxland.studies import Context, NoSettings
 from jaxland.studies.fitting import manifest_of, prepare, train_missing
 
 CONFIG = TwoLayerConfig(
@@ -74,10 +74,10 @@ def documents_loop(target, hidden, rate, epochs):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Some executions of each rate, without any analysis."""
-    prepared = prepare(CONFIG, "auto")
-    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(CONFIG, 24, prepared))
+    prepared = prepare(STUDY, CONFIG)
+    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(STUDY, CONFIG, 24, prepared))
     with store.writing():
-        train_missing(store, CONFIG, prepared, 1)
+        train_missing(store, STUDY, CONFIG, prepared, 1)
     return store
 
 
@@ -282,13 +282,13 @@ def test_verdicts_on_rounding_say_so(rounded):
 
 def test_executions_are_shared_by_rates_and_sizes():
     """Fit i is execution i // R at rate i % R, and an execution has data and weights of its own."""
-    study = STUDIES["two_layer"].ensembles(CONFIG)
+    study = STUDY.ensembles(CONFIG)
     members = study["f1-h3"].members(np.arange(6))
     np.testing.assert_array_equal(members.hyperparameters["learning_rate"], [*CONFIG.f1_rates] * 2)
     for values in (members.x, members.start):
         assert (values[0] == values[2]).all()
         assert (values[0] != values[3]).all()
-    np.testing.assert_array_equal(members.y, get_target("f1")(members.x))
+    np.testing.assert_array_equal(members.y, TARGETS["f1"](members.x))
     np.testing.assert_array_equal(study["f2-h6"].members(np.arange(2, 4)).x[0], members.x[3])
     data = executions_data(CONFIG, np.array([1]))
     np.testing.assert_array_equal(data.x[0], members.x[3, :, 0])
@@ -399,6 +399,6 @@ def test_settings_are_checked():
 
 
 def test_it_is_a_study(store):
-    study = STUDIES["two_layer"]
+    study = STUDY
     assert set(study.default_analyses) == set(study.analyses)
     assert json.loads((store.path / "study.json").read_text())["study"] == "two_layer"

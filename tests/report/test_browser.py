@@ -18,7 +18,6 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from jaxland.plots import LABELS
 from jaxland.report import write_report
 
 _ARGUMENTS = [
@@ -157,9 +156,8 @@ def test_the_pointer_on_a_point_shows_the_fit(opened, study, across):
         r"fit (\d+), (.+)status (.+)loss (.+)initial loss (.+)best loss (.+) at step (\d+)",
         _wait_for_hover(opened, "scatter"),
     )
-    ensemble = {LABELS[name]: name for name in ("momentum", "adadelta")}[shown[2]]
     table = pd.read_parquet(study / "table.parquet").set_index(["ensemble", "fit"])
-    row = table.loc[(ensemble, int(shown[1]))]
+    row = table.loc[(shown[2], int(shown[1]))]
     assert shown[3] == row["status"] == "ok"
     assert list(shown.groups()[3:6]) == [f"{row[name]:.6g}" for name in ("loss", "initial_loss", "best_loss")]
     assert int(shown[7]) == row["best_step"]

@@ -185,11 +185,14 @@ def test_claims_that_cannot_be_read(copy, content):
     assert f"No claims here. Make them with jaxland analyse {copy}" in text
 
 
-def test_a_study_of_another_version_is_shown(copy):
+def test_a_study_whose_code_is_not_here_is_shown(copy):
     manifest = json.loads((copy / "study.json").read_text())
-    (copy / "study.json").write_text(json.dumps({**manifest, "study": "tomorrow"}))
+    origin = {"module": "of.tomorrow", "name": "STUDY"}
+    (copy / "study.json").write_text(
+        json.dumps({**manifest, "study": "tomorrow", "title": "a title", "origin": origin})
+    )
     text = _page(copy).text
-    assert "does not know" in text
+    assert "A title" in text
     assert "All 64 stored fits are counted." in text
 
 

@@ -4,42 +4,22 @@ import shutil
 
 import pandas as pd
 import pytest
+from small_study import STUDY, Config, LevelSettings
 
 import jaxland as jl
-from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth import basin, paths
 from jaxland.store import StoreError, StudyStore
-from jaxland.studies import STUDIES, Findings, analyse, judged, open_study, wanted
+from jaxland.studies import STUDIES, Analysis, Findings, analyse, judged, open_study, wanted
 from jaxland.studies.analyses import identity
 from jaxland.studies.request import requested
 
-CONFIG = SawtoothConfig(steps=50, optimizers=("momentum",))
-STUDY = STUDIES["sawtooth"]
-PATHS = paths.PathSettings(bands=2, others=0, images=6, inserted=0, steps=3, climb_after=1)
-BASIN = basin.BasinSettings(jitters=4, steps=5, minima=1, minimum_jitters=4, polish=5)
-
-
-def _little(context):
-    table = pd.DataFrame({"fits": [context.store.manifest.fits]})
-    return Findings({f"{context.settings}.csv": table}, {}, [judged("7, 8", "a", "b", "c", None, "d")])
-
-
-LITTLE = {name: dataclasses.replace(STUDY.analyses[name], find=_little) for name in STUDY.default_analyses}
-LIGHT = {**STUDY.analyses, **LITTLE}
-
-
-@pytest.fixture(autouse=True)
-def light(monkeypatch):
-    """What is always made takes seconds to draw, and is tested elsewhere."""
-    monkeypatch.setitem(vars(STUDY), "analyses", LIGHT)
+CONFIG = Config(names=("sgd",))
+LEVELS = LevelSettings(level=0.4)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("analyses") / "s"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(vars(STUDY), "analyses", LIGHT)
-        return jl.run("sawtooth", CONFIG, path, fits=4).path
+    return jl.run(STUDY, CONFIG, path, fits=4).path
 
 
 @pytest.fixture
@@ -52,18 +32,19 @@ def _files(path):
 
 
 def test_wanted_adds_to_the_studys_own_choice_in_its_order():
-    assert list(wanted(STUDY)) == ["overview", "knots"]
-    assert list(wanted(STUDY, ("basin", "paths"))) == ["overview", "paths", "basin", "knots"]
+    assert list(wanted(STUDY)) == ["levels"]
+    assert list(wanted(STUDY, ("more",))) == ["levels", "more"]
     assert list(wanted(STUDY, ("all",))) == list(STUDY.analyses)
-    assert wanted(STUDY, ("paths",))["paths"] == paths.ANALYSIS.quick
-    assert wanted(STUDY, ("paths",), "paper")["paths"].bands == 100
+    assert wanted(STUDY, ("levels",))["levels"] == LevelSettings()
+    assert wanted(STUDY, ("levels",), "paper")["levels"].rows == 6
+    assert list(wanted(STUDIES["sawtooth"], ("basin", "paths"))) == ["overview", "paths", "basin", "knots"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((("path",),), "Did you mean 'paths'"),
-        ((("paths", "all "),), "analysis 'all '"),
+        ((("level",),), "Did you mean 'levels'"),
+        ((("levels", "all "),), "analysis 'all '"),
         (((), "full"), "scale"),
     ],
 )
@@ -72,37 +53,45 @@ def test_names_that_are_not_there(arguments, words):
         wanted(STUDY, *arguments)
 
 
-@pytest.mark.slow
+def test_settings_of_another_analysis_are_refused(study):
+    store, code, config = open_study(study)
+    with pytest.raises(TypeError, match="the settings of the analysis 'levels' are LevelSettings"):
+        analyse(store, code, config, {"levels": Config()})
+
+
 def test_what_was_asked_for_is_kept_in_mind(study):
     store, code, config = open_study(study)
-    assert list(requested(store, STUDY)) == ["overview", "knots"]
-    outcome = analyse(store, code, config, {"paths": PATHS})
-    assert any(claim.figure == "8" for claim in outcome.claims)
+    assert list(requested(store, code)) == ["levels"]
+    outcome = analyse(store, code, config, {"levels": LEVELS})
+    assert any("below 0.4" in claim.detail for claim in outcome.claims)
     # Again, with nothing said: the same files, byte for byte.
     before = _files(study)
     analyse(store, code, config)
     assert _files(study) == before
-    analyse(store, code, config, {"basin": BASIN})
-    assert requested(store, STUDY)["paths"] == PATHS
-    figures = {path.stem for path in (study / "figures").iterdir()}
-    assert {"figure-08-paths", "figure-12-basin-of-the-global-minimum"} <= figures
+    analyse(store, code, config, {"more": code.analyses["more"].quick})
+    assert requested(store, code)["levels"] == LEVELS
+    assert {"levels.csv", "more.csv"} <= {path.name for path in (study / "analysis").iterdir()}
 
 
-@pytest.mark.slow
 def test_claims_stand_in_the_order_of_the_analyses(study):
-    store, code, config = open_study(study)
-    analyse(store, code, config, {"basin": BASIN})
-    analyse(store, code, config, {"paths": PATHS})
-    figures = pd.read_csv(study / "claims.csv")["figure"].astype(str).tolist()
-    assert figures.index("7, 8") < figures.index("8") < figures.index("12")
+    def stating(where):
+        return Analysis(lambda context: Findings({}, {}, [judged(where, "a", "b", "c", None, "d")]))
+
+    names = ("first", "second", "third")
+    code = dataclasses.replace(STUDY, analyses={name: stating(name) for name in names}, default_analyses=("second",))
+    store, _, config = open_study(study, code)
+    for name in ("third", "first"):
+        outcome = analyse(store, code, config, wanted(code, (name,)))
+    assert [claim.figure for claim in outcome.claims] == list(names)
+    assert pd.read_csv(study / "claims.csv")["figure"].tolist() == list(names)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"paths": {"bands": "many"}}', '{"path": {}}', "\0"])
+@pytest.mark.parametrize("text", ["", "[]", '{"levels": {"rows": "many", "x": 1}}', '{"level": {}}', "\0", '{"a": 1}'])
 def test_a_damaged_list_of_analyses_is_as_none(study, text):
     store, code, config = open_study(study)
     (study / "analyses.json").write_text(text)
     analyse(store, code, config)
-    assert list(json.loads((study / "analyses.json").read_text())) == ["overview", "knots"]
+    assert list(json.loads((study / "analyses.json").read_text())) == ["levels"]
 
 
 def test_an_analysis_asked_for_before_an_interrupted_training_is_made(tmp_path, monkeypatch):
@@ -114,36 +103,46 @@ def test_an_analysis_asked_for_before_an_interrupted_training_is_made(tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(engine, "train_missing", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            jl.run("sawtooth", CONFIG, tmp_path / "s", fits=4, analyses={"paths": PATHS})
-    jl.run("sawtooth", CONFIG, tmp_path / "s", fits=4)
-    assert (tmp_path / "s" / "figures" / "figure-08-paths.png").exists()
+            jl.run(STUDY, CONFIG, tmp_path / "s", fits=4, analyses=wanted(STUDY, ("more",)))
+    jl.run(STUDY, CONFIG, tmp_path / "s", fits=4)
+    assert (tmp_path / "s" / "analysis" / "more.csv").exists()
 
 
-def test_parts_of_other_settings_and_fits_are_not_taken(study, tmp_path):
+def test_an_interrupted_analysis_goes_on_where_it_stopped(study, monkeypatch):
+    done, settings = [], {"levels": LevelSettings(rows=4)}
+
+    def interrupted(rows):
+        if len(done) == 2 and "interrupted" not in done:
+            done.append("interrupted")
+            raise KeyboardInterrupt
+        done.append(int(rows[0]))
+        return {"row": rows}
+
+    monkeypatch.setattr("small_study.work", interrupted)
+    store, code, config = open_study(study, STUDY)
+    with pytest.raises(KeyboardInterrupt):
+        analyse(store, code, config, settings)
+    analyse(store, code, config)
+    assert done == [0, 1, "interrupted", 2, 3]
+    assert pd.read_csv(study / "analysis" / "levels.csv")["rows"].tolist() == [4]
+
+
+def test_pieces_of_other_settings_and_fits_are_not_taken(study, tmp_path):
     store, *_ = open_study(study)
-    other = jl.run("sawtooth", dataclasses.replace(CONFIG, seed=1), tmp_path / "other", fits=4)
+    other = jl.run(STUDY, dataclasses.replace(CONFIG, seed=1), tmp_path / "other", fits=4)
     names = {
-        identity(store, "paths", PATHS),
-        identity(store, "basin", PATHS),
-        identity(store, "paths", dataclasses.replace(PATHS, steps=4)),
-        identity(StudyStore.open(other.path), "paths", PATHS),
+        identity(store, "levels", LEVELS),
+        identity(store, "more", LEVELS),
+        identity(store, "levels", dataclasses.replace(LEVELS, rows=4)),
+        identity(StudyStore.open(other.path), "levels", LEVELS),
     }
     assert len(names) == 4
-    assert identity(StudyStore.open(study), "paths", PATHS) in names
+    assert identity(StudyStore.open(study), "levels", LEVELS) in names
 
 
 def test_without_fits_there_is_nothing_to_analyse(study):
     store, code, config = open_study(study)
-    for shard in store.shards("momentum"):
+    for shard in store.shards("sgd"):
         shard.path.unlink()
     with pytest.raises(StoreError, match="no fits yet"):
         analyse(store, code, config)
-
-
-@pytest.mark.slow
-def test_fits_that_all_diverged_leave_claims_untested(tmp_path):
-    config = dataclasses.replace(CONFIG, momentum=dataclasses.replace(CONFIG.momentum, learning_rate=1e6))
-    tiny = {"paths": dataclasses.replace(PATHS, others=2), "basin": BASIN}
-    tiny |= {name: STUDY.analyses[name].quick for name in ("spectra", "barriers", "knots")}
-    outcome = jl.run("sawtooth", config, tmp_path / "s", fits=4, analyses=tiny)
-    assert {claim.verdict for claim in outcome.claims} == {"not tested"}

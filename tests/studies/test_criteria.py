@@ -27,29 +27,29 @@ CASES = [
     (Below(0.07, "% of its level"), 0.05, 0.08, "below 7 % of its level"),
     (Above(10, "times"), np.float64(11), 10, "above 10 times"),
     (Above(0.5, "%"), 0.51, 0.5, "above 50 %"),
-    (AtMost(10, "epochs"), 10, 10.5, "up to 10 epochs"),
-    (AtLeast(0.5, "of it"), 0.5, 0.499, "from 0.5 of it on"),
+    (AtMost(10, "epochs"), 10, 10.5, "at most 10 epochs"),
+    (AtLeast(0.5, "of it"), 0.5, 0.499, "at least 0.5 of it"),
     (Between(0.5, 0.7), 0.7, 0.71, "between 0.5 and 0.7"),
     (Between(0.75, 1.5, "%"), 0.75, 0.7, "between 75 % and 150 %"),
     (Within(4, 1), 3, 5.1, "within 1 of 4"),
-    (Equals("1.0156"), f"{1.01557:.4f}", f"{1.0157:.4f}", "at exactly 1.0156"),
-    (Equals(0), 0, 1, "at exactly 0"),
-    (Holds(755), (750, 760), (756, 760), "if the interval holds 755"),
+    (Equals("1.0156"), f"{1.01557:.4f}", f"{1.0157:.4f}", "equal to 1.0156"),
+    (Equals(0), 0, 1, "equal to 0"),
+    (Holds(755), (750, 760), (756, 760), "the interval holds 755"),
     (
         Clear(0.5, "%"),
         (0.51, 0.9),
         (0.1, 0.49),
-        "or differs where the interval lies above or below 50 %, else undecided",
+        "the interval lies above 50 %, undecided if it holds it",
     ),
-    (Ordered(("adadelta", "momentum")), (1, 2), (2, 2), "if adadelta < momentum"),
-    (Ordered(("a", "b", "c")), np.array([1, 2, 3]), [1, 3, 2], "if a < b < c"),
-    (Stated("it is the same"), np.True_, False, "if it is the same"),
-    (Each(Below(3)), np.array([1.0, 2.0]), [1, 4], "if each is below 3"),
+    (Ordered(("adadelta", "momentum")), (1, 2), (2, 2), "in the order adadelta < momentum"),
+    (Ordered(("a", "b", "c")), np.array([1, 2, 3]), [1, 3, 2], "in the order a < b < c"),
+    (Stated("it is the same"), np.True_, False, "it is the same"),
+    (Each(Below(3)), np.array([1.0, 2.0]), [1, 4], "each is below 3"),
     (
         All({"the drop is": Below(0.25, "%"), "no cost rises": Stated()}),
         (0.2, True),
         (0.2, False),
-        "if the drop is below 25 % and no cost rises",
+        "the drop is below 25 % and no cost rises",
     ),
 ]
 
@@ -104,12 +104,19 @@ def test_criteria_are_values():
 
 def test_a_claim_tells_its_criterion():
     found = claim("7", "losses are similar", "similar", "1.1", 1.1, Below(1.25), "ratio of the smallest")
-    assert found == ("7", "losses are similar", "similar", "1.1", "agrees", "ratio of the smallest; agrees below 1.25")
-    assert claim("7", "", "", "", None, Below(1.25))[4:] == ("not tested", "agrees below 1.25")
+    assert found == (
+        "7",
+        "losses are similar",
+        "similar",
+        "1.1",
+        "agrees",
+        "ratio of the smallest; agrees if below 1.25",
+    )
+    assert claim("7", "", "", "", None, Below(1.25))[4:] == ("not tested", "agrees if below 1.25")
     assert untested("7", "", "", "", "no fits")[4:] == ("not tested", "no fits")
 
 
 def test_a_reason_takes_all_verdicts():
     claims = [claim("7", "", "", "", 1, Below(2))]
     assert judged_unless("", claims) == claims
-    assert judged_unless("too few", claims)[0][4:] == ("not tested", "too few; agrees below 2")
+    assert judged_unless("too few", claims)[0][4:] == ("not tested", "too few; agrees if below 2")

@@ -9,13 +9,14 @@ import sys
 import time
 
 import pytest
+import small_study
 
 import jaxland as jl
-from jaxland.replications import SawtoothConfig
 
-STEPS, FITS, SHARD = 20_000, 64, 16
+# A few tenths of a second a shard.
+STEPS, FITS, SHARD = 400_000, 64, 16
 JAXLAND = [sys.executable, "-m", "jaxland"]
-RUN = [*JAXLAND, "run", "sawtooth", "--steps", str(STEPS), "--fits", str(FITS), "--shard-fits", str(SHARD)]
+RUN = [*JAXLAND, "run", small_study.__file__, "--steps", str(STEPS), "--fits", str(FITS), "--shard-fits", str(SHARD)]
 
 
 def _run(out, **environment):
@@ -34,7 +35,7 @@ def _shards(path):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "s"
-    jl.run("sawtooth", SawtoothConfig(steps=STEPS), path, fits=FITS, shard_fits=SHARD)
+    jl.run(small_study.STUDY, small_study.Config(steps=STEPS), path, fits=FITS, shard_fits=SHARD)
     return _shards(path)
 
 

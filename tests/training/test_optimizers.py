@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import jaxland as jl
+from jaxland.training import OPTIMIZERS, get_optimizer, make_optimizer
 
 contrib = optax.contrib
 
@@ -301,3 +302,14 @@ def test_every_factory_of_optax_is_named():
             made = "GradientTransformation" in str(returned) or (prefix and returned is inspect.Signature.empty)
             if made and not name.startswith(("_", "scale_by_")):
                 assert prefix + name in known, name
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_name_makes_the_optimizer_of_optax_with_the_same_numbers(name):
+    config = get_optimizer(name)(learning_rate=0.3)
+    made = make_optimizer(config)
+    factories = {"momentum": partial(optax.sgd, momentum=0.9), "adadelta": partial(optax.adadelta, rho=0.95, eps=1e-8)}
+    given = factories.get(name, getattr(optax, name, None))(0.3)
+    gradient = jnp.array([1.0, -2.0])
+    one, other = (each.update(gradient, each.init(gradient), gradient)[0] for each in (made, given))
+    np.testing.assert_allclose(one, other, rtol=1e-6)

@@ -82,5 +82,5 @@ def ensembles(config: BackpropConfig) -> dict[str, Ensemble]:
 def mean_factor(loss: str) -> float:
     """How many times the mean squared error a loss is: 41 for the sum, 1/2 for half the mean."""
     shape = problem().y.shape
-    unit = LOSSES[loss].elementwise(np.ones(shape), np.zeros(shape)).mean()
+    unit = LOSSES[loss].values(np.ones(shape), np.zeros(shape)).mean()
     return float(unit * LOSSES[loss].weight(*shape) * shape[0])

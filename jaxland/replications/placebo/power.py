@@ -80,7 +80,7 @@ def _tests(context: Context, share: float, count: int) -> tuple[dict[str, np.nda
         seed=config.seed,
         dtype=config.dtype,
     )
-    results = placebo_tests(design, threads=context.threads, folder=_folder(context))
+    results = placebo_tests(design, threads=context.threads, folder=_folder(context, f"share-{share:g}"))
     uniform = np.random.default_rng([config.seed, 1]).random(count)
     values, spread = {}, {}
     for name in STATISTICS:
@@ -104,12 +104,12 @@ def _one_test(context: Context) -> PlaceboResult:
         seed=config.seed,
         dtype=config.dtype,
         threads=context.threads,
-        folder=_folder(context),
+        folder=_folder(context, "one-test"),
     )
 
 
-def _folder(context: Context) -> Path:
-    return context.parts.folder / "tests"
+def _folder(context: Context, test: str) -> Path:
+    return context.parts.folder / test
 
 
 def permutations_table(levels: tuple[float, ...] = (0.05, 0.01, 0.001)) -> pd.DataFrame:

@@ -17,13 +17,13 @@ from jaxland.landscape import (
     straight_bands,
 )
 from jaxland.plots import barrier_matrix, disconnectivity_graph, leaf_order, new_figure
+from jaxland.replications.sawtooth.bands import ROUGH, stops
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
-from jaxland.replications.sawtooth.paths import ROUGH
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Analysis, Below, Claim, Context, Findings, claim, untested
 from jaxland.training import gradients
 
-_PART = 32
+_PIECE = 32
 _BETWEEN = 4
 
 
@@ -56,7 +56,7 @@ class Barriers:
 
 
 def find(context: Context) -> Findings:
-    """Relaxes a band between every two minima, a part at a time."""
+    """Relaxes a band between every two minima, a piece at a time."""
     config, settings = context.config, context.settings
     sample = first_fits(config, context.store, config.optimizers[0], settings.minima)
     minimum = global_minimum(config)
@@ -67,13 +67,13 @@ def find(context: Context) -> Findings:
     names = names if minimum is None else ["$W_f$", *names]
     evaluate = gradients(config.network, config.problem)
     pairs = np.stack(np.triu_indices(len(points), 1), axis=1)
-    heights, reasons = _heights(context, evaluate, points, pairs)
-    energies = evaluate(points)[0]
-    barriers = Barriers(names, energies, pass_heights(energies, pairs, heights), minimum is not None)
+    energies, found = evaluate(points)[0], _heights(context, evaluate, points, pairs)
+    reasons = found["reason"]
+    barriers = Barriers(names, energies, pass_heights(energies, pairs, found["height"]), minimum is not None)
     return Findings(_tables(barriers, pairs, reasons), _figures(barriers), _claims(context, barriers, reasons))
 
 
-def _heights(context: Context, evaluate, points, pairs):
+def _heights(context: Context, evaluate, points, pairs) -> dict[str, np.ndarray]:
     settings: BarrierSettings = context.settings
     neb = replace(ROUGH, steps=settings.steps, climb_after=None)
 
@@ -83,12 +83,7 @@ def _heights(context: Context, evaluate, points, pairs):
         between = energies_of(evaluate, interpolate(result.images, _BETWEEN))
         return {"height": between.max(axis=1), "reason": result.reason}
 
-    parts = []
-    for start in range(0, len(pairs), _PART):
-        chosen = pairs[start : start + _PART]
-        parts.append(context.parts.get(f"pairs-{start}-{len(chosen)}", lambda chosen=chosen: relaxed(chosen)))
-        context.say(f"  {min(start + _PART, len(pairs))} of {len(pairs)} bands")
-    return tuple(np.concatenate([part[key] for part in parts]) for key in ("height", "reason"))
+    return context.pieces("pairs", pairs, relaxed, _PIECE)
 
 
 def _tables(barriers: Barriers, pairs, reasons) -> dict[str, pd.DataFrame]:
@@ -140,43 +135,40 @@ def _figures(barriers: Barriers):
 
 def _claims(context: Context, barriers: Barriers, reasons) -> list[Claim]:
     local = np.arange(barriers.has_global, len(barriers.names))
-    stops = ", ".join(
-        f"{number} {reason}" for reason, number in zip(*np.unique(reasons, return_counts=True), strict=True)
-    )
-    count = f"{len(reasons)} bands ({stops})"
-    claims = []
+    count, claims = f"{len(reasons)} bands ({stops(reasons)})", []
     if len(local) > 1:
-        first, second = np.triu_indices(len(local), 1)
-        # Among themselves: a way over W_f would be no valley that training could find.
-        lowest = lowest_passes(barriers.direct[np.ix_(local, local)])[first, second]
-        higher = np.maximum(barriers.energies[local][first], barriers.energies[local][second])
-        rise = np.median(lowest / higher - 1)
-        claims.append(
-            judged(
-                "section 1",
-                "local minima are joined by long, flat valleys",
-                "long, flat valleys",
-                f"the lowest way between two rises {rise:.1%} above the higher of them (median)",
-                bool(rise < 0.5),
-                f"{count}; images and points between them; ways over other minima, not over W_f; agrees below 50 %",
-            )
-        )
+        claims.append(_valleys(barriers.direct[np.ix_(local, local)], barriers.energies[local], count))
     if barriers.has_global and len(local):
-        height = barriers.lowest[0, local]
-        above = np.median(height - barriers.energies[local])
-        claims.append(
-            judged(
-                "section 4.4",
-                "barriers between local minima and the global minimum are too high for training to climb",
-                "too high",
-                f"the lowest way to W_f rises {above:.1e} above a local minimum, "
-                f"{above / np.median(barriers.energies[local]):.1%} of its loss (median)",
-                None,
-                f"{count}; a height that training cannot climb is not defined by the paper, so this is a measurement; "
-                "a path that rises this little is hard to find, not hard to climb",
-            )
-        )
+        claims.append(_to_the_global(barriers.lowest[0, local], barriers.energies[local], count))
     return judged_where_comparable(context.config, claims)
+
+
+def _valleys(direct: Float[np.ndarray, "M M"], energies: Float[np.ndarray, "M"], count: str) -> Claim:
+    first, second = np.triu_indices(len(energies), 1)
+    # Among themselves: a way over W_f would be no valley that training could find.
+    rise = np.median(lowest_passes(direct)[first, second] / np.maximum(energies[first], energies[second]) - 1)
+    return claim(
+        "section 1",
+        "local minima are joined by long, flat valleys",
+        "long, flat valleys",
+        f"the lowest way between two rises {rise:.1%} above the higher of them (median)",
+        rise,
+        Below(0.5, "%"),
+        f"{count}; images and points between them; ways over other minima, not over W_f",
+    )
+
+
+def _to_the_global(heights: Float[np.ndarray, "M"], energies: Float[np.ndarray, "M"], count: str) -> Claim:
+    above = np.median(heights - energies)
+    return untested(
+        "section 4.4",
+        "barriers between local minima and the global minimum are too high for training to climb",
+        "too high",
+        f"the lowest way to W_f rises {above:.1e} above a local minimum, {above / np.median(energies):.1%} of its loss "
+        "(median)",
+        f"{count}; a height that training cannot climb is not defined by the paper, so this is a measurement; "
+        "a path that rises this little is hard to find, not hard to climb",
+    )
 
 
 ANALYSIS = Analysis(

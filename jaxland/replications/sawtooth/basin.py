@@ -7,18 +7,19 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from jaxland.landscape import jitter, output_distances, returned
-from jaxland.plots import LABELS, basin_scatter, new_figure
+from jaxland.plots import basin_scatter, new_figure
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
 from jaxland.replications.sawtooth.config import SawtoothConfig
+from jaxland.replications.sawtooth.palette import LABELS
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.statistics import LogisticFit, binned_shares, logistic_fit, wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import fit, make_optimizer
+from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Equals, Findings, claim
+from jaxland.training import make_optimizer
 
-# Fits of a part: a quarter of a minute's work.
 # What a fit may differ by that is back at its minimum; the wave is of order one.
 _SAME_LOSS, _SAME_OUTPUT = 1e-5, 1e-3
-_PART = 1024
+# Fits of a piece: a quarter of a minute's work.
+_PIECE = 1024
 _BINS = 20
 
 
@@ -58,7 +59,7 @@ class Basin:
 
 
 def find(context: Context) -> Findings:
-    """Retrains, a part at a time."""
+    """Retrains, a piece at a time."""
     minimum = global_minimum(context.config)
     basins = {}
     if minimum is not None:
@@ -75,29 +76,17 @@ def _global(context: Context, minimum: np.ndarray, optimizer: str) -> Basin:
     return Basin(start.distance, loss, returned(loss, loss_tolerance=_SAME_LOSS))
 
 
-def _retrain(context: Context, optimizer: str, start: np.ndarray, steps: int, name: str):
+def _retrain(context: Context, name: str, start: np.ndarray, steps: int, piece: str):
     """Losses (F,) and parameters (F, P) after training from `start`."""
     config: SawtoothConfig = context.config
-    parts = []
-    for first in range(0, len(start), _PART):
-        block = start[first : first + _PART]
 
-        def train(block=block):
-            fits = fit(
-                config.network,
-                config.problem,
-                make_optimizer(config.optimizer(optimizer)),
-                fits=len(block),
-                steps=steps,
-                start=block,
-                dtype=config.dtype,
-                threads=context.threads,
-            )
-            return {"loss": fits.loss, "params": fits.params}
+    def train(start):
+        optimizer = make_optimizer(config.optimizer(name))
+        fits = context.fit(config.network, config.problem, optimizer, start=start, steps=steps)
+        return {"loss": fits.loss, "params": fits.params}
 
-        parts.append(context.parts.get(f"{name}-{first}-{len(block)}", train))
-        context.say(f"  {name}: {min(first + _PART, len(start)):,} of {len(start):,} fits")
-    return tuple(np.concatenate([part[key] for part in parts]).astype(np.float64) for key in ("loss", "params"))
+    found = context.pieces(piece, start, train, _PIECE)
+    return found["loss"].astype(np.float64), found["params"].astype(np.float64)
 
 
 def _local(context: Context) -> dict[int, Basin]:
@@ -187,17 +176,17 @@ def _returns(name: str, basin: Basin) -> Claim:
     never = name == "adadelta"
     near, near_text = _share_within(basin, 0, 0.1)
     far, far_text = _share_within(basin, 1, 2)
-    fitted = basin.logistic
     total = int(basin.returned.sum())
     lowest = basin.loss[np.isfinite(basin.loss)].min(initial=np.inf)
-    return judged(
+    nearby = All({"within 0.1 the share is": Above(0.5, "%"), "beyond 1": Below(0.05, "%")})
+    return claim(
         "12",
         f"{name} never returns to the global minimum" if never else f"{name} returns only from nearby",
         "identically zero" if never else "near only",
         f"{total:,} of {len(basin.returned):,} return: {near_text}, {far_text}",
-        total == 0 if never else bool(near > 0.5 and far < 0.05),
-        f"returned means a loss below 1e-5; smallest loss {lowest:.1e}; logistic fit: {fitted.message}; "
-        + ("agrees if none returns" if never else "agrees above half below 0.1 and under 5 % beyond 1"),
+        total if never else (near, far),
+        Equals(0) if never else nearby,
+        f"returned means a loss below 1e-5; smallest loss {lowest:.1e}; logistic fit: {basin.logistic.message}",
     )
 
 
@@ -205,14 +194,15 @@ def _narrow(basin: Basin, local: dict[int, Basin]) -> Claim:
     fitted = basin.logistic
     widths = [_share_within(each, 0, 2)[0] for each in local.values()]
     beside = f"; {np.median(widths):.1%} to one of {len(widths)} local minima (median)" if widths else ""
-    return judged(
+    return claim(
         "section 1",
         "the domain of attraction of the global minimum is very narrow",
         "very narrow",
         f"an even chance to return at distance {fitted.half:.2f}, where local minima are about 10 away",
-        bool(fitted.half < 1) if fitted.status == "ok" else None,
+        fitted.half if fitted.status == "ok" else None,
+        Below(1),
         f"logistic fit; of jitters of norm 0 to 2, {_share_within(basin, 0, 2)[0]:.1%} return to W_f{beside}, where "
-        "returning means the minimum's loss to 1e-5 and its output to 1e-3; agrees below a distance of 1",
+        "returning means the minimum's loss to 1e-5 and its output to 1e-3",
     )
 
 

@@ -7,10 +7,11 @@ import pandas as pd
 
 from jaxland.landscape import FunctionMoments, function_moments, most_knots, piecewise_linear
 from jaxland.networks import Network
-from jaxland.plots import knot_counts, knot_positions, new_figure
+from jaxland.plots import new_figure
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.replications.sawtooth.drawing import knot_counts, knot_positions
 from jaxland.statistics import Histogram
-from jaxland.studies import Analysis, Claim, Context, Findings, NoSettings, judged
+from jaxland.studies import Analysis, Below, Claim, Context, Findings, NoSettings, claim
 
 # The exact mean keeps every knot of every fit, so it is taken over the first fits; the counts are of all.
 _MEAN_FITS = 20_000
@@ -91,30 +92,32 @@ def _figures(context: Context, knots: dict[str, _Knots]):
 
 def _claims(context: Context, knots: dict[str, _Knots]) -> list[Claim]:
     own, most = _own(context), most_knots(context.config.network.spec.widths)
-    claims = []
-    for name, each in knots.items():
-        median, largest = each.counts.quantile(0.5), each.counts.largest
-        claims.append(
-            judged(
-                "section 1",
-                f"{name}: fits are far less complex than their architecture allows",
-                "vastly less",
-                f"median {median:.0f}, at most {largest:.0f} interior knots of {most:,} possible",
-                bool(largest < most / 10),
-                f"exact knots of {each.counts.total:,} fits; agrees if none has a tenth of what is possible",
-            )
-        )
-        claims.append(
-            judged(
-                "section 1",
-                f"{name}: they are less complex than the function they are fitted to, which has {own} interior knots",
-                "less",
-                f"median {median:.0f}; {1 - each.counts.share(own - 0.5, 1e9):.2%} of fits have fewer than {own}",
-                bool(median < own),
-                "exact knots; agrees if most fits have fewer",
-            )
-        )
+    claims = [each for name, found in knots.items() for each in _complexity(name, found.counts, own, most)]
     return judged_where_comparable(context.config, claims)
+
+
+def _complexity(name: str, counts: Histogram, own: int, most: int) -> list[Claim]:
+    median, largest = counts.quantile(0.5), counts.largest
+    return [
+        claim(
+            "section 1",
+            f"{name}: fits are far less complex than their architecture allows",
+            "vastly less",
+            f"median {median:.0f}, at most {largest:.0f} interior knots of {most:,} possible",
+            largest / most,
+            Below(0.1, "% of what is possible"),
+            f"exact knots of {counts.total:,} fits; the largest number of them",
+        ),
+        claim(
+            "section 1",
+            f"{name}: they are less complex than the function they are fitted to, which has {own} interior knots",
+            "less",
+            f"median {median:.0f}; {1 - counts.share(own - 0.5, 1e9):.2%} of fits have fewer than {own}",
+            median,
+            Below(own),
+            "exact knots; the median",
+        ),
+    ]
 
 
 ANALYSIS = Analysis(

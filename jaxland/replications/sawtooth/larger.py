@@ -9,19 +9,18 @@ from jaxtyping import Float, Int
 
 from jaxland.landscape import outputs, piecewise_linear, spectra
 from jaxland.networks import Network, embed, mlp, smoothed
-from jaxland.plots import COLORS, fit_curve, new_figure, paired_strips, strips, training_curves
-from jaxland.problems import SawtoothTarget
+from jaxland.plots import fit_curve, new_figure, paired_strips, strips, training_curves
 from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example, too_small
-from jaxland.replications.sawtooth.overview.reduction import turning_points
+from jaxland.replications.sawtooth.measures import share_interval, turning_points, wave_shares
+from jaxland.replications.sawtooth.palette import COLORS
 from jaxland.replications.sawtooth.sample import Sample, first_fits
-from jaxland.replications.sawtooth.wave import wave_shares
-from jaxland.statistics import sample_interval, wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged, judged_unless
-from jaxland.training import fit, make_optimizer
+from jaxland.statistics import sample_interval
+from jaxland.studies import Above, Analysis, Below, Claim, Context, Findings, claim, judged_unless, untested
+from jaxland.training import make_optimizer
 
 _TRAINED, _EMBEDDED = "adadelta", "momentum"
-# Fits of a part: few enough that an interruption loses little, and no fewer than the lanes of a kernel.
-_PART = 16
+# Fits of a piece: few enough that an interruption loses little, and no fewer than the lanes of a kernel.
+_PIECE = 16
 _LEAST_FITS = 8
 # Larger networks are still on their way after a few thousand steps: they are judged where the paper looked at them.
 _LEAST_STEPS = 50_000
@@ -31,6 +30,7 @@ _CLOSE = 0.1
 _DESCENDING = 1e-4
 """A direction descends if its eigenvalue is negative by more than this share of the largest."""
 _SAMPLES = 20
+_MOST = Above(0.5, "% at the beginning of the interval")
 _BEST_COLOR = "#0b3d0b"
 
 
@@ -116,7 +116,7 @@ def find(context: Context) -> Findings:
 
 def _not_possible() -> Claim:
     statement = "local minima embedded in a larger network become saddle points"
-    return judged("section 4.10", statement, "", "", None, "no finite momentum fits that can be embedded")
+    return untested("section 4.10", statement, "", "", "no finite momentum fits that can be embedded")
 
 
 def _square(size: int) -> Network:
@@ -133,29 +133,12 @@ def _name(network: Network) -> str:
     return f"{len(hidden)} x {hidden[0]}"
 
 
-def _target(context: Context) -> SawtoothTarget:
-    target = context.config.problem.target
-    assert target is not None
-    return target
-
-
 def _smooth_loss(context: Context) -> float:
-    return _target(context).amplitude ** 2 / 3
+    return context.config.problem.target.amplitude**2 / 3
 
 
-def _train(context: Context, network, optimizer, count, steps, **options) -> dict[str, np.ndarray]:
-    config = context.config
-    fits = fit(
-        network,
-        config.problem,
-        make_optimizer(config.optimizer(optimizer)),
-        fits=count,
-        steps=steps,
-        seed=config.seed,
-        dtype=config.dtype,
-        threads=context.threads,
-        **options,
-    )
+def _train(context: Context, network: Network, name: str, **options) -> dict[str, np.ndarray]:
+    fits = context.fit(network, context.config.problem, make_optimizer(context.config.optimizer(name)), **options)
     names = ("fit", "loss", "initial_loss", "diverged_step", "params", "trace")
     return {name: getattr(fits, name) for name in names}
 
@@ -166,21 +149,15 @@ def _trace_every(settings: LargerSettings) -> int:
 
 def _size_fits(context: Context, size: int) -> SizeFits:
     settings: LargerSettings = context.settings
-    network = _square(size)
-    parts = []
-    for first in range(0, settings.fits, _PART):
-        count = min(_PART, settings.fits - first)
-        options = {"first": first, "trace_every": _trace_every(settings)}
-        work = partial(_train, context, network, _TRAINED, count, settings.steps, **options)
-        parts.append(context.parts.get(f"{size}-x-{size}-{first}-{count}", work))
-        context.say(f"  {_name(network)}: {first + count} of {settings.fits} fits")
-    arrays = _joined(parts)
+    network, every = _square(size), _trace_every(settings)
+
+    def train(fits: range):
+        scale = {"fits": len(fits), "first": fits.start, "steps": settings.steps}
+        return _train(context, network, _TRAINED, trace_every=every, **scale)
+
+    arrays = context.pieces(f"{size}-x-{size}", range(settings.fits), train, _PIECE)
     good = arrays["diverged_step"] < 0
     return SizeFits(_name(network), network, **{key: arrays[key][good] for key in ("fit", "loss", "params", "trace")})
-
-
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def _study_losses(context: Context) -> Float[np.ndarray, "F"]:
@@ -207,16 +184,13 @@ def _embedded(context: Context) -> Embedded | None:
     if _EMBEDDED not in config.optimizers or max(config.depth, config.width) > settings.sizes[0]:
         return None
     sample, inside = _sample(context, settings.embedded)
-    parts = []
-    for first in range(0, len(sample.fit), _PART):
-        rows = slice(first, first + _PART)
-        work = partial(_train_further, context, sample.fit[rows], sample.trained[rows], inside[rows])
-        parts.append(context.parts.get(f"embedded-{first}-{len(sample.fit[rows])}", work))
-        done = min(first + _PART, len(sample.fit))
-        context.say(f"  embedded in {_name(_larger(context))}: {done} of {len(sample.fit)} fits")
-    if not parts:
+    if not len(sample.fit):
         return None
-    arrays = _joined(parts)
+
+    def train(rows):
+        return _train_further(context, sample.fit[rows], sample.trained[rows], inside[rows])
+
+    arrays = context.pieces("embedded", np.arange(len(sample.fit)), train, _PIECE)
     good = arrays.pop("diverged_step") < 0
     return Embedded(**{key: values[good] for key, values in arrays.items()}) if good.any() else None
 
@@ -226,8 +200,8 @@ def _train_further(context: Context, fits, params, inside) -> dict[str, np.ndarr
     x = _grid(context)[:, None]
     small = outputs(config.network, params, x)
     difference = np.abs(outputs(_larger(context), inside, x) - small).max(axis=(1, 2))
-    left = _train(context, config.network, _EMBEDDED, len(fits), steps, start=params)
-    moved = _train(context, _larger(context), _EMBEDDED, len(fits), steps, start=inside)
+    left = _train(context, config.network, _EMBEDDED, start=params, steps=steps)
+    moved = _train(context, _larger(context), _EMBEDDED, start=inside, steps=steps)
     return {
         "fit": fits,
         "difference": difference,
@@ -241,7 +215,7 @@ def _train_further(context: Context, fits, params, inside) -> dict[str, np.ndarr
 
 
 def _grid(context: Context) -> Float[np.ndarray, "N"]:
-    return np.append(_target(context).points(_SAMPLES), 1.0)
+    return np.append(context.config.problem.target.points(_SAMPLES), 1.0)
 
 
 def _curves(context: Context, network, params) -> Float[np.ndarray, "F N"]:
@@ -255,12 +229,12 @@ def _turns(network, params) -> Int[np.ndarray, "F"]:
 
 def _shares(context: Context, network, params) -> Float[np.ndarray, "F"]:
     x = _grid(context)
-    return wave_shares(x, _target(context).wave(x), _curves(context, network, params))
+    return wave_shares(x, context.config.problem.target.wave(x), _curves(context, network, params))
 
 
 def _curvatures(context: Context) -> Curvatures:
     count = context.settings.spectra
-    arrays = context.parts.get(f"spectra-{count}", partial(_take_spectra, context, count))
+    arrays = context.piece(f"spectra-{count}", partial(_take_spectra, context, count))
     context.say(f"  spectra of {len(arrays['fit'])} fits, left as they are and embedded")
     return Curvatures(**arrays)
 
@@ -322,7 +296,7 @@ def _table_of(curvatures: Curvatures) -> pd.DataFrame:
 def _sizes_figure(context: Context, sizes: list[SizeFits]):
     figure, axes = new_figure(len(sizes))
     x = _grid(context)
-    f = _target(context)(x)
+    f = context.config.problem.target(x)
     for ax, each in zip(axes, sizes, strict=True):
         best = int(np.argmin(each.loss))
         first, best_curve = _curves(context, each.network, each.params[[0, best]])
@@ -360,7 +334,7 @@ def _embedded_figure(context: Context, embedded: Embedded, curvatures: Curvature
     curve = _curves(context, _larger(context), embedded.inside_params[[best]])[0]
     alone = _curves(context, context.config.network, embedded.alone_params[[best]])[0]
     title = f"Fit {embedded.fit[best]}, whose loss is lowest when embedded"
-    fit_curve(x, _target(context)(x), curve, label=label, color=color, title=title, ax=middle)
+    fit_curve(x, context.config.problem.target(x), curve, label=label, color=color, title=title, ax=middle)
     middle.plot(x, alone, color="black", ls="--", lw=1.2, label=f"{small}, loss {embedded.alone[best]:.2g}")
     middle.legend()
     lowest = np.where(curvatures.lowest < 0, -curvatures.lowest, np.nan)
@@ -379,44 +353,44 @@ def _size_claims(context: Context, sizes: list[SizeFits]) -> list[Claim]:
 
 
 def _close(context: Context, each: SizeFits) -> Claim:
-    smooth = _smooth_loss(context)
+    smooth, steps = _smooth_loss(context), context.settings.steps
     close = int((each.loss < _CLOSE * smooth).sum())
-    low, high = wilson_interval(close, len(each.loss))
     shares, turns = _shares(context, each.network, each.params), _turns(each.network, each.params)
     ratio, trace = each.loss / smooth, np.median(each.trace, axis=0) / smooth
-    return judged(
+    return claim(
         "15, section 4.10",
         f"a {each.name} network comes close to a global minimum",
         "quite close",
         f"first fit {ratio[0]:.0%}, median {np.median(ratio):.0%}, best {ratio.min():.1%} of the smooth fit's loss; "
         f"median fit holds {np.median(shares):.0%} of the wave and turns {np.median(turns):.0f} times",
-        bool(np.median(ratio) < _CLOSE),
-        f"{close} of {len(ratio)} fits below {_CLOSE:.0%}, 95 % interval {low:.0%} to {high:.0%}; agrees if most are; "
-        f"the target turns {len(_target(context).knots) - 2} times; after nine tenths of the "
-        f"{context.settings.steps:,} steps the median was {trace[-1 - len(trace) // 10]:.0%}",
+        np.median(ratio),
+        Below(_CLOSE, "%"),
+        f"{close} of {len(ratio)} fits below {_CLOSE:.0%}, {share_interval(close, len(ratio))[2]}; the target turns "
+        f"{len(context.config.problem.target.knots) - 2} times; the median; after nine tenths of the {steps:,} steps "
+        f"it was {trace[-1 - len(trace) // 10]:.0%}",
     )
 
 
 def _lower(context: Context, each: SizeFits) -> Claim:
     others = _study_losses(context)
     median = float(np.median(others)) if len(others) else np.nan
-    lower = int((each.loss < median).sum())
-    low, high = wilson_interval(lower, len(each.loss))
-    small = _name(context.config.network)
-    return judged(
+    lower, small = int((each.loss < median).sum()), _name(context.config.network)
+    low, _, interval = share_interval(lower, len(each.loss))
+    return claim(
         "section 4.10",
         f"{each.name} networks learn more of the function than {small} networks",
         "more complex functions",
-        f"{lower} of {len(each.loss)} fits have a lower loss than the median {small} fit, 95 % interval {low:.0%} to "
-        f"{high:.0%}; medians {np.median(each.loss):.5f} and {median:.5f}",
-        bool(low > 0.5) if len(others) else None,
+        f"{lower} of {len(each.loss)} fits have a lower loss than the median {small} fit, {interval}; medians "
+        f"{np.median(each.loss):.5f} and {median:.5f}",
+        low if len(others) else None,
+        _MOST,
         f"{context.settings.steps:,} steps against the study's {context.config.steps:,}, adadelta; {len(others)} fits "
-        "of the study; agrees if the interval is above a half",
+        "of the study",
     )
 
 
 def _embedded_claims(context: Context, embedded: Embedded, curvatures: Curvatures) -> list[Claim]:
-    claims = [_saddles(context, curvatures), _learn_more(context, embedded), _more_complex(context, embedded)]
+    claims = [_saddles(curvatures), _learn_more(context, embedded), _more_complex(context, embedded)]
     reason = too_small(context.settings.more_steps, len(embedded.fit), _LEAST_FITS)
     claims = judged_where_comparable(context.config, judged_unless(reason, claims))
     return [_identical(context, embedded), *claims]
@@ -424,68 +398,72 @@ def _embedded_claims(context: Context, embedded: Embedded, curvatures: Curvature
 
 def _identical(context: Context, embedded: Embedded) -> Claim:
     small, large = _name(context.config.network), _name(_larger(context))
-    return judged(
+    return claim(
         "section 4.10",
         f"the weights of {small} networks can be embedded in those of {large} networks",
         "the same function",
         f"outputs differ by {embedded.difference.max():.1e} at most",
-        bool(embedded.difference.max() < 1e-12),
+        embedded.difference.max(),
+        Below(1e-12),
         f"{len(embedded.fit)} fits at {_SAMPLES} points a piece, float64; fresh weights into the extra units, none out "
         "of them, and identities for the extra layers",
     )
 
 
-def _saddles(context: Context, curvatures: Curvatures) -> Claim:
+def _saddles(curvatures: Curvatures) -> Claim:
     before, after = np.median(curvatures.lowest, axis=0)
     counts = np.median(curvatures.descending, axis=0)
     more = int((curvatures.descending[:, 1] > curvatures.descending[:, 0]).sum())
-    low, high = wilson_interval(more, len(curvatures.fit))
+    low, _, interval = share_interval(more, len(curvatures.fit))
     gradient = np.median(curvatures.gradient[:, 1] / curvatures.gradient[:, 0])
-    return judged(
+    return claim(
         "section 4.10",
         "a larger network tends to turn local minima into saddle points",
         "saddle points",
         f"{more} of {len(curvatures.fit)} fits gain descending directions, median {counts[0]:.0f} before and "
         f"{counts[1]:.0f} after; lowest eigenvalue {before:.1e} and {after:.1e} (medians)",
-        bool(low > 0.5),
+        low,
+        _MOST,
         f"smoothed networks; a direction descends if its eigenvalue is below -{_DESCENDING:g} of the largest; the "
-        f"gradient grows {gradient:.1f} times; 95 % interval {low:.0%} to {high:.0%}, agrees above a half",
+        f"gradient grows {gradient:.1f} times; {interval}",
     )
 
 
 def _learn_more(context: Context, embedded: Embedded) -> Claim:
     lower = int((embedded.inside < embedded.alone).sum())
-    low, high = wilson_interval(lower, len(embedded.fit))
+    low, _, interval = share_interval(lower, len(embedded.fit))
     change = np.log(embedded.inside / embedded.alone)
     bounds = np.exp(sample_interval(change))
     falls = [1 - np.median(after / embedded.start) for after in (embedded.alone, embedded.inside)]
-    return judged(
+    return claim(
         "section 4.10",
         "off the 5 x 5 submanifold, training leads further down",
         "further",
-        f"{lower} of {len(embedded.fit)} embedded fits end lower than the same fits left as they are, 95 % interval "
-        f"{low:.0%} to {high:.0%}; median fall of the loss {falls[1]:.1%} against {falls[0]:.1%}",
-        bool(low > 0.5),
+        f"{lower} of {len(embedded.fit)} embedded fits end lower than the same fits left as they are, {interval}; "
+        f"median fall of the loss {falls[1]:.1%} against {falls[0]:.1%}",
+        low,
+        _MOST,
         f"{context.settings.more_steps:,} further steps of momentum for both; geometric mean of the ratio of losses "
-        f"{np.exp(change.mean()):.3f}, 95 % interval {bounds[0]:.3f} to {bounds[1]:.3f}; agrees if most end lower",
+        f"{np.exp(change.mean()):.3f}, 95 % interval {bounds[0]:.3f} to {bounds[1]:.3f}",
     )
 
 
 def _more_complex(context: Context, embedded: Embedded) -> Claim:
-    network, larger = context.config.network, _larger(context)
-    turns = _turns(network, embedded.alone_params), _turns(larger, embedded.inside_params)
-    shares = [_shares(context, network, embedded.alone_params), _shares(context, larger, embedded.inside_params)]
+    pairs = ((context.config.network, embedded.alone_params), (_larger(context), embedded.inside_params))
+    turns = [_turns(*pair).mean() for pair in pairs]
+    shares = [_shares(context, *pair) for pair in pairs]
     gain = shares[1] - shares[0]
     low, high = sample_interval(gain)
-    return judged(
+    return claim(
         "section 4.10",
         "the larger network learns more complex functions",
         "more complex",
         f"mean share of the wave {shares[1].mean():.1%} against {shares[0].mean():.1%}; turning points "
-        f"{turns[1].mean():.1f} against {turns[0].mean():.1f}",
-        bool(low > 0),
+        f"{turns[1]:.1f} against {turns[0]:.1f}",
+        low,
+        Above(0, "at the beginning of the interval"),
         f"embedded fits against the same fits left as they are; gain of the share {gain.mean():+.1%}, 95 % interval "
-        f"{low:+.1%} to {high:+.1%}; agrees above 0",
+        f"{low:+.1%} to {high:+.1%}",
     )
 
 

@@ -9,16 +9,17 @@ from jaxtyping import Float
 
 from jaxland.landscape import leading_entries, outputs, spectra, zero_modes
 from jaxland.networks import Network, Symmetry, smoothed
-from jaxland.plots import LABELS, new_figure, spectra_band, spectrum
+from jaxland.plots import new_figure, spectra_band, spectrum
 from jaxland.problems import Evaluate, Objective, gradients_of
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.replications.sawtooth.measures import share_interval
+from jaxland.replications.sawtooth.palette import LABEL_COLORS, LABELS, labelled
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
-from jaxland.statistics import wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Above, All, Analysis, AtLeast, Below, Claim, Context, Equals, Findings, claim
 from jaxland.training import gradients
 
-# Fits of a part: some seconds of work, and 15 MB of eigenvectors.
-_PART = 100
+# Fits of a piece: some seconds of work, and 15 MB of eigenvectors.
+_PIECE = 100
 _ZERO = 1e-4
 """An eigenvalue counts as zero below this share of the largest. Fits have small gradients, not none, and the smoothed
 network is flat along its scalings only up to one over the sharpness: a finer one would count neither right."""
@@ -72,7 +73,7 @@ class Differenced:
 
 
 def find(context: Context) -> Findings:
-    """Takes the spectra, a part at a time."""
+    """Takes the spectra, a piece at a time."""
     config, settings = context.config, context.settings
     samples = {name: first_fits(config, context.store, name, settings.fits) for name in config.optimizers}
     points = {name: (sample.fit, sample.params) for name, sample in samples.items() if len(sample.fit)}
@@ -95,13 +96,8 @@ def find(context: Context) -> Findings:
 
 
 def _curvature(context: Context, measure, name: str, fits: np.ndarray, params: np.ndarray) -> Curvature:
-    parts = []
-    for first in range(0, len(fits), _PART):
-        rows = slice(first, first + _PART)
-        work = partial(measure, fits[rows], params[rows])
-        parts.append(context.parts.get(f"{name}-{first}-{len(fits[rows])}", work))
-        context.say(f"  {name}: {min(first + _PART, len(fits))} of {len(fits)} spectra")
-    return Curvature(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+    rows = np.arange(len(fits))
+    return Curvature(**context.pieces(name, rows, lambda rows: measure(fits[rows], params[rows]), _PIECE))
 
 
 def _measure(
@@ -199,22 +195,19 @@ def _small(each: Curvature) -> Float[np.ndarray, "F"]:
 
 def _figures(found: dict[str, Curvature]):
     figure, (left, right) = new_figure(2)
-    local = next(iter(found.items()))
+    name, first = next(iter(found.items()))
+    shown = {} if name == _GLOBAL else {f"fit {first.fit[0]}, {LABELS[name]}": first.eigenvalues[0]}
     title = "Hessian eigenvalues at a local minimum and at $W_f$" if _GLOBAL in found else "Hessian eigenvalues"
-    both = dict([local, *((name, each) for name, each in found.items() if name == _GLOBAL)])
-    spectrum({_key(name, each): each.eigenvalues[0] for name, each in both.items()}, zero=_ZERO, title=title, ax=left)
-    spectra_band({name: each.eigenvalues for name, each in found.items()}, zero=_ZERO, ax=right)
+    shown |= {LABELS[name]: each.eigenvalues[0] for name, each in found.items() if name == _GLOBAL}
+    spectrum(shown, zero=_ZERO, colors=LABEL_COLORS, title=title, ax=left)
+    every = labelled({name: each.eigenvalues for name, each in found.items()})
+    spectra_band(every, zero=_ZERO, colors=LABEL_COLORS, ax=right)
     return {"figure-11-eigenvalues": figure}
-
-
-def _key(name: str, each: Curvature) -> str:
-    return name if name == _GLOBAL else f"fit {each.fit[0]}, {LABELS[name]}"
 
 
 def _claims(context: Context, found: dict[str, Curvature], differenced) -> list[Claim]:
     claims = [_neither_symmetric_nor_stable(found, differenced), _same_output(found)]
-    for name, each in found.items():
-        claims += [_positive(name, each), _very_small(name, each)]
+    claims += [judge(name, each) for name, each in found.items() for judge in (_positive, _very_small)]
     claims += [_zero_modes(context, name, each) for name, each in found.items()]
     return judged_where_comparable(context.config, claims)
 
@@ -224,29 +217,29 @@ def _neither_symmetric_nor_stable(found: dict[str, Curvature], differenced) -> C
     relu = {name: medians[name, "relu"] for name in found}
     texts = [f"{name} {asymmetry:.0%} and {change:.0%}" for name, (asymmetry, change) in relu.items()]
     worst = max(medians[name, "smoothed"][0] for name in found)
-    return judged(
+    return claim(
         "section 4.7",
         "with ReLU the numerical Hessian is neither symmetric nor stable",
         "neither",
         f"asymmetry, and change with a tenth of the step, as shares of the norm: {', '.join(texts)}; asymmetry of the "
         f"smoothed network {worst:.1%} at most",
-        all(asymmetry > 0.01 for asymmetry, _ in relu.values()) and any(change > 0.1 for _, change in relu.values()),
+        (np.min([asymmetry for asymmetry, _ in relu.values()]), np.nanmax([change for _, change in relu.values()])),
+        All({"the smallest asymmetry is": Above(0.01, "%"), "the largest change": Above(0.1, "%")}),
         f"central differences of the gradient, step {_STEP:g}, float64, medians; at W_f the asymmetry does not depend "
-        "on the step, for its knots lie on the data; agrees if asymmetric everywhere by 1 % and unstable somewhere by "
-        "10 %",
+        "on the step, for its knots lie on the data",
     )
 
 
 def _same_output(found: dict[str, Curvature]) -> Claim:
     worst = max(np.nanmax(each.change) for each in found.values())
-    return judged(
+    return claim(
         "section 4.7",
         "smoothing ReLU does not measurably change the output",
         "not measurably",
         f"by {worst:.1e} at most, {worst / 0.116:.1%} of the amplitude of the wave",
-        bool(worst < 0.05 * 0.116),
-        f"largest change at a training point over {sum(len(each.fit) for each in found.values()):,} networks; agrees "
-        "below 5 % of the amplitude",
+        worst / 0.116,
+        Below(0.05, "% of the amplitude"),
+        f"largest change at a training point over {sum(len(each.fit) for each in found.values()):,} networks",
     )
 
 
@@ -254,17 +247,17 @@ def _positive(name: str, each: Curvature) -> Claim:
     good = each.negative >= 0
     total, positive = int(good.sum()), int((each.eigenvalues[good, 0] > 0).sum())
     none = int((each.negative == 0).sum())
-    low, high = wilson_interval(none, total)
-    interval = f" (95 % interval {low:.0%} to {high:.0%})" if total > 1 else ""
-    return judged(
+    interval = f" ({share_interval(none, total)[2]})" if total > 1 else ""
+    lowest = np.median(each.eigenvalues[good, 0] / each.eigenvalues[good, -1])
+    return claim(
         "11",
         f"{name}: all eigenvalues are positive",
         "all positive",
         f"{positive:,} of {total:,} have no negative one; {none:,} none below -{_ZERO:g} of the largest{interval}",
-        bool(none >= _MOST * total),
-        f"lowest eigenvalue {np.median(each.eigenvalues[good, 0] / each.eigenvalues[good, -1]):.1e} of the largest, "
-        f"gradient norm {np.median(each.gradient[good]):.1e} (medians){_where(each)}; agrees if {_MOST:.0%} have none "
-        "below that share, the size of what smoothing leaves of zero",
+        none / total if total else None,
+        AtLeast(_MOST, "% with none"),
+        f"lowest eigenvalue {lowest:.1e} of the largest, gradient norm {np.median(each.gradient[good]):.1e} (medians)"
+        f"{_where(each)}; that share is the size of what smoothing leaves of zero",
     )
 
 
@@ -280,13 +273,14 @@ def _where(each: Curvature) -> str:
 
 def _very_small(name: str, each: Curvature) -> Claim:
     share = np.nanmedian(_small(each))
-    return judged(
+    return claim(
         "11",
         f"{name}: most eigenvalues are very small",
         "most",
         f"{share:.0%} below {_SMALL:g} of the largest" + ("" if len(each.fit) == 1 else " (median)"),
-        bool(share > 0.5),
-        f"magnitudes of {each.eigenvalues.shape[1]} eigenvalues, {len(each.fit):,} spectra; agrees above a half",
+        share,
+        Above(0.5, "%"),
+        f"magnitudes of {each.eigenvalues.shape[1]} eigenvalues, {len(each.fit):,} spectra",
     )
 
 
@@ -296,16 +290,16 @@ def _zero_modes(context: Context, name: str, each: Curvature) -> Claim:
     scaling = np.median(each.scaling[good])
     explained = np.median(each.explained[good] / each.scaling[good])
     moved = np.nanmax(each.moved)
-    return judged(
+    return claim(
         "section 3",
         f"{name}: along a submanifold of {units} dimensions the function does not change",
         f"{units} dimensions",
         f"{scaling:.0f} independent directions; {np.median(each.zero[good]):.0f} eigenvalues are zero and hold "
         f"{explained:.0%} of them (medians); outputs change by {moved:.1e} at most under scalings and exchanges",
-        bool(scaling == units and moved < 1e-9),
+        (scaling, moved),
+        All({"the directions are": Equals(units), "the change is": Below(1e-9)}),
         f"random scalings and exchanges of all units, float64; an eigenvalue is zero within {_ZERO:g} of the largest, "
-        f"where the gradient that is left bends the directions by {np.median(each.tangent_curvature[good]):.1e} of it; "
-        f"agrees for {units} directions and a change below 1e-9",
+        f"where the gradient that is left bends the directions by {np.median(each.tangent_curvature[good]):.1e} of it",
     )
 
 

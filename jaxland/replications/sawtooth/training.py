@@ -11,8 +11,9 @@ from jaxland.landscape import most_knots, outputs, piecewise_linear
 from jaxland.plots import new_figure, training_curves
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
 from jaxland.replications.sawtooth.config import SawtoothConfig
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import fit, make_optimizer
+from jaxland.replications.sawtooth.palette import LABEL_COLORS, labelled
+from jaxland.studies import Above, All, Analysis, AtLeast, Below, Claim, Context, Findings, claim
+from jaxland.training import make_optimizer
 
 _EARLY = 1_000
 """Steps that the paper's "few hundred" allow for."""
@@ -55,27 +56,19 @@ def steps_shown(last: int) -> list[int]:
 
 def _course(context: Context, optimizer: str) -> Course:
     steps = np.array(steps_shown(context.config.steps))
-    arrays = context.parts.get(f"{optimizer}-{context.settings.fits}", partial(_train, context, optimizer, steps))
+    arrays = context.piece(f"{optimizer}-{context.settings.fits}", partial(_train, context, optimizer, steps))
     return Course(steps, arrays["loss"], arrays["knots"])
 
 
-def _train(context: Context, optimizer: str, steps: np.ndarray) -> dict[str, np.ndarray]:
+def _train(context: Context, name: str, steps: np.ndarray) -> dict[str, np.ndarray]:
     config: SawtoothConfig = context.config
-    fits = fit(
-        config.network,
-        config.problem,
-        make_optimizer(config.optimizer(optimizer)),
-        fits=context.settings.fits,
-        steps=config.steps,
-        seed=config.seed,
-        dtype=config.dtype,
-        snapshots=steps.tolist(),
-        threads=context.threads,
-    )
+    optimizer = make_optimizer(config.optimizer(name))
+    count, kept = context.settings.fits, steps.tolist()
+    fits = context.fit(config.network, config.problem, optimizer, fits=count, steps=config.steps, snapshots=kept)
     good = fits.diverged_step < 0
-    kept = fits.snapshots[good].astype(np.float64)
+    params = fits.snapshots[good].astype(np.float64)
     x, y = config.problem.x, config.problem.y
-    values = [_measure(config.network, kept[:, step], x, y) for step in range(len(steps))]
+    values = [_measure(config.network, params[:, step], x, y) for step in range(len(steps))]
     loss, knots = (np.stack(each, axis=1) for each in zip(*values, strict=True))
     return {"loss": loss, "knots": knots}
 
@@ -99,12 +92,13 @@ def _table(found: dict[str, Course]) -> pd.DataFrame:
 def _figure(context: Context, found: dict[str, Course]):
     figure, (left, right) = new_figure(2)
     steps = next(iter(found.values())).steps
-    losses = {name: each.loss for name, each in found.items()}
-    training_curves(steps, losses, xscale="symlog", ax=left)
+    losses = labelled({name: each.loss for name, each in found.items()})
+    training_curves(steps, losses, colors=LABEL_COLORS, xscale="symlog", ax=left)
     own = len(context.config.problem.target.knots) - 2
     training_curves(
         steps,
-        {name: each.knots.astype(float) for name, each in found.items()},
+        labelled({name: each.knots.astype(float) for name, each in found.items()}),
+        colors=LABEL_COLORS,
         ylabel="interior knots",
         xscale="symlog",
         yscale="linear",
@@ -119,9 +113,9 @@ def _figure(context: Context, found: dict[str, Course]):
 
 
 def _claims(context: Context, found: dict[str, Course]) -> list[Claim]:
-    claims = []
+    most, claims = most_knots(context.config.network.spec.widths), []
     for name, each in found.items():
-        claims += [_grows(name, each), _bounded(context, name, each), _settles(name, each)]
+        claims += [_grows(name, each), _bounded(name, each, most), _settles(name, each)]
     return judged_where_comparable(context.config, claims)
 
 
@@ -129,43 +123,48 @@ def _grows(name: str, each: Course) -> Claim:
     # Biases begin at zero, so that at step 0 all knots lie at x = 0: the rise is judged from the first steps on.
     medians = np.median(each.knots, axis=0)
     shown = ", ".join(f"{median:.0f} at {step:,}" for median, step in zip(medians[::2], each.steps[::2], strict=True))
-    later = medians[1:]
-    jump = np.diff(later).max(initial=0.0) / max(np.ptp(later), 1)
-    return judged(
+    later, whole = np.diff(medians[1:]), medians[-1] - medians[1]
+    return claim(
         "section 1",
         f"{name}: complexity increases smoothly with training time",
         "increases smoothly",
         f"median interior knots {shown}",
-        bool(np.diff(later).min(initial=0.0) >= -1 and later[-1] > later[0] and jump < 0.75),
-        f"exact knots of {len(each.knots)} fits; agrees if from step {each.steps[1]} on the median rises, never falls "
-        "by more than one knot, and no three-fold of the steps brings three quarters of the rise; at step 0 biases are "
-        "zero and all knots lie at x = 0",
+        (whole, later.min(initial=0.0), later.max(initial=0.0) / max(np.ptp(medians[1:]), 1)),
+        All(
+            {
+                f"from step {each.steps[1]} on the median rises by": Above(0, "knots"),
+                "each three-fold of the steps changes it by": AtLeast(-1, "knot"),
+                "brings": Below(0.75, "% of the rise"),
+            }
+        ),
+        f"exact knots of {len(each.knots)} fits; at step 0 biases are zero and all knots lie at x = 0",
     )
 
 
-def _bounded(context: Context, name: str, each: Course) -> Claim:
-    most = most_knots(context.config.network.spec.widths)
+def _bounded(name: str, each: Course, most: int) -> Claim:
     largest = int(each.knots.max())
-    return judged(
+    return claim(
         "section 1",
         f"{name}: at no time of the training is the complexity near what the architecture allows",
         "much less",
         f"at most {largest} interior knots of {most:,} possible",
-        bool(largest < most / 10),
-        f"{len(each.knots)} fits at {len(each.steps)} steps; agrees below a tenth",
+        largest / most,
+        Below(0.1, "% of what is possible"),
+        f"{len(each.knots)} fits at {len(each.steps)} steps",
     )
 
 
 def _settles(name: str, each: Course) -> Claim:
     early = np.median(each.loss[:, each.at(_EARLY)])
     late = np.median(each.loss[:, -1])
-    return judged(
+    return claim(
         "section 4.2",
         f"{name}: after a few hundred steps the model appears to be stable",
         "a few hundred steps",
         f"median loss {early:.5f} after {each.steps[each.at(_EARLY)]:,} steps, {late:.5f} after {each.steps[-1]:,}",
-        bool(early < 1.1 * late),
-        f"{len(each.loss)} fits; agrees if the later steps gain less than a tenth",
+        early / late,
+        Below(1.1, "times the later loss"),
+        f"{len(each.loss)} fits",
     )
 
 

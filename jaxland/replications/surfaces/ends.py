@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from jaxland.landscape import spectra
-from jaxland.plots import LABELS, new_figure
+from jaxland.plots import new_figure
 from jaxland.replications.surfaces.config import GRID, SurfacesConfig, ensemble_name
 from jaxland.replications.surfaces.drawing import descent_ends
 from jaxland.replications.surfaces.landscape import Slice, costs, slice_of
@@ -19,6 +19,7 @@ from jaxland.training import draw_parameters
 KINDS = ("lowest", "local minimum", "saddle", "plateau")
 """The lowest cost that was found; elsewhere a critical point, or a plateau, flat or on its way down."""
 _LEAST_EPOCHS = 10_000
+_LABELS = {"sgd": "gradient descent", "momentum": "gradient descent with momentum"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _figure(drawn: Slice, ends: dict[str, Ends]) -> Figure:
     figure, axes = new_figure(columns, rows=rows, width=5.6, height=4.2 + 0.4 / rows)
     found = drawn.surface
     for ax, (name, each) in zip(axes, ends.items(), strict=False):
-        title = f"{LABELS.get(name, name)}: {1 - each.stuck / max(len(each.kind), 1):.0%} reach the lowest"
+        title = f"{_LABELS.get(name, name)}: {1 - each.stuck / max(len(each.kind), 1):.0%} reach the lowest"
         labels = ("$w_a$", "$w_b$")
         descent_ends(found.a, found.b, found.loss, each.start, each.kind, KINDS, title=title, labels=labels, ax=ax)
     for ax in axes[len(ends) :]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import optax
@@ -11,10 +13,10 @@ from jaxland.landscape import outputs
 from jaxland.problems import Problem
 from jaxland.replications.two_layer.source import (
     RUNS,
+    TARGETS,
     Data,
     Run,
     Weights,
-    get_target,
     half_mean_square,
     network,
     split,
@@ -22,7 +24,7 @@ from jaxland.replications.two_layer.source import (
     standard_weights,
 )
 from jaxland.studies import Context
-from jaxland.training import fit
+from jaxland.training import Fits
 
 _EVERY_EPOCH, _STRIDE = 1200, 10
 """Parameters are kept after every epoch up to the first number, then after every tenth."""
@@ -95,40 +97,48 @@ def descents(context: Context, runs: Sequence[Run] = RUNS) -> dict[Run, Descent]
         settings = sorted({(run.target, run.rate) for run in own})
         epochs = max(run.epochs for run in own)
         name = "-".join([f"h{hidden}", *(f"{target}-{rate:g}" for target, rate in settings), str(epochs)])
-        part = context.parts.get(
-            name,
-            lambda hidden=hidden, settings=settings, epochs=epochs: train(hidden, settings, epochs, context.threads),
-        )
+        part = context.piece(name, partial(_train, context, hidden, settings, epochs))
         whole = {each: _descent(*each, hidden, epochs, row, part) for row, each in enumerate(settings)}
         found |= {run: whole[run.target, run.rate].until(run.epochs) for run in own}
     return {run: found[run] for run in runs}
 
 
-def train(hidden: int, settings: Sequence[tuple[str, float]], epochs: int, threads: int) -> Mapping[str, np.ndarray]:
-    """Parameters (F, S, P) and losses (F, S) of runs of one size at the epochs kept, in float64.
+def trained(
+    context: Context, hidden: int, rate: float | np.ndarray, start: Float[np.ndarray, "F P"], **options: Any
+) -> Fits:
+    """Gradient descent in float64 on half the mean squared error, as the document trains.
 
     Args:
+        context: of the analysis.
         hidden: size of the networks.
-        settings: target and learning rate of each of the F runs.
-        epochs: of all runs.
-        threads: how many to use.
+        rate: of all fits, or of each.
+        start: where each begins.
+        options: of `Context.fit`: steps, and what is kept; `inputs` and `targets` of each fit, where they are not the
+            standard data and the target `problem` holds.
     """
-    data, kept = standard_data(), kept_epochs(epochs)
-    x = np.tile(data.x[:, None], (len(settings), 1, 1))
-    fits = fit(
-        network(hidden),
-        Problem(data.x, data.x, loss="half_mean_squared_error", name="two_layer"),
-        optax.sgd,
-        hyperparameters={"learning_rate": np.array([rate for _, rate in settings])},
-        inputs=x,
-        targets=np.stack([get_target(target)(data.x)[:, None] for target, _ in settings]),
-        start=np.tile(standard_weights(hidden), (len(settings), 1)),
-        fits=len(settings),
+    x = standard_data().x
+    problem = options.pop("problem", None) or Problem(x, x, loss="half_mean_squared_error", name="two_layer")
+    rates = {"learning_rate": rate}
+    return context.fit(
+        network(hidden), problem, optax.sgd, hyperparameters=rates, start=start, **{"dtype": "float64", **options}
+    )
+
+
+def _train(
+    context: Context, hidden: int, settings: Sequence[tuple[str, float]], epochs: int
+) -> Mapping[str, np.ndarray]:
+    """Parameters (F, S, P) and losses (F, S) of runs of one size at the epochs kept, by target and learning rate."""
+    x, kept, count = standard_data().x, kept_epochs(epochs), len(settings)
+    fits = trained(
+        context,
+        hidden,
+        np.array([rate for _, rate in settings]),
+        np.tile(standard_weights(hidden), (count, 1)),
+        inputs=np.tile(x[:, None], (count, 1, 1)),
+        targets=np.stack([TARGETS[target](x)[:, None] for target, _ in settings]),
         steps=epochs,
-        dtype="float64",
         trace_every=1,
         snapshots=kept.tolist(),
-        threads=threads,
     )
     return {"params": fits.snapshots, "train_error": fits.trace[:, kept]}
 
@@ -142,4 +152,4 @@ def _descent(target: str, rate: float, hidden: int, epochs: int, row: int, part:
 def error_on_test_set(hidden: int, params: Float[np.ndarray, "S P"], target: str, data: Data) -> Float[np.ndarray, "S"]:
     """The error of each parameter vector on the test set."""
     found = outputs(network(hidden), params, data.test_x[:, None])[:, :, 0]
-    return half_mean_square(found, get_target(target)(data.test_x))
+    return half_mean_square(found, TARGETS[target](data.test_x))

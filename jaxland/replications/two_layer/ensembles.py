@@ -14,7 +14,6 @@ from jaxland.replications.two_layer.source import (
     Data,
     draw_data,
     draw_weights,
-    get_target,
     network,
     standard_data,
 )
@@ -34,7 +33,7 @@ def ensembles(config: TwoLayerConfig) -> dict[str, Ensemble]:
 
 
 def _ensemble(config: TwoLayerConfig, target: str, hidden: int) -> Ensemble:
-    rates, function = np.array(config.rates(target)), get_target(target)
+    rates, function = np.array(config.rates(target)), TARGETS[target]
 
     def inputs(fits):
         return executions_data(config, fits // len(rates)).x[:, :, None]

@@ -13,7 +13,20 @@ from jaxland.replications.two_layer.config import TwoLayerConfig, ensemble_name
 from jaxland.replications.two_layer.source import TARGETS, network
 from jaxland.statistics import sample_interval, wilson_interval
 from jaxland.store import StudyStore
-from jaxland.studies import Analysis, Claim, Context, Findings, NoSettings, judged, judged_unless
+from jaxland.studies import (
+    Above,
+    All,
+    Analysis,
+    Below,
+    Claim,
+    Context,
+    Each,
+    Findings,
+    NoSettings,
+    Ordered,
+    claim,
+    judged_unless,
+)
 
 _EARLY = 50
 """Epochs: a rise later than this is sudden, for the loss has fallen until then."""
@@ -164,18 +177,18 @@ def _mean_distinct(cell: Cell | None):
 def _claims(found: Cells) -> list[Claim]:
     made = [
         _sudden_for_both(found),
-        _overflow_at(found, ("f1", 3, 5.0)),
+        _overflow_at(found.get(("f1", 3, 5.0))),
         _slower_with_size(found),
-        _duplicates(found, ("f1", 3, 0.1)),
-        _duplicates(found, ("f1", 8, 0.1)),
+        _duplicates(found.get(("f1", 3, 0.1))),
+        _duplicates(found.get(("f1", 8, 0.1))),
         _too_few_units(found),
         _smaller_rate_needed(found),
-        _stable_at_half(found),
-        _varies(found, ("f2", 8, 0.1)),
+        _stable_at_half(found.get(("f2", 8, 0.1)), found.get(("f2", 8, 0.05))),
+        _varies(found.get(("f2", 8, 0.1))),
     ]
     fewest = min((len(cell.rise) for cell in found.values()), default=0)
     reason = "" if fewest >= _LEAST else f"claims are judged from {_LEAST} executions of each size and rate"
-    return judged_unless(reason, [claim for claim in made if claim is not None])
+    return judged_unless(reason, [each for each in made if each is not None])
 
 
 def _percent(flags: Bool[np.ndarray, "W"]) -> str:
@@ -192,34 +205,32 @@ def _sudden_for_both(found: Cells) -> Claim | None:
     if not all(rows):
         return None
     shown = [max(row, key=lambda cell: cell.sudden.mean()) for row in rows]
-    lows = [_share(cell.sudden)[1] for cell in shown]
     texts = [
         f"{_named(cell)}: {_percent(cell.sudden)} of {len(cell.rise):,}, epoch {np.median(cell.rise[cell.sudden]):.0f}"
         for cell in shown
         if cell.sudden.any()
     ]
-    return judged(
+    return claim(
         "conclusion 3",
         "for both targets some rates are stable at first, and then training suddenly begins to oscillate",
         "both targets",
         f"most often with {'; '.join(texts)} (median)",
-        min(lows) > 0.05,
-        f"new executions; the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}; agrees "
-        "if for both the lower bound of that chance is above 5 % somewhere on the grid",
+        [_share(cell.sudden)[1] for cell in shown],
+        Each(Above(0.05, "%")),
+        f"new executions; the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}; for "
+        "each target the beginning of the interval of that chance, where it is largest on the grid",
     )
 
 
-def _overflow_at(found: Cells, key: tuple[str, int, float]) -> Claim | None:
-    cell = found.get(key)
-    if cell is None:
-        return None
-    return judged(
+def _overflow_at(cell: Cell | None) -> Claim | None:
+    return cell and claim(
         "section 4.1",
         f"{_named(cell)}: overflow, with new data and weights too",
         "overflow error",
         f"{_percent(cell.overflow)} of {len(cell.rise):,}",
-        bool(cell.overflow.mean() > 0.5),
-        "a loss is not finite; agrees if more than half overflow",
+        cell.overflow.mean(),
+        Above(0.5, "%"),
+        "a loss is not finite",
     )
 
 
@@ -229,29 +240,30 @@ def _slower_with_size(found: Cells) -> Claim | None:
         return None
     medians = {hidden: _quantiles(row[hidden].loss)[1] for hidden in sorted(row)}
     fewest = min(len(cell.rise) for cell in row.values())
-    return judged(
+    return claim(
         "section 4.1, conclusion 5a",
         "f1, rate 0.1: with more hidden units more iterations are needed for the same results",
         "larger errors for larger h",
         "median loss " + ", ".join(f"{loss:.4f} for h = {hidden}" for hidden, loss in medians.items()),
-        bool((np.diff(list(medians.values())) > 0).all()),
-        f"new executions, {fewest:,} of each size; agrees if the medians rise",
+        medians.values(),
+        Ordered(tuple(f"h = {hidden}" for hidden in medians)),
+        f"new executions, {fewest:,} of each size",
     )
 
 
-def _duplicates(found: Cells, key: tuple[str, int, float]) -> Claim | None:
-    cell = found.get(key)
+def _duplicates(cell: Cell | None) -> Claim | None:
     if cell is None:
         return None
     alike = cell.distinct == 1
-    return judged(
+    return claim(
         "conclusion 5a",
         f"{_named(cell)}: all hidden units learn the same thing, with new data and weights too",
         "all",
         f"{_percent(alike)} of {len(alike):,} have one distinct unit; {cell.distinct.mean():.2f} of {cell.hidden - 1} "
         "in the mean",
-        bool(alike.mean() > 0.5),
-        f"incoming weights within {_ALIKE:.0%}, opposite ones counted as equal; agrees if more than half have one",
+        alike.mean(),
+        Above(0.5, "%"),
+        f"incoming weights within {_ALIKE:.0%}, opposite ones counted as equal",
     )
 
 
@@ -264,13 +276,14 @@ def _too_few_units(found: Cells) -> Claim | None:
         return None
     fits = sum(len(cell.rise) for key, cell in found.items() if key[:2] == ("f2", 3))
     shown = ", ".join(f"{best[each]:.3f} for h = {each}" for each in sorted(best))
-    return judged(
+    return claim(
         "section 4.2, conclusion 5b",
         "f2: the complexity that 3 hidden units give is too low, 8 give much better results",
         "underfitting",
         f"smallest loss of any execution and rate {shown}",
-        bool(best[3] > 10 * best[8]),
-        f"{fits:,} fits with h = 3; agrees if the best of them is ten times worse than the best with h = 8",
+        best[3] / best[8],
+        Above(10, "times the best with h = 8"),
+        f"{fits:,} fits with h = 3",
     )
 
 
@@ -280,42 +293,43 @@ def _smaller_rate_needed(found: Cells) -> Claim | None:
     if not cells:
         return None
     texts = [f"{_named(cell)} {_percent(cell.unstable)}" for pair in cells for cell in pair]
-    return judged(
+    return claim(
         "section 4.2",
         "a rate of 0.1 gives stable learning of f1, and is too large for f2",
         "unstable for f2",
         f"the loss rises in {', '.join(texts)}",
-        all(_share(one.unstable)[2] < _share(two.unstable)[1] for one, two in cells),
-        "new executions, 1,200 epochs unless configured otherwise; agrees if the intervals do not overlap",
+        [(_share(one.unstable)[2], _share(two.unstable)[1]) for one, two in cells],
+        Each(Ordered(("the end of the interval of f1", "the beginning of that of f2"))),
+        "new executions, 1,200 epochs unless configured otherwise",
     )
 
 
-def _stable_at_half(found: Cells) -> Claim | None:
-    fast, slow = found.get(("f2", 8, 0.1)), found.get(("f2", 8, 0.05))
+def _stable_at_half(fast: Cell | None, slow: Cell | None) -> Claim | None:
     if fast is None or slow is None:
         return None
-    return judged(
+    return claim(
         "section 4.2",
         "f2, h = 8: half the rate, 0.05, is stable",
         "stable",
         f"the loss rises in {_percent(slow.unstable)} of {len(slow.rise):,}, at 0.1 in {_percent(fast.unstable)}",
-        bool(_share(slow.unstable)[2] < _share(fast.unstable)[1] and slow.unstable.mean() < 0.5),
-        "new executions; agrees if less than half are unstable, and fewer than at 0.1 beyond the intervals",
+        ((_share(slow.unstable)[2], _share(fast.unstable)[1]), slow.unstable.mean()),
+        All({"the intervals lie apart,": Ordered(("0.05", "0.1")), "the chance at 0.05 is": Below(0.5, "%")}),
+        "new executions",
     )
 
 
-def _varies(found: Cells, key: tuple[str, int, float]) -> Claim | None:
-    cell = found.get(key)
+def _varies(cell: Cell | None) -> Claim | None:
     if cell is None or np.isfinite(cell.loss).sum() < 2:
         return None
     low, high = np.nanquantile(cell.loss, (0.05, 0.95))
-    return judged(
+    return claim(
         "figure 8, conclusion 6",
         f"{_named(cell)}: results vary a lot from one execution to another",
         "a lot",
         f"losses from {low:.2f} to {high:.2f} (5 % to 95 %), a factor of {high / low:.1f}",
-        bool(high > 2 * low),
-        f"{len(cell.loss):,} new executions; agrees above a factor of two",
+        high / low,
+        Above(2),
+        f"{len(cell.loss):,} new executions",
     )
 
 

@@ -4,19 +4,17 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import optax
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from jaxland.landscape import outputs
 from jaxland.plots import new_figure
-from jaxland.problems import LOSSES, Problem
+from jaxland.replications.two_layer.descent import trained
 from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
-from jaxland.replications.two_layer.source import HIGH, LOW, get_target, half_mean_square, network, standard_data
+from jaxland.replications.two_layer.source import HIGH, LOW, TARGETS, half_mean_square, network
 from jaxland.statistics import Estimate, TwoWayComponents, two_way_components
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import fit
+from jaxland.studies import Analysis, Claim, Clear, Context, Findings, claim
 
 _GRID = 501
 """Points of the grid on which errors free of the test set's randomness are taken."""
@@ -93,7 +91,7 @@ def find(context: Context) -> Findings:
     """Trains a design after another, all pairs of it in one call."""
     found = []
     for design in DESIGNS:
-        part = context.parts.get(design.name, partial(_train, context, design))
+        part = context.piece(design.name, partial(_train, context, design))
         context.say(f"  {design.label}: {part['test'].size} executions")
         for measure in _MEASURES:
             values = np.log(part[measure])
@@ -103,23 +101,14 @@ def find(context: Context) -> Findings:
 
 def _train(context: Context, design: Design) -> dict[str, np.ndarray]:
     settings: RandomnessSettings = context.settings
-    function, net, shared = get_target(design.target), network(design.hidden), standard_data().x
+    function, net = TARGETS[design.target], network(design.hidden)
     data = executions_data(context.config, np.arange(settings.data))
     weights = executions_weights(context.config, np.arange(settings.weights), design.hidden, design.deviation)
     # Fit i has data set i // J and weights i % J.
     inputs = np.repeat(data.x, settings.weights, axis=0)[:, :, None]
-    fits = fit(
-        net,
-        Problem(shared, shared, loss=LOSSES["half_mean_squared_error"], name="two_layer"),
-        optax.sgd,
-        hyperparameters={"learning_rate": design.rate},
-        inputs=inputs,
-        targets=function(inputs),
-        start=np.tile(weights, (settings.data, 1)),
-        fits=len(inputs),
-        steps=design.epochs,
-        dtype="float64",
-        threads=context.threads,
+    start = np.tile(weights, (settings.data, 1))
+    fits = trained(
+        context, design.hidden, design.rate, start, inputs=inputs, targets=function(inputs), steps=design.epochs
     )
     shape, grid = (settings.data, settings.weights), np.linspace(LOW, HIGH, _GRID)
     params = fits.params.reshape(*shape, -1)
@@ -195,35 +184,32 @@ def _design(each: Crossed) -> str:
     return f"{rows} data sets crossed with {columns} weights, {each.design.epochs:,} epochs; jackknife intervals, 95 %"
 
 
-def _beyond(estimate: Estimate, bound: float) -> bool | None:
-    """Whether the estimate exceeds the bound; None where its interval holds the bound."""
-    return None if estimate.low <= bound <= estimate.high else bool(estimate.low > bound)
-
-
 def _data_matter_more(each: Crossed, grid: Crossed) -> Claim:
     share = each.data_share
-    return judged(
+    return claim(
         "section 4.2, conclusion 6",
         f"{each.design.label}: the randomness of the data has more impact than that of the initial weights",
         "more",
         f"data have {_text(share)} of the two variances of the log error; on an even grid instead of the test set "
         f"{_text(grid.data_share)}",
-        _beyond(share, 0.5),
-        f"{_design(each)}; agrees or differs where the interval lies above or below a half, else it is undecided",
+        (share.low, share.high),
+        Clear(0.5, "%"),
+        _design(each),
     )
 
 
 def _both_more(each: Crossed) -> Claim:
     data, weights, both = (each.only(which) for which in ("data", "weights", "both"))
     ratio = each.components.estimate(lambda data, weights, both: (data + weights + both) / (data + both))
-    return judged(
+    return claim(
         "section 4.2",
         f"{each.design.label}: the impact is significantly higher with new data and new weights than with new data",
         "significantly higher",
         f"variance of the log error {_text(both)} with both new, {_text(data)} with new data, {_text(weights)} with "
         f"new weights; the first is {_text(ratio)} times the second",
-        _beyond(ratio, 1.1),
-        f"{_design(each)}; agrees or differs where the interval of that factor lies above or below 1.1, else undecided",
+        (ratio.low, ratio.high),
+        Clear(1.1),
+        _design(each),
     )
 
 
@@ -232,15 +218,16 @@ def _larger_weights(found: list[Crossed]) -> Claim:
         next(each for each in found if each.measure == "test" and each.design == design) for design in DESIGNS[-2:]
     )
     one, two = small.data_share, large.data_share
-    return judged(
+    return claim(
         "footnote 5",
         "f2, h = 8: with larger initial weights their randomness has more impact",
         "more",
         f"the data's share of the two variances falls from {_text(one)} to {_text(two)}; the variance with new weights "
         f"goes from {_text(small.only('weights'))} to {_text(large.only('weights'))}",
-        True if two.high < one.low else False if two.low > one.high else None,
-        f"deviation {large.design.deviation:g} instead of {small.design.deviation:g}; {_design(large)}; agrees or "
-        "differs where the intervals of the shares do not overlap, else it is undecided",
+        (one.low - two.high, one.high - two.low),
+        Clear(0),
+        f"deviation {large.design.deviation:g} instead of {small.design.deviation:g}; {_design(large)}; of the "
+        "fall, by the ends of both intervals",
     )
 
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxland._names import lookup
-
 if TYPE_CHECKING:
     from jaxland.networks import Network
 
@@ -97,15 +95,6 @@ def run_named(target: str, hidden: int, rate: float, epochs: int) -> Run:
         each for each in RUNS if (each.target, each.hidden, each.rate, each.epochs) == (target, hidden, rate, epochs)
     ]
     return run
-
-
-def get_target(name: str) -> Target:
-    """Returns the entry of `TARGETS` with this name.
-
-    Raises:
-        ValueError: there is none.
-    """
-    return lookup("target", name, TARGETS)
 
 
 @lru_cache

@@ -13,7 +13,7 @@ __all__ = ["Section", "header", "notices", "sections"]
 
 
 def sections(contents: Contents, drawings: list[str]) -> list[Section]:
-    """The sections in order.
+    """The sections in order; a study without claims has none of them.
 
     Args:
         contents: of the study directory.
@@ -21,7 +21,7 @@ def sections(contents: Contents, drawings: list[str]) -> list[Section]:
     """
     return [
         fits(contents),
-        claims(contents),
+        *([] if contents.claims == [] else [claims(contents)]),
         figures(contents),
         losses(contents, drawings),
         tables(contents),

@@ -3,6 +3,7 @@
 from jaxland.report.contents import Contents, Notice
 from jaxland.report.markup import Markup, element
 from jaxland.report.sections.section import command
+from jaxland.studies import Claim
 from jaxland.studies.summary import tally
 
 
@@ -22,13 +23,18 @@ def header(contents: Contents) -> Markup:
 def _facts(contents: Contents) -> dict[str, str]:
     ensembles, provenance = contents.ensembles, contents.manifest.provenance
     done, asked = sum(each.fits for each in ensembles.values()), contents.manifest.fits * len(ensembles)
+    claims = {} if contents.claims == [] else {"claims": _tally(contents.claims)}
     return {
         "ensembles": ", ".join(ensembles),
         "fits": f"{done:,}" if done == asked else f"{done:,} of {asked:,}",
         "diverged": f"{sum(each.diverged for each in ensembles.values()):,}",
-        "claims": "not judged yet" if contents.claims is None else tally(contents.claims),
+        **claims,
         "trained on": f"{provenance.get('device', 'unknown')}, {provenance.get('precision', '')}".removesuffix(", "),
     }
+
+
+def _tally(claims: list[Claim] | None) -> str:
+    return "not judged yet" if claims is None else tally(claims)
 
 
 def notices(found: list[Notice]) -> Markup:

@@ -29,7 +29,7 @@ class TileProgram(NamedTuple):
 
     points: int
     loss: Expression
-    """Sum of the elementwise losses, before `Loss.weight`."""
+    """Sum of the losses, before `Loss.weight`."""
     gradient: list[Expression]
     """dL/dw_k of this tile, weight included, for each of the P parameters."""
 
@@ -68,7 +68,7 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
         prediction = network.apply(network.unflatten(vector), x)
         if prediction.shape != y.shape:
             raise Unlowerable(f"the network returns shape {prediction.shape} where targets have {y.shape}.")
-        value = jnp.sum(loss.elementwise(prediction, y))
+        value = jnp.sum(loss.values(prediction, y))
         return (value if weight == 1 else weight * value), value
 
     type = ensemble.scalar_type

@@ -3,32 +3,31 @@
 from matplotlib.figure import Figure
 
 from jaxland.plots import (
-    COLORS,
-    LABELS,
     compared_histograms,
     fit_curve,
     network_diagram,
     new_figure,
-    style,
     target_curve,
     tube,
 )
 from jaxland.replications.sawtooth.config import SawtoothConfig
 from jaxland.replications.sawtooth.overview.reduction import SawtoothAnalysis
+from jaxland.replications.sawtooth.palette import COLORS, LABEL_COLORS, LABELS, labelled
+
+_F = "f, the output of $W_f$"
 
 
 def figures(config: SawtoothConfig, analysis: SawtoothAnalysis) -> dict[str, Figure]:
     """All figures by file stem. Ensembles without a finite fit are left out of theirs."""
     drawn = {name: each for name, each in analysis.ensembles.items() if each.curve.count > 1}
-    with style():
-        result = {"figure-01-network-and-target": _network_and_target(config, analysis)}
-        if drawn:
-            result |= {
-                "figure-02-one-fit": _one_fit(analysis, drawn),
-                "figure-03-mean-and-deviation": _tubes(analysis, drawn),
-                "figure-04-best-fits": _best_fits(analysis, drawn),
-            }
-            result |= _histograms(config, drawn)
+    result = {"figure-01-network-and-target": _network_and_target(config, analysis)}
+    if drawn:
+        result |= {
+            "figure-02-one-fit": _one_fit(analysis, drawn),
+            "figure-03-mean-and-deviation": _tubes(analysis, drawn),
+            "figure-04-best-fits": _best_fits(analysis, drawn),
+        }
+        result |= _histograms(config, drawn)
     return result
 
 
@@ -39,14 +38,14 @@ def _network_and_target(config, analysis):
     target = problem.target
     title = f"The {target.depth} x ({target.saw}+{len(target.spline)}) network: bold weights are not zero"
     network_diagram(problem.network.spec.widths, [layer.weight for layer in layers], title=title, ax=left)
-    target_curve(analysis.x, analysis.target, ax=right)
+    target_curve(analysis.x, analysis.target, label=_F, ax=right)
     right.set_title(f"Its output f: {len(target.knots) - 1} linear pieces")
     return figure
 
 
 def _one_fit(analysis, drawn):
     figure, (ax,) = new_figure()
-    target_curve(analysis.x, analysis.target, ax=ax)
+    target_curve(analysis.x, analysis.target, label=_F, ax=ax)
     for name, each in drawn.items():
         ax.plot(
             analysis.x, each.first_output, color=COLORS[name], lw=1.8, label=f"fit {each.first_fit}, {LABELS[name]}"
@@ -112,14 +111,15 @@ def _histograms(config, drawn):
         histograms = {name: getattr(each, quantity) for name, each in drawn.items()}
         if any(histogram.total for histogram in histograms.values()):
             figure, (ax,) = new_figure()
-            compared_histograms(histograms, title=title, xlabel=xlabel, ax=ax)
+            compared_histograms(labelled(histograms), title=title, xlabel=xlabel, colors=LABEL_COLORS, ax=ax)
             result[stem] = figure
     return result
 
 
 def _losses(config, histograms):
     smooth = config.problem.target.amplitude**2 / 3
-    shared = {"xlabel": "mean squared error", "reference": (smooth, "smooth fit, a²/3")}
+    histograms = labelled(histograms)
+    shared = {"xlabel": "mean squared error", "colors": LABEL_COLORS, "reference": (smooth, "smooth fit, a²/3")}
     figure, (left, right) = new_figure(2)
     compared_histograms(histograms, title="Losses after training", **shared, ax=left)
     window = (0.75 * smooth, 1.1 * smooth)

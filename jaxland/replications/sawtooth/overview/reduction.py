@@ -16,6 +16,7 @@ from jaxland.landscape import (
 )
 from jaxland.networks import Network
 from jaxland.replications.sawtooth.config import SawtoothConfig
+from jaxland.replications.sawtooth.measures import turning_points
 from jaxland.replications.sawtooth.sample import global_minimum
 from jaxland.statistics import Histogram, Moments
 from jaxland.store import StudyStore
@@ -71,7 +72,6 @@ class SawtoothAnalysis:
 def reduce(config: SawtoothConfig, store: StudyStore) -> SawtoothAnalysis:
     """Reduces every ensemble of the study."""
     target = config.problem.target
-    assert target is not None
     x = np.linspace(-1, 1, _GRID_POINTS)
     return SawtoothAnalysis(
         x=x,
@@ -89,17 +89,6 @@ def reduce_ensemble(
     for shard in store.stream(name, ["fit", "loss", "diverged_step", "params"]):
         reduction.add(shard.arrays)
     return reduction.finish()
-
-
-def turning_points(curves: Float[np.ndarray, "F N"]) -> Float[np.ndarray, "F"]:
-    """How often each sampled curve changes between rising and falling; steps within rounding are level."""
-    steps = np.diff(np.asarray(curves, np.float64), axis=1)
-    level = 1e-6 * np.ptp(curves, axis=1, keepdims=True) + 1e-12
-    sign = np.where(np.abs(steps) > level, np.sign(steps), 0).astype(np.int8)
-    # Carry the last direction over level stretches, so that a plateau is not a turn.
-    index = np.where(sign != 0, np.arange(sign.shape[1]), 0)
-    carried = np.take_along_axis(sign, np.maximum.accumulate(index, axis=1), axis=1)
-    return ((carried[:, 1:] * carried[:, :-1]) < 0).sum(axis=1).astype(np.float64)
 
 
 class _Reduction:

@@ -1,11 +1,13 @@
 """Figures 1, 2, 5 and 6, and one figure for each highlighted run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxland.plots import error_curves, fit_curve, network_diagram, new_figure, target_curve, weight_curves
+from jaxland.plots import error_curves, fit_curve, network_diagram, new_figure, target_curve
 from jaxland.replications.two_layer.descent import Descent
 from jaxland.replications.two_layer.source import HIGH, LOW, TARGETS, Run, run_named
 
@@ -77,7 +79,45 @@ def run_figure(run: Run, descent: Descent) -> Figure:
     logarithmic = 1e10 if overflow else None
     for column, ax in enumerate(axes[3:5]):
         names, title = [f"$U_{{{unit},{column}}}$" for unit in units], f"Evolution of $U_{{i,{column}}}$"
-        weight_curves(descent.epochs, u[:, :, column], names, log_beyond=logarithmic, title=title, ax=ax)
+        draw_weights(descent.epochs, u[:, :, column], names, log_beyond=logarithmic, title=title, ax=ax)
     names = [f"$V_{{{unit}}}$" for unit in range(run.hidden)]
-    weight_curves(descent.epochs, v, names, log_beyond=logarithmic, title="Evolution of $V$", ax=axes[5])
+    draw_weights(descent.epochs, v, names, log_beyond=logarithmic, title="Evolution of $V$", ax=axes[5])
     return figure
+
+
+def draw_weights(
+    epochs: Int[np.ndarray, "S"],
+    weights: Float[np.ndarray, "S K"],
+    names: Sequence[str],
+    *,
+    log_beyond: float | None,
+    title: str,
+    ax: Axes,
+) -> None:
+    """Draws each of K weights over the epochs; the legend stands beside the axes.
+
+    Args:
+        epochs: at which they were taken.
+        weights: there.
+        names: of the weights.
+        log_beyond: weights of a larger magnitude are drawn on a logarithmic scale, for runs that overflow.
+        title: of the axes.
+        ax: where to draw.
+    """
+    for index, name in enumerate(names):
+        # Ten colours, then the same with dashes.
+        style = "-" if index < 10 else "--"
+        ax.plot(epochs, weights[:, index], lw=1.2, ls=style, color=f"C{index % 10}", label=name)
+    ax.set(title=title, xlabel="epoch", ylabel="weight", xlim=(0, epochs[-1]))
+    if log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond:
+        _log_beyond(ax, log_beyond, np.nanmin(weights), np.nanmax(weights))
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.2)
+
+
+def _log_beyond(ax: Axes, bound: float, lowest: float, highest: float) -> None:
+    """Ticks stand at zero and at three powers of ten a side: matplotlib's own crowd around the linear part."""
+    ax.set_yscale("symlog", linthresh=bound)
+    powers = 10.0 ** np.linspace(0, np.log10(max(-lowest, highest)), 4)[1:].astype(int)
+    ax.set_yticks([tick for tick in (*-powers[::-1], 0.0, *powers) if lowest <= tick <= highest or tick == 0])
+    ax.minorticks_off()
+    ax.set_ylim(min(10 * lowest, -bound), max(10 * highest, bound))

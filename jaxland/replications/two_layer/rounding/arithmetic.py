@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxland.replications.two_layer.source import Weights, flat, get_target, split, standard_data, standard_weights
+from jaxland.replications.two_layer.source import TARGETS, Weights, flat, split, standard_data, standard_weights
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def descend(
     x = standard_data().x
     x = x if order is None else x[order]
     with arithmetic.rounding(), np.errstate(over="ignore", invalid="ignore"):
-        x, y, step = (arithmetic.array(each) for each in (x, get_target(target)(x), np.array(rate)))
+        x, y, step = (arithmetic.array(each) for each in (x, TARGETS[target](x), np.array(rate)))
         u, v = (arithmetic.array(each) for each in split(standard_weights(hidden)))
         return _descend(x, y, step, u, v, epochs, settled, stop_above)
 

@@ -1,20 +1,20 @@
 """Runs that become unstable, in several arithmetics and orders of summation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import optax
 from jaxtyping import Float, Int
 
 from jaxland.landscape import first_rise, log_deviation, outputs, sharpness
 from jaxland.problems import LOSSES, Problem
+from jaxland.replications.two_layer.descent import trained
 from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic, arithmetics, descend
 from jaxland.replications.two_layer.source import (
+    TARGETS,
     Run,
-    get_target,
     half_mean_square,
     network,
     run_named,
@@ -22,7 +22,6 @@ from jaxland.replications.two_layer.source import (
     standard_weights,
 )
 from jaxland.studies import Context
-from jaxland.training import fit
 
 LOSS = LOSSES["half_mean_squared_error"]
 STRIDE = 5
@@ -136,9 +135,8 @@ def measure(context: Context, case: Case) -> Measured:
     theory = Theory.of(context, case)
     found, curves = [], {}
     for arithmetic in arithmetics(settings.digits if case.in_decimals else ()):
-        part = context.parts.get(
-            f"{case.run.name}-{arithmetic.label}".replace(" ", "-"), partial(_part, context, case, arithmetic)
-        )
+        name = f"{case.run.name}-{arithmetic.label}".replace(" ", "-")
+        part = context.piece(name, partial(_part, context, case, arithmetic))
         predicted = theory.rise(arithmetic.roundoff)
         found.append(Rises(arithmetic, part["epoch"], part["best_error"], predicted))
         if arithmetic.name != "decimal":
@@ -150,7 +148,7 @@ def measure(context: Context, case: Case) -> Measured:
 def _part(context: Context, case: Case, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
     settings: RoundingSettings = context.settings
     if arithmetic.name in ("float32", "float64"):
-        losses, params = _by_lanes(case, arithmetic.name, settings.orders, context.threads)
+        losses, params = _by_lanes(context, case, arithmetic.name, settings.orders)
     else:
         count = settings.wide_orders if arithmetic.name == "longdouble" else 1
         losses, params = _by_loop(case, arithmetic, count)
@@ -168,24 +166,21 @@ def orders_of(points: int, count: int) -> list[Int[np.ndarray, "N"]]:
     return [np.arange(points), *(random.permutation(points) for _ in range(count - 1))]
 
 
-def _by_lanes(case: Case, dtype: str, count: int, threads: int):
+def _by_lanes(context: Context, case: Case, dtype: str, count: int):
     """Losses (K, S) and parameters (K, S, P) at every epoch, one run for each order."""
     run, data = case.run, standard_data().x
     x = np.stack([data[order] for order in orders_of(len(data), count)])[:, :, None]
-    fits = fit(
-        network(run.hidden),
-        Problem(data, data, loss=LOSS, name="two_layer"),
-        optax.sgd,
-        hyperparameters={"learning_rate": run.rate},
+    fits = trained(
+        context,
+        run.hidden,
+        run.rate,
+        np.tile(standard_weights(run.hidden), (count, 1)),
         inputs=x,
-        targets=get_target(run.target)(x),
-        start=np.tile(standard_weights(run.hidden), (count, 1)),
-        fits=count,
+        targets=TARGETS[run.target](x),
         steps=run.epochs,
         dtype=dtype,
         trace_every=1,
         snapshots=range(run.epochs + 1),
-        threads=threads,
     )
     return fits.trace.astype(np.float64), fits.snapshots.astype(np.float64)
 
@@ -213,14 +208,12 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
 
 def _test_error(case: Case, params: Float[np.ndarray, "S P"]) -> Float[np.ndarray, "S"]:
     x = standard_data().test_x
-    return half_mean_square(
-        outputs(network(case.run.hidden), params, x[:, None])[:, :, 0], get_target(case.run.target)(x)
-    )
+    return half_mean_square(outputs(network(case.run.hidden), params, x[:, None])[:, :, 0], TARGETS[case.run.target](x))
 
 
 def _sharpness(case: Case, params: Float[np.ndarray, "S P"]) -> Float[np.ndarray, "S"]:
     x = standard_data().x
-    return sharpness(network(case.run.hidden), LOSS, params, x[:, None], get_target(case.run.target)(x)[:, None])
+    return sharpness(network(case.run.hidden), LOSS, params, x[:, None], TARGETS[case.run.target](x)[:, None])
 
 
 @dataclass(frozen=True)
@@ -236,7 +229,7 @@ class Theory:
     @staticmethod
     def of(context: Context, case: Case) -> "Theory":
         """From a run at a tenth of the rate, on which nothing becomes unstable."""
-        part = context.parts.get(f"{case.run.name}-slower", partial(_slower, context, case))
+        part = context.piece(f"{case.run.name}-slower", partial(_slower, context, case))
         return Theory(case, part["sharpness"], part["loss"], part["size"])
 
     def rise(self, roundoff: float) -> float:
@@ -263,19 +256,16 @@ class Theory:
 
 def _slower(context: Context, case: Case) -> dict[str, np.ndarray]:
     run, data = case.run, standard_data().x
-    kept: Sequence[int] = range(0, _SLOWER * _LONGEST + 1, _SLOWER * STRIDE)
-    fits = fit(
-        network(run.hidden),
-        Problem(data, get_target(run.target)(data), loss=LOSS, name="two_layer"),
-        optax.sgd,
-        hyperparameters={"learning_rate": run.rate / _SLOWER},
-        start=standard_weights(run.hidden)[None],
-        fits=1,
+    kept = range(0, _SLOWER * _LONGEST + 1, _SLOWER * STRIDE)
+    fits = trained(
+        context,
+        run.hidden,
+        run.rate / _SLOWER,
+        standard_weights(run.hidden)[None],
+        problem=Problem(data, TARGETS[run.target](data), loss=LOSS, name="two_layer"),
         steps=kept[-1],
-        dtype="float64",
         trace_every=_SLOWER * STRIDE,
         snapshots=kept,
-        threads=context.threads,
     )
     size = np.linalg.norm(fits.snapshots[0], axis=1)
     return {"sharpness": _sharpness(case, fits.snapshots[0]), "loss": fits.trace[0], "size": size}

@@ -5,9 +5,10 @@ import numpy as np
 from jaxland.replications.two_layer.rounding.cases import RISE, Measured, Rises
 from jaxland.replications.two_layer.rounding.executions import Executions
 from jaxland.statistics import sample_interval
-from jaxland.studies import Claim, judged
+from jaxland.studies import Above, AtMost, Claim, Holds, Ordered, Stated, claim
 
 _RULE = f"the loss has risen when it exceeds its smallest by {RISE:.0%}; sharpness: largest eigenvalue of the Hessian"
+_LAST_DIGIT = 0.00005
 
 
 def claims(found: list[Measured], executions: Executions) -> list[Claim]:
@@ -37,14 +38,15 @@ def _orders(each: Measured) -> str:
 
 def _epoch(each: Measured) -> Claim:
     double = each.of("float64").epoch
-    return judged(
+    return claim(
         "figure 3",
         "f1, h = 3, rate 1: stable and best up to epoch 755, then the error oscillates and rises",
         "epoch 755",
         f"depends on rounding: in float64 epoch {double[0]} in the order of the data, {double.min()} to {double.max()} "
         f"in {len(double)} orders of summation; by arithmetic: {'; '.join(map(_span, each.rises))}",
-        bool(double.min() <= 755 <= double.max()),
-        f"standard data and weights; orders: {_orders(each)}; {_RULE}; agrees if 755 lies in the range of float64",
+        (double.min(), double.max()),
+        Holds(755),
+        f"standard data and weights; orders: {_orders(each)}; {_RULE}; the interval is the range of float64",
     )
 
 
@@ -53,29 +55,30 @@ def _dynamics_or_rounding(each: Measured) -> Claim:
     widest, double = each.rises[-1].epoch[0], each.of("float64").epoch[0]
     theory = "; ".join(f"{rises.arithmetic.label} {rises.predicted:.0f}" for rises in each.rises)
     crossings = ", ".join(f"{each.crossing(name)} in {name}" for name in each.sharpness)
-    return judged(
+    return claim(
         "conclusion 3",
         "f1, h = 3, rate 1: the epoch from which the error oscillates is a property of the landscape",
         "the landscape",
         f"depends on rounding: sharpness exceeds 2 / rate from epoch {crossings}, but the loss rises at {double} in "
         f"float64 and at {widest} in {label}; linear theory: {theory}; exact arithmetic {each.exact:.0f}",
-        bool(widest - double <= 10),
-        f"{_RULE}; linear theory: deviations from the smooth path are made by rounding and grow from the crossing on; "
-        "agrees if ten epochs at most lie between float64 and the widest arithmetic",
+        widest - double,
+        AtMost(10, "epochs from float64 to the widest arithmetic"),
+        f"{_RULE}; linear theory: deviations from the smooth path are made by rounding and grow from the crossing on",
     )
 
 
 def _too_large_from(each: Measured) -> Claim:
     run, double = each.case.run, each.of("float64")
     crossing = each.crossing("float64")
-    return judged(
+    return claim(
         "conclusion 3",
         f"{run.name}: a rate that performed well at the beginning leads to instability later",
         "the landscape changes",
         f"the sharpness is above 2 / rate = {each.bound:g} from epoch {crossing} on; the loss rises "
         f"{double.epoch[0] - crossing} epochs later, at {double.epoch[0]} ({'; '.join(map(_span, each.rises))})",
-        bool(0 <= crossing < double.epoch[0]),
-        f"orders: {_orders(each)}; {_RULE}, every 5 epochs; agrees if the sharpness exceeds 2 / rate first",
+        (-1, crossing, double.epoch[0]),
+        Ordered(("before the first epoch", "the sharpness exceeds 2 / rate", "the loss rises")),
+        f"orders: {_orders(each)}; {_RULE}, every 5 epochs",
     )
 
 
@@ -84,29 +87,31 @@ def _before_it_oscillates(each: Measured) -> Claim:
     spans = "; ".join(
         f"{rises.arithmetic.label} {rises.best_error.min():.4f} to {rises.best_error.max():.4f}" for rises in each.rises
     )
-    return judged(
+    return claim(
         "section 4.2",
         "f2, h = 8, rate 0.1: the error before it oscillates",
         "1.0889",
         f"depends on rounding: {double[0]:.5f} in the order of the data; {spans}",
-        bool(double.min() <= 1.08895 and double.max() >= 1.08885),
-        f"smallest error on the test set before the loss rises; orders: {_orders(each)}; agrees if 1.0889 lies in the "
-        "range of float64",
+        (double.min() - _LAST_DIGIT, double.max() + _LAST_DIGIT),
+        Holds(1.0889),
+        f"smallest error on the test set before the loss rises; orders: {_orders(each)}; the interval is the range of "
+        "float64, and half of the last digit that is printed",
     )
 
 
 def _unpredictable(found: list[Measured]) -> Claim:
     warnings = [each.of("float64").epoch[0] - each.crossing("float64") for each in found]
     errors = [rises.predicted - np.median(rises.epoch[rises.epoch >= 0]) for each in found for rises in each.rises]
-    return judged(
+    furthest = np.nanmax(np.abs(errors))
+    return claim(
         "conclusion 1",
         "the first hundreds of iterations do not make the following ones predictable",
         "not predictable",
         f"not from the loss; the sharpness exceeds 2 / rate {min(warnings)} to {max(warnings)} epochs before the loss "
-        f"rises, and linear theory gives the epoch of the rise within {np.nanmax(np.abs(errors)):.0f} epochs",
-        bool(min(warnings) < 10 or not np.nanmax(np.abs(errors)) < 100),
-        f"{len(found)} runs, {len(errors)} arithmetics in all; differs if the sharpness warns ten epochs ahead or more "
-        "and the theory is within a hundred",
+        f"rises, and linear theory gives the epoch of the rise within {furthest:.0f} epochs",
+        min(warnings) < 10 or not furthest < 100,
+        Stated("the sharpness warns less than 10 epochs ahead or the theory is not within 100"),
+        f"{len(found)} runs, {len(errors)} arithmetics in all",
     )
 
 
@@ -116,16 +121,16 @@ def _precision_over_executions(executions: Executions) -> Claim:
     for dtype, values in delays.items():
         low, high = sample_interval(values)
         texts.append(f"{dtype} {values.mean():.0f} ({low:.0f} to {high:.0f})" if len(values) else f"{dtype} none")
-    crossed = executions.crossing[executions.crossing >= 0]
+    crossed, count = executions.crossing[executions.crossing >= 0], len(executions.crossing)
     spread = f"{crossed.min()} to {crossed.max()}" if len(crossed) else "none"
     earlier = delays["float32"] < delays["float64"]
-    return judged(
+    return claim(
         "figure 3",
         f"{run.name}: what new random data and weights change",
         "instability comes at another epoch",
         f"crossings at epochs {spread}; mean delay until the rise: {', '.join(texts)} epochs; float32 rises first "
         f"in {earlier.sum()} of {len(earlier)}",
-        bool(len(crossed) and np.ptp(crossed) > 10) if len(executions.crossing) > 1 else None,
-        f"{len(executions.crossing)} executions, {len(earlier)} with a crossing and a rise in both formats; intervals "
-        "95 %; agrees if crossings differ by more than ten epochs",
+        None if count < 2 else np.ptp(crossed) if len(crossed) else 0,
+        Above(10, "epochs between the first and the last crossing"),
+        f"{count} executions, {len(earlier)} with a crossing and a rise in both formats; intervals 95 %",
     )

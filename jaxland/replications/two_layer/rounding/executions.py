@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import optax
 from jaxtyping import Float, Int
 
 from jaxland.landscape import sharpness
-from jaxland.problems import Problem
+from jaxland.replications.two_layer.descent import trained
 from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.rounding.cases import LOSS, STRIDE, Case, crossing, rise
-from jaxland.replications.two_layer.source import get_target, network, standard_data
+from jaxland.replications.two_layer.source import TARGETS, network
 from jaxland.studies import Context
-from jaxland.training import fit
 
 
 @dataclass(frozen=True)
@@ -35,32 +33,19 @@ class Executions:
 def measure_executions(context: Context, case: Case) -> Executions:
     """Trains them in float32 and float64, and takes the sharpness in float64."""
     count = context.settings.executions
-    part = context.parts.get(f"{case.run.name}-executions-{count}", partial(_train, context, case, count))
+    part = context.piece(f"{case.run.name}-executions-{count}", partial(_train, context, case, count))
     return Executions(case, part["crossing"], {dtype: part[dtype] for dtype in ("float32", "float64")})
 
 
 def _train(context: Context, case: Case, count: int) -> dict[str, np.ndarray]:
-    run, numbers, data = case.run, np.arange(count), standard_data().x
+    run, numbers = case.run, np.arange(count)
     kept = range(0, run.epochs + 1, STRIDE)
     x = executions_data(context.config, numbers).x[:, :, None]
-    y = get_target(run.target)(x)
-    found = {}
+    y = TARGETS[run.target](x)
+    start, found = executions_weights(context.config, numbers, run.hidden), {}
+    options = {"inputs": x, "targets": y, "steps": run.epochs, "trace_every": 1, "snapshots": kept}
     for dtype in ("float32", "float64"):
-        fits = fit(
-            network(run.hidden),
-            Problem(data, data, loss=LOSS, name="two_layer"),
-            optax.sgd,
-            hyperparameters={"learning_rate": run.rate},
-            inputs=x,
-            targets=y,
-            start=executions_weights(context.config, numbers, run.hidden),
-            fits=count,
-            steps=run.epochs,
-            dtype=dtype,
-            trace_every=1,
-            snapshots=kept,
-            threads=context.threads,
-        )
+        fits = trained(context, run.hidden, run.rate, start, dtype=dtype, **options)
         found[dtype] = rise(fits.trace.astype(np.float64), case.since)
         params = fits.snapshots
     curves = [sharpness(network(run.hidden), LOSS, each, *own) for each, *own in zip(params, x, y, strict=True)]

@@ -1,9 +1,10 @@
 """Sharpness along the unstable runs, and the epoch of the rise against precision and execution."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxland.plots import delay_by_precision, new_figure, sharpness_curves
+from jaxland.plots import new_figure, sharpness_curves
 from jaxland.replications.two_layer.rounding.cases import Measured
 from jaxland.replications.two_layer.rounding.executions import Executions
 
@@ -22,18 +23,26 @@ def _case(each: Measured) -> Figure:
     rises = {rises.arithmetic.label: int(rises.epoch[0]) for rises in each.rises if rises.epoch[0] >= 0}
     title = f"Sharpness along {run.label}"
     sharpness_curves(each.epochs, each.sharpness, each.bound, rises=rises, title=title, ax=left)
-    digits = [-np.log10(rises.arithmetic.roundoff) for rises in each.rises]
-    delay_by_precision(
-        np.array(digits),
-        [rises.epoch[rises.epoch >= 0] for rises in each.rises],
-        predicted=np.array([rises.predicted for rises in each.rises]),
-        labels=[rises.arithmetic.label for rises in each.rises],
-        crossing=each.crossing("float64"),
-        exact=each.exact,
-        title="When the loss rises, against the precision",
-        ax=right,
-    )
+    _draw_delays(each, right)
     return figure
+
+
+def _draw_delays(each: Measured, ax: Axes) -> None:
+    """The epochs at which the loss rises against the precision of the arithmetic, and what linear theory has for it."""
+    digits = [-np.log10(rises.arithmetic.roundoff) for rises in each.rises]
+    for index, (place, rises) in enumerate(zip(digits, each.rises, strict=True)):
+        epochs = rises.epoch[rises.epoch >= 0]
+        label = f"{rises.arithmetic.label}: {len(epochs)} order{'s' if len(epochs) != 1 else ''}"
+        ax.plot(np.full(len(epochs), place), epochs, "o", ms=5, alpha=0.6, mew=0, color=f"C{index}", label=label)
+    ax.plot(digits, [rises.predicted for rises in each.rises], "x--", color="black", ms=6, lw=1, label="linear theory")
+    crossing = each.crossing("float64")
+    ax.axhline(crossing, color="#444444", ls=":", lw=1, label=f"sharpness exceeds 2 / rate: {crossing:g}")
+    if np.isfinite(each.exact):
+        label = f"linear theory, exact arithmetic: {each.exact:g}"
+        ax.axhline(each.exact, color="#888888", ls="-.", lw=1, label=label)
+    title, xlabel = "When the loss rises, against the precision", "digits: $-\\log_{10}$ of the roundoff"
+    ax.set(title=title, xlabel=xlabel, ylabel="epoch")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
 
 
 def _executions(executions: Executions) -> Figure:

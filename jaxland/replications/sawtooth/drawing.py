@@ -1,17 +1,83 @@
-"""Knots of piecewise-linear fits: how many an ensemble has, and where."""
+"""What only this study draws: many teeth, outputs along a path, and the knots of the fits."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 
-from jaxland.plots.style import COLORS, LABELS, TARGET_COLOR, own_axes
+from jaxland.replications.sawtooth.palette import COLORS, LABELS
 from jaxland.statistics import Histogram
 
 # A mark further out than this many times the counts is shown on a logarithmic continuation of the axis.
 _FAR = 3
 _STEPS = [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
+
+
+def dense_curve(
+    x: Float[np.ndarray, "N"],
+    f: Float[np.ndarray, "N"],
+    *,
+    window: tuple[float, float],
+    title: str = "Target",
+    ax: Axes,
+) -> None:
+    """Draws a function with more teeth than the eye can tell apart, and above it a window in which it can.
+
+    Args:
+        x: the knots of the function, so that no tooth is missed.
+        f: its values there.
+        window: the part of x shown enlarged.
+        title: of the axes.
+        ax: where to draw.
+    """
+    low, high = float(np.min(f)), float(np.max(f))
+    ax.plot(x, f, color=COLORS["W_f"], lw=0.6)
+    ax.set(title=title, xlabel="x", ylabel="f(x)", ylim=(low - 0.05 * (high - low), high + 1.1 * (high - low)))
+    ax.yaxis.set_label_coords(-0.1, 0.24)
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
+    inset = ax.inset_axes((0.07, 0.6, 0.9, 0.28))
+    inside = (x >= window[0]) & (x <= window[1])
+    inset.plot(x[inside], f[inside], color=COLORS["W_f"], lw=1.2)
+    inset.set(xlim=window)
+    inset.tick_params(labelsize=8, bottom=False, labelbottom=False, labeltop=True)
+    inset.locator_params(nbins=4)
+    inset.set_title(f"{inside.sum() - 1} of the {len(x) - 1:,} pieces", fontsize=9)
+    # A bracket above the window, so that what leads to the inset does not cross the curve.
+    top = float(np.max(f[inside], initial=low)) + 0.02 * (high - low)
+    ax.indicate_inset((window[0], top, np.ptp(window), 0.02 * (high - low)), inset, edgecolor="black", alpha=0.8)
+
+
+def output_series(
+    x: Float[np.ndarray, "N"],
+    target: Float[np.ndarray, "N"],
+    curves: Float[np.ndarray, "K N"],
+    lengths: Float[np.ndarray, "K"],
+    *,
+    title: str = "Output along the path",
+    ax: Axes,
+) -> None:
+    """Draws the output at some images, each shifted up, from the start of the path at the bottom to its end.
+
+    Args:
+        x: points, increasing.
+        target: drawn thinly behind every output.
+        curves: outputs of K images.
+        lengths: distance of each of them from the start of the path.
+        title: of the axes.
+        ax: where to draw.
+    """
+    beside = x[-1] + 0.01 * (x[-1] - x[0])
+    shift = 0.75 * np.ptp(target)
+    shades = Normalize(0, lengths[-1] or 1.0)
+    for index, (curve, length) in enumerate(zip(curves, lengths, strict=True)):
+        ax.plot(x, target + index * shift, color=COLORS["W_f"], lw=0.5, alpha=0.35)
+        ax.plot(x, curve + index * shift, color=colormaps["viridis"](0.85 * float(shades(length))), lw=1.4)
+        ax.annotate(f"{length:.1f}", (beside, curve[-1] + index * shift), fontsize=8, annotation_clip=False)
+    ax.set(title=title, xlabel="x", ylabel="output, shifted", yticks=[])
+    ax.annotate("distance", (beside, curve[-1] + (len(lengths) - 0.6) * shift), fontsize=8, annotation_clip=False)
 
 
 def knot_counts(
@@ -20,8 +86,8 @@ def knot_counts(
     target: int | None = None,
     most: int | None = None,
     title: str = "Knots of the fits",
-    ax: Axes | None = None,
-) -> Axes:
+    ax: Axes,
+) -> None:
     """Draws the distribution of the number of interior knots of each ensemble's fits.
 
     Where the possible maximum lies far out, the axis goes on logarithmically beyond the counts and the target.
@@ -34,7 +100,6 @@ def knot_counts(
         title: of the axes.
         ax: where to draw.
     """
-    ax = own_axes(ax)
     largest = max((histogram.largest for histogram in histograms.values() if histogram.total), default=0.0)
     for name, histogram in histograms.items():
         if histogram.total:
@@ -54,7 +119,6 @@ def knot_counts(
     ax.set(title=title, xlabel="interior knots", ylabel="share of fits")
     ax.set_ylim(0, 1.45 * ax.get_ylim()[1])  # room for the legend
     ax.legend()
-    return ax
 
 
 def _ticks(largest):
@@ -79,8 +143,8 @@ def knot_positions(
     *,
     target: Float[np.ndarray, "knots"] | None = None,
     title: str = "Where the knots of the fits are",
-    ax: Axes | None = None,
-) -> Axes:
+    ax: Axes,
+) -> None:
     """Draws the density of the positions of each ensemble's interior knots, with those of a target as ticks.
 
     Args:
@@ -89,21 +153,19 @@ def knot_positions(
         title: of the axes.
         ax: where to draw.
     """
-    ax = own_axes(ax)
     for name, histogram in histograms.items():
         if histogram.total:
             density = histogram.counts / (histogram.total * np.diff(histogram.edges))
             _outlined(ax, density, histogram.edges, name, f"{histogram.total:,} knots")
     if target is not None:
         height, foot = np.full(len(target), 0.025), ax.get_xaxis_transform()
-        ax.plot(target, height, "|", transform=foot, color=TARGET_COLOR, ms=12, mew=1.2, label="knots of the target")
+        ax.plot(target, height, "|", transform=foot, color=COLORS["W_f"], ms=12, mew=1.2, label="knots of the target")
     ax.set(title=title, xlabel="x", ylabel="density of interior knots")
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     ax.legend()
-    return ax
 
 
 def _outlined(ax, heights, edges, name, size):
-    color = COLORS.get(name)
+    color = COLORS[name]
     ax.stairs(heights, edges, fill=True, color=color, alpha=0.35)
-    ax.stairs(heights, edges, color=color, lw=1.0, label=f"{LABELS.get(name, name)} ({size})")
+    ax.stairs(heights, edges, color=color, lw=1.0, label=f"{LABELS[name]} ({size})")

@@ -1,0 +1,87 @@
+"""Time and memory of a million fits of a study of one's own: stored, analysed, read as a table, streamed.
+
+    python benchmarks/own_study.py [FITS]
+
+Each step is a process of its own, whose peak memory is printed with its time. The network has 25 parameters and takes
+20 steps, so that what is measured is storing and reading, not training.
+"""
+
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Config:
+    """Of the study."""
+
+    steps: int = 20
+
+
+def ensembles(config):
+    """One ensemble of a 1-8-1 network."""
+    import optax
+
+    import jaxland as jl
+
+    x = np.linspace(-1, 1, 16)
+    problem = jl.Problem(x, np.abs(x))
+    return {"adam": jl.Ensemble(jl.mlp([1, 8, 1], "tanh"), problem, optax.adam(0.05), steps=config.steps)}
+
+
+def run(path: Path, fits: int) -> str:
+    """Trains, stores and analyses."""
+    import jaxland as jl
+
+    outcome = jl.run(jl.Study("million", Config, ensembles), Config(), path, fits=fits)
+    return f"{len(outcome.files)} files"
+
+
+def table(path: Path, fits: int) -> str:
+    """Reads one row a fit into pandas."""
+    import jaxland as jl
+
+    found = jl.open(path).table("adam")
+    assert len(found) == fits
+    return f"{found.memory_usage(deep=True).sum() / 1e6:.0f} MB of table"
+
+
+def stream(path: Path, fits: int) -> str:
+    """Reads all parameters, a shard at a time."""
+    import jaxland as jl
+
+    total, count = 0.0, 0
+    for part in jl.open(path).stream("adam", ["params"]):
+        total, count = total + float((part["params"] ** 2).sum()), count + len(part["params"])
+    assert count == fits
+    return f"mean energy {total / count:.4g}"
+
+
+def _measured(step, path: Path, fits: int, sink) -> None:
+    began = time.perf_counter()
+    said = step(path, fits)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sink.put(f"{step.__name__:<7} {time.perf_counter() - began:6.1f} s  {peak:6.0f} MB peak  {said}")
+
+
+def main() -> None:
+    """Measures the three steps."""
+    fits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        for step in (run, table, stream):
+            sink = context.Queue()
+            process = context.Process(target=_measured, args=(step, Path(folder) / "run", fits, sink))
+            process.start()
+            print(sink.get(), flush=True)
+            process.join()
+
+
+if __name__ == "__main__":
+    main()

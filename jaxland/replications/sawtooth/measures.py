@@ -1,0 +1,37 @@
+"""What several analyses measure of the functions that fits compute."""
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxland.statistics import wilson_interval
+
+
+def wave_shares(
+    x: Float[np.ndarray, "N"], wave: Float[np.ndarray, "N"], curves: Float[np.ndarray, "F N"]
+) -> Float[np.ndarray, "F"]:
+    """How much of the wave each curve holds, 1 for all: regression of the curve on the wave and a cubic in x.
+
+    Args:
+        x: points, dense enough to see every tooth.
+        wave: the high-frequency part of the target there.
+        curves: outputs there, finite.
+    """
+    design = np.column_stack([wave, x**3, x**2, x, np.ones_like(x)])
+    return np.linalg.lstsq(design, curves.T, rcond=None)[0][0]
+
+
+def turning_points(curves: Float[np.ndarray, "F N"]) -> Float[np.ndarray, "F"]:
+    """How often each sampled curve changes between rising and falling; steps within rounding are level."""
+    steps = np.diff(np.asarray(curves, np.float64), axis=1)
+    level = 1e-6 * np.ptp(curves, axis=1, keepdims=True) + 1e-12
+    sign = np.where(np.abs(steps) > level, np.sign(steps), 0).astype(np.int8)
+    # Carry the last direction over level stretches, so that a plateau is not a turn.
+    index = np.where(sign != 0, np.arange(sign.shape[1]), 0)
+    carried = np.take_along_axis(sign, np.maximum.accumulate(index, axis=1), axis=1)
+    return ((carried[:, 1:] * carried[:, :-1]) < 0).sum(axis=1).astype(np.float64)
+
+
+def share_interval(count: int, of: int) -> tuple[float, float, str]:
+    """Wilson's interval of a share of fits, and the same in words."""
+    low, high = wilson_interval(count, of)
+    return low, high, f"95 % interval {low:.0%} to {high:.0%}"
