@@ -6,7 +6,6 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland.plots.animation import animate
-    from jaxland.plots.arrivals import arrival_curves
     from jaxland.plots.basin import basin_scatter
     from jaxland.plots.curves import all_fits, fit_curve, predictions, target_curve, tube
     from jaxland.plots.descent import error_curves, share_curves, sharpness_curves
@@ -14,22 +13,20 @@ if TYPE_CHECKING:
     from jaxland.plots.histograms import compared_histograms, distributions
     from jaxland.plots.path_maps import path_map
     from jaxland.plots.paths import path_angles, path_energies, path_with_interpolation
-    from jaxland.plots.placebo import Curve, null_distribution, p_value_distributions, power_curves
+    from jaxland.plots.placebo import null_distribution, p_value_distributions
     from jaxland.plots.planes import (
         basin_map,
         contour_map,
         descent_path,
         duration_map,
         mark_stationary,
-        orbit_diagram,
     )
     from jaxland.plots.spectra import spectra_band, spectrum
     from jaxland.plots.strips import paired_strips, strips, training_curves
-    from jaxland.plots.style import new_figure, render, style
+    from jaxland.plots.style import new_figure, own_axes, render, style
     from jaxland.plots.surfaces import (
         descent_3d,
         descent_contours,
-        descent_ends,
         explained_variance,
         surface_3d,
         surface_contours,
@@ -40,10 +37,8 @@ if TYPE_CHECKING:
     from jaxland.plots.weights import weight_paths
 
 __all__ = [
-    "Curve",
     "all_fits",
     "animate",
-    "arrival_curves",
     "barrier_matrix",
     "basin_map",
     "basin_scatter",
@@ -51,7 +46,6 @@ __all__ = [
     "contour_map",
     "descent_3d",
     "descent_contours",
-    "descent_ends",
     "descent_path",
     "disconnectivity_graph",
     "distributions",
@@ -64,14 +58,13 @@ __all__ = [
     "network_diagram",
     "new_figure",
     "null_distribution",
-    "orbit_diagram",
+    "own_axes",
     "p_value_distributions",
     "paired_strips",
     "path_angles",
     "path_energies",
     "path_map",
     "path_with_interpolation",
-    "power_curves",
     "predictions",
     "render",
     "share_curves",

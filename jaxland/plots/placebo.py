@@ -1,7 +1,6 @@
 """Placebo tests: where the real labels stand among placebos, p-values of many tests, and their power."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -79,45 +78,4 @@ def p_value_distributions(
         ax.step(np.r_[0, ordered, 1], np.r_[share, 1], where="post", color=f"C{index}", lw=1.4, label=name)
     ax.set(title=title, xlabel="p", ylabel="share of tests with a p-value of p or less", xlim=(0, 1), ylim=(0, 1))
     ax.legend(loc="lower right")
-    return ax
-
-
-class Curve(NamedTuple):
-    """Values against another variable, with the bounds of their intervals."""
-
-    value: Float[np.ndarray, "K"]
-    low: Float[np.ndarray, "K"]
-    high: Float[np.ndarray, "K"]
-
-
-def power_curves(
-    strength: Float[np.ndarray, "K"],
-    powers: Mapping[str, Curve],
-    *,
-    level: float,
-    xlabel: str,
-    title: str = "Power",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draws the share of tests that reject, against the strength of what there is to be found.
-
-    Args:
-        strength: increasing; where it is zero the share should be the level.
-        powers: of each test, with intervals.
-        level: of the tests.
-        xlabel: of the strength.
-        title: of the axes.
-        ax: where to draw.
-    """
-    ax = own_axes(ax)
-    ax.axhline(level, color="black", ls="--", lw=1, label=f"level {level:g}")
-    # Points are set a little apart, so that no interval hides another.
-    step = 0.008 * np.ptp(strength)
-    for index, (name, curve) in enumerate(powers.items()):
-        x = strength + step * (index - (len(powers) - 1) / 2)
-        bars = np.abs(np.stack([curve.value - curve.low, curve.high - curve.value]))
-        ax.errorbar(x, curve.value, bars, fmt="o-", ms=4, lw=1.4, capsize=2, color=f"C{index}", label=name)
-    ax.set(title=title, xlabel=xlabel, ylabel="share of tests that reject", ylim=(-0.03, 1.5))  # room for the legend
-    ax.set_yticks(np.linspace(0, 1, 6))
-    ax.legend(loc="upper left")
     return ax

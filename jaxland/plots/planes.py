@@ -1,6 +1,6 @@
 """A plane of parameter space: contour maps, stationary points, ways of descent, basins of attraction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -95,36 +95,6 @@ def descent_path(path: Float[np.ndarray, "S 2"], *, color: str = "#ff4f4f", labe
             zorder=8,
         )
     return [line, start, end]
-
-
-def orbit_diagram(
-    rates: Float[np.ndarray, "F"],
-    values: Float[np.ndarray, "F S"],
-    *,
-    ylabel: str,
-    bounds: Mapping[str, float] | None = None,
-    title: str = "Where descent ends",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draws what each fit visits at its last steps over its learning rate: a point where it rests, many where not.
-
-    Args:
-        rates: one a fit.
-        values: of a parameter, at the last S steps.
-        ylabel: name of the parameter.
-        bounds: rates to be marked, by label.
-        title: of the axes.
-        ax: where to draw.
-    """
-    ax = own_axes(ax)
-    wide = np.repeat(rates, values.shape[1])
-    ax.plot(wide, values.ravel(), ".", ms=1.5, mew=0, color="#1f4fb4", alpha=0.7, rasterized=True)
-    for place, (label, rate) in enumerate((bounds or {}).items()):
-        ax.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2, label=label)
-    ax.set(title=title, xlabel="learning rate", ylabel=ylabel, xscale="log", xlim=(rates.min(), rates.max()))
-    if bounds:
-        ax.legend(loc="lower left", frameon=True, facecolor="white", framealpha=1, edgecolor="none")
-    return ax
 
 
 def basin_map(

@@ -1,14 +1,12 @@
 import numpy as np
 
 from jaxland.plots import (
-    arrival_curves,
     basin_map,
     contour_map,
     descent_path,
     duration_map,
     mark_stationary,
     new_figure,
-    orbit_diagram,
     render,
 )
 
@@ -64,13 +62,6 @@ def test_a_path_has_its_ends():
     assert ax.texts[0].get_text() == "a"
 
 
-def test_an_orbit_diagram_has_a_point_for_every_value():
-    rates, values = np.array([1.0, 10.0]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    ax = orbit_diagram(rates, values, ylabel="w", bounds={"bound": 5.0})
-    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 1], [1, 2], [1, 3], [10, 4], [10, 5], [10, 6]])
-    assert ax.lines[1].get_xdata()[0] == 5
-
-
 def test_pixels_have_the_colour_of_the_nearest_start():
     starts = RNG.uniform([-5, 0], [5, 100], (3000, 2))
     basin = (starts[:, 0] > 0).astype(int) + (starts[:, 1] > 50)
@@ -93,9 +84,3 @@ def test_what_never_arrives_is_masked():
     assert shown[:, :80].mask.sum() == 0
     assert shown[:, -80:].mask.all()
     assert not duration_map(starts, np.full(500, np.nan), np.zeros(500, bool), labels=LABELS).images
-
-
-def test_shares_that_have_arrived():
-    ax = arrival_curves({"quick": np.array([1.0, 5.0, np.nan, 2.0])}, {"quick": 10})
-    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 0], [1, 0.25], [2, 0.5], [5, 0.75], [10, 0.75]])
-    assert ax.get_legend().get_texts()[0].get_text() == "quick: 75%"

@@ -4,7 +4,6 @@ import pytest
 from jaxland.plots import (
     descent_3d,
     descent_contours,
-    descent_ends,
     explained_variance,
     new_figure,
     render,
@@ -107,13 +106,6 @@ def test_a_descent_from_above_shows_both_losses():
     draw(3)
     assert curves.lines[0].get_xdata().tolist() == STEPS
     assert render(figure, "png")
-
-
-def test_ends_by_kind():
-    starts = np.random.default_rng(0).uniform(-1, 1, (20, 2))
-    ax = descent_ends(A, B, LOSS, starts, np.arange(20) % 3, ["low", "minimum", "saddle", "plateau"])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["low (7)", "minimum (7)", "saddle (6)"]
-    np.testing.assert_array_equal(ax.lines[1].get_xydata(), starts[1::3])
 
 
 def test_axes_in_rows_and_in_perspective():

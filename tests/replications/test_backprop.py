@@ -5,11 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from replications.tiny import tiny_config, tiny_settings
 
 import jaxland as jl
 from jaxland.landscape import hessians, stationary_points
 from jaxland.replications import BackpropConfig
-from jaxland.replications.backprop import basins, descent, maps, roads
+from jaxland.replications.backprop import descent, maps, roads
+from jaxland.replications.backprop.drawing import arrival_curves, orbit_diagram
 from jaxland.replications.backprop.ensembles import (
     BIASES,
     OPTIMUM,
@@ -20,19 +22,12 @@ from jaxland.replications.backprop.ensembles import (
     problem,
     target,
 )
-from jaxland.replications.backprop.sawtooth import SawtoothSettings, find
+from jaxland.replications.backprop.sawtooth import find
 from jaxland.replications.backprop.settling import GLOBAL, MINIMA, OTHER, OTHER_LOSS, ends, settled, stability_bounds
-from jaxland.studies import STUDIES, Context, from_json, to_json
+from jaxland.studies import STUDIES, Context
 from jaxland.training import draw_parameters
 
 X = np.linspace(-2, 2, 41)
-TINY = {
-    "maps": maps.MapSettings(grid=9, starts=12, draws=10),
-    "descent": descent.DescentSettings(
-        epochs=500, long_epochs=500, wild_epochs=200, rates=4, rate_epochs=200, frames=3
-    ),
-    "basins": basins.BasinSettings(timed=16, every=50),
-}
 
 
 def sigmoid(z):
@@ -182,8 +177,9 @@ def test_starts_fill_the_rectangle_and_are_the_same_at_all_rates():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    config = BackpropConfig(epochs=300, rates=(1.0, 40.0, 1e9))
-    return config, jl.studies.run(config, tmp_path_factory.mktemp("backprop") / "s", fits=48, analyses=TINY)
+    config = tiny_config("backprop")
+    analyses = {name: tiny_settings("backprop", name) for name in ("maps", "descent", "basins")}
+    return config, jl.run("backprop", config, tmp_path_factory.mktemp("backprop") / "s", fits=48, analyses=analyses)
 
 
 @pytest.mark.slow
@@ -228,7 +224,7 @@ def test_timed_fits_are_those_of_the_study(finished):
 
 @pytest.mark.slow
 def test_the_best_setting_of_each_road_is_kept(finished, tmp_path):
-    settings = roads.RoadSettings(starts=4, rates=2, epochs=100, evaluations=40)
+    settings = tiny_settings("backprop", "roads")
     store = jl.store.StudyStore.open(finished[1].path)
     table = roads.find(Context(finished[0], settings, store, jl.store.Parts(tmp_path), 2, print)).tables["roads.csv"]
     assert len(table) == 16
@@ -244,11 +240,6 @@ def test_every_rate_can_name_an_ensemble():
         "rate-1e-07",
         "rate-2.5",
     ]
-
-
-def test_the_configuration_is_read_back():
-    config = BackpropConfig(rates=(2.0, 3.5), low=(-1.0, -2.0))
-    assert from_json(BackpropConfig, to_json(config)) == config
 
 
 @pytest.mark.parametrize(
@@ -281,9 +272,22 @@ def test_hessian_at_the_optimum_has_no_negative_eigenvalue():
 
 @pytest.mark.slow
 def test_levenberg_marquardt_returns_to_the_sawtooth_from_nearby(finished, tmp_path):
-    settings = SawtoothSettings(starts=2, jitters=8, radius=0.02, evaluations=30, epochs=100)
+    settings = tiny_settings("backprop", "sawtooth")
     store = jl.store.StudyStore.open(finished[1].path)
     context = Context(finished[0], settings, store, jl.store.Parts(tmp_path), 2, print)
     found = find(context).tables["sawtooth.csv"]
     near = found[(found["starts"] == "near W_f") & (found["method"] == "Levenberg-Marquardt")]
     assert near["found"].all()
+
+
+def test_an_orbit_diagram_has_a_point_for_every_value():
+    rates, values = np.array([1.0, 10.0]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    ax = orbit_diagram(rates, values, ylabel="w", bounds={"bound": 5.0})
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 1], [1, 2], [1, 3], [10, 4], [10, 5], [10, 6]])
+    assert ax.lines[1].get_xdata()[0] == 5
+
+
+def test_shares_that_have_arrived():
+    ax = arrival_curves({"quick": np.array([1.0, 5.0, np.nan, 2.0])}, {"quick": 10})
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 0], [1, 0.25], [2, 0.5], [5, 0.75], [10, 0.75]])
+    assert ax.get_legend().get_texts()[0].get_text() == "quick: 75%"

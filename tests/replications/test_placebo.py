@@ -1,8 +1,8 @@
 """The placebo study: its data and fits against their definitions, its analyses at a tiny scale, its claims planted."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from replications.tiny import TINY, tiny_config, tiny_settings, trained
 from scipy import stats
 
 import jaxland as jl
@@ -10,37 +10,23 @@ from jaxland.landscape import hessians
 from jaxland.replications import PlaceboConfig
 from jaxland.replications.placebo import examples, minima, overview, power
 from jaxland.replications.placebo.data import labelled_data, linear_p_value
-from jaxland.store import Parts, StudyStore
+from jaxland.store import Parts
 from jaxland.studies import STUDIES, Context
-from jaxland.studies.fitting import manifest_of, prepare, train_missing
 
-CONFIG = PlaceboConfig(steps=60, points=40, hidden=4)
-FITS = 12
-TINY = {
-    "overview": overview.OverviewSettings(traced=3, moments=4),
-    "examples": examples.ExamplesSettings(epochs=40, fits=4, mapped=2, perplexity=5.0),
-    "minima": minima.MinimaSettings(fits=4, times=2, spectra=2),
-    "tests": power.PowerSettings(repeats=3, problems=2, shares=(0.5,), permutations=3, one_test=5, steps=5),
-}
+CONFIG, FITS = tiny_config("placebo"), TINY["placebo"].fits
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    prepared = prepare(CONFIG)
-    manifest = manifest_of(CONFIG, FITS, prepared)
-    store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest)
-    with store.writing():
-        train_missing(store, CONFIG, prepared)
-    return store
+    return trained("placebo", tmp_path_factory.mktemp("studies") / "s")
 
 
 @pytest.fixture(scope="module")
 def found(store, tmp_path_factory):
     parts = Parts(tmp_path_factory.mktemp("parts"))
-    analyses = STUDIES["placebo"].analyses
     return {
-        name: analyses[name].find(Context(CONFIG, settings, store, parts, 2, lambda line: None))
-        for name, settings in TINY.items()
+        name: analysis.find(Context(CONFIG, tiny_settings("placebo", name), store, parts, 2, lambda line: None))
+        for name, analysis in STUDIES["placebo"].analyses.items()
     }
 
 
@@ -213,16 +199,6 @@ def test_permutations_table_states_what_each_level_takes():
     assert table["to_know_it_to_10_percent"][0.05] == 1900
     # The least M at which (alpha / 2)^(1/M) is above 0.95.
     assert table["to_lie_surely_below_if_no_placebo_is_as_good"][0.05] == 72
-
-
-def test_a_second_look_reads_its_parts(store, tmp_path, monkeypatch):
-    context = Context(CONFIG, TINY["examples"], store, Parts(tmp_path), 2, lambda line: None)
-    first = examples.find(context)
-    for name in ("fit", "tsne_map"):
-        monkeypatch.setattr(examples, name, lambda *args, **options: pytest.fail("computed again"))
-    again = examples.find(context)
-    assert again.claims == first.claims
-    pd.testing.assert_frame_equal(again.tables["maps.csv"], first.tables["maps.csv"])
 
 
 @pytest.mark.parametrize(

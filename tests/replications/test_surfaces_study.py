@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from replications.tiny import tiny_config, tiny_settings
 from scipy.special import expit
 from scipy.stats import linregress
 
@@ -18,15 +19,14 @@ from jaxland.landscape import Plane, plane_losses, surface_features
 from jaxland.replications import SurfacesConfig
 from jaxland.replications.surfaces import STUDY, descent, ends, gallery, landscape
 from jaxland.replications.surfaces.config import ensemble_name
+from jaxland.replications.surfaces.drawing import descent_ends
 from jaxland.replications.surfaces.ensembles import ensembles
 from jaxland.replications.surfaces.landscape import costs, slice_of, window
 from jaxland.store import StudyStore
-from jaxland.studies import from_json, to_json, wanted
+from jaxland.studies import from_json, to_json
 from jaxland.training import draw_parameters
 
-SMALL = SurfacesConfig(
-    samples=30, weights=(135, 7), hidden=(6, 9), units=(7, 8), epochs=40, optimizers=("sgd", "adagrad")
-)
+SMALL = tiny_config("surfaces")
 # The document's network: 784-50-500-10, with its own weights.
 WHOLE = SurfacesConfig(data="enlarged", samples=100)
 RNG = np.random.default_rng(0)
@@ -176,6 +176,16 @@ def test_an_optimizer_that_helps_is_told_from_one_that_does_not(stuck, verdicts)
     assert "75.0% of 200" in claims[0].measured
 
 
+def test_ends_by_kind():
+    axis = np.linspace(-1, 1, 9)
+    starts = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    ax = descent_ends(
+        axis, axis, np.add.outer(axis**2, axis**2), starts, np.arange(20) % 3, ["low", "minimum", "saddle", "plateau"]
+    )
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["low (7)", "minimum (7)", "saddle (6)"]
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), starts[1::3])
+
+
 # Gallery
 
 
@@ -198,8 +208,8 @@ def test_the_gallery_counts_what_its_surfaces_show(finished):
 
 def test_surfaces_do_not_depend_on_which_others_are_made():
     cost, settings = costs(SMALL, 30), gallery.GallerySettings(grid=8)
-    whole = gallery._block(cost, SMALL.entries, range(4), settings)
-    parts = [gallery._block(cost, SMALL.entries, seeds, settings) for seeds in (range(1), range(1, 4))]
+    whole = gallery._block(cost, SMALL.entries, settings, range(4))
+    parts = [gallery._block(cost, SMALL.entries, settings, seeds) for seeds in (range(1), range(1, 4))]
     for key, values in whole.items():
         np.testing.assert_array_equal(np.concatenate([part[key] for part in parts]), values)
 
@@ -230,15 +240,8 @@ def _nonconvexity(values):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Every analysis of a small network, at a scale of seconds."""
-    analyses = wanted(STUDY, ("all",))
-    changes = {
-        "landscape": {"grid": 8, "most_samples": 60},
-        "descent": {"frames": 3, "grid": 8},
-        "gallery": {"seeds": 5, "grid": 8, "depths": ((9,), (6, 9)), "gallery": 3},
-        "planes": {"steps": 30, "snapshots": 8, "grid": 5, "frames": 2, "all_epochs": 5},
-    }
-    analyses |= {name: dataclasses.replace(analyses[name], **values) for name, values in changes.items()}
-    return jl.studies.run(SMALL, tmp_path_factory.mktemp("studies") / "s", fits=6, threads=1, analyses=analyses)
+    analyses = {name: tiny_settings("surfaces", name) for name in STUDY.analyses}
+    return jl.run(STUDY, SMALL, tmp_path_factory.mktemp("studies") / "s", fits=6, threads=1, analyses=analyses)
 
 
 @pytest.mark.slow

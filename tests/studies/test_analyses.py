@@ -31,14 +31,6 @@ def _files(path):
     return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_all_analyses_have_two_scales_of_one_kind(name):
-    for analysis in STUDIES[name].analyses.values():
-        assert type(analysis.quick) is type(analysis.paper)
-        assert dataclasses.is_dataclass(analysis.quick)
-        assert analysis.title
-
-
 def test_wanted_adds_to_the_studys_own_choice_in_its_order():
     assert list(wanted(STUDY)) == ["levels"]
     assert list(wanted(STUDY, ("more",))) == ["levels", "more"]

@@ -12,11 +12,11 @@ from jaxland.replications.backprop.config import BackpropConfig, ensemble_name
 from jaxland.replications.backprop.ensembles import SYMBOLS, WEIGHTS
 from jaxland.replications.backprop.settling import COLORS, MINIMA, NAMES, TOLERANCE, Settled, ends, settled
 from jaxland.statistics import wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import draw_parameters, fit
+from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, claim, judged_unless
+from jaxland.training import draw_parameters
 
-# Fits of a part: some minutes' work at most.
-_PART = 16_384
+# Fits of a piece: some minutes' work at most.
+_PIECE = 16_384
 _AXES = (SYMBOLS[WEIGHTS[0]], SYMBOLS[WEIGHTS[1]])
 _LEAST_FITS, _LEAST_EPOCHS = 100, 10_000
 
@@ -72,31 +72,22 @@ def _basins(context: Context, rate: float) -> Basins:
 
 def _timed(context: Context, rate: float, available: int) -> Settled:
     config, settings = context.config, context.settings
-    count = min(settings.timed, available)
-    parts = []
-    for first in range(0, count, _PART):
-        size = min(_PART, count - first)
 
-        def train(first=first, size=size):
-            fits = fit(
-                config.network,
-                config.problem,
-                optax.sgd(rate),
-                fits=size,
-                first=first,
-                steps=config.epochs,
-                seed=config.seed,
-                dtype=config.dtype,
-                trace_every=settings.every,
-                threads=context.threads,
-            )
-            trace = np.column_stack([fits.trace, fits.loss]).astype(np.float64)
-            traced = np.append(fits.ensemble.trace_steps, config.epochs)
-            return settled(fits.params.astype(np.float64), traced, trace, config.loss)._asdict()
+    def train(numbers: range):
+        fits = context.fit(
+            config.network,
+            config.problem,
+            optax.sgd(rate),
+            fits=len(numbers),
+            first=numbers.start,
+            steps=config.epochs,
+            trace_every=settings.every,
+        )
+        trace = np.column_stack([fits.trace, fits.loss]).astype(np.float64)
+        traced = np.append(fits.ensemble.trace_steps, config.epochs)
+        return settled(fits.params.astype(np.float64), traced, trace, config.loss)._asdict()
 
-        parts.append(context.parts.get(f"{ensemble_name(rate)}-{first}-{size}", train))
-        context.say(f"  {ensemble_name(rate)}: {first + size:,} of {count:,} fits timed")
-    return Settled(*(np.concatenate([part[key] for part in parts]) for key in ("minimum", "epoch")))
+    return Settled(**context.pieces(ensemble_name(rate), range(min(settings.timed, available)), train, _PIECE))
 
 
 def _table(found: dict[float, Basins]) -> pd.DataFrame:
@@ -141,11 +132,8 @@ def _claims(context: Context, found: dict[float, Basins]) -> list[Claim]:
     config: BackpropConfig = context.config
     fewest = min(len(each.minimum) for each in found.values())
     small = fewest < _LEAST_FITS or config.epochs < _LEAST_EPOCHS
-    claims = [_guesses(found), _one_rate(config, found)]
-    if not small:
-        return claims
-    reason = f"claims are judged from {_LEAST_FITS} fits of {_LEAST_EPOCHS:,} epochs"
-    return [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in claims]
+    reason = f"claims are judged from {_LEAST_FITS} fits of {_LEAST_EPOCHS:,} epochs" if small else ""
+    return judged_unless(reason, [_guesses(found), _one_rate(config, found)])
 
 
 def _guesses(found: dict[float, Basins]) -> Claim:
@@ -153,15 +141,16 @@ def _guesses(found: dict[float, Basins]) -> Claim:
     count = int((each.minimum == 0).sum())
     low, high = wilson_interval(count, len(each.minimum))
     share = each.shares[0]
-    return judged(
+    return claim(
         "text",
         "trying several initial guesses is a good idea",
         "a good idea",
         f"{share:.1%} ({low:.1%} to {high:.1%}) of {len(each.minimum):,} random starts reach the global minimum, "
         f"{each.shares[1]:.1%} the other; of five guesses one does with a chance of {1 - (1 - share) ** 5:.0%}",
-        bool(0.05 < share < 0.95),
+        (share, share),
+        All({"one guess is not hopeless,": Above(0.05, "%,"), "nor enough,": Below(0.95, "%")}),
         f"starts uniform in the rectangle, rate {rate:g}, at which most arrive; at a minimum means its error to "
-        f"{TOLERANCE:g}; agrees if one guess is neither hopeless nor enough (5 to 95 %)",
+        f"{TOLERANCE:g}",
     )
 
 
@@ -182,19 +171,19 @@ def _one_rate(config: BackpropConfig, found: dict[float, Basins]) -> Claim:
     ]
     rate, each = _fastest(found)
     quick, _, slow = quantiles(each)
-    return judged(
+    return claim(
         "contour map",
         "a constant learning rate does not suit the whole process",
         "cannot suit",
         "; ".join(told),
-        bool(slow > 10 * max(quick, 1)),
-        f"epochs until the error stays within {TOLERANCE:g} of a minimum's, cut at the last epoch; agrees if at rate "
-        f"{rate:g}, at which most arrive, slow starts (95 %) take more than 10 times as long as quick ones (5 %)",
+        slow / max(quick, 1),
+        Above(10, "times as long for slow starts (95 %) as for quick ones (5 %)"),
+        f"epochs until the error stays within {TOLERANCE:g} of a minimum's, cut at the last epoch; compared at rate "
+        f"{rate:g}, at which most arrive",
     )
 
 
 ANALYSIS = Analysis(
-    title="basins of attraction over the plane of the weights, and epochs to converge",
     quick=BasinSettings(),
     paper=BasinSettings(timed=100_000),
     find=find,

@@ -10,11 +10,12 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from jaxland.plots import animate, descent_path, error_curves, new_figure, orbit_diagram
+from jaxland.plots import animate, descent_path, error_curves, new_figure
+from jaxland.replications.backprop.drawing import orbit_diagram
 from jaxland.replications.backprop.ensembles import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.replications.backprop.maps import TALL, WINDOW, Window, draw_map
 from jaxland.replications.backprop.settling import GLOBAL, OTHER, stability_bounds
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Stated, claim
 from jaxland.training import fit, gradients
 
 _STARTS = {"a": (-4.0, -4.0), "b": (-4.0, 10.0), "c": (-4.0, -4.0), "c at 200": (-4.0, -4.0)}
@@ -29,6 +30,8 @@ _SOURCE_EPOCHS = 300_000
 """How many the source's a takes at least."""
 _LAST = 96
 """Steps at the end that show whether a fit has come to rest."""
+_SWING = 2.0
+"""An error that changes by this factor there has not."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,10 @@ def find(context: Context) -> Findings:
     forks = {loss: _fork(context, loss) for loss in _LOSSES}
     rates, orbits, final = _orbits(context)
     bounds = stability_bounds(context.config.loss)
-    figures = {f"figure-{4 + k:02d}-{_file(name)}": _figure(context, name, way) for k, (name, way) in _numbered(ways)}
+    figures = {
+        f"figure-{number:02d}-{_file(name)}": _figure(context, name, way)
+        for number, (name, way) in enumerate(ways.items(), start=4)
+    }
     figures["learning-rates"] = _rates_figure(rates, orbits, final, bounds, context.config.loss)
     figures["sum-or-mean"] = _forks_figure(forks)
     drawn = {name: way for name, way in ways.items() if name != "c at 200"}
@@ -103,10 +109,6 @@ def _file(name: str) -> str:
     return f"trajectory-{name.replace(' ', '-')}"
 
 
-def _numbered(ways):
-    return list(enumerate(ways.items()))
-
-
 def _epochs(context: Context, name: str) -> int:
     settings: DescentSettings = context.settings
     return {"a": settings.epochs, "b": settings.long_epochs}.get(name, settings.wild_epochs)
@@ -118,7 +120,7 @@ def _way(context: Context, name: str) -> Descent:
 
 def _kept(context: Context, name: str, loss: str, rate: float, start: tuple[float, float], epochs: int) -> Descent:
     compute = partial(descend, loss, rate, start, epochs)
-    return Descent(**context.parts.get(_file(name), compute))
+    return Descent(**context.piece(_file(name), compute))
 
 
 def descend(loss: str, rate: float, start: tuple[float, float], epochs: int) -> dict[str, np.ndarray]:
@@ -156,21 +158,19 @@ def _orbits(context: Context):
 
     def compute():
         last = np.arange(max(settings.rate_epochs - _LAST + 1, 0), settings.rate_epochs + 1)
-        fits = fit(
+        fits = context.fit(
             plane(WEIGHTS),
             context.config.problem,
             optax.sgd,
             hyperparameters={"learning_rate": rates},
-            fits=len(rates),
             steps=settings.rate_epochs,
             start=np.tile(_STARTS["c"], (len(rates), 1)),
             dtype="float64",
             snapshots=last.tolist(),
-            threads=context.threads,
         )
         return {"places": fits.snapshots, "loss": fits.loss}
 
-    found = context.parts.get("learning-rates", compute)
+    found = context.piece("learning-rates", compute)
     return rates, found["places"], found["loss"]
 
 
@@ -286,8 +286,13 @@ def _claims(context: Context, ways, forks, rates, orbits, bounds) -> list[Claim]
 def _fits_source(fork: Fork) -> bool:
     """Whether a still falls after 300,000 epochs and c, having fallen, neither rests nor leaves for a plateau."""
     falling = fork.a.at(_SOURCE_EPOCHS) > 10 * fork.a.loss.min()
-    end = fork.c.loss[-_LAST:]
-    return bool(falling and end.max() > 2 * end.min() and end.max() < fork.c.loss[0])
+    return bool(falling and _swing(fork.c.loss) > _SWING and fork.c.loss[-_LAST:].max() < fork.c.loss[0])
+
+
+def _swing(loss: Float[np.ndarray, "T"]) -> float:
+    """Highest over lowest loss of the last epochs: 1 at rest."""
+    end = loss[-_LAST:]
+    return float(end.max() / max(end.min(), np.finfo(float).tiny))
 
 
 def _which_loss(forks: dict[str, Fork]) -> Claim:
@@ -298,14 +303,16 @@ def _which_loss(forks: dict[str, Fork]) -> Claim:
         f"{fork.c.loss[-_LAST:].min():.1e} and {fork.c.loss[-_LAST:].max():.1e}"
         for loss, fork in forks.items()
     ]
-    return judged(
+    return claim(
         "text",
         "the performance index is the sum of squared errors, which equals the mean",
         "sum = mean",
         f"what the source reports of a and c fits: {', '.join(each.replace('_', ' ') for each in fitting) or 'none'}",
         fitting == ["sum_squared_error"] if judgeable else None,
+        Stated("the sum alone fits"),
         f"they are not equal: at one rate the sum steps 41 times as far. {'; '.join(told)} (mean squared errors). One "
-        "fits if a still falls at epoch 300,000, and c has fallen but oscillates by a factor of 2 or more",
+        f"fits if a still falls at epoch {_SOURCE_EPOCHS:,}, and c has fallen but changes by a factor of {_SWING:g} "
+        "or more",
     )
 
 
@@ -318,12 +325,13 @@ def _slow(way: Descent, context: Context) -> Claim:
     late = int(way.traced[way.loss > 10 * floor].max(initial=0))
     below = way.first_below(1e-6)
     judgeable = way.traced[-1] > _SOURCE_EPOCHS
-    return judged(
+    return claim(
         "a",
         "from (-4, -4) at rate 1 the entire process takes more than 300,000 epochs",
         "> 300,000",
         f"the error falls until epoch {late:,} and is below 1e-6 {_after(below)}",
-        late > _SOURCE_EPOCHS if judgeable else None,
+        late if judgeable else None,
+        Above(_SOURCE_EPOCHS, "epochs"),
         f"{context.config.loss.replace('_', ' ')}, float64, no rule to stop; it falls until it is within 10 times its "
         f"lowest value, {floor:.0e}, which is rounding; the source does not say when it stopped, and an error of 1e-6 "
         "takes fewer epochs",
@@ -333,43 +341,44 @@ def _slow(way: Descent, context: Context) -> Claim:
 def _plateau(way: Descent) -> Claim:
     ends = way.first_below(_PLATEAU)
     below = way.first_below(1e-6)
-    share = ends / below if ends and below else np.nan
-    return judged(
+    share = ends / below if ends and below else None
+    return claim(
         "a",
         "the flat region takes a great part of the process",
         "a great part",
-        f"the error is below {_PLATEAU:g} {_after(ends)}, {share:.0%} of those until it is 1e-6",
-        bool(share > 0.5) if ends and below else None,
-        f"the flat region ends where the error falls below {_PLATEAU:g}; it is {way.loss[0]:.2g} at the start; agrees "
-        "above a half",
+        f"the error is below {_PLATEAU:g} {_after(ends)}, {share or np.nan:.0%} of those until it is 1e-6",
+        share,
+        Above(0.5, "% of them"),
+        f"the flat region ends where the error falls below {_PLATEAU:g}; it is {way.loss[0]:.2g} at the start",
     )
 
 
 def _wrong_minimum(way: Descent) -> Claim:
     end = way.path[-1]
     distance = float(np.abs(end - OTHER).max())
-    return judged(
+    return claim(
         "b",
         "from (-4, 10) it converges to another minimum, where the error is not zero",
         "local minimum, error > 0",
         f"({end[0]:.4f}, {end[1]:.3f}), error {way.loss[-1]:.3e}",
-        bool(distance < 0.05 and way.loss[-1] > 1e-4) if way.traced[-1] >= _LONG_ENOUGH else None,
-        f"after {way.traced[-1]:,} epochs, {distance:.1e} from the minimum at (0.8828, 38.619); agrees within 0.05",
+        (distance, way.loss[-1]) if way.traced[-1] >= _LONG_ENOUGH else None,
+        All({"the distance is": Below(0.05), "the error": Above(1e-4)}),
+        f"after {way.traced[-1]:,} epochs, {distance:.1e} from the minimum at (0.8828, 38.619)",
     )
 
 
 def _unstable(way: Descent, rate: int, context: Context) -> Claim:
     end = way.loss[-_LAST:]
     best = int(way.loss.argmin())
-    return judged(
+    return claim(
         "c",
         f"at rate {rate} the algorithm is unstable: after some iterations the error does not decrease",
         "unstable" if rate == 100 else "not stated",
         f"lowest error {way.loss.min():.2e} at epoch {way.traced[best]:,}; between {end.min():.1e} and {end.max():.1e} "
         "at the end",
-        bool(end.max() > 2 * end.min()) if context.config.loss == "mean_squared_error" else None,
-        f"{way.traced[-1]:,} epochs, the last {_LAST} of which are the end; agrees if the error there still changes by "
-        "a factor of 2 or more",
+        _swing(way.loss) if context.config.loss == "mean_squared_error" else None,
+        Above(_SWING, "times from the lowest error of the end to its highest"),
+        f"{way.traced[-1]:,} epochs, the last {_LAST} of which are the end",
     )
 
 
@@ -380,12 +389,13 @@ def _stability_ends(rates, orbits, bounds) -> Claim:
     above = rates[rates > highest]
     bound = bounds["global minimum"]
     nearest = float(above.min(initial=np.inf))
-    return judged(
+    return claim(
         "c",
         "a large learning rate makes the algorithm unstable (where does stability end?)",
         "between 1 and 100",
         f"from (-4, -4) it comes to rest at the global minimum up to rate {highest:.1f} and not at {nearest:.1f}",
-        bool(1 < highest < 100),
+        (highest, highest),
+        All({"the highest rate at which it does is": Above(1), "it is": Below(100)}),
         f"{len(rates)} rates from 1 to 1,000; at rest: both weights change by less than 1e-3 in the last {_LAST} "
         f"epochs; theory, 2 / (largest curvature), gives {bound:.2f} there, {bounds['other minimum']:.2f} at the "
         "other minimum",
@@ -393,7 +403,6 @@ def _stability_ends(rates, orbits, bounds) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="trajectories a, b and c, their animations, and where stability ends",
     quick=DescentSettings(),
     paper=DescentSettings(epochs=1_000_000, long_epochs=4_000_000, rates=2_048, rate_epochs=200_000, frames=100),
     find=find,

@@ -1,7 +1,6 @@
 """The target, both contour maps, and every stationary point of their planes."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from jaxtyping import Float
 from jaxland.landscape import StationaryPoints, hessians, stationary_points
 from jaxland.plots import contour_map, mark_stationary, new_figure
 from jaxland.replications.backprop.ensembles import BIASES, OPTIMUM, SYMBOLS, WEIGHTS, full_network, plane, target
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Stated, claim
 from jaxland.training import gradients
 
 Window = tuple[tuple[float, float], tuple[float, float]]
@@ -24,6 +23,8 @@ _SEARCHED: dict[str, Window] = {"weights": ((-15.0, 20.0), (-15.0, 60.0)), "bias
 _FREE = {"weights": WEIGHTS, "biases": BIASES}
 OTHER_MINIMUM = (0.88, 38.6)
 """As the source gives it."""
+_NEAR, _SAME = 0.05, 1e-6
+"""Distances within which a point is the source's, and one that is known exactly."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,12 @@ def draw_map(context: Context, free: tuple[str, str], window: Window, count: int
 
 
 def stationary(context: Context, name: str) -> StationaryPoints:
-    """The stationary points of the plane of the weights or of the biases, kept as a part."""
+    """The stationary points of the plane of the weights or of the biases; a piece."""
     _, _, starts = grid(_SEARCHED[name], context.settings.starts)
-    search = partial(stationary_points, context.config.problem.objective(plane(_FREE[name])), starts)
-    return StationaryPoints(**context.parts.get(f"stationary-{name}", lambda: search()._asdict()))
+    objective = context.config.problem.objective(plane(_FREE[name]))
+    return StationaryPoints(
+        **context.piece(f"stationary-{name}", lambda: stationary_points(objective, starts)._asdict())
+    )
 
 
 def _table(points: dict[str, StationaryPoints]) -> pd.DataFrame:
@@ -131,27 +134,29 @@ def _found(points: StationaryPoints, place, tolerance: float) -> int | None:
 def _global(context: Context) -> Claim:
     loss, gradient = (each[0] for each in gradients(full_network(), context.config.problem)(OPTIMUM[None]))
     lowest = float(np.linalg.eigvalsh(hessians(context.config.problem.objective(full_network()), OPTIMUM[None])).min())
-    return judged(
+    return claim(
         "equation 1",
         "the parameters that make the target are a minimum, where the error is zero",
         "error 0",
         f"error {loss:.1e}, gradient {np.linalg.norm(gradient):.1e}, smallest Hessian eigenvalue {lowest:.1e}",
-        bool(loss < 1e-20 and lowest > 0),
-        "all 7 parameters, float64; agrees if the error vanishes and all eigenvalues are positive",
+        (loss, lowest),
+        All({"the error is": Below(1e-20), "the smallest eigenvalue": Above(0)}),
+        "all 7 parameters, float64",
     )
 
 
 def _other_minimum(points: StationaryPoints) -> Claim:
-    place = _found(points, OTHER_MINIMUM, 0.05)
+    place = _found(points, OTHER_MINIMUM, _NEAR)
     minima = points.params[points.index == 0]
     listed = ", ".join(f"({first:.3f}, {second:.3f})" for first, second in minima)
-    return judged(
+    return claim(
         "contour map",
         "there is more than one minimum: another near w1 = 0.88, w2 = 38.6",
         f"{OTHER_MINIMUM}",
         f"minima at {listed}; {int((points.index > 0).sum())} saddles",
-        place is not None and bool(points.index[place] == 0),
-        "stationary points from a grid of starts, index from the Hessian in float64; agrees within 0.05",
+        place is not None and points.index[place] == 0,
+        Stated(f"one of them lies within {_NEAR:g} of the source's"),
+        "stationary points from a grid of starts, index from the Hessian in float64",
     )
 
 
@@ -160,14 +165,15 @@ def _curvature(context: Context) -> Claim:
     values = np.linalg.eigvalsh(hessians(context.config.problem.objective(plane(WEIGHTS)), points))
     low, high = np.quantile(np.abs(values).max(axis=1), [0.05, 0.95])
     negative = (values[:, 0] < 0).mean()
-    return judged(
+    return claim(
         "contour map",
         "the error is not quadratic: its curvature varies widely over the plane",
         "drastically",
         f"the largest curvature goes from {low:.1e} to {high:.1e}, a factor of {high / low:.0f}",
-        bool(high / low > 10),
+        high / low,
+        Above(10, "(1 for a quadratic function)"),
         f"largest |eigenvalue| of the Hessian on a 41 x 41 grid of [-5, 15]^2, 5 % and 95 % quantiles; {negative:.0%} "
-        "of the points have a negative eigenvalue; agrees above a factor of 10 (1 for a quadratic function)",
+        "of the points have a negative eigenvalue",
     )
 
 
@@ -176,41 +182,44 @@ def _flat(context: Context) -> Claim:
     _, gradient = gradients(plane(WEIGHTS), context.config.problem)(points)
     norm = np.linalg.norm(gradient, axis=1)
     tenth, hundredth = (float((norm < share * norm.max()).mean()) for share in (0.1, 0.01))
-    return judged(
+    return claim(
         "contour map",
         "flat regions are common",
         "everywhere",
         f"the gradient is below a tenth of its largest value on {tenth:.0%} of the plane, below a hundredth on "
         f"{hundredth:.0%}",
-        tenth > 0.5,
-        "gradient norms on a 101 x 101 grid of [-5, 15]^2; agrees if more than half of it is below a tenth",
+        tenth,
+        Above(0.5, "% of the plane below a tenth"),
+        "gradient norms on a 101 x 101 grid of [-5, 15]^2",
     )
 
 
 def _symmetric(points: StationaryPoints) -> Claim:
     minima = points.params[points.index == 0]
-    mirrored = [_found(points, minimum[::-1], 1e-6) is not None for minimum in minima]
+    mirrored = [_found(points, minimum[::-1], _SAME) is not None for minimum in minima]
     listed = ", ".join(f"({first:.3f}, {second:.3f})" for first, second in minima)
-    return judged(
+    return claim(
         "contour map of the biases",
         "the map is symmetric: the two minima are mirror images",
         "(-5, 5) and (5, -5)",
         f"minima at {listed}",
-        len(minima) == 2 and all(mirrored) and _found(points, (-5, 5), 1e-6) is not None,
-        "stationary points from a grid of starts; agrees if there are two minima, mirrored to 1e-6",
+        len(minima) == 2 and all(mirrored) and _found(points, (-5, 5), _SAME) is not None,
+        Stated(f"there are two minima, one of them the source's, mirrored to {_SAME:g}"),
+        "stationary points from a grid of starts",
     )
 
 
 def _saddle(points: StationaryPoints) -> Claim:
-    place = _found(points, (0, 0), 1e-6)
+    place = _found(points, (0, 0), _SAME)
     values = points.eigenvalues[place] if place is not None else np.full(2, np.nan)
-    return judged(
+    return claim(
         "contour map of the biases",
         "between the two minima there is a saddle at b1 = (0, 0): a bad place to begin",
         "saddle at (0, 0)",
         f"Hessian eigenvalues {values[0]:.2e} and {values[1]:.2e}" if place is not None else "none found there",
-        place is not None and bool(points.index[place] == 1),
-        f"{len(points.loss)} stationary points in the plane; agrees if one of index 1 lies within 1e-6 of the origin",
+        place is not None and points.index[place] == 1,
+        Stated(f"one of index 1 lies within {_SAME:g} of the origin"),
+        f"{len(points.loss)} stationary points in the plane",
     )
 
 
@@ -219,18 +228,18 @@ def _initial_values(context: Context) -> Claim:
     unit = np.random.default_rng(0).uniform(-1, 1, (count, full_network().size))
     evaluate = gradients(full_network(), context.config.problem)
     small, large = (np.median(np.linalg.norm(evaluate(scale * unit)[1], axis=1)) for scale in (1.0, 20.0))
-    return judged(
+    return claim(
         "text",
         "with large initial values learning begins in a flat region; small ones, from -1 to 1, are better",
         "very flat",
         f"median gradient norm {small:.1e} from values in [-1, 1], {large:.1e} from [-20, 20]",
-        bool(small > 10 * large),
-        f"{count:,} draws of all 7 parameters each, uniform; agrees above a factor of 10",
+        small / large,
+        Above(10, "for small over large"),
+        f"{count:,} draws of all 7 parameters each, uniform",
     )
 
 
 ANALYSIS = Analysis(
-    title="the target, both contour maps and their stationary points",
     quick=MapSettings(),
     paper=MapSettings(grid=321, starts=120, draws=20_000),
     find=find,

@@ -11,13 +11,14 @@ import pandas as pd
 from jaxtyping import Float
 
 from jaxland.networks import Network
-from jaxland.plots import arrival_curves, new_figure
+from jaxland.plots import new_figure
 from jaxland.replications.backprop.config import BackpropConfig
+from jaxland.replications.backprop.drawing import arrival_curves
 from jaxland.replications.backprop.ensembles import WEIGHTS, full_network, plane
 from jaxland.replications.backprop.settling import TOLERANCE, settled
 from jaxland.statistics import wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import fit, solve
+from jaxland.studies import Analysis, Claim, Context, Findings, Ordered, claim
+from jaxland.training import solve
 
 _DESCENT = "gradient descent"
 # Name, optax factory, and the lowest and highest learning rate tried.
@@ -96,8 +97,8 @@ class Task:
 def find(context: Context) -> Findings:
     """Trains by every method, finds the best setting of each, compares."""
     tasks = _tasks(context.config, context.settings)
-    roads = {name: [_road(context, name, task, method) for method in (*_HEURISTICS, *_SOLVERS)]
-             for name, task in tasks.items()}  # fmt: skip
+    methods = (*_HEURISTICS, *_SOLVERS)
+    roads = {name: [_road(context, name, task, method) for method in methods] for name, task in tasks.items()}
     figure, axes = new_figure(len(tasks), height=5.4)
     for ax, (name, task) in zip(axes, tasks.items(), strict=True):
         works = {road.name: road.work for road in roads[name]}
@@ -118,12 +119,10 @@ def _tasks(config: BackpropConfig, settings: RoadSettings) -> dict[str, Task]:
 
 
 def _road(context: Context, name: str, task: Task, method: str) -> Road:
-    kept = context.parts.get(
-        f"{name}-{method.replace(' ', '-')}", lambda: _heuristic(context, task, method) if method in _HEURISTICS
-        else _standard(context, task, method),
-    )  # fmt: skip
     settings: RoadSettings = context.settings
     heuristic = method in _HEURISTICS
+    train = partial(_heuristic if heuristic else _standard, context, task, method)
+    kept = context.piece(f"{name}-{method.replace(' ', '-')}", train)
     budget = settings.epochs if heuristic else settings.evaluations
     return Road(method, heuristic, float(kept["rate"]), kept["work"], kept["at_global"], budget, float(kept["seconds"]))
 
@@ -135,17 +134,15 @@ def _heuristic(context: Context, task: Task, method: str) -> dict[str, np.ndarra
     rates, count = np.geomspace(low, high, settings.rates), len(task.start)
 
     def train(steps):
-        return fit(
+        return context.fit(
             task.network,
             context.config.problem,
             factory,
             hyperparameters={"learning_rate": np.repeat(rates, count)},
-            fits=len(rates) * count,
             steps=steps,
             start=np.tile(task.start, (len(rates), 1)),
             dtype="float64",
             trace_every=_EVERY,
-            threads=context.threads,
         )
 
     train(1)  # compiles
@@ -161,28 +158,30 @@ def _heuristic(context: Context, task: Task, method: str) -> dict[str, np.ndarra
 
 
 def _standard(context: Context, task: Task, method: str) -> dict[str, np.ndarray]:
-    found = []
-    for first_step in _FIRST_STEPS if method == "conjugate gradient" else (np.nan,):
-
-        def train(first_step=first_step):
-            return solve(
-                task.network,
-                context.config.problem,
-                _SOLVERS[method],
-                task.start,
-                evaluations=context.settings.evaluations,
-                first_step=float(np.nan_to_num(first_step, nan=1.0)),
-                threads=context.threads,
-            )  # fmt: skip
-
-        train()  # compiles
-        began = time.perf_counter()
-        solved = train()
-        seconds = (time.perf_counter() - began) / len(task.start)
-        traced = np.arange(solved.trace.shape[1])
-        arrivals = _arrivals(context.config, task, solved.params, traced, solved.trace)
-        found.append(_kept(first_step, *arrivals, seconds))
+    """All first steps where there is one to set; that of least cost is kept."""
+    steps = _FIRST_STEPS if method == "conjugate gradient" else (np.nan,)
+    found = [_solved(context, task, method, step) for step in steps]
     return min(found, key=lambda each: _cost(each["work"], context.settings.evaluations))
+
+
+def _solved(context: Context, task: Task, method: str, first_step: float) -> dict[str, np.ndarray]:
+    def train():
+        return solve(
+            task.network,
+            context.config.problem,
+            _SOLVERS[method],
+            task.start,
+            evaluations=context.settings.evaluations,
+            first_step=float(np.nan_to_num(first_step, nan=1.0)),
+            threads=context.threads,
+        )
+
+    train()  # compiles
+    began = time.perf_counter()
+    solved = train()
+    seconds = (time.perf_counter() - began) / len(task.start)
+    traced = np.arange(solved.trace.shape[1])
+    return _kept(first_step, *_arrivals(context.config, task, solved.params, traced, solved.trace), seconds)
 
 
 def _kept(rate, work, at_global, seconds):
@@ -237,20 +236,20 @@ def _road_claim(task: Task, roads: list[Road], heuristic: bool, statement: str) 
     others = [road for road in roads if road.heuristic == heuristic and road.name != _DESCENT]
     told = ", ".join(map(_told, others))
     best = min(road.cost for road in others)
-    return judged(
+    return claim(
         "text",
         f"{'two weights' if task.plane else 'all seven parameters'}: {statement}",
         "faster",
         f"work a success: {told}; {_told(descent)}",
-        bool(best < descent.cost) if np.isfinite(best) else None,
+        (best, descent.cost) if np.isfinite(best) else None,
+        Ordered(("work by the best of them", "work by descent")),
         f"{len(descent.work)} starts of each method, each at the best of several learning rates; work is epochs or "
         f"evaluations, those of failures included, until an error within {TOLERANCE:g} of "
-        f"{'either minimum' if task.plane else 'zero'}; in brackets wall time in a batch; agrees if the best is faster",
+        f"{'either minimum' if task.plane else 'zero'}; in brackets wall time in a batch",
     )
 
 
 ANALYSIS = Analysis(
-    title="two roads to speed: heuristics and standard numerical optimisation",
     quick=RoadSettings(),
     paper=RoadSettings(starts=2_048, rates=16, epochs=50_000, evaluations=5_000),
     find=find,

@@ -12,11 +12,11 @@ from jaxland.landscape import jitter, returned, symmetrise
 from jaxland.plots import new_figure
 from jaxland.problems import SawtoothProblem, sawtooth
 from jaxland.statistics import wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import draw_parameters, fit, solve
+from jaxland.studies import Analysis, Claim, Context, Findings, Stated, claim
+from jaxland.training import draw_parameters, solve
 
-# Fits of a part: a minute's work or less.
-_PART = 64
+# Fits of a piece: a minute's work or less.
+_PIECE = 64
 _LEAST_STARTS = 24
 _COLORS = {"Levenberg-Marquardt": "#e07b39", "gradient descent": "#1f77b4"}
 
@@ -63,55 +63,46 @@ def find(context: Context) -> Findings:
     """Tries both methods from random starts and from near W_f."""
     problem = sawtooth()
     settings: SawtoothSettings = context.settings
-    network = problem.network
-    assert network is not None
-    minimum = symmetrise(network, _minimum(problem)[None], x=problem.x).params[0]
+    minimum = symmetrise(problem.network, problem.minimum[None], x=problem.x).params[0]
     near = jitter(minimum, settings.jitters, settings.radius, settings.seed)
-    random = draw_parameters(network, settings.seed, np.arange(settings.starts)).astype(np.float64)
+    random = draw_parameters(problem.network, settings.seed, np.arange(settings.starts)).astype(np.float64)
     starts = {"random": random, "near W_f": near.params}
-    attempts = {(method, name): _attempt(context, problem, method, name, start)
-                for name, start in starts.items() for method in _COLORS}  # fmt: skip
+    attempts = {
+        (method, name): _attempt(context, problem, method, name, start)
+        for name, start in starts.items()
+        for method in _COLORS
+    }
+    distances = {"random": np.nan, "near W_f": near.distance}
     rows = [
-        pd.DataFrame({"method": method, "starts": name, "loss": each.loss, "found": each.found,
-                      "distance": near.distance if name == "near W_f" else np.nan})
+        pd.DataFrame(
+            {"method": method, "starts": name, "loss": each.loss, "found": each.found, "distance": distances[name]}
+        )
         for (method, name), each in attempts.items()
-    ]  # fmt: skip
-    figure = _figure(problem, attempts, near.distance)
-    return Findings({"sawtooth.csv": pd.concat(rows)}, {"sawtooth-by-levenberg-marquardt": figure},
-                    _claims(settings, attempts))  # fmt: skip
-
-
-def _minimum(problem: SawtoothProblem) -> Float[np.ndarray, "P"]:
-    assert problem.minimum is not None
-    return problem.minimum
+    ]
+    figures = {"sawtooth-by-levenberg-marquardt": _figure(problem, attempts, near.distance)}
+    return Findings({"sawtooth.csv": pd.concat(rows)}, figures, _claims(settings, attempts))
 
 
 def _attempt(context: Context, problem: SawtoothProblem, method: str, name: str, start: np.ndarray) -> Attempt:
-    network, settings = problem.network, context.settings
-    assert network is not None
-    losses = []
-    for first in range(0, len(start), _PART):
-        block = start[first : first + _PART]
+    settings: SawtoothSettings = context.settings
 
-        def train(block=block):
-            if method == "Levenberg-Marquardt":
-                solved = solve(network, problem, "levenberg_marquardt", block, evaluations=settings.evaluations,
-                               threads=context.threads)  # fmt: skip
-                return {"loss": solved.loss}
-            optimizer = optax.sgd(0.01, momentum=0.9)
-            fits = fit(network, problem, optimizer, fits=len(block), steps=settings.epochs, start=block,
-                       dtype="float64", threads=context.threads)  # fmt: skip
-            return {"loss": fits.loss}
+    def solved(block: np.ndarray):
+        method, evaluations = "levenberg_marquardt", settings.evaluations
+        found = solve(problem.network, problem, method, block, evaluations=evaluations, threads=context.threads)
+        return {"loss": found.loss}
 
-        part = f"{method.replace(' ', '-')}-{name.replace(' ', '-')}-{first}-{len(block)}"
-        losses.append(context.parts.get(part, train)["loss"])
-        context.say(f"  {method}, {name}: {first + len(block):,} of {len(start):,} fits")
-    return Attempt(np.concatenate(losses))
+    def descended(block: np.ndarray):
+        optimizer = optax.sgd(0.01, momentum=0.9)
+        fits = context.fit(problem.network, problem, optimizer, steps=settings.epochs, start=block, dtype="float64")
+        return {"loss": fits.loss}
+
+    train = solved if method == "Levenberg-Marquardt" else descended
+    return Attempt(**context.pieces(f"{method} {name}".replace(" ", "-"), start, train, _PIECE))
 
 
 def _figure(problem: SawtoothProblem, attempts: dict[tuple[str, str], Attempt], distance: np.ndarray) -> Figure:
     figure, (left, right) = new_figure(2, height=4.4)
-    smooth = problem.target.amplitude**2 / 3 if problem.target else np.nan
+    smooth = problem.target.amplitude**2 / 3
     for method, color in _COLORS.items():
         loss = np.sort(attempts[method, "random"].loss)
         left.plot(np.arange(1, len(loss) + 1), loss, "o", ms=4, color=color, label=method)
@@ -132,30 +123,31 @@ def _claims(settings: SawtoothSettings, attempts: dict[tuple[str, str], Attempt]
     near, near_descent = (attempts[method, "near W_f"] for method in _COLORS)
     found, control = int(standard.found.sum()), int(near.found.sum())
     return [
-        judged(
+        claim(
             "beyond the source",
             "Levenberg-Marquardt finds the global minimum of the sawtooth, which gradient descent never does",
             "(our question)",
             f"from random starts Levenberg-Marquardt {standard.told}; gradient descent {descent.told}",
-            bool(found > 0) if control and settings.starts >= _LEAST_STARTS else None,
+            found if control and settings.starts >= _LEAST_STARTS else None,
+            Stated("it finds it once"),
             f"5 x 5 ReLU network, 136 parameters, {settings.evaluations:,} evaluations against {settings.epochs:,} "
-            "steps with momentum, float64; found means an error below 1e-5; agrees if it finds it once; "
-            f"judged from {_LEAST_STARTS} starts, if it returns from nearby",
+            "steps with momentum, float64; found means an error below 1e-5; judged from "
+            f"{_LEAST_STARTS} starts, if it returns from nearby",
         ),
-        judged(
+        claim(
             "beyond the source",
             "Levenberg-Marquardt returns to that minimum from nearby (positive control)",
             "(our question)",
             f"from within {settings.radius:g} of W_f Levenberg-Marquardt {near.told}; gradient descent "
             f"{near_descent.told}",
-            bool(control > 0),
-            "jitters with norms uniform up to the radius; agrees if one returns",
+            control,
+            Stated("one returns"),
+            "jitters with norms uniform up to the radius",
         ),
     ]
 
 
 ANALYSIS = Analysis(
-    title="the sawtooth by Levenberg-Marquardt: does it find W_f?",
     quick=SawtoothSettings(),
     paper=SawtoothSettings(starts=512, jitters=512, radius=2.0, evaluations=1_000),
     find=find,

@@ -5,28 +5,19 @@ from jaxtyping import Float
 
 from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.statistics import sample_interval, wilson_interval
-from jaxland.studies import Claim
 
 LEAST_STEPS = 500
 """Epochs of the source's examples 2 and 3."""
 
 
-def judged_where_comparable(config: PlaceboConfig, claims: list[Claim], fits: int, least_fits: int) -> list[Claim]:
-    """The claims as they are, or all marked as not tested where the study is not of the source's kind.
+def not_comparable(config: PlaceboConfig, fits: int, least_fits: int) -> str:
+    """Why claims cannot be judged, "" where they can: the study is not of the source's kind, or its fits are too few.
 
     Args:
         config: of the study.
-        claims: as judged.
-        fits: how many finite fits they rest on.
+        fits: how many finite fits claims rest on.
         least_fits: how many they must rest on.
     """
-    reason = _not_comparable(config, fits, least_fits)
-    if not reason:
-        return claims
-    return [claim._replace(verdict="not tested", detail=f"{reason}; {claim.detail}") for claim in claims]
-
-
-def _not_comparable(config: PlaceboConfig, fits: int, least_fits: int) -> str:
     if (config.inputs, config.hidden, config.points, config.learning_rate) != (10, 20, 1000, 0.01):
         return "the statements are about 10-20-1 networks on 1000 points, and adam with rate 0.01"
     if config.steps < LEAST_STEPS or fits < least_fits:

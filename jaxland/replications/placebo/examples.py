@@ -1,6 +1,7 @@
 """Examples 2 and 3: weights at every epoch, and maps of the paths that several seeds take."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,10 @@ from jaxland.landscape import (
     tsne_map,
 )
 from jaxland.plots import new_figure, path_map, weight_paths
-from jaxland.replications.placebo.comparable import LEAST_STEPS, judged_where_comparable, mean_text
+from jaxland.replications.placebo.comparable import LEAST_STEPS, mean_text, not_comparable
 from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.statistics import sample_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import fit
+from jaxland.studies import Above, Analysis, Below, Claim, Context, Findings, claim, judged_unless
 
 _SHOWN = 3
 """Runs of the source's example 3."""
@@ -59,61 +59,47 @@ class Maps:
 
 def find(context: Context) -> Findings:
     """Trains some fits of data set 0, keeps their weights at every epoch, and maps them."""
-    trained = context.parts.get("fits", lambda: _train(context))
+    trained = context.piece("fits", partial(_train, context))
     if not len(trained["params"]):
         return Findings({}, {}, [])
     paths = context.config.first_layer(trained["snapshots"]).astype(np.float64)
     maps = _maps(context, paths[: context.settings.mapped])
     measures = _measures(context.config, trained["params"], paths, maps)
-    claims = _claims(measures, len(paths))
+    # Paths shorter than the source's do not count.
+    comparable = len(paths) if context.settings.epochs >= LEAST_STEPS else 0
     return Findings(
         {"paths.csv": _paths_table(measures), "maps.csv": _maps_table(measures)},
         _figures(context.config, trained["trace"], paths, maps),
-        judged_where_comparable(context.config, claims, _comparable_fits(context, paths), 3),
+        judged_unless(not_comparable(context.config, comparable, _SHOWN), _claims(measures, len(paths))),
     )
-
-
-def _comparable_fits(context: Context, paths: np.ndarray) -> int:
-    """How many paths are as long as the source's."""
-    return len(paths) if context.settings.epochs >= LEAST_STEPS else 0
 
 
 def _train(context: Context) -> dict[str, np.ndarray]:
     config, settings = context.config, context.settings
-    fits = fit(
+    fits = context.fit(
         config.network,
         config.problem(0),
         config.optimizer,
         fits=settings.fits,
         steps=settings.epochs,
-        seed=config.seed,
-        dtype=config.dtype,
         trace_every=1,
         # The source keeps the weights after each step.
         snapshots=range(1, settings.epochs + 1),
-        threads=context.threads,
     )
     good = fits.diverged_step < 0
     return {"trace": fits.trace[good], "snapshots": fits.snapshots[good], "params": fits.params[good]}
 
 
 def _maps(context: Context, paths: Float[np.ndarray, "F S P"]) -> Maps:
-    perplexity = context.settings.perplexity
+    def on_one_map(places: Float[np.ndarray, "G S P"]) -> dict[str, np.ndarray]:
+        return {"points": tsne_map(places, perplexity=context.settings.perplexity)}
 
-    def each(some, name):
-        def mapped(index):
-            return context.parts.get(
-                f"tsne-{name}-{index}",
-                lambda: {"points": tsne_map(some[index : index + 1], perplexity=perplexity)[0]},
-            )["points"]
+    def on_its_own(name: str, places: Float[np.ndarray, "F S P"]) -> Float[np.ndarray, "F S 2"]:
+        return context.pieces(name, places, on_one_map, size=1)["points"]
 
-        return np.stack([mapped(index) for index in range(len(some))])
-
-    context.say(f"  {2 * len(paths) + 1} t-SNE maps")
-    shown = paths[:_SHOWN]
-    joint = context.parts.get("tsne-joint", lambda: {"points": tsne_map(shown, perplexity=perplexity)})["points"]
-    walks = random_walks_like(paths, seed=context.config.seed)
-    return Maps(principal_map(shown), joint, each(paths, "own"), each(walks, "walk"))
+    shown, walks = paths[:_SHOWN], random_walks_like(paths, seed=context.config.seed)
+    joint = context.piece("tsne-joint", partial(on_one_map, shown))["points"]
+    return Maps(principal_map(shown), joint, on_its_own("tsne-own", paths), on_its_own("tsne-walk", walks))
 
 
 @dataclass(frozen=True)
@@ -249,40 +235,42 @@ def _claims(measures: Measures, fits: int) -> list[Claim]:
 
 def _trajectory(measures: Measures) -> Claim:
     walk = float(np.quantile(measures.walk_directedness, 0.975))
-    return judged(
+    return claim(
         "example 2",
         "the weights do not move at random but follow a trajectory",
         "a trajectory",
         f"directedness {mean_text(measures.directedness, 1)}; random walks {mean_text(measures.walk_directedness, 2)}",
-        bool(sample_interval(measures.directedness)[0] > walk) if len(measures.directedness) > 1 else None,
-        "squared distance from start to end over the sum of the squared steps: 1 in the mean for a random walk; agrees "
-        f"if the interval lies above nearly all random walks of the same steps ({walk:.2f})",
+        sample_interval(measures.directedness)[0] if len(measures.directedness) > 1 else None,
+        Above(walk, "for the whole interval: nearly all random walks of the same steps lie below"),
+        "squared distance from start to end over the sum of the squared steps: 1 in the mean for a random walk",
     )
 
 
 def _visible(measures: Measures) -> Claim:
     own, walk = float(np.mean(measures.threads)), float(np.mean(measures.walk_threads))
-    return judged(
+    return claim(
         "example 2",
         "the t-SNE picture shows that the points are not just random",
         "shows it",
         f"neighbours on the map are neighbours in time: {own:.0%} for fits, {walk:.0%} for random walks "
         f"(n = {len(measures.threads)} each)",
-        walk < 0.75 * own,
-        f"of the {_NEIGHBOURS} nearest places, those within {_NEIGHBOURS} epochs; agrees if random walks with steps of "
-        "the same lengths have less than three quarters of it. t-SNE draws a thread through any walk",
+        walk,
+        Below(0.75 * own, "% for random walks with steps of the same lengths: three quarters of the fits'"),
+        f"of the {_NEIGHBOURS} nearest places, those within {_NEIGHBOURS} epochs; t-SNE draws a thread through "
+        "any walk",
     )
 
 
 def _moved(measures: Measures) -> Claim:
     low = sample_interval(measures.distance)[0]
-    return judged(
+    return claim(
         "example 2",
         "training changes the weights of the first layer",
         "changed",
         f"they move by {mean_text(measures.distance, 2)} along a way of {mean_text(measures.length, 2)}",
-        bool(low > 0) if np.isfinite(low) else None,
-        "L2 norm over 200 weights, from the first epoch to the last; agrees if the interval lies above zero",
+        low if np.isfinite(low) else None,
+        Above(0, "for the whole interval"),
+        "L2 norm over 200 weights, from the first epoch to the last",
     )
 
 
@@ -290,43 +278,44 @@ def _several(measures: Measures, fits: int) -> list[Claim]:
     pairs, closest = len(measures.apart), float(measures.apart.min(initial=np.inf))
     median = float(np.median(measures.apart)) if pairs else float("nan")
     return [
-        judged(
+        claim(
             "example 3",
             "each run ends with other weights",
             "different",
             f"closest of {pairs:,} pairs {closest:.2f} apart, median {median:.2f}",
-            closest > _SAME if pairs else None,
+            closest if pairs else None,
+            Above(_SAME, "for the closest"),
             f"{fits} fits of one set of noise; distances after symmetrisation, so that two orders of the same units, "
-            f"or scalings of them, would count as the same; below {_SAME} is the same",
+            "or scalings of them, would count as the same",
         ),
-        judged(
+        claim(
             "example 3",
             "the trajectories of different runs differ slightly",
             "slightly different",
             f"cosine between the ways that two runs go: {mean_text(measures.cosine)}" if pairs else "one run",
-            bool(np.mean(measures.cosine) > 0.5) if pairs else None,
-            "first-layer weights, from the first epoch to the last, in disjoint pairs of runs; agrees if the mean is "
-            "above 0.5. They have nothing in common: units of different runs are not the same units",
+            np.mean(measures.cosine) if pairs else None,
+            Above(0.5, "for the mean"),
+            "first-layer weights, from the first epoch to the last, in disjoint pairs of runs. They have nothing in "
+            "common: units of different runs are not the same units",
         ),
     ]
 
 
 def _projection(measures: Measures) -> Claim:
     joint, own = measures.joint_rank, measures.own_rank
-    return judged(
+    return claim(
         "example 3",
         "the runs are plotted on the same t-SNE projection",
         "the same",
         f"rank correlation of distances between runs, on the map and in truth: {own:.2f} as the program makes it, "
         f"{joint:.2f} on one map",
-        bool(own > 0.75 * joint) if np.isfinite([own, joint]).all() else None,
-        "the program fits a projection to each run and lays them over each other; agrees if that keeps three quarters "
-        "of the correlation that one projection of all runs has",
+        own if np.isfinite([own, joint]).all() else None,
+        Above(0.75 * joint, "as the program makes it: three quarters of that on one map"),
+        "the program fits a projection to each run and lays them over each other",
     )
 
 
 ANALYSIS = Analysis(
-    title="examples 2 and 3: weights at every epoch, maps of their paths",
     quick=ExamplesSettings(),
     paper=ExamplesSettings(fits=256, mapped=16),
     find=find,

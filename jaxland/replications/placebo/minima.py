@@ -8,10 +8,9 @@ from jaxtyping import Float
 
 from jaxland.landscape import pair_distances, spectra, symmetrise
 from jaxland.plots import new_figure, training_curves
-from jaxland.replications.placebo.comparable import judged_where_comparable, mean_text, share_text
+from jaxland.replications.placebo.comparable import mean_text, not_comparable, share_text
 from jaxland.statistics import sample_interval, wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import fit
+from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, claim, judged_unless
 
 _SHARES = {"noise": 0.0, "no noise": 1.0}
 """Share of the labels' variance that the inputs explain."""
@@ -59,7 +58,7 @@ def find(context: Context) -> Findings:
     return Findings(
         {"minima.csv": _table(ends)},
         {"training-of-several-seeds": _figure(context, ends)},
-        judged_where_comparable(context.config, claims, fits, _LEAST_FITS),
+        judged_unless(not_comparable(context.config, fits, _LEAST_FITS), claims),
     )
 
 
@@ -68,17 +67,14 @@ def _ends(context: Context, name: str) -> Ends:
     problem, every = config.problem(0, _SHARES[name]), max(config.steps // 20, 1)
 
     def compute():
-        fits = fit(
+        fits = context.fit(
             config.network,
             problem,
             config.optimizer,
             fits=settings.fits,
             steps=settings.times * config.steps,
-            seed=config.seed,
-            dtype=config.dtype,
             trace_every=every,
             snapshots=(config.steps,),
-            threads=context.threads,
         )
         params = fits.snapshots[:, 0].astype(np.float64)
         good = (fits.diverged_step < 0) & np.isfinite(params).all(axis=1)
@@ -92,21 +88,21 @@ def _ends(context: Context, name: str) -> Ends:
             "descending": (values < -_ZERO * values[:, -1:]).sum(axis=1).astype(np.float64),
         }
 
-    part = context.parts.get(name.replace(" ", "-"), compute)
-    params = symmetrise(config.network, part["params"]).params
+    kept = context.piece(name.replace(" ", "-"), compute)
+    params = symmetrise(config.network, kept["params"]).params
     pairs = np.stack(np.triu_indices(len(params), 1), axis=1)
     norm = np.linalg.norm(params, axis=1)
     apart = pair_distances(params, pairs) / np.sqrt(norm[pairs[:, 0]] * norm[pairs[:, 1]])
     disjoint = (pairs[:, 0] % 2 == 0) & (pairs[:, 1] == pairs[:, 0] + 1)
-    losses = part["trace"].astype(np.float64)
+    losses = kept["trace"].astype(np.float64)
     return Ends(
         trace=losses,
         loss=losses[:, config.steps // every],
-        later=part["later"].astype(np.float64),
+        later=kept["later"].astype(np.float64),
         distance=apart[disjoint],
         closest=float(apart.min(initial=np.inf)),
-        gradient=part["gradient"],
-        descending=part["descending"],
+        gradient=kept["gradient"],
+        descending=kept["descending"],
     )
 
 
@@ -141,50 +137,49 @@ def _figure(context: Context, ends: dict[str, Ends]):
 def _minimum(noise: Ends) -> Claim:
     fall = 1 - noise.later / noise.loss
     flat = int((noise.descending == 0).sum())
-    return judged(
+    return claim(
         "text",
         "training on noise ends at a local minimum",
         "a local minimum",
         f"further training lowers the loss by a share of {mean_text(fall)}; Hessians without a descending direction: "
         f"{share_text(flat, len(noise.descending))}; gradient norm {np.median(noise.gradient):.1e} (median)",
-        bool(sample_interval(fall)[1] < _LEVEL) and wilson_interval(flat, len(noise.descending))[1] > 0.95
-        if len(fall) > 1
-        else None,
+        (sample_interval(fall)[1], wilson_interval(flat, len(noise.descending))[1]) if len(fall) > 1 else None,
+        All({"the interval of the fall ends": Below(_LEVEL, "%"), "that of such Hessians": Above(0.95, "%")}),
         f"one set of noise, different seeds; exact Hessians in float64, descending below {-_ZERO:g} of the largest "
-        f"eigenvalue; agrees if the loss falls by less than {_LEVEL:.0%} and all Hessians may be free of them",
+        "eigenvalue",
     )
 
 
 def _not_global(noise: Ends) -> Claim:
     best = noise.later.min(initial=np.inf)
     above = int((noise.later > (1 + _LEVEL) * best).sum())
-    return judged(
+    return claim(
         "text",
         "gradient descent finds a local minimum, not the global one",
         "local",
         f"{share_text(above, len(noise.later))} end more than {_LEVEL:.0%} above the best of them",
-        wilson_interval(above, len(noise.later))[0] > 0.5 if len(noise.later) > 1 else None,
+        wilson_interval(above, len(noise.later))[0] if len(noise.later) > 1 else None,
+        Above(0.5, "%, Wilson's interval included"),
         f"lowest losses of the longer training of one set of noise, {best:.3f} to {noise.later.max(initial=0):.3f}; "
-        "agrees if most do. The best of them bounds the global minimum from above",
+        "the best of them bounds the global minimum from above",
     )
 
 
 def _lack_of_learning(noise: Ends, learned: Ends) -> Claim:
-    return judged(
+    return claim(
         "example 3",
         "that each seed ends elsewhere shows that nothing was learned",
         "shows it",
         f"distance of ends as a share of their norm: noise {mean_text(noise.distance)}, closest {noise.closest:.2f}; "
         f"labels without noise {mean_text(learned.distance)}, closest {learned.closest:.2f}",
-        bool(np.mean(learned.distance) < 0.5 * np.mean(noise.distance)) if len(noise.distance) else None,
+        np.mean(learned.distance) if len(noise.distance) else None,
+        Below(0.5 * np.mean(noise.distance), "for labels without noise: half of noise"),
         "symmetrised parameters, disjoint pairs of seeds. Labels that the inputs explain fully are learned (mean "
-        f"loss {mean_text(learned.loss)}), and their seeds end elsewhere too; agrees if these are less "
-        "than half as far apart",
+        f"loss {mean_text(learned.loss)}), and their seeds end elsewhere too",
     )
 
 
 ANALYSIS = Analysis(
-    title="text and example 3: where training ends, and how it differs from seed to seed",
     quick=MinimaSettings(),
     paper=MinimaSettings(fits=256, times=20, spectra=64),
     find=find,

@@ -8,13 +8,12 @@ from jaxtyping import Float, Int
 
 from jaxland.landscape import losses
 from jaxland.plots import compared_histograms, new_figure, training_curves
-from jaxland.problems import Loss
-from jaxland.replications.placebo.comparable import judged_where_comparable, mean_text, share_text
+from jaxland.replications.placebo.comparable import mean_text, not_comparable, share_text
 from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.replications.placebo.ensembles import own_data
 from jaxland.statistics import Histogram, sample_interval, wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import draw_parameters, fit
+from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Holds, claim, judged_unless
+from jaxland.training import draw_parameters
 
 LEAST_FITS = 100
 FLAT = 0.05
@@ -62,7 +61,8 @@ def find(context: Context) -> Findings:
     tables = {"losses.csv": _losses_table(found), "curves.csv": _curves_table(curves)}
     claims = _claims(found["noise"], found["signal"], curves["noise"], context.config)
     fits = min(len(each.fit) for each in found.values())
-    return Findings(tables, _figures(found, curves), judged_where_comparable(context.config, claims, fits, LEAST_FITS))
+    reason = not_comparable(context.config, fits, LEAST_FITS)
+    return Findings(tables, _figures(found, curves), judged_unless(reason, claims))
 
 
 def fresh_losses(
@@ -70,7 +70,6 @@ def fresh_losses(
 ) -> Float[np.ndarray, "F S"]:
     """The loss of each fit, at each of S moments, on fresh points of the kind it was trained on."""
     loss = config.problem(0, share).loss
-    assert isinstance(loss, Loss)
     parts = []
     for start in range(0, len(fits), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -101,26 +100,23 @@ def _curves(context: Context, name: str) -> Curves:
 
     def compute():
         inputs, targets = own_data(config, share)
-        fits = fit(
+        fits = context.fit(
             config.network,
             config.problem(0, share),
             config.optimizer,
             fits=settings.traced,
             steps=config.steps,
-            seed=config.seed,
-            dtype=config.dtype,
             inputs=inputs,
             targets=targets,
             trace_every=1,
             snapshots=steps.tolist(),
-            threads=context.threads,
         )
         good = fits.diverged_step < 0
         fresh = fresh_losses(config, fits.snapshots[good], fits.fit[good], share)
         return {"every": fits.trace[good], "fresh": fresh}
 
-    part = context.parts.get(f"curves-{name}", compute)
-    return Curves(steps, part["every"][:, steps].astype(np.float64), part["fresh"], part["every"].astype(np.float64))
+    kept = context.piece(f"curves-{name}", compute)
+    return Curves(steps, kept["every"][:, steps].astype(np.float64), kept["fresh"], kept["every"].astype(np.float64))
 
 
 def _losses_table(found: dict[str, Losses]) -> pd.DataFrame:
@@ -196,14 +192,15 @@ def _claims(noise: Losses, signal: Losses, curves: Curves, config: PlaceboConfig
 
 def _falls(noise: Losses) -> Claim:
     fell = int((noise.final < noise.initial).sum())
-    return judged(
+    return claim(
         "text, example 1",
         "trained on random data, a network shows a falling training loss",
         "falls",
         f"falls in {share_text(fell, len(noise.fit))}: from {mean_text(noise.initial)} to {mean_text(noise.final)}",
-        wilson_interval(fell, len(noise.fit))[0] > 0.95,
+        wilson_interval(fell, len(noise.fit))[0],
+        Above(0.95, "%, Wilson's interval included"),
         "mean squared error before and after training, each fit on its own noise; no fit shows a placebo without "
-        "improvement; agrees if at least 95 % fall, by Wilson's interval",
+        "improvement",
     )
 
 
@@ -211,53 +208,56 @@ def _every_epoch(curves: Curves) -> Claim:
     falls = (np.diff(curves.every, axis=1) < 0).mean(axis=1)
     printed = curves.every[:, 100::100]
     rises = (np.diff(printed, axis=1) > 0).mean(axis=1) if printed.shape[1] > 1 else np.full(len(printed), np.nan)
-    return judged(
+    return claim(
         "example 1",
         "the training loss decreases over the epochs",
         "decreases",
         f"lower than in the epoch before: share {mean_text(falls)} of epochs; printed every 100 epochs, it "
         f"rises from one print to the next: share {mean_text(rises)}",
-        bool(sample_interval(rises)[1] < 0.05) if np.isfinite(rises).all() else None,
-        "adam does not descend at each step; agrees if the loss, printed as in the source, rises from one print to the "
-        "next in less than 5 % of cases. The trend falls, but once the loss is level it wavers",
+        sample_interval(rises)[1] if np.isfinite(rises).all() else None,
+        Below(0.05, "% of prints that rise, printed as in the source, interval included"),
+        "adam does not descend at each step; the trend falls, but once the loss is level it wavers",
     )
 
 
 def _rises(noise: Losses) -> Claim:
     low, _ = sample_interval(noise.fresh_final)
-    return judged(
+    return claim(
         "study",
         "the loss on fresh noise rises above 1, that of a constant",
         "above 1",
         f"{mean_text(noise.fresh_final)}; before training {mean_text(noise.fresh_initial)}",
-        bool(low > 1 and low > noise.fresh_initial.mean()),
-        "1000 fresh points for each fit; agrees if the interval lies above 1 and above the loss before training",
+        low,
+        Above(max(1.0, noise.fresh_initial.mean()), "for the whole interval: 1, and the loss before training"),
+        "1000 fresh points for each fit",
     )
 
 
 def _flatlines(noise: Losses) -> Claim:
     change = noise.fresh_final - noise.fresh_initial
     low, high = sample_interval(change)
-    return judged(
+    return claim(
         "text",
         "while the training loss declines, losses on validation data stay flat",
         "flat",
         f"changes by {mean_text(change)}",
-        bool(low > -FLAT and high < FLAT),
-        f"loss on fresh noise after training less that before; flat means within {FLAT}; it does not stay flat but "
-        "rises as the training loss falls",
+        (low, high),
+        All({"the interval begins": Above(-FLAT), "ends": Below(FLAT)}),
+        "loss on fresh noise after training less that before; it does not stay flat but rises as the training loss "
+        "falls",
     )
 
 
 def _no_pattern(noise: Losses) -> Claim:
     better = int((noise.fresh_final < 1).sum())
-    return judged(
+    return claim(
         "text",
         "the fall of the loss is no sign that a pattern was learned",
         "no pattern",
         f"{share_text(better, len(noise.fit))} predict fresh labels better than a constant",
-        wilson_interval(better, len(noise.fit))[1] < 0.05,
-        "loss on fresh noise below 1, the variance of the labels; agrees if fewer than 5 %, by Wilson's interval",
+        wilson_interval(better, len(noise.fit))[1],
+        Below(0.05, "%, Wilson's interval included"),
+        "loss on fresh noise below 1, the variance of the labels",
     )
 
 
@@ -265,19 +265,19 @@ def _not_learning(noise: Losses, signal: Losses, config: PlaceboConfig) -> Claim
     pairs = min(len(noise.fit), len(signal.fit))
     lower = int((signal.final[:pairs] < noise.final[np.roll(np.arange(pairs), 1)]).sum())
     shared, bounds = lower / max(pairs, 1), wilson_interval(lower, pairs)
-    return judged(
+    return claim(
         "example 1",
         "the reported training loss does not reflect actual learning",
         "does not",
         f"a fit of labels explained to {config.signal:.0%} ends below a fit of noise in {share_text(lower, pairs)}",
-        bounds[0] <= 0.5 <= bounds[1],
-        f"pairs of fits on different data; agrees if an even chance lies in the interval. At {shared:.0%} the training "
-        "loss does tell them apart: not by its fall, but beside that of placebos",
+        bounds,
+        Holds(0.5),
+        f"pairs of fits on different data. At {shared:.0%} the training loss does tell them apart: not by its fall, "
+        "but beside that of placebos",
     )
 
 
 ANALYSIS = Analysis(
-    title="example 1: losses in training, and on fresh data",
     quick=OverviewSettings(),
     paper=OverviewSettings(traced=512, moments=100),
     find=find,

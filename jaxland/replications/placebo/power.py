@@ -9,16 +9,17 @@ from jaxtyping import Float
 from scipy import stats
 
 from jaxland.placebo import Design, PlaceboResult, draw_tested, placebo_test, placebo_tests
-from jaxland.plots import Curve, new_figure, p_value_distributions, power_curves
-from jaxland.replications.placebo.comparable import judged_where_comparable, share_text
+from jaxland.plots import new_figure, p_value_distributions
+from jaxland.replications.placebo.comparable import not_comparable, share_text
 from jaxland.replications.placebo.data import linear_p_value
+from jaxland.replications.placebo.drawing import Curve, power_curves
 from jaxland.statistics import (
     permutations_to_decide,
     permutations_to_measure,
     permutations_to_resolve,
     wilson_interval,
 )
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Each, Findings, Stated, claim, judged_unless
 
 STATISTICS = {"validation_loss": "loss on the points held out", "training_loss": "training loss"}
 LEVEL = 0.05
@@ -61,8 +62,8 @@ def find(context: Context) -> Findings:
     }
     claims = [_uniform(name, spread[name]) for name in STATISTICS]
     claims += [_small(one, settings), _power(powers, settings)]
-    claims = judged_where_comparable(context.config, claims, settings.repeats, _LEAST_TESTS)
-    return Findings(tables, _figures(powers, spread, one), claims)
+    reason = not_comparable(context.config, settings.repeats, _LEAST_TESTS)
+    return Findings(tables, _figures(powers, spread, one), judged_unless(reason, claims))
 
 
 def _tests(context: Context, share: float, count: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -172,30 +173,32 @@ def _figures(powers, spread: dict[str, Float[np.ndarray, "_"]], one: PlaceboResu
 def _uniform(name: str, values: Float[np.ndarray, "_"]) -> Claim:
     found = stats.kstest(values, "uniform")
     rejected = int((values <= LEVEL).sum())
-    return judged(
+    return claim(
         "placebo test",
         f"where labels are noise, p-values by the {STATISTICS[name]} are uniform",
         "uniform",
         f"Kolmogorov-Smirnov distance {found.statistic:.3f}, p = {found.pvalue:.2g}; below {LEVEL}: "
         f"{share_text(rejected, len(values))}",
-        bool(found.pvalue > 0.01),
-        f"{len(values):,} sets of noise, ties broken at random; agrees if that test does not reject at 0.01",
+        found.pvalue,
+        Above(0.01, "for the p of that test"),
+        f"{len(values):,} sets of noise, ties broken at random",
     )
 
 
 def _small(one: PlaceboResult, settings: PowerSettings) -> Claim:
     found = {name: one.test(name).p_value for name in STATISTICS}
     bound = max(_SMALL, 5 / one.permutations)
-    return judged(
+    return claim(
         "placebo test",
         "where there is a clear signal, the p-value is small",
         "small",
         "; ".join(f"{STATISTICS[name]}: p = {p.value:.2g} ({p.low:.1g} to {p.high:.2g})" for name, p in found.items()),
-        all(p.high < bound for p in found.values()),
-        f"data set 0, labels explained to {settings.clear:.0%}, {one.permutations:,} placebos; agrees if the intervals "
-        f"end below {bound:.2g}. With M placebos no p-value is below 1 / (M + 1): level {LEVEL:g} takes "
-        f"{permutations_to_resolve(LEVEL)}, {_SMALL:g} takes {permutations_to_resolve(_SMALL)}; to lie surely below "
-        f"{LEVEL:g} takes {permutations_to_decide(0.0, LEVEL)} if no placebo is as good (permutations.csv)",
+        [p.high for p in found.values()],
+        Each(Below(bound, "with its interval")),
+        f"data set 0, labels explained to {settings.clear:.0%}, {one.permutations:,} placebos; with M of them no "
+        f"p-value is below 1 / (M + 1): level {LEVEL:g} takes {permutations_to_resolve(LEVEL)}, {_SMALL:g} takes "
+        f"{permutations_to_resolve(_SMALL)}; to lie surely below {LEVEL:g} takes {permutations_to_decide(0.0, LEVEL)} "
+        "if no placebo is as good (permutations.csv)",
     )
 
 
@@ -207,19 +210,18 @@ def _power(powers: dict[float, dict[str, np.ndarray]], settings: PowerSettings) 
         for name, each in found.items()
     }
     chosen = found["validation_loss"]
-    return judged(
+    return claim(
         "placebo test",
         "the more there is to be found, the more often it is found",
         "power rises with the share",
         "; ".join(f"{STATISTICS[name]}: {text}" for name, text in listed.items()),
-        max(low for _, low, _ in chosen) > 0.5 and chosen[-1][0] >= chosen[0][0] if chosen else None,
-        f"share of {settings.problems} data sets with p at most {LEVEL}, {settings.permutations} placebos each; agrees "
-        "if it rises, and is more than half at some share, by Wilson's interval",
+        (max(low for _, low, _ in chosen), chosen[-1][0] >= chosen[0][0]) if chosen else None,
+        All({"at some share it is": Above(0.5, "%, Wilson's interval included,"), "it does not fall": Stated()}),
+        f"share of {settings.problems} data sets with p at most {LEVEL}, {settings.permutations} placebos each",
     )
 
 
 ANALYSIS = Analysis(
-    title="placebo tests: uniform p-values on noise, power on signal",
     quick=PowerSettings(),
     paper=PowerSettings(repeats=1000, problems=200, shares=(0.01, 0.02, 0.05, 0.1, 0.2), one_test=9999),
     find=find,

@@ -172,7 +172,6 @@ def _to_the_global(heights: Float[np.ndarray, "M"], energies: Float[np.ndarray, 
 
 
 ANALYSIS = Analysis(
-    title="barriers between minima, and their disconnectivity graph",
     quick=BarrierSettings(),
     paper=BarrierSettings(minima=24, steps=8_000),
     find=find,

@@ -207,7 +207,6 @@ def _narrow(basin: Basin, local: dict[int, Basin]) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="figure 12: basins of the global and of local minima",
     quick=BasinSettings(),
     paper=BasinSettings(jitters=4096, minima=8, minimum_jitters=512),
     find=find,

@@ -121,7 +121,6 @@ def _complexity(name: str, counts: Histogram, own: int, most: int) -> list[Claim
 
 
 ANALYSIS = Analysis(
-    title="the exact knots of every fit",
     quick=NoSettings(),
     paper=NoSettings(),
     find=find,

@@ -468,7 +468,6 @@ def _more_complex(context: Context, embedded: Embedded) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="figure 15: larger networks, and local minima embedded in them",
     quick=LargerSettings(),
     paper=LargerSettings(fits=16, steps=50_000, embedded=32, more_steps=20_000),
     find=find,

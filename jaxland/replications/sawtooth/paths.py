@@ -219,7 +219,6 @@ def _slide(name: str, paths: Paths) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="figures 8 to 10: paths of least energy from the global minimum",
     quick=PathSettings(),
     paper=PathSettings(bands=100, others=20, inserted=20, steps=20_000, climb_after=2_000),
     find=find,

@@ -304,7 +304,6 @@ def _zero_modes(context: Context, name: str, each: Curvature) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="figure 11: eigenvalues of the Hessian at local minima and at the global one",
     quick=SpectraSettings(),
     paper=SpectraSettings(fits=1000, differenced=32),
     find=find,

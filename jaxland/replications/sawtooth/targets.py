@@ -475,7 +475,6 @@ def _few_points(main: TargetFits, few: TargetFits) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="figures 13 and 14: targets with hundreds and thousands of teeth",
     quick=TargetSettings(),
     paper=TargetSettings(fits=256, steps=50_000, saw_fits=64, saw_steps=20_000, inserted=20, path_steps=10_000),
     find=find,

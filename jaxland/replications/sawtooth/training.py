@@ -169,7 +169,6 @@ def _settles(name: str, each: Course) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="sections 1 and 4.2: loss and complexity in training",
     quick=TrainingSettings(),
     paper=TrainingSettings(fits=512),
     find=find,

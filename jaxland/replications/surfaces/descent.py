@@ -21,7 +21,7 @@ from jaxland.plots import (
 from jaxland.replications.surfaces.config import GRID, SurfacesConfig
 from jaxland.replications.surfaces.landscape import Cost, Slice, costs, slice_of
 from jaxland.replications.surfaces.weights import source_weights
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Above, Analysis, AtMost, Claim, Context, Findings, claim
 from jaxland.training import fit, make_optimizer
 
 Points = tuple[tuple[float, float], ...]
@@ -190,37 +190,39 @@ def _claims(config: SurfacesConfig, found: dict[int, Descents]) -> list[Claim]:
     drop = max(float(-np.diff(each.costs[:, :2], axis=1).min()) for each in found.values())
     moved = min(float(np.linalg.norm(each.paths[:, -1] - each.paths[:, 0], axis=1).min()) for each in found.values())
     return [
-        judged(
+        claim(
             "5, 6",
             "from three starting points close together descent takes different routes, to different costs",
             "three routes, different scores",
             f"{ends} (seed {seed}, {config.epochs:,} epochs)",
-            bool(np.diff(np.sort(last)).min() > _SAME) if comparable else None,
-            f"{config.caveat}agrees where any two last costs differ by more than {_SAME:g}",
+            np.diff(np.sort(last)).min() if comparable else None,
+            Above(_SAME, "between any two last costs"),
+            config.caveat.removesuffix("; "),
         ),
-        judged(
+        claim(
             "section Gradient descent",
             "with a rate of 10 the cost of the two weights falls slightly with every epoch",
             "every epoch",
             f"largest rise of a cost in one epoch: {max(rise, 0.0):.1e}; largest fall in the first epoch: {drop:.3f}",
-            bool(rise <= _ROUNDING * scale),
+            rise,
+            AtMost(_ROUNDING * scale, "for the largest rise, which is rounding"),
             f"{sum(len(each.names) for each in found.values())} descents of {config.epochs:,} epochs on "
             f"{config.name_of_data}; the rate is {2 * config.sgd.learning_rate:g} for the gradient without its factor "
-            "2; agrees where no cost rises by more than rounding",
+            "2",
         ),
-        judged(
+        claim(
             "section Gradient descent",
             "the two weights change a lot",
             "a lot",
             f"each descent moves by {moved:.1f} or more, where the weights were drawn with deviation 1",
-            bool(moved > 1),
-            f"L2 distance from first to last of {config.epochs:,} epochs on {config.name_of_data}; agrees above 1",
+            moved,
+            Above(1),
+            f"L2 distance from first to last of {config.epochs:,} epochs on {config.name_of_data}",
         ),
     ]
 
 
 ANALYSIS = Analysis(
-    title="figures 5 and 6: three descents, with animations",
     quick=DescentSettings(),
     paper=DescentSettings(frames=64),
     find=find,

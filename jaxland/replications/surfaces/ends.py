@@ -8,17 +8,17 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from jaxland.landscape import spectra
-from jaxland.plots import descent_ends, new_figure
+from jaxland.plots import new_figure
 from jaxland.replications.surfaces.config import GRID, SurfacesConfig, ensemble_name
+from jaxland.replications.surfaces.drawing import descent_ends
 from jaxland.replications.surfaces.landscape import Slice, costs, slice_of
 from jaxland.statistics import wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Analysis, Claim, Context, Findings, Ordered, Stated, claim, judged_unless
 from jaxland.training import draw_parameters
 
 KINDS = ("lowest", "local minimum", "saddle", "plateau")
 """The lowest cost that was found; elsewhere a critical point, or a plateau, flat or on its way down."""
-
-
+_LEAST_EPOCHS = 10_000
 _LABELS = {"sgd": "gradient descent", "momentum": "gradient descent with momentum"}
 
 
@@ -165,10 +165,9 @@ def _claims(context: Context, ends: dict[int, dict[str, Ends]]) -> list[Claim]:
     claims = [_stuck(config, context.settings, ends), *(_overcome(config, ends, name) for name in names)]
     fewest = min(len(each.kind) for by_name in ends.values() for each in by_name.values())
     least = context.settings.least_fits
-    if fewest >= least and config.epochs >= 10_000:
-        return claims
-    reason = f"judged from {least} finite fits of each ensemble and 10,000 epochs; "
-    return [claim._replace(verdict="not tested", detail=reason + claim.detail) for claim in claims]
+    judgeable = fewest >= least and config.epochs >= _LEAST_EPOCHS
+    reason = f"judged from {least} finite fits of each ensemble and {_LEAST_EPOCHS:,} epochs"
+    return judged_unless("" if judgeable else reason, claims)
 
 
 def _counted(ends, name: str) -> tuple[int, int, str]:
@@ -180,19 +179,20 @@ def _counted(ends, name: str) -> tuple[int, int, str]:
 
 
 def _stuck(config: SurfacesConfig, settings: EndsSettings, ends) -> Claim:
-    stuck, _, text = _counted(ends, "sgd")
+    _, _, text = _counted(ends, "sgd")
     kinds = np.concatenate([by_name["sgd"].kind for by_name in ends.values()])
     where = ", ".join(f"{(kinds == index).sum():,} on a {kind}" for index, kind in enumerate(KINDS) if index)
-    return judged(
+    return claim(
         "5, 6",
         "gradient descent can get stuck at local minima, saddle points and plateaus",
         "in both animations",
         f"{text} do not reach the lowest cost: {where}",
-        bool(stuck and (kinds == 1).any() and (kinds == 3).any()),
+        bool((kinds == 1).any() and (kinds == 3).any()),
+        Stated("some end in a local minimum and some on a plateau"),
         f"random starts in the window, weights of seeds {', '.join(map(str, ends))}, {config.epochs:,} epochs on "
         f"{config.name_of_data}; the lowest cost is that of any optimizer, reached to within "
         f"{settings.tolerance:.0%} of the surface's range; on a plateau the gradient has not vanished or the "
-        "curvature has; agrees where some end in a local minimum and some on a plateau",
+        "curvature has",
     )
 
 
@@ -201,19 +201,18 @@ def _overcome(config: SurfacesConfig, ends, name: str) -> Claim:
     upper = wilson_interval(own, total)[1]
     lower = wilson_interval(plain, plain_total)[0]
     rate, plain_rate = config.optimizer(name).learning_rate, config.sgd.learning_rate
-    return judged(
+    return claim(
         "section Gradient descent",
         f"{name} overcomes some of these obstacles",
         "some",
         f"stuck: {text} with {name}, {plain_text} with gradient descent",
-        bool(upper < lower),
-        f"rates {rate:g} and {plain_rate:g}, the same starts, {config.epochs:,} epochs on {config.name_of_data}; "
-        "agrees where the intervals lie apart",
+        (upper, lower),
+        Ordered((f"the interval of {name}", "that of gradient descent")),
+        f"rates {rate:g} and {plain_rate:g}, the same starts, {config.epochs:,} epochs on {config.name_of_data}",
     )
 
 
 ANALYSIS = Analysis(
-    title="where descents from all over the window end, with four optimizers",
     quick=EndsSettings(),
     paper=EndsSettings(),
     find=find,

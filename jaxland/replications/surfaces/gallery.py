@@ -1,6 +1,7 @@
 """Figures 7 and 8 many times: surfaces over many seeds, and how many of them are what."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,16 +10,16 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
-from jaxland.landscape import coordinate_plane, surface, surface_features
+from jaxland.landscape import Features, coordinate_plane, surface, surface_features
 from jaxland.plots import surface_gallery
 from jaxland.replications.surfaces.config import SurfacesConfig
 from jaxland.replications.surfaces.landscape import NONCONVEX, OTHERS, Cost, costs, window
 from jaxland.replications.surfaces.weights import source_weights
 from jaxland.statistics import sample_interval, wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Above, All, Analysis, Below, Claim, Clear, Context, Each, Findings, claim, untested
 
-# Surfaces of a part: some seconds of work.
-_PART = 100
+# Surfaces of a piece: some seconds of work.
+_PIECE = 100
 _COUNTS = ("minima", "edge_minima", "saddles", "maxima")
 _SHOWN = 24
 _COLUMNS = 6
@@ -86,22 +87,13 @@ def _by_depth(context: Context, config: SurfacesConfig, hidden: tuple[int, ...])
 def _sample(context: Context, name: str, config: SurfacesConfig, entries: tuple[str, str], seen: int) -> Sample:
     settings: GallerySettings = context.settings
     cost = costs(config, seen)
-    blocks = []
-    for first in range(0, settings.seeds, _PART):
-        seeds = range(first, min(first + _PART, settings.seeds))
-
-        def compute(seeds=seeds):
-            return _block(cost, entries, seeds, settings)
-
-        blocks.append(context.parts.get(f"{name}-{first}-{len(seeds)}", compute))
-        context.say(f"  {name}: {seeds.stop:,} of {settings.seeds:,} surfaces")
-    columns = [key for key in blocks[0] if key != "shown"]
-    features = {key: np.concatenate([block[key] for block in blocks]) for key in columns}
-    shown = np.concatenate([block["shown"] for block in blocks])[: settings.gallery]
-    return Sample(name, len(config.hidden), entries, cost, features, shown)
+    kept = context.pieces(name, range(settings.seeds), partial(_block, cost, entries, settings), _PIECE)
+    # What was kept before is read back in the order of the alphabet.
+    features = {key: kept[key] for key in ("seed", *Features._fields)}
+    return Sample(name, len(config.hidden), entries, cost, features, kept["shown"])
 
 
-def _block(cost: Cost, entries: tuple[str, str], seeds: range, settings: GallerySettings) -> dict[str, np.ndarray]:
+def _block(cost: Cost, entries: tuple[str, str], settings: GallerySettings, seeds: range) -> dict[str, np.ndarray]:
     """Features of the surfaces of some seeds, and those of them that are shown."""
     rows, shown = [], []
     for seed in seeds:
@@ -166,12 +158,11 @@ def _claims(config: SurfacesConfig, samples: list[Sample], by_depth: list[Sample
         _lows(samples, data),
         _not_all(samples[0], data),
         *([_depth(by_depth, data)] if len(by_depth) > 1 else []),
-        judged(
+        untested(
             "section Gradient descent",
             "local minima are very rare in many dimensions, and saddles the greater trouble",
             "cited from others",
             "-",
-            None,
             "a plane cannot tell: what is a minimum in it may be a saddle beside it; spectra of the sawtooth study "
             "look at all dimensions",
         ),
@@ -186,14 +177,15 @@ def _share(which: Bool[np.ndarray, "F"]) -> tuple[str, tuple[float, float]]:
 def _nonconvex(samples: list[Sample], data: str) -> Claim:
     found = [_share(each.features["nonconvexity"] > NONCONVEX) for each in samples]
     texts = [f"{text} of {each.name}" for each, (text, _) in zip(samples, found, strict=True)]
-    return judged(
+    return claim(
         "3, 7, 8",
         "surfaces over two weights of a neural network are not convex",
         "typical features of non-convex landscapes",
         "not convex: " + ", ".join(texts),
-        all(low > 0.5 for _, (low, _) in found),
+        [low for _, (low, _) in found],
+        Each(Above(0.5, "%, interval included")),
         f"{samples[0].count:,} seeds of each, {data}; not convex means more than {NONCONVEX:.0%} of its range "
-        "above the convex envelope; agrees where more than half are, interval included",
+        "above the convex envelope",
     )
 
 
@@ -203,15 +195,14 @@ def _lows(samples: list[Sample], data: str) -> Claim:
         f"{_share(each.features['minima'] > 1)[0]}, saddle {_share(each.features['saddles'] > 0)[0]}"
         for each in samples
     ]
-    usual = [(each.features["minima"] > 1).mean() for each in samples]
-    return judged(
+    return claim(
         "3, 7, 8",
         "local minima, ridges and saddles are typical of such surfaces",
         "typical features",
         "; ".join(found),
-        all(share > 0.5 for share in usual),
-        f"{samples[0].count:,} seeds of each, {data}; inside the window, persistence above a thousandth of the "
-        "range; agrees where more than half of the surfaces have two local minima",
+        [(each.features["minima"] > 1).mean() for each in samples],
+        Each(Above(0.5, "% with two local minima")),
+        f"{samples[0].count:,} seeds of each, {data}; inside the window, persistence above a thousandth of the range",
     )
 
 
@@ -220,15 +211,15 @@ def _not_all(sample: Sample, data: str) -> Claim:
     text, (_, high) = _share(values > NONCONVEX)
     shares = np.quantile(values, [0, 0.1, 0.5, 0.9, 1])
     quantiles = ", ".join(f"{value:.0%}" for value in shares)
-    return judged(
+    return claim(
         "section Gradient descent",
         "not all landscapes are so non-convex in the window",
         "not all",
         f"{text} are not convex; height above the convex envelope: {quantiles} of the range (least, tenth, half, nine "
         "tenths, most)",
-        bool(high < 1 and shares[1] < 0.5 * shares[2]),
-        f"{len(values):,} seeds, last layer, {data}; agrees where some are convex to {NONCONVEX:.0%}, and a tenth of "
-        "the surfaces less than half as non-convex as the typical one",
+        (high, shares[1]),
+        All({"the interval ends": Below(1, "%"), "a tenth of all lie": Below(0.5 * shares[2], "%, half the median")}),
+        f"{len(values):,} seeds, last layer, {data}",
     )
 
 
@@ -240,15 +231,15 @@ def _depth(samples: list[Sample], data: str) -> Claim:
         f"{each.hidden} hidden: {mean:.2f} ({least:.2f} to {most:.2f})"
         for each, mean, (least, most) in zip(samples, means, intervals, strict=True)
     ]
-    return judged(
+    return claim(
         "section Gradient descent",
         "the deeper the network, the less convex the landscape",
         "highly non-convex for deep networks",
         f"height above the convex envelope, as a share of the range, rises by {slope:.3f} ({low:.3f} to {high:.3f}) "
         f"with each hidden layer; means: {', '.join(texts)}",
-        None if low <= 0 <= high else bool(low > 0),
-        f"{samples[0].count:,} seeds of each, two weights of the last layer, {data}; regression with its "
-        "95 % interval; agrees where all of it lies above zero, not tested where it holds zero",
+        (low, high),
+        Clear(0),
+        f"{samples[0].count:,} seeds of each, two weights of the last layer, {data}; regression with its 95 % interval",
     )
 
 
@@ -261,7 +252,6 @@ def _slope(samples: list[Sample]) -> tuple[float, float, float]:
 
 
 ANALYSIS = Analysis(
-    title="figures 7 and 8 many times: surfaces over many seeds, by pair of weights and by depth",
     quick=GallerySettings(),
     paper=GallerySettings(seeds=1000),
     find=find,

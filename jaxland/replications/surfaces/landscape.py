@@ -14,7 +14,7 @@ from jaxland.problems import Images, Objective
 from jaxland.replications.surfaces.config import GRID, A, B, SurfacesConfig
 from jaxland.replications.surfaces.ensembles import whole_network
 from jaxland.replications.surfaces.weights import source_weights
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
+from jaxland.studies import Above, All, Analysis, Between, Claim, Context, Findings, claim
 
 # The document's other pairs: both weights of a pair lead into one unit of the second hidden layer; and its samples.
 OTHERS = (("1.weight[200,30]", "1.weight[200,31]", 500), ("1.weight[5,5]", "1.weight[5,6]", 1000))
@@ -185,31 +185,32 @@ def _claims(config: SurfacesConfig, pairs: dict[int, list[Slice]]) -> list[Claim
     few = pairs.get(135, next(iter(pairs.values())))[0]
     features, loss = few.features, few.surface.loss
     own = config.is_source
-    detail = config.caveat + "surfaces are persistence-filtered at a thousandth of their range; agrees where there is "
-    ridges = bool(len(features.saddles) and features.nonconvexity > NONCONVEX)
+    seen = len(features.minima), len(features.saddles), features.nonconvexity, features.plateau
+    asked = {"minima are": Above(1), "saddles": Above(0), "ridges": Above(NONCONVEX, "%"), "the plateau is": Above(0)}
     return [
-        judged(
+        claim(
             "3",
             "with 100 samples the surface has local minima, plateaus, ridges or saddles, and a lowest place",
             "seen in the picture",
             f"{len(features.minima)} minima and {len(features.saddles)} saddles inside the window, "
             f"{features.plateau:.0%} plateau, {features.nonconvexity:.0%} above the convex envelope",
-            bool(len(features.minima) >= 2 and ridges and features.plateau > 0) if own else None,
-            detail + "two minima, a saddle and a plateau",
+            seen if own else None,
+            All(asked),
+            config.caveat + "surfaces are persistence-filtered at a thousandth of their range",
         ),
-        judged(
+        claim(
             "5",
             "with 100 samples costs of the descents and of the surface about them lie between 4.75 and 4.802",
             "4.75 to 4.802 (axis of the picture)",
             f"surface from {np.nanmin(loss):.4f} to {np.nanmax(loss):.4f}",
-            bool(4.7 < np.nanmin(loss) < 4.802) if own else None,
-            config.caveat + "agrees where the lowest cost lies between 4.7 and 4.802",
+            np.nanmin(loss) if own else None,
+            Between(4.7, 4.802, "for the lowest cost"),
+            config.caveat.removesuffix("; "),
         ),
     ]
 
 
 ANALYSIS = Analysis(
-    title="figures 3, 7 and 8: surfaces over two weights",
     quick=LandscapeSettings(),
     paper=LandscapeSettings(),
     find=find,

@@ -1,6 +1,7 @@
 """Planes of all weights of a trained network: random ones, one through three minima, and those of trajectories."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -37,8 +38,8 @@ from jaxland.problems import Objective, Problem
 from jaxland.replications.surfaces.config import SurfacesConfig
 from jaxland.replications.surfaces.landscape import available, costs
 from jaxland.replications.surfaces.weights import source_weights
-from jaxland.studies import Analysis, Claim, Context, Findings, judged
-from jaxland.training import Adam, fit, make_optimizer
+from jaxland.studies import Analysis, Below, Claim, Context, Findings, claim
+from jaxland.training import Adam, make_optimizer
 
 # A plane goes through three points.
 _MINIMA = 3
@@ -130,20 +131,20 @@ def _trained(context: Context) -> Trained:
     steps = np.unique(np.linspace(0, settings.steps, settings.snapshots).astype(int))
 
     def train():
-        fits = fit(
+        fits = context.fit(
             network,
             problem,
             make_optimizer(Adam(settings.rate)),
             fits=_MINIMA,
             steps=settings.steps,
             seed=settings.seed,
+            dtype="float32",
             snapshots=steps.tolist(),
-            threads=context.threads,
         )
         return {"trajectories": fits.snapshots, "loss": fits.loss}
 
     context.say(f"  training all {network.size:,} weights of {_MINIMA} networks, {settings.steps:,} steps")
-    kept = context.parts.get("trained", train)
+    kept = context.piece("trained", train)
     return Trained(network, problem.objective(network), steps, kept["trajectories"].astype(np.float64), kept["loss"])
 
 
@@ -290,34 +291,29 @@ def _moves(context: Context) -> Claim:
     problem = available(config, config.samples).problem()
     pair = config.pair(seed, cost.samples)
 
-    def alone():
-        fits = fit(
-            pair.network(*config.window), pair.problem(), optimizer, fits=1, steps=epochs, dtype="float64",
-            start=start[free][None],
-        )  # fmt: skip
-        return {"params": fits.params, "loss": fits.loss}
-
-    def together():
-        fits = fit(cost.network, problem, optimizer, fits=1, steps=epochs, dtype="float64", start=start[None])
-        return {"params": fits.params[:, free], "loss": fits.loss}
+    def descended(network: Network, data: Problem, start: Float[np.ndarray, "_"]) -> dict[str, np.ndarray]:
+        fits = context.fit(network, data, optimizer, steps=epochs, dtype="float64", start=start[None])
+        # Of all weights, the two that are free in both.
+        return {"params": fits.params[:, free] if network is cost.network else fits.params, "loss": fits.loss}
 
     context.say("  the document's descent with all weights free")
-    one, all_ = context.parts.get("alone", alone), context.parts.get("together", together)
+    one = context.piece("alone", partial(descended, pair.network(*config.window), pair.problem(), start[free]))
+    all_ = context.piece("together", partial(descended, cost.network, problem, start))
     moved = [float(np.linalg.norm(each["params"][0] - start[free])) for each in (one, all_)]
-    return judged(
+    return claim(
         "section Gradient descent",
         "two weights change a lot alone, where they would be adjusted little among all weights",
         "a lot; only minor adjustments",
         f"from (-9, 15) they move by {moved[0]:.2f} alone and by {moved[1]:.3f} when all {cost.network.size:,} weights "
         f"are free, which leads to a cost of {all_['loss'][0]:.4f} instead of {one['loss'][0]:.4f}",
-        bool(moved[1] < 0.1 * moved[0]),
+        moved[1],
+        Below(0.1 * moved[0], "among all, a tenth of the way alone"),
         f"L2 distance after {epochs:,} epochs at rate {2 * config.sgd.learning_rate:g}, weights of seed {seed}, on "
-        f"{config.name_of_data}; agrees below a tenth",
+        f"{config.name_of_data}",
     )
 
 
 ANALYSIS = Analysis(
-    title="planes of all weights: random, through three minima, of trajectories",
     quick=PlanesSettings(),
     paper=PlanesSettings(steps=2000, snapshots=120, grid=51, frames=48, all_epochs=1000),
     find=find,

@@ -334,7 +334,6 @@ def _varies(cell: Cell | None) -> Claim | None:
 
 
 ANALYSIS = Analysis(
-    title="chance and time of instability over learning rates, distinct hidden units",
     quick=NoSettings(),
     paper=NoSettings(),
     find=find,

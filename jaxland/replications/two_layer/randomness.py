@@ -232,7 +232,6 @@ def _larger_weights(found: list[Crossed]) -> Claim:
 
 
 ANALYSIS = Analysis(
-    title="conclusion 6: what is due to data, to weights, and to both",
     quick=RandomnessSettings(),
     paper=RandomnessSettings(data=64, weights=64),
     find=find,

@@ -13,7 +13,6 @@ def find(context: Context) -> Findings:
 
 
 ANALYSIS = Analysis(
-    title="figures 1 to 7: fits, losses and distances of the ensembles",
     quick=NoSettings(),
     paper=NoSettings(),
     find=find,

@@ -15,7 +15,6 @@ def find(context: Context) -> Findings:
 
 
 ANALYSIS = Analysis(
-    title="figures 1 to 7 and 9: the highlighted runs on the standard data",
     quick=NoSettings(),
     paper=NoSettings(),
     find=find,

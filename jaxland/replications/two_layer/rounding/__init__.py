@@ -20,7 +20,6 @@ def find(context: Context) -> Findings:
 
 
 ANALYSIS = Analysis(
-    title="sharpness against 2 / rate, and what precision, summation order and seed change",
     quick=RoundingSettings(),
     paper=RoundingSettings(orders=256, wide_orders=8, digits=(34, 60, 110), executions=256),
     find=find,

@@ -1,4 +1,4 @@
-"""How fast methods arrive: shares of starts over the work done."""
+"""How fast methods arrive, and where descent ends over the learning rate: figures of this study."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import own_axes
+from jaxland.plots import own_axes
 
 _STYLES = ("-", "--", ":", "-.")
 
@@ -42,4 +42,34 @@ def arrival_curves(
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale="log", ylim=(-0.02, 1.02))
     ax.set_xlim(left=1)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+    return ax
+
+
+def orbit_diagram(
+    rates: Float[np.ndarray, "F"],
+    values: Float[np.ndarray, "F S"],
+    *,
+    ylabel: str,
+    bounds: Mapping[str, float] | None = None,
+    title: str = "Where descent ends",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws what each fit visits at its last steps over its learning rate: a point where it rests, many where not.
+
+    Args:
+        rates: one a fit.
+        values: of a parameter, at the last S steps.
+        ylabel: name of the parameter.
+        bounds: rates to be marked, by label.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    wide = np.repeat(rates, values.shape[1])
+    ax.plot(wide, values.ravel(), ".", ms=1.5, mew=0, color="#1f4fb4", alpha=0.7, rasterized=True)
+    for place, (label, rate) in enumerate((bounds or {}).items()):
+        ax.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2, label=label)
+    ax.set(title=title, xlabel="learning rate", ylabel=ylabel, xscale="log", xlim=(rates.min(), rates.max()))
+    if bounds:
+        ax.legend(loc="lower left", frameon=True, facecolor="white", framealpha=1, edgecolor="none")
     return ax
