@@ -66,7 +66,7 @@ def check_out(out: Path, test: TableTest, fits: int) -> None:
     except StoreError:
         return
     if recorded.get("file") == test.file:
-        _require_unchanged(Path(test.file), recorded["sha256"])
+        _require_unchanged(Path(test.file), recorded.get("sha256", test.sha256))
 
 
 def table_design(test: TableTest) -> TableDesign:
