@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         check_positive,
         check_seeds,
     )
-    from jaxland.studies.claims import Claim, claim, judged, judged_unless, untested
+    from jaxland.studies.claims import Claim, claim, judged_unless, untested
     from jaxland.studies.configuration import config_hash, from_json, to_json
     from jaxland.studies.context import Context, Findings
     from jaxland.studies.criteria import (
@@ -89,7 +89,6 @@ __all__ = [
     "deferred",
     "find_study",
     "from_json",
-    "judged",
     "judged_unless",
     "open_stored",
     "open_study",

@@ -48,12 +48,6 @@ def untested(where: str, statement: str, source: str, measured: str, detail: str
     return Claim(where, statement, source, measured, "not tested", detail)
 
 
-def judged(figure: str, statement: str, source: str, measured: str, agrees: bool | None, detail: str) -> Claim:
-    """A claim whose verdict is `agrees`: True, False, or None where it could not be tested."""
-    verdict: Verdict = "not tested" if agrees is None else "agrees" if agrees else "differs"
-    return Claim(figure, statement, source, measured, verdict, detail)
-
-
 def judged_unless(reason: str, claims: list[Claim]) -> list[Claim]:
     """The claims as they are, or, for a reason that is not empty, all marked as not tested."""
     if not reason:
