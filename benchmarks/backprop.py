@@ -16,7 +16,7 @@ import optax
 
 import jaxland as jl
 from jaxland.bench.report import processor
-from jaxland.replications.backprop.ensembles import WEIGHTS, plane, problem
+from jaxland.replications.backprop.model import WEIGHTS, plane, problem
 from jaxland.replications.backprop.settling import ends
 from jaxland.training import numerics
 

@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,24 @@ def test_names_in_configurations_are_known_without_jax(names):
     code = f"import sys; from jaxland.{names}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"jax", "optax", "scipy"} & set(loaded)
+
+
+def _home(name):
+    """The file of a module, or of the module that holds a name."""
+    parts = name.split(".")[1:]
+    while parts:
+        for path in (ROOT.joinpath(*parts).with_suffix(".py"), ROOT.joinpath(*parts, "__init__.py")):
+            if path.exists():
+                return path
+        parts = parts[:-1]
+    return ROOT / "__init__.py"
+
+
+def test_no_file_needs_one_that_needs_it():
+    """Imports of files, front doors aside, lead to no circle, wherever in the code they stand."""
+    needs = {path: {_home(name) for name in _imports(path)} for path in FILES if path.name != "__init__.py"}
+    order = TopologicalSorter({path: each & needs.keys() - {path} for path, each in needs.items()})
+    order.prepare()
 
 
 def test_every_file_belongs_to_a_layer():

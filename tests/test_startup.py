@@ -66,4 +66,4 @@ def test_a_command_imports_what_it_needs(directory, command, code):
 
 
 def test_the_test_itself_sees_what_is_loaded():
-    assert {"jax", "optax"} <= _loaded(["doctor"])[0]
+    assert {"jax", "optax"} <= _loaded(["resume", "missing"])[0]

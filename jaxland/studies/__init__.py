@@ -6,6 +6,7 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland.studies.analyses import analyse
+    from jaxland.studies.analysis import Analysis, NoSettings
     from jaxland.studies.checks import (
         check_choices,
         check_different,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from jaxland.studies.request import SCALES, wanted
     from jaxland.studies.status import study_status
     from jaxland.studies.stored import StoredStudy, open_stored
-    from jaxland.studies.study import Analysis, NoSettings, Outcome, Study
+    from jaxland.studies.study import Outcome, Study
     from jaxland.studies.tables import study_table, table_parts, write_table
 
 __all__ = [

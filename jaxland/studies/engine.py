@@ -12,12 +12,13 @@ import numpy as np
 from jaxland.execution import ShardTask, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import analyse
+from jaxland.studies.analysis import NoSettings
 from jaxland.studies.configuration import require_rebuildable, require_unedited
 from jaxland.studies.finding import being_read, find_study
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
 from jaxland.studies.options import RunOptions
 from jaxland.studies.request import Wanted, check_wanted, remember
-from jaxland.studies.study import NoSettings, Outcome, Study
+from jaxland.studies.study import Outcome, Study
 from jaxland.training import Ensemble, available_threads
 
 

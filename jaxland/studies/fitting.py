@@ -119,20 +119,18 @@ def open_study(path: Path | str, study: Study | None = None) -> tuple[StudyStore
 
 def _code_of(store: StudyStore) -> Study:
     name, origin = store.manifest.study, store.manifest.origin
-    remedy = (
-        "To read it needs none (jaxland status, table and report, jaxland.open); to go on, give it: "
-        f"jaxland resume {store.path} --study my_study.py"
-    )
+    reading = "To read it needs none (jaxland status, table and report, jaxland.open)"
     if origin is None and name not in STUDIES:
         raise StoreError(
-            f"the study {name!r} of {store.path} was given as a value in Python: make the same call there again "
-            f"(jaxland.run, jaxland.placebo_test), with the same directory. {remedy}"
+            f"the study {name!r} of {store.path} was given as a value in Python, which holds its code: make the same "
+            f"call there again (jaxland.run, jaxland.placebo_test), with the same directory. {reading}."
         )
     try:
         return STUDIES[name] if origin is None else from_origin(origin, store.path)
     except (StoreError, ValueError) as error:
         raise StoreError(
-            f"the code of the study {name!r} of {store.path} is not to be had: {error} {remedy}"
+            f"the code of the study {name!r} of {store.path} is not to be had: {error} {reading}; to go on, give it: "
+            f"jaxland resume {store.path} --study my_study.py"
         ) from error
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxland.studies.study import Analysis
+    from jaxland.studies.analysis import Analysis
 
 
 class _Analyses(Mapping[str, "Analysis"]):

@@ -6,34 +6,13 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxland.studies.analysis import Analysis
 from jaxland.studies.claims import Claim
 
 if TYPE_CHECKING:
-    from jaxland.studies.context import Context, Findings
     from jaxland.training import Ensemble
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-@dataclass(frozen=True)
-class NoSettings:
-    """Settings of an analysis that has none, and the configuration of a study that has none."""
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """One analysis of a study.
-
-    Attributes:
-        find: does it. Fits are streamed; what takes long is kept in pieces.
-        title: one line for lists.
-        quick, paper: its settings at the quick scale and at that of the source; frozen dataclasses of one type.
-    """
-
-    find: "Callable[[Context], Findings]"
-    title: str = ""
-    quick: Any = field(default_factory=NoSettings)
-    paper: Any = field(default_factory=NoSettings)
 
 
 def _general() -> Mapping[str, Analysis]:

@@ -156,6 +156,7 @@ def test_a_band_that_meets_nan_diverges_alone():
     np.testing.assert_array_equal(hurt.images[[0, 2]], whole.images[[0, 2]])
 
 
+@pytest.mark.slow
 def test_springs_keep_a_band_from_folding(sawtooth_problem):
     """Without the springs across, a band on the rough surface of a ReLU network folds and grows without end."""
     network = sawtooth_problem.network

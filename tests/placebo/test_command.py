@@ -216,6 +216,7 @@ def _stopped(command, out, number):
     return process.returncode, text
 
 
+@pytest.mark.slow
 def test_a_signal_stops_it_and_the_same_command_goes_on(table, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "jaxland", "placebo", str(table), "--target", "y", "--hidden", "4"]

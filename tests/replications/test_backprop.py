@@ -12,7 +12,7 @@ from jaxland.landscape import hessians, stationary_points
 from jaxland.replications import BackpropConfig
 from jaxland.replications.backprop import descent, maps, roads
 from jaxland.replications.backprop.drawing import arrival_curves, orbit_diagram
-from jaxland.replications.backprop.ensembles import (
+from jaxland.replications.backprop.model import (
     BIASES,
     OPTIMUM,
     WEIGHTS,

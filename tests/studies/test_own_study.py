@@ -228,7 +228,8 @@ def test_ensembles_by_name_are_a_study_too(tmp_path):
     before = _bytes(tmp_path / "s")
     jl.run({"a": _ensemble(), "b": _ensemble(optax.sgd(0.1))}, tmp_path / "s", fits=16)
     assert _bytes(tmp_path / "s").items() > before.items()
-    with pytest.raises(StoreError, match=r"given as a value in Python: call jaxland\.run there again"):
+    assert pd.read_csv(tmp_path / "s" / "analysis" / "losses.csv")["fits"].tolist() == [16, 16]
+    with pytest.raises(StoreError, match="given as a value in Python, which holds its code: make the same call"):
         open_study(tmp_path / "s")
     with pytest.raises(StoreError, match=r"(?s)another configuration.*ensembles: 'a, b' there, 'a' asked"):
         jl.run({"a": _ensemble()}, tmp_path / "s", fits=16)

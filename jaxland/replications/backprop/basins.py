@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from jaxland.plots import basin_map, duration_map, new_figure
 from jaxland.replications.backprop.config import BackpropConfig, ensemble_name
-from jaxland.replications.backprop.ensembles import SYMBOLS, WEIGHTS
+from jaxland.replications.backprop.model import SYMBOLS, WEIGHTS
 from jaxland.replications.backprop.settling import COLORS, MINIMA, NAMES, TOLERANCE, Settled, ends, settled
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, claim, judged_unless

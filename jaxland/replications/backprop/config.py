@@ -41,14 +41,14 @@ class BackpropConfig:
     @property
     def problem(self) -> "Problem":
         """The target at the 41 inputs, with the global minimum."""
-        from jaxland.replications.backprop.ensembles import problem
+        from jaxland.replications.backprop.model import problem
 
         return problem(self.loss)
 
     @property
     def network(self) -> "Network":
         """The network of the fits: the plane of w1_11 and w2_11, whose starts are uniform in the rectangle."""
-        from jaxland.replications.backprop.ensembles import starting_plane
+        from jaxland.replications.backprop.model import starting_plane
 
         return starting_plane(self.low, self.high)
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from jaxland.plots import animate, descent_path, error_curves, new_figure
 from jaxland.replications.backprop.drawing import orbit_diagram
-from jaxland.replications.backprop.ensembles import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.replications.backprop.maps import TALL, WINDOW, Window, draw_map
+from jaxland.replications.backprop.model import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.replications.backprop.settling import GLOBAL, OTHER, stability_bounds
 from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Stated, claim
 from jaxland.training import fit, gradients

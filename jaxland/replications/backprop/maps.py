@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from jaxland.landscape import StationaryPoints, hessians, stationary_points
 from jaxland.plots import contour_map, mark_stationary, new_figure
-from jaxland.replications.backprop.ensembles import BIASES, OPTIMUM, SYMBOLS, WEIGHTS, full_network, plane, target
+from jaxland.replications.backprop.model import BIASES, OPTIMUM, SYMBOLS, WEIGHTS, full_network, plane, target
 from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Stated, claim
 from jaxland.training import gradients
 

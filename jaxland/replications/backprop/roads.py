@@ -14,7 +14,7 @@ from jaxland.networks import Network
 from jaxland.plots import new_figure
 from jaxland.replications.backprop.config import BackpropConfig
 from jaxland.replications.backprop.drawing import arrival_curves
-from jaxland.replications.backprop.ensembles import WEIGHTS, full_network, plane
+from jaxland.replications.backprop.model import WEIGHTS, full_network, plane
 from jaxland.replications.backprop.settling import TOLERANCE, settled
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, Ordered, claim

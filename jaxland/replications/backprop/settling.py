@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland.landscape import hessians
-from jaxland.replications.backprop.ensembles import OPTIMUM, WEIGHTS, mean_factor, plane, problem
+from jaxland.replications.backprop.model import OPTIMUM, WEIGHTS, mean_factor, plane, problem
 
 GLOBAL = OPTIMUM[[0, 4]]
 OTHER = np.array([0.8828279334, 38.6187244276])

@@ -53,7 +53,7 @@ class PlaceboConfig:
     @property
     def network(self) -> "Network":
         """The network of the fits, with the uniform initial weights of torch.nn.Linear."""
-        from jaxland.replications.placebo.ensembles import network
+        from jaxland.replications.placebo.model import network
 
         return network(self.inputs, self.hidden)
 

@@ -1,19 +1,9 @@
-"""The network and the fits of the placebo study."""
-
-from functools import lru_cache
+"""The fits of the placebo study."""
 
 import numpy as np
 
-from jaxland.networks import Network, mlp
 from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.training import ByNumber, Ensemble
-
-
-# One object for equal settings: what is compiled for a network is kept by its identity.
-@lru_cache
-def network(inputs: int, hidden: int) -> Network:
-    """One hidden ReLU layer."""
-    return mlp([inputs, hidden, 1], "relu", init="pytorch_uniform")
 
 
 def ensembles(config: PlaceboConfig) -> dict[str, Ensemble]:

@@ -48,14 +48,14 @@ class SawtoothConfig:
     @property
     def problem(self) -> "SawtoothProblem":
         """The target, its data and its global minimum."""
-        from jaxland.replications.sawtooth.ensembles import problem
+        from jaxland.replications.sawtooth.model import problem
 
         return problem(self.target, self.points_per_segment)
 
     @property
     def network(self) -> "Network":
         """The network of the fits."""
-        from jaxland.replications.sawtooth.ensembles import network
+        from jaxland.replications.sawtooth.model import network
 
         return network(self.depth, self.width)
 

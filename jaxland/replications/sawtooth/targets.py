@@ -22,8 +22,8 @@ from jaxland.problems import SawtoothProblem, SawtoothTarget
 from jaxland.replications.sawtooth.bands import Band, Paths, draw_path, image_table, relaxed_paths, shape_claims
 from jaxland.replications.sawtooth.comparable import too_small
 from jaxland.replications.sawtooth.drawing import dense_curve
-from jaxland.replications.sawtooth.ensembles import TARGETS
 from jaxland.replications.sawtooth.measures import turning_points, wave_shares
+from jaxland.replications.sawtooth.model import TARGETS
 from jaxland.replications.sawtooth.palette import COLORS
 from jaxland.statistics import sample_interval
 from jaxland.studies import (

@@ -124,9 +124,12 @@ class SurfacesConfig:
 
     def pair(self, seed: int, samples: int | None = None) -> "Pair":
         """The two free weights of the last layer, the others drawn with this seed."""
-        from jaxland.replications.surfaces.ensembles import pair
+        from jaxland.replications.surfaces.pair import last_layer_pair
+        from jaxland.replications.surfaces.weights import source_weights, whole_network
 
-        return pair(self, seed, samples)
+        pictures = self.pictures(samples)
+        whole = whole_network(self.hidden, pictures)
+        return last_layer_pair(whole, source_weights(whole, seed), pictures, self.output, self.units)
 
     def optimizer(self, name: str) -> OptimizerConfig:
         """The numbers of the optimizer with this name."""

@@ -12,8 +12,7 @@ from jaxland.networks import Network
 from jaxland.plots import new_figure, surface_3d, surface_contours
 from jaxland.problems import Images, Objective
 from jaxland.replications.surfaces.config import GRID, A, B, SurfacesConfig
-from jaxland.replications.surfaces.ensembles import whole_network
-from jaxland.replications.surfaces.weights import source_weights
+from jaxland.replications.surfaces.weights import source_weights, whole_network
 from jaxland.studies import Above, All, Analysis, Between, Claim, Context, Findings, claim
 
 # The document's other pairs: both weights of a pair lead into one unit of the second hidden layer; and its samples.
@@ -57,7 +56,7 @@ class Cost(NamedTuple):
 def costs(config: SurfacesConfig, samples: int) -> Cost:
     """The cost on so many samples, or on as many as the data have."""
     pictures = available(config, samples)
-    network = whole_network(config, pictures)
+    network = whole_network(config.hidden, pictures)
     return Cost(len(pictures.labels), network, pictures.problem().objective(network))
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 
 from jaxland.landscape import outputs
 from jaxland.plots import all_fits, new_figure, predictions
+from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
-from jaxland.studies.study import Analysis
 from jaxland.training import Ensemble
 
 _DRAWN = 8  # fits

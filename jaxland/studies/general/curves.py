@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from jaxland.plots import new_figure, training_curves
+from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
-from jaxland.studies.study import Analysis
 from jaxland.training import Ensemble, choose_backend, train
 
 _POINTS = 200  # of a curve, about

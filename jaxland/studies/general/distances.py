@@ -9,8 +9,8 @@ from jaxtyping import Float
 from jaxland.landscape import outputs, pair_distances, random_pairs, symmetrise
 from jaxland.plots import compared_histograms, new_figure
 from jaxland.statistics import Histogram
+from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
-from jaxland.studies.study import Analysis
 
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 2000

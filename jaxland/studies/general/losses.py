@@ -9,8 +9,8 @@ from jaxtyping import Float
 from jaxland.plots import compared_histograms, distributions, new_figure
 from jaxland.statistics import Histogram, wilson_interval
 from jaxland.store import StudyStore
+from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
-from jaxland.studies.study import Analysis
 
 _LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 2000
