@@ -14,7 +14,7 @@ from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_
 from jaxland.studies.analyses import analyse
 from jaxland.studies.analysis import NoSettings
 from jaxland.studies.configuration import require_rebuildable, require_unedited
-from jaxland.studies.finding import being_read, find_study
+from jaxland.studies.finding import being_read, find_study, require_own_name
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
 from jaxland.studies.options import RunOptions
 from jaxland.studies.request import Wanted, check_wanted, remember
@@ -171,6 +171,7 @@ def make_request(study: Any, config: Any, out: Path | str | None) -> Request:
 
 def _study(given: Any) -> Study:
     if isinstance(given, Study):
+        require_own_name(given)
         return given
     if isinstance(given, str | Path):
         return find_study(given)

@@ -104,7 +104,7 @@ def from_file(path: Path, name: str = "", sha256: str = "") -> Study:
     name = name or (VARIABLE if VARIABLE in studies else _only(path, studies))
     if name not in studies:
         raise ValueError(f"{path} has no study named {name}; it has {', '.join(studies) or 'none'}.")
-    _check_name(studies[name], f"{path}:{name}", "")
+    require_own_name(studies[name], f"{path}:{name}")
     return studies[name]
 
 
@@ -174,17 +174,25 @@ def _from_module(place: str, name: str) -> Study:
     study = getattr(module, name, None)
     if not isinstance(study, Study):
         raise ValueError(f"{place} has no study named {name}; it has {', '.join(_studies_of(module)) or 'none'}.")
-    _check_name(study, f"{place}:{name}", f"{place}:{name}")
+    require_own_name(study, f"{place}:{name}", f"{place}:{name}")
     return study
 
 
-def _check_name(study: Study, where: str, importable: str) -> None:
-    """Raises ValueError where an installed package offers another study under this one's name."""
-    others = [value for value in offered_as(study.name) if value != importable]
-    if others and STUDIES[study.name] is not study:
+def require_own_name(study: Study, where: str = "", importable: str = "") -> None:
+    """Raises ValueError where an installed package offers another study under this one's name.
+
+    Args:
+        study: any.
+        where: it was found.
+        importable: the same as `module:NAME`, "" where it is in none or that is not known.
+    """
+    offered = offered_as(study.name)
+    if not offered or (importable or str(origin_of(study))) in offered:
+        return
+    if len(offered) > 1 or STUDIES[study.name].config is not study.config:
         raise ValueError(
-            f"the study {where} is named {study.name!r}, as is {others[0]} of an installed package; give it another "
-            "name, by which tables and directories can tell them apart."
+            f"the study {where or 'given'} is named {study.name!r}, as is {' and '.join(offered)} of an installed "
+            "package; give it another name, by which tables and directories can tell them apart."
         )
 
 

@@ -294,6 +294,15 @@ def test_files_without_a_study_to_be_had(file, text, message):
     assert str(file) in str(caught.value)
 
 
+def test_a_name_of_an_installed_study_is_taken(tmp_path):
+    with pytest.raises(ValueError, match="the study given is named 'sawtooth', as is jaxland"):
+        jl.run(jl.Study("sawtooth", Config, ensembles, analyses={}), tmp_path / "s", fits=4)
+    assert not (tmp_path / "s").exists()
+    ours = find_study("sawtooth")  # with other analyses it is still that study
+    plan = jl.studies.plan(dataclasses.replace(ours, analyses={}, default_analyses=None), None, tmp_path / "s", fits=4)
+    assert plan.tasks
+
+
 def test_references(file):
     study = find_study(file)
     assert find_study(f"{file}:STUDY") is study
