@@ -24,7 +24,7 @@ TINY = larger.LargerSettings(sizes=(6, 7), fits=3, steps=20, embedded=3, more_st
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("studies") / "s"
-    return StudyStore.open(jl.studies.run(CONFIG, path, fits=4).path)
+    return StudyStore.open(jl.run("sawtooth", CONFIG, path, fits=4).path)
 
 
 def _context(store, folder, settings=TINY, config=CONFIG):
@@ -131,7 +131,7 @@ def _planted(monkeypatch, larger_loss, diverged_step=-1):
 def many(tmp_path_factory):
     """A study that says it has trained long, with enough fits to judge from."""
     path = tmp_path_factory.mktemp("studies") / "s"
-    return StudyStore.open(jl.studies.run(CONFIG, path, fits=8).path)
+    return StudyStore.open(jl.run("sawtooth", CONFIG, path, fits=8).path)
 
 
 @pytest.mark.slow
