@@ -61,7 +61,8 @@ def run(reference: str, arguments: Sequence[str]) -> int:
 
 def _check_flags(study: Any) -> None:
     """Raises ValueError where a field of the configuration would be the same flag as an option of `run`."""
-    clash = {field.name for field in fields(study.config)} & {field.name for field in fields(_Options)}
+    options = {"help", *(field.name for field in fields(_Options))}
+    clash = options & {field.name for field in fields(study.config)}
     if clash:
         raise ValueError(
             f"{study.config.__name__} has a field {sorted(clash)[0]!r}, which is an option of `jaxland run` as well; "
@@ -197,6 +198,8 @@ def _status_text(state: dict[str, Any]) -> str:
         diverged = "" if each["diverged"] is None else f", {each['diverged']:,} diverged"
         lines.append(f"  {name}: {each['done']:,} done in {each['shards']} shards{diverged}; {rest}")
     lines += [f"  damaged: {path}" for path in state["damaged"]]
+    if state["rebuilt"]:
+        lines.append("  study.json cannot be read; its content was taken from the shards")
     if not state["analysed"]:
         lines.append("  not analysed yet")
     if not state["analysed"] or any(each["missing"] for each in state["ensembles"].values()):

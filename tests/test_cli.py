@@ -135,6 +135,14 @@ def test_missing_cuda_is_one_line(tmp_path, capsys, monkeypatch):
     assert second == "jaxland: no GPU here; pip install 'jaxland[cuda12]'."
 
 
+def test_a_configuration_that_hides_an_option(tmp_path, capsys):
+    text = Path(SMALL).read_text()
+    for name in ("help", "fits", "out"):
+        (tmp_path / "clash.py").write_text(text.replace("seed: int", f"{name}: int = 3\n    seed: int", 1))
+        assert main(["run", str(tmp_path / "clash.py"), "--fits", "8"]) == 2
+        assert f"has a field {name!r}, which is an option of `jaxland run`" in capsys.readouterr().err
+
+
 def test_dry_run_writes_nothing(tmp_path, capsys):
     assert main(["run", SMALL, "--fits", "64", "--dry-run", "--out", str(tmp_path / "s")]) == 0
     text = capsys.readouterr().out

@@ -33,6 +33,11 @@ _ABOUT = ("title", "source", "origin", "parts")
 _ENSEMBLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
+def is_ensemble_name(name: str) -> bool:
+    """Whether it can name an ensemble, and a folder."""
+    return bool(_ENSEMBLE_NAME.fullmatch(name)) and not name.startswith(".")
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a study directory is about.
@@ -73,7 +78,16 @@ class Manifest:
             KeyError, TypeError: a field is missing, or is of another kind.
         """
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        return cls(**{**known, "ensembles": tuple(values["ensembles"])})
+        manifest = cls(**{**known, "ensembles": tuple(values["ensembles"])})
+        manifest._check()
+        return manifest
+
+    def _check(self) -> None:
+        for name, kind in (("study", str), ("config", dict), ("config_hash", str), ("fits", int), ("provenance", dict)):
+            if not isinstance(getattr(self, name), kind) or isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is no {kind.__name__}")
+        if self.fits < 0 or not all(isinstance(name, str) and is_ensemble_name(name) for name in self.ensembles):
+            raise TypeError("fits or ensembles are none")
 
 
 class StudyStore:
@@ -100,7 +114,7 @@ class StudyStore:
         """
         path = check_path(path)
         for name in manifest.ensembles:
-            if not _ENSEMBLE_NAME.fullmatch(name) or name.startswith("."):
+            if not is_ensemble_name(name):
                 raise ValueError(f"{name!r} cannot name an ensemble: use letters, digits, '-', '_' and '.'.")
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path} is a file; give the name of a directory.")
@@ -298,10 +312,15 @@ class StudyStore:
 def _differences(mine: dict[str, Any], other: dict[str, Any], where: str) -> list[str]:
     """One line for each field in which two JSON-able dictionaries differ."""
     mine, other = _fields(json.loads(json.dumps(mine))), _fields(json.loads(json.dumps(other)))
+    absent = object()
+
+    def told(values: dict[str, Any], name: str) -> str:
+        return repr(values[name]) if name in values else "nothing"
+
     return [
-        f"  {name}: {mine.get(name)!r} there, {other.get(name)!r} {where}"
+        f"  {name}: {told(mine, name)} there, {told(other, name)} {where}"
         for name in sorted({*mine, *other})
-        if mine.get(name) != other.get(name)
+        if mine.get(name, absent) != other.get(name, absent)
     ]
 
 

@@ -53,9 +53,7 @@ def from_json(cls: type, values: dict[str, Any]) -> Any:
     known = {field.name for field in fields(cls) if field.init}
     unknown = sorted(set(values) - {field.name for field in fields(cls)})
     if unknown:
-        raise StoreError(
-            f"unknown fields in a stored {cls.__name__}: {', '.join(unknown)}. Use the code that wrote it."
-        )
+        raise StoreError(f"unknown fields in a stored {cls.__name__}: {', '.join(unknown)}.")
     return cls(**{name: _restore(hints[name], value) for name, value in values.items() if name in known})
 
 

@@ -12,13 +12,12 @@ import numpy as np
 from jaxland.execution import ShardTask, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import analyse
-from jaxland.studies.analysis import NoSettings
 from jaxland.studies.configuration import require_rebuildable, require_unedited
 from jaxland.studies.finding import being_read, find_study, require_own_name
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
 from jaxland.studies.options import RunOptions
 from jaxland.studies.request import Wanted, check_wanted, remember
-from jaxland.studies.study import Outcome, Study
+from jaxland.studies.study import Outcome, Study, study_of_values
 from jaxland.training import Ensemble, available_threads
 
 
@@ -176,13 +175,18 @@ def _study(given: Any) -> Study:
     if isinstance(given, str | Path):
         return find_study(given)
     if isinstance(given, Mapping):
-        return Study("ensembles", NoSettings, lambda _: given)
+        return study_of_values(given)
     example = ""
     if is_dataclass(given):
         example = f" The study comes first, its configuration second: run(STUDY, {type(given).__name__}(...), out)."
     raise TypeError(
-        f"a study is a jaxland.Study, the name or file of one, or a dictionary of ensembles; got {given!r}.{example}"
+        f"a study is a jaxland.Study, the name or file of one, or ensembles by name; got {_short(given)}.{example}"
     )
+
+
+def _short(given: Any) -> str:
+    text = repr(given)
+    return text if len(text) < 80 else type(given).__name__
 
 
 def _configuration(study: Study, config: Any) -> Any:

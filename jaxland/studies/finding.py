@@ -6,10 +6,11 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from jaxland.store import StoreError
 from jaxland.studies.registry import STUDIES, offered_as
@@ -92,6 +93,8 @@ def from_file(path: Path, name: str = "", sha256: str = "") -> Study:
         StoreError: it was edited.
     """
     path = path.absolute()
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no file.")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -153,9 +156,27 @@ def _failure(path: Path, error: BaseException) -> str:
             f"{path} ended Python when it was read, with {error.code!r}. Put what it does as a script under "
             "`if __name__ == '__main__':`."
         )
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    where = f", line {lines[-1]}" if lines else ""
-    return f"{path} fails{where}: {type(error).__name__}: {error}"
+    return f"{path} fails{place_of(error, path)}: {type(error).__name__}: {error}"
+
+
+def place_of(error: BaseException, path: Path | None = None) -> str:
+    """Where in a user's code an error arose, as words that follow "fails", "" where that is not known.
+
+    Args:
+        error: that was raised.
+        path: of the file that is meant; the last one that is neither jaxland's nor installed by default.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if path is not None:
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        return f", line {lines[-1]}" if lines else ""
+    own = [frame for frame in frames if not _is_installed(frame.filename)]
+    return f" in {own[-1].filename}, line {own[-1].lineno}" if own else ""
+
+
+def _is_installed(file: str) -> bool:
+    parts = Path(file).parts
+    return "site-packages" in parts or file.startswith("<") or Path(file).is_relative_to(Path(__file__).parents[1])
 
 
 def _studies_of(module: ModuleType) -> dict[str, Study]:
@@ -224,18 +245,14 @@ def _origin(module: ModuleType, name: str) -> Origin | None:
         return Origin(name, file=known.file, sha256=known.sha256)
     path = getattr(module, "__file__", None)
     if module.__name__ == "__main__":
+        facts = {} if path is None else _file_facts(Path(path))
         spec = getattr(module, "__spec__", None)
         if spec is not None and spec.name != "__main__":  # python -m package.module
-            return Origin(name, module=spec.name)
-        return None if path is None else _of_file(Path(path), name)
+            return Origin(name, module=spec.name, **facts)
+        return Origin(name, **facts) if facts else None
     if getattr(module, "__spec__", None) is None:
         return None
     return Origin(name, module=module.__name__, **({} if path is None else _file_facts(Path(path))))
-
-
-def _of_file(path: Path, name: str) -> Origin | None:
-    facts = _file_facts(path)
-    return Origin(name, **facts) if facts else None
 
 
 def _file_facts(path: Path) -> dict[str, str]:
@@ -245,7 +262,7 @@ def _file_facts(path: Path) -> dict[str, str]:
     return {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def from_origin(values: dict[str, str], directory: Path) -> Study:
+def from_origin(values: Any, directory: Path) -> Study:
     """The study of a manifest.
 
     Nothing is executed that lies in the study directory itself, whose content may come from anyone.
@@ -257,13 +274,24 @@ def from_origin(values: dict[str, str], directory: Path) -> Study:
     Raises:
         StoreError, ValueError: its code is gone, was edited, or lies in the directory.
     """
-    origin = Origin(**{name: values.get(name, "") for name in ("name", "module", "file", "sha256")})
+    origin = _checked_origin(values)
     for place in _to_be_executed(origin):
         if place.resolve().is_relative_to(directory.resolve()):
             raise StoreError(f"{place} lies in the study directory {directory}, from which no code is executed.")
     if origin.module and (not origin.file or _exists(origin.module)):
         return _from_module(origin.module, origin.name)
     return from_file(Path(origin.file), origin.name, origin.sha256)
+
+
+def _checked_origin(values: Any) -> Origin:
+    """Raises StoreError unless an origin is one that jaxland wrote: a file counts by its whole path and checksum."""
+    known = {field.name for field in fields(Origin)}
+    sound = isinstance(values, dict) and set(values) <= known and all(isinstance(each, str) for each in values.values())
+    origin = Origin(**{"name": "", **values}) if sound else Origin("")
+    file = origin.file
+    if not origin.name or not (origin.module or file) or (file and not (Path(file).is_absolute() and origin.sha256)):
+        raise StoreError(f"what the manifest says of where the code is was not written by jaxland: {values!r}.")
+    return origin
 
 
 def _exists(module: str) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxland.execution import ShardTask, default_shard_fits, plan_shards, run_shards, stop_on_signals
 from jaxland.store import MANIFEST, Manifest, StoreError, StudyStore
 from jaxland.studies.configuration import config_hash, from_json, require_unedited, to_json
-from jaxland.studies.finding import from_origin, origin_of
+from jaxland.studies.finding import from_origin, origin_of, place_of
 from jaxland.studies.registry import STUDIES
 from jaxland.studies.study import Study
 from jaxland.training import (
@@ -46,16 +46,35 @@ def ensembles_of(study: Study, config: Any) -> dict[str, Ensemble]:
     Raises:
         TypeError: what its function returns is no dictionary of ensembles, or there is none.
     """
-    found = study.ensembles(config)
     where = f"ensembles of the study {study.name!r}"
+    try:
+        found = study.ensembles(config)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{where} fail{place_of(error)}: {type(error).__name__}: {error}") from error
     if not isinstance(found, Mapping) or not found:
         raise TypeError(
-            f"{where} must return ensembles by name, as in {{'adam': jaxland.Ensemble(...)}}; got {found!r}."
+            f"{where} must be returned by name, as {{'adam': jaxland.Ensemble(...)}}; got {type(found).__name__}."
         )
     for name, ensemble in found.items():
         if not isinstance(name, str) or not isinstance(ensemble, Ensemble):
-            raise TypeError(f"{where} must return a jaxland.Ensemble for each name; {name!r} is {ensemble!r}.")
+            raise TypeError(f"{where} must be jaxland.Ensemble by name; {name!r} is {type(ensemble).__name__}.")
+        if ensemble.snapshots or ensemble.first:
+            raise ValueError(
+                f"{where}: {name!r} asks for snapshots or begins at another fit than 0, which no study directory "
+                "keeps; leave `snapshots` and `first` out, and take snapshots of some fits with jaxland.fit."
+            )
     return dict(found)
+
+
+def _check_counts(prepared: Mapping[str, "Prepared"], fits: int) -> None:
+    """Raises ValueError where arrays with a row for each fit have fewer rows than fits are asked for."""
+    for name, each in prepared.items():
+        count = each.ensemble.per_fit_count()
+        if count is not None and count < fits:
+            raise ValueError(
+                f"per-fit arrays of the ensemble {name!r} describe {count:,} fits but {fits:,} are asked for. Give "
+                "fewer fits, more rows, or functions of the fits' numbers, which serve any number of them."
+            )
 
 
 def require_reproducible(study: Study, config: Any, prepared: Mapping[str, "Prepared"]) -> None:
@@ -114,12 +133,23 @@ def open_study(path: Path | str, study: Study | None = None) -> tuple[StudyStore
     study = study or _code_of(store)
     if study.name != store.manifest.study:
         raise StoreError(f"{store.path} holds the study {store.manifest.study!r}, not {study.name!r}.")
-    return store, study, from_json(study.config, store.manifest.config)
+    try:
+        return store, study, from_json(study.config, store.manifest.config)
+    except (StoreError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"the configuration in {store.path} is none of the study {study.name!r} as its code is now: {error} Use "
+            "the code that wrote it, or give another --out."
+        ) from error
 
 
 def _code_of(store: StudyStore) -> Study:
     name, origin = store.manifest.study, store.manifest.origin
     reading = "To read it needs none (jaxland status, table and report, jaxland.open)"
+    if store.rebuilt and name not in STUDIES:
+        raise StoreError(
+            f"{store.path / MANIFEST} cannot be read, and shards do not tell where the code of the study {name!r} is. "
+            f"Name it: jaxland resume {store.path} --study my_study.py"
+        )
     if origin is None and name not in STUDIES:
         raise StoreError(
             f"the study {name!r} of {store.path} was given as a value in Python, which holds its code: make the same "
@@ -143,6 +173,7 @@ def manifest_of(
     recorded: Manifest | None = None,
 ) -> Manifest:
     """The manifest of a study directory with this many fits of each ensemble, where `recorded` may stand already."""
+    _check_counts(prepared, fits)
     origin, provenance = origin_of(study), _provenance(prepared)
     # What programs are made of takes longer to say than whether they are as they were.
     same = recorded is not None and recorded.provenance.get("programs") == provenance["programs"]
@@ -163,12 +194,12 @@ def manifest_of(
 
 
 def _provenance(prepared: dict[str, Prepared]) -> dict[str, Any]:
-    first = next(iter(prepared.values()))
+    formats = dict.fromkeys(each.ensemble.dtype for each in prepared.values())
     backends = {name: {"name": each.trainer.name, **each.trainer.settings} for name, each in prepared.items()}
     return {
         "versions": versions(),
         "device": device(),
-        "precision": first.ensemble.dtype,
+        "precision": ", ".join(formats),
         "backends": backends,
         # Networks, losses and data are code, which no configuration tells.
         "programs": {name: fingerprint(each.ensemble) for name, each in prepared.items()},

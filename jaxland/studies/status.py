@@ -14,8 +14,9 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
         quick: look at names only; otherwise every shard is read and compared with its checksum.
 
     Returns:
-        JSON-able: study, path, fits, damaged shards, and for each ensemble done, shards, diverged (None if quick) and
-        the missing ranges as pairs (start, stop). The fits of damaged shards count as missing.
+        JSON-able: study, path, fits, damaged shards, whether study.json cannot be read and was rebuilt, and for each
+        ensemble done, shards, diverged (None if quick) and the missing ranges as pairs (start, stop). The fits of
+        damaged shards count as missing.
 
     Raises:
         StoreError: there is no study.
@@ -43,6 +44,7 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
         "fits": store.manifest.fits,
         "ensembles": ensembles,
         "damaged": damaged,
+        "rebuilt": store.rebuilt,
         "analysed": (store.path / "summary.md").exists(),
     }
 

@@ -1,6 +1,6 @@
 """Reading a study directory, whether or not the code of its study is at hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from jaxland.store import ShardFile, StudyStore
 from jaxland.studies.status import study_status
-from jaxland.studies.study import Study
+from jaxland.studies.study import Study, study_of_values
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxland.training import Fits
+    from jaxland.training import Ensemble, Fits
 
 Selection = slice | range | None
 """Numbers of fits; all by default."""
@@ -68,6 +68,10 @@ class StoredStudy:
         name = self._named(ensemble)
         for file, rows in self._chosen(name, fits):
             shard = self._store.read(name, file, columns)
+            absent = [column for column in columns or () if column not in shard.arrays]
+            if absent:
+                known = ", ".join(self._store.read(name, file).arrays)
+                raise ValueError(f"{self.path} keeps no {absent[0]!r} of the fits of {name!r}; it has {known}.")
             yield {column: values[rows] for column, values in shard.arrays.items()}
 
     def _chosen(self, ensemble: str, fits: Selection) -> Iterator[tuple[ShardFile, slice]]:
@@ -86,20 +90,25 @@ class StoredStudy:
         return self.ensembles[0] if ensemble is None else ensemble
 
     def _column(self, ensemble: str | None, name: str, fits: Selection) -> np.ndarray:
-        parts = [arrays[name] for arrays in self.stream(ensemble, [name], fits)]
-        if not parts:
-            raise ValueError(f"{self.path} has none of these fits of {self._named(ensemble)!r} yet; see status().")
-        return np.concatenate(parts)
+        parts = list(self.stream(ensemble, ["fit", name], fits))
+        found, asked = sum(len(part["fit"]) for part in parts), len(_range(fits, self.asked))
+        if not parts or found < asked:
+            raise ValueError(
+                f"{self.path} has {found:,} of these {asked:,} fits of {self._named(ensemble)!r}, so that rows would "
+                "not tell which they are of. `stream` and `table` give those that are there, each with its number; "
+                "status() tells which are missing."
+            )
+        return np.concatenate([part[name] for part in parts])
 
     def params(self, ensemble: str | None = None, fits: Selection = None) -> np.ndarray:
-        """Parameters (F, P) of the fits that are there, by number.
+        """Parameters (F, P), a row for each fit asked for.
 
         Args:
             ensemble: its name; may be left out where there is only one.
             fits: a slice or range of fits' numbers; a million fits are better read by `stream`.
 
         Raises:
-            ValueError: there is no such ensemble, or none of these fits.
+            ValueError: there is no such ensemble, or some of these fits are not there.
         """
         return self._column(ensemble, "params", fits)
 
@@ -136,6 +145,7 @@ class StoredStudy:
         name = self._named(ensemble)
         names = [field for field in _columns(Fits) if field not in ("trace", "snapshots")]
         _, study, config = open_study(self.path, self._study)
+        self._store.shards(name)  # refuses a name that is none
         kept = ensembles_of(study, config)[name]
         columns = [*names, "trace"] if kept.trace_every is not None else names
         parts = list(self.stream(name, columns, fits))
@@ -166,7 +176,7 @@ def _range(fits: Selection, count: int) -> range:
     return numbers
 
 
-def open_stored(path: Path | str, study: Study | None = None) -> StoredStudy:
+def open_stored(path: Path | str, study: "Study | Mapping[str, Ensemble] | None" = None) -> StoredStudy:
     """Opens a study directory for reading; `jaxland.open`.
 
         runs = jl.open("runs/mine")
@@ -174,9 +184,10 @@ def open_stored(path: Path | str, study: Study | None = None) -> StoredStudy:
 
     Args:
         path: the directory.
-        study: its code; only `fits` needs it, and looks for it by itself.
+        study: its code, or the ensembles that were given by name. Only `fits` needs it, and looks for a study by
+            itself.
 
     Raises:
         StoreError: there is none, or it is damaged beyond repair.
     """
-    return StoredStudy(StudyStore.open(path), study)
+    return StoredStudy(StudyStore.open(path), study_of_values(study) if isinstance(study, Mapping) else study)

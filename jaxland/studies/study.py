@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxland.studies.analysis import Analysis
+from jaxland.studies.analysis import Analysis, NoSettings
 from jaxland.studies.claims import Claim
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class Study:
     def made_always(self) -> tuple[str, ...]:
         """Names of the analyses that are made unless others are asked for."""
         return tuple(self.analyses) if self.default_analyses is None else self.default_analyses
+
+
+def study_of_values(ensembles: "Mapping[str, Ensemble]") -> Study:
+    """A study without a configuration, of ensembles that are there already."""
+    return Study("ensembles", NoSettings, lambda _: ensembles)
 
 
 class Outcome(NamedTuple):

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 FIT_COLUMNS = ("fit", "status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 """What a shard holds of each fit, one number a fit."""
 FORMATS = (".csv", ".parquet")
+_FORMATS = {"float": "float32", "double": "float64"}
 
 
 def arrow_parts(store: StudyStore) -> Iterator[pa.Table]:
     """The table of a study a shard at a time: losses, status and where each fit came from."""
-    for ensemble in store.manifest.ensembles:
-        for file in store.shards(ensemble):
-            yield arrow_table(store, ensemble, file)
+    files = {ensemble: store.shards(ensemble) for ensemble in store.manifest.ensembles}
+    first = [arrow_table(store, ensemble, each[0]).schema for ensemble, each in files.items() if each]
+    # Ensembles may have other number formats; a column has one.
+    schema = pa.unify_schemas(first, promote_options="permissive") if first else None
+    for ensemble, each in files.items():
+        yield from (arrow_table(store, ensemble, file).cast(schema) for file in each)
 
 
 def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
@@ -32,7 +36,8 @@ def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     note = metadata["provenance"]
     before = {"study": metadata["study"], "ensemble": ensemble}
     after = {"config_hash": metadata["config_hash"]}
-    after |= {name: note[name] for name in ("versions", "device", "precision")}
+    after |= {name: note[name] for name in ("versions", "device")}
+    after["precision"] = _FORMATS[str(table.schema.field("loss").type)]
     after["backend"] = note["backends"][ensemble]["name"]
     columns: dict[str, Any] = {name: _same(value, len(table)) for name, value in before.items()}
     columns |= {name: table.column(name) for name in FIT_COLUMNS}
@@ -65,7 +70,7 @@ def joined(parts: list[pa.Table]) -> "pd.DataFrame":
         import pandas as pd
 
         return pd.DataFrame(columns=["study", "ensemble", *FIT_COLUMNS])
-    table = pa.concat_tables(parts).unify_dictionaries()
+    table = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
     parts.clear()
     return table.to_pandas(split_blocks=True, self_destruct=True)
 

@@ -126,13 +126,17 @@ def test_fits_are_chosen_by_number(run_once, fits):
 
 def test_what_cannot_be_chosen_is_refused(run_once):
     runs = jl.open(run_once / "run")
+    with pytest.raises(ValueError, match="has no ensemble 'nope'"):
+        runs.fits("nope")
+    with pytest.raises(ValueError, match=r"keeps no 'trace' of the fits of 'adam'; it has fit, status"):
+        runs.trace()
+    with pytest.raises(ValueError, match="has 0 of these 10 fits"):
+        runs.params(fits=range(300, 310))
     for wrong in (range(5, 0, -1), slice(5, 0, -1)):
         with pytest.raises(ValueError, match="increasing slice or range"):
             runs.params(fits=wrong)
     with pytest.raises(ValueError, match=r"has no ensemble 'adm'; it has adam"):
         runs.params("adm")
-    with pytest.raises(ValueError, match="none of these fits"):
-        runs.params(fits=slice(500, 600))
 
 
 def test_reading_needs_no_code(ran):
@@ -202,16 +206,50 @@ def test_no_code_is_executed_from_a_study_directory(ran):
     manifest = json.loads((path / "study.json").read_text())
     from hashlib import sha256
 
-    for origin in (
-        {"name": "STUDY", "file": str(trap), "sha256": sha256(trap.read_bytes()).hexdigest()},
-        {"name": "STUDY", "file": str(path / "fits" / ".." / "trap.py"), "sha256": ""},
-        {"name": "STUDY", "module": "trap"},
+    checksum = sha256(trap.read_bytes()).hexdigest()
+    inside, foreign = "from which no code is executed", "was not written by jaxland|study.json cannot be read"
+    for origin, message in (
+        ({"name": "STUDY", "file": str(trap), "sha256": checksum}, inside),
+        ({"name": "STUDY", "file": str(path / "fits" / ".." / "trap.py"), "sha256": checksum}, inside),
+        ({"name": "STUDY", "module": "trap"}, inside),
+        ({"name": "STUDY", "file": "trap.py", "sha256": checksum}, foreign),
+        ({"name": "STUDY", "file": str(trap)}, foreign),
+        ({"name": "STUDY", "file": 3}, foreign),
+        ({}, foreign),
+        ("abc", foreign),
     ):
         (path / "study.json").write_text(json.dumps({**manifest, "origin": origin}))
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(path)
-            with pytest.raises(StoreError, match="from which no code is executed"):
+            with pytest.raises(StoreError, match=message):
                 open_study(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"fits": "x"}, {"fits": -3}, {"study": 5}, {"ensembles": ["../../x"]}, {"config": None}, {"ensembles": 3}],
+)
+def test_a_manifest_that_is_none_is_rebuilt(ran, change):
+    file, path = ran
+    manifest = json.loads((path / "study.json").read_text())
+    (path / "study.json").write_text(json.dumps({**manifest, **change}))
+    state = jl.open(path).status(quick=True)
+    assert state["rebuilt"]
+    assert state["ensembles"]["adam"]["done"] == 200
+    with pytest.raises(StoreError, match=r"cannot be read, and shards do not tell where the code .*--study"):
+        open_study(path)
+    assert open_study(path, find_study(file))[1].name == "mine"
+
+
+@pytest.mark.parametrize(("old", "new"), [("steps: int = 20", "stepz: int = 20"), ("rate: float = 0.05", "")])
+def test_a_changed_configuration_is_refused_with_the_directory(ran, old, new):
+    file, path = ran
+    file.write_text(SOURCE.replace(old, new))
+    with pytest.raises(StoreError, match=rf"configuration in {path} is none of the study 'mine' as its code is"):
+        open_study(path, find_study(file))
+    file.write_text(SOURCE.replace("rate: float = 0.05", "rate: float = 0.05\n    more: int = 1"))
+    with pytest.raises(StoreError, match=r"configuration.more: nothing there, 1 asked"):
+        jl.run(find_study(file), path, fits=200)
 
 
 def test_ensembles_by_name_are_a_study_too(tmp_path):
@@ -235,6 +273,34 @@ def test_ensembles_by_name_are_a_study_too(tmp_path):
         jl.run({"a": _ensemble()}, tmp_path / "s", fits=16)
     with pytest.raises(StoreError, match="must not be mixed"):
         jl.run({"a": _ensemble(shift=1.0), "b": _ensemble(optax.sgd(0.1))}, tmp_path / "s", fits=16)
+
+
+def test_rows_that_would_not_tell_their_fits_are_not_given(tmp_path):
+    jl.run({"a": _ensemble()}, tmp_path / "s", fits=24, shard_fits=8, analyses={})
+    runs = jl.open(tmp_path / "s", {"a": _ensemble()})
+    assert len(runs.fits()) == 24
+    next((tmp_path / "s" / "fits").rglob("0000000008-*.parquet")).unlink()
+    with pytest.raises(ValueError, match=r"has 16 of these 24 fits of 'a', so that rows would not tell"):
+        runs.params()
+    assert runs.params(fits=slice(16, None)).shape == (8, 10)
+    assert [part["fit"][0] for part in runs.stream()] == [0, 16]
+    assert runs.fits().fit.tolist() == [*range(8), *range(16, 24)]
+
+
+def test_ensembles_of_two_number_formats_have_one_table(tmp_path):
+    both = {name: _ensemble(dtype=name) for name in ("float32", "float64")}
+    jl.run(both, tmp_path / "s", fits=4)
+    table = pd.read_parquet(tmp_path / "s" / "table.parquet")
+    assert table["precision"].tolist() == ["float32"] * 4 + ["float64"] * 4
+    pd.testing.assert_frame_equal(table, jl.open(tmp_path / "s").table())
+
+
+def test_diverged_and_single_fits_are_analysed(tmp_path):
+    one = {"lost": _ensemble(optax.sgd(1e30)), **{f"e{each}": _ensemble() for each in range(30)}}
+    outcome = jl.run(one, tmp_path / "s", fits=1)
+    assert "training.png" in {path.name for path in outcome.files}
+    jl.run({"lost": _ensemble(optax.sgd(1e30))}, tmp_path / "t", fits=2)
+    assert jl.open(tmp_path / "t").status()["ensembles"]["lost"]["diverged"] == 2
 
 
 def test_general_analyses_are_right(tmp_path):
@@ -335,9 +401,15 @@ _NAMES = iter("ab")
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda config: None, "must return ensembles by name"),
-        (lambda config: {}, "must return ensembles by name"),
-        (lambda config: {"a": 1}, "must return a jaxland.Ensemble for each name; 'a' is 1"),
+        (lambda config: None, "must be returned by name"),
+        (lambda config: {}, "must be returned by name"),
+        (lambda: {}, "'changing' fail: TypeError: .* takes 0 positional arguments"),
+        (lambda config: {}["a"], r"'changing' fail in .*test_own_study.py, line \d+: KeyError: 'a'"),
+        (lambda config: sys.exit(0), r"'changing' fail in .*: SystemExit: 0"),
+        (lambda config: {"a": _ensemble(steps=0)}, r"fail in .*, line \d+: ValueError: steps must be"),
+        (lambda config: {"a": 1}, "must be jaxland.Ensemble by name; 'a' is int"),
+        (lambda config: {"a": _ensemble(snapshots=(0, 3))}, "asks for snapshots"),
+        (lambda config: {"a": _ensemble(start=np.ones((3, 10)))}, "describe 3 fits but 4 are asked for"),
         (lambda config: {"a b": _ensemble()}, "cannot name an ensemble"),
         (
             lambda config: {"a": _ensemble(shift=np.random.default_rng().random())},

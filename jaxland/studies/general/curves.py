@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from jaxland.plots import new_figure, training_curves
 from jaxland.studies.analysis import Analysis
@@ -27,7 +28,7 @@ def find(context: Context) -> Findings:
     ensembles = context.ensembles
     curves = {name: _curves(context, name, ensembles[name]) for name in context.store.manifest.ensembles}
     frames = [_frame(name, *each) for name, each in curves.items()]
-    return Findings({"curves.csv": pd.concat(frames, ignore_index=True)}, {"training": _figure(curves)}, [])
+    return Findings({"curves.csv": pd.concat(frames, ignore_index=True)}, _figures(curves), [])
 
 
 def _curves(context: Context, name: str, ensemble: Ensemble) -> tuple[np.ndarray, np.ndarray]:
@@ -58,17 +59,19 @@ def _frame(name: str, steps: np.ndarray, losses: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"ensemble": name, **columns})
 
 
-def _figure(curves: dict[str, tuple[np.ndarray, np.ndarray]]):
-    drawn = list(curves.items())[:_DRAWN]
+def _figures(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Figure]:
+    sane = {name: (steps, losses[np.isfinite(losses).all(axis=1)]) for name, (steps, losses) in curves.items()}
+    drawn = [(name, each) for name, each in sane.items() if len(each[1])][:_DRAWN]
+    if not drawn:
+        return {}
     columns = min(len(drawn), 4)
     figure, axes = new_figure(columns, rows=-(-len(drawn) // columns))
     for ax in axes[len(drawn) :]:
         ax.set_axis_off()
     for ax, (name, (steps, losses)) in zip(axes, drawn, strict=False):
-        sane = losses[np.isfinite(losses).all(axis=1)]
-        scale = "log" if sane.size and sane.min() > 0 else "linear"
-        training_curves(steps, {name: sane} if len(sane) else {}, ylabel="loss", yscale=scale, ax=ax)
-    return figure
+        scale = "log" if losses.min() > 0 else "linear"
+        training_curves(steps, {name: losses}, ylabel="loss", yscale=scale, ax=ax)
+    return {"training": figure}
 
 
 ANALYSIS = Analysis(find, quick=CurveSettings(), paper=CurveSettings(fits=512))

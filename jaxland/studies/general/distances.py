@@ -14,6 +14,7 @@ from jaxland.studies.context import Context, Findings
 
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 2000
+_DRAWN = 12  # ensembles; the table has all
 _LABELS = {
     "parameters": "L2 distance of parameters",
     "symmetrised": "L2 distance of symmetrised parameters",
@@ -38,8 +39,11 @@ def find(context: Context) -> Findings:
     found = {name: _distances(context, name) for name in context.store.manifest.ensembles}
     rows = [_row(name, kind, values) for name, each in found.items() for kind, values in each.items()]
     kinds = {kind: {name: each[kind] for name, each in found.items() if kind in each} for kind in _LABELS}
+    kinds = {kind: dict(list(groups.items())[:_DRAWN]) for kind, groups in kinds.items()}
     drawn = {kind: groups for kind, groups in kinds.items() if groups}
-    return Findings({"distances.csv": pd.DataFrame(rows)}, {"distances": _figure(drawn)} if drawn else {}, [])
+    return Findings(
+        {"distances.csv": pd.DataFrame(rows)} if rows else {}, {"distances": _figure(drawn)} if drawn else {}, []
+    )
 
 
 def _distances(context: Context, name: str) -> dict[str, Float[np.ndarray, "pairs"]]:

@@ -14,6 +14,7 @@ from jaxland.studies.context import Context, Findings
 
 _LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 2000
+_DRAWN = 12  # ensembles; the table has all
 
 
 def find(context: Context) -> Findings:
@@ -21,7 +22,7 @@ def find(context: Context) -> Findings:
     names = context.store.manifest.ensembles
     losses = {name: _losses(context.store, name) for name in names}
     table = pd.DataFrame([_row(name, *losses[name]) for name in names])
-    finite = {name: good for name, (good, _) in losses.items() if len(good)}
+    finite = dict([(name, good) for name, (good, _) in losses.items() if len(good)][:_DRAWN])
     return Findings({"losses.csv": table}, {"losses": _figure(finite)} if finite else {}, [])
 
 
