@@ -107,6 +107,7 @@ def test_all_parts_are_called_as_they_should_be(device, parts, monkeypatch):
     assert parts.tables["machine"][0]["value"] == "emulated, host, 2 multiprocessors"
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_bits_are_compared(device, parts):
     gpu.check_bits(parts, device, SHORT, blocks=(32, 64))

@@ -114,6 +114,7 @@ def test_moments_of_each_probe_are_exact_up_to_twice_its_steps(exact, hessian):
         assert more.moment(order) == pytest.approx(found.moment(order), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_distribution_equals_that_of_the_dense_eigenvalues(exact):
     found = spectral_density(OBJECTIVE, PARAMS, probes=400, steps=60)
     x = (exact[1:] + exact[:-1])[np.diff(exact) > 1e-3 * exact[-1]] / 2

@@ -104,6 +104,7 @@ def test_integers_wrap_and_casts_saturate(device, dtype):
     np.testing.assert_allclose(result.params, fits.params, rtol=1e-5 if dtype == "float32" else 1e-12)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
     ensemble = Ensemble(NETWORK, PROBLEM, OPTIMIZERS["momentum"], steps=6)
