@@ -105,7 +105,7 @@ def _finish(work: Callable, out: Path) -> int:
         print(f"Claims: {tally(outcome.claims)}.")
     for claim in outcome.claims:
         if claim.verdict == "differs":
-            print(f"  differs: {claim.statement}: paper {claim.source}; measured {claim.measured}")
+            print(f"  differs: {claim.statement}: source {claim.source}; measured {claim.measured}")
     print(f"Table, figures, claims and summary are in {outcome.path}")
     return 0
 
@@ -390,7 +390,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("jaxland: stopped; finished shards are kept.", file=sys.stderr)
         return 130
-    except Exception as error:
+    except Exception as error:  # those meant for the user are told in a line, all others raised again
         code = _exit_code(error)
         if code is None:
             raise

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from jaxland.studies.status import study_status
     from jaxland.studies.stored import StoredStudy, open_stored
     from jaxland.studies.study import Outcome, Study
-    from jaxland.studies.tables import study_table, table_parts, write_table
+    from jaxland.studies.tables import write_table
 
 __all__ = [
     "SCALES",
@@ -97,8 +97,6 @@ __all__ = [
     "prepare",
     "run",
     "study_status",
-    "study_table",
-    "table_parts",
     "titles_of",
     "to_json",
     "untested",

@@ -32,7 +32,7 @@ def require_rebuildable(config: Any) -> None:
     values = to_json(config)
     try:
         again = from_json(type(config), values)
-    except Exception as error:
+    except Exception as error:  # of any kind: a configuration's own checks may raise whatever they like
         raise TypeError(f"{config!r} cannot be rebuilt from its fields: {type(error).__name__}: {error}.") from error
     for name in values:
         given, found = getattr(config, name), getattr(again, name)
@@ -120,7 +120,7 @@ def _facts(shard: ShardFile) -> dict[str, Any] | None:
     return {name: metadata[name] for name in _SHARED}
 
 
-def settings_of(ensemble: str, config: dict[str, Any]) -> str:
+def _settings_of(ensemble: str, config: dict[str, Any]) -> str:
     """The field of a configuration that is an ensemble's own, "" where there is none.
 
     Ensembles are called after such a field, as the numbers of an optimizer, or begin with its name and a dash.
@@ -133,5 +133,5 @@ def unused_settings(config: dict[str, Any], ensembles: Iterable[str]) -> set[str
 
     A configuration may hold the numbers of every optimizer it could train with.
     """
-    used = {settings_of(name, config) for name in ensembles} - {""}
+    used = {_settings_of(name, config) for name in ensembles} - {""}
     return {name for name, value in config.items() if isinstance(value, dict)} - used if used else set()

@@ -4,10 +4,11 @@ Each judges with `judge`, and prints the clause that follows "agrees if": `Below
 25 % of its level". A measurement of None could not be made and is not tested; NaN was made, and never agrees.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, Protocol, SupportsFloat, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, SupportsFloat, runtime_checkable
 
 Verdict = Literal["agrees", "differs", "not tested"]
 
@@ -22,68 +23,49 @@ class Criterion(Protocol):
 
 
 @dataclass(frozen=True)
-class Below:
-    """Less than a bound.
+class _Bound:
+    """On one side of a bound.
 
     Attributes:
-        bound: that is not reached.
+        bound: of the value.
         unit: words after the number; where they begin with %, the number is told in percent.
     """
 
     bound: SupportsFloat
     unit: str = ""
+    words: ClassVar[str]
+    meets: ClassVar[Callable[[Any, Any], Any]]
 
     def judge(self, value: SupportsFloat | None) -> Verdict:
-        """Whether the value lies below it."""
-        return _verdict(value, lambda known: known < self.bound)
+        """Whether the value lies on that side."""
+        return _verdict(value, lambda known: self.meets(known, self.bound))
 
     def __str__(self) -> str:
-        return f"below {_told(self.bound, self.unit)}"
+        return f"{self.words} {_told(self.bound, self.unit)}"
 
 
-@dataclass(frozen=True)
-class Above:
-    """More than a bound; attributes as those of `Below`."""
+class Below(_Bound):
+    """Less than a bound."""
 
-    bound: SupportsFloat
-    unit: str = ""
-
-    def judge(self, value: SupportsFloat | None) -> Verdict:
-        """Whether the value lies above it."""
-        return _verdict(value, lambda known: known > self.bound)
-
-    def __str__(self) -> str:
-        return f"above {_told(self.bound, self.unit)}"
+    words, meets = "below", staticmethod(operator.lt)
 
 
-@dataclass(frozen=True)
-class AtMost:
-    """A bound or less; attributes as those of `Below`."""
+class Above(_Bound):
+    """More than a bound."""
 
-    bound: SupportsFloat
-    unit: str = ""
-
-    def judge(self, value: SupportsFloat | None) -> Verdict:
-        """Whether the value does not exceed the bound."""
-        return _verdict(value, lambda known: known <= self.bound)
-
-    def __str__(self) -> str:
-        return f"at most {_told(self.bound, self.unit)}"
+    words, meets = "above", staticmethod(operator.gt)
 
 
-@dataclass(frozen=True)
-class AtLeast:
-    """A bound or more; attributes as those of `Below`."""
+class AtMost(_Bound):
+    """A bound or less."""
 
-    bound: SupportsFloat
-    unit: str = ""
+    words, meets = "at most", staticmethod(operator.le)
 
-    def judge(self, value: SupportsFloat | None) -> Verdict:
-        """Whether the value reaches the bound."""
-        return _verdict(value, lambda known: known >= self.bound)
 
-    def __str__(self) -> str:
-        return f"at least {_told(self.bound, self.unit)}"
+class AtLeast(_Bound):
+    """A bound or more."""
+
+    words, meets = "at least", staticmethod(operator.ge)
 
 
 @dataclass(frozen=True)

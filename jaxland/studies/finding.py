@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jaxland._names import lookup
 from jaxland.store import StoreError
 from jaxland.studies.registry import STUDIES, offered_as
 from jaxland.studies.study import Study
@@ -68,16 +69,12 @@ def find_study(reference: str | Path) -> Study:
         return from_file(Path(place), name)
     if name:
         return _from_module(place, name)
-    raise ValueError(_unknown(text))
-
-
-def _unknown(text: str) -> str:
-    from jaxland._names import lookup
-
     try:
-        return str(lookup("study", text, STUDIES))
+        return lookup("study", text, STUDIES)
     except ValueError as error:
-        return f"{error} A study of your own is given by its file, as in `jaxland run my_study.py`."
+        raise ValueError(
+            f"{error} A study of your own is given by its file, as in `jaxland run my_study.py`."
+        ) from None
 
 
 def from_file(path: Path, name: str = "", sha256: str = "") -> Study:
@@ -140,7 +137,7 @@ def _executed(path: Path, content: bytes, sha256: str) -> ModuleType:
     _being_read.append(path)
     try:
         exec(compile(content, str(path), "exec"), vars(module))
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # of any kind: it comes from the user's file, and is named
         del sys.modules[name], _files[name]
         raise ValueError(_failure(path, error)) from error
     finally:
@@ -190,7 +187,7 @@ def _from_module(place: str, name: str) -> Study:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise ValueError(f"{place} cannot be imported: {error}.") from error
         raise ValueError(f"there is no module {place}; install the package that holds it, or give a file.") from error
-    except Exception as error:
+    except Exception as error:  # of any kind: it comes from the user's module, and is named
         raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
     study = getattr(module, name, None)
     if not isinstance(study, Study):

@@ -49,7 +49,7 @@ def ensembles_of(study: Study, config: Any) -> dict[str, Ensemble]:
     where = f"ensembles of the study {study.name!r}"
     try:
         found = study.ensembles(config)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # of any kind: it comes from the user's function, and is named
         raise ValueError(f"{where} fail{place_of(error)}: {type(error).__name__}: {error}") from error
     if not isinstance(found, Mapping) or not found:
         raise TypeError(
@@ -345,7 +345,7 @@ def shard_work(
 def _pickled(work: ShardWork, name: str) -> bytes:
     try:
         return pickle.dumps(work)
-    except Exception as error:
+    except Exception as error:  # of any kind: objects of a user's refuse to be pickled as they like
         reason = error
     try:
         import cloudpickle
@@ -356,7 +356,7 @@ def _pickled(work: ShardWork, name: str) -> bytes:
         ) from error
     try:
         return cloudpickle.dumps(work)
-    except Exception as error:
+    except Exception as error:  # as above
         raise TypeError(
             f"the study {name!r} cannot be sent to other processes: {error}. Put it at the top level of a file or a "
             "package, where workers find it themselves."

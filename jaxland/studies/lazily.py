@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,9 +53,4 @@ def titles_of(analyses: Mapping[str, "Analysis"]) -> dict[str, str]:
 
 def deferred(path: str) -> Callable[..., Any]:
     """The function at `"module:name"`, which is imported when it is first called."""
-    module, name = path.split(":")
-
-    def call(*args: Any, **options: Any) -> Any:
-        return getattr(import_module(module), name)(*args, **options)
-
-    return call
+    return lambda *args, **options: resolve_name(path)(*args, **options)

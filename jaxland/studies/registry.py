@@ -64,7 +64,7 @@ def _loaded(point: EntryPoint) -> Study:
     where = f"the study {point.name!r} of the package {_package(point)} ({point.value})"
     try:
         study = point.load()
-    except Exception as error:
+    except Exception as error:  # of any kind: it comes from another's package, and is named
         raise ValueError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
     if not isinstance(study, Study):
         raise ValueError(f"{where} is no jaxland.Study: {study!r}.")

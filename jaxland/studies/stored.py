@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Selection = slice | range | None
 """Numbers of fits; all by default."""
+_OF_A_FIT = ("fit", "params", "initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 
 
 class StoredStudy:
@@ -133,7 +134,13 @@ class StoredStudy:
         )
 
     def fits(self, ensemble: str | None = None, fits: Selection = None) -> "Fits":
-        """The fits as `jaxland.fit` returns them. It alone needs the code of the study, for the ensemble itself.
+        """The fits that are there, as `jaxland.fit` returns them, without snapshots, which are not stored.
+
+        It alone needs the code of the study, for the ensemble itself.
+
+        Args:
+            ensemble: its name; may be left out where there is only one.
+            fits: a slice or range of fits' numbers.
 
         Raises:
             StoreError: that code is gone; the message says how to name it.
@@ -143,11 +150,10 @@ class StoredStudy:
         from jaxland.training import Fits
 
         name = self._named(ensemble)
-        names = [field for field in _columns(Fits) if field not in ("trace", "snapshots")]
         _, study, config = open_study(self.path, self._study)
         self._store.shards(name)  # refuses a name that is none
         kept = ensembles_of(study, config)[name]
-        columns = [*names, "trace"] if kept.trace_every is not None else names
+        columns = [*_OF_A_FIT, "trace"] if kept.trace_every is not None else [*_OF_A_FIT]
         parts = list(self.stream(name, columns, fits))
         if not parts:
             raise ValueError(f"{self.path} has none of these fits of {name!r} yet; see status().")
@@ -160,10 +166,6 @@ class StoredStudy:
             snapshots=np.zeros((len(empty), 0, arrays["params"].shape[1]), empty.dtype),
             explanation=f"{backend}: read from {self.path}.",
         )
-
-
-def _columns(fits: type) -> list[str]:
-    return [name for name in fits.__annotations__ if name not in ("ensemble", "explanation")]
 
 
 def _range(fits: Selection, count: int) -> range:

@@ -54,16 +54,6 @@ def _same(value: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(places, pa.StringArray.from_buffers(1, ends, pa.py_buffer(text)))
 
 
-def table_parts(store: StudyStore) -> Iterator["pd.DataFrame"]:
-    """The table of a study a shard at a time, in pandas."""
-    return (part.to_pandas() for part in arrow_parts(store))
-
-
-def study_table(store: StudyStore) -> "pd.DataFrame":
-    """The whole table in memory, text as categories; a study without fits gives an empty one."""
-    return joined(list(arrow_parts(store)))
-
-
 def joined(parts: list[pa.Table]) -> "pd.DataFrame":
     """Tables under each other, in pandas, without a second copy of them; `parts` is emptied."""
     if not parts:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 from jaxland._names import lookup
@@ -37,13 +37,7 @@ class Backend:
     @property
     def trainer(self) -> Any:
         """The class of its trainer."""
-        return imported(self.home)
-
-
-def imported(home: str) -> Any:
-    """The object at "module:name"."""
-    module, name = home.split(":")
-    return getattr(import_module(module), name)
+        return resolve_name(self.home)
 
 
 BACKENDS = {
@@ -53,6 +47,7 @@ BACKENDS = {
     "xla": Backend("jaxland.training.xla:XlaTrainer"),
 }
 
+# `Unlowerable` and `CudaMissing` are of these kinds, and so is what a library says that is not installed.
 _FORESEEN = NotImplementedError, ImportError
 
 
@@ -77,8 +72,8 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
         return _automatic(ensemble, settings)
     try:
         trainer = asked.trainer(ensemble, settings)
+    # Of any kind: what xla would train all the same is no error of the user's, but a reason to use another backend.
     except Exception as error:
-        # What xla would train all the same is no error of the user's, but a reason to use another backend.
         if backend == "xla" or settings is not None or isinstance(error, _FORESEEN):
             raise
         raise Unlowerable(_why(backend, error)) from error

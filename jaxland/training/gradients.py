@@ -1,13 +1,14 @@
 """Losses and gradients of many fits at once, by the backend that would train them."""
 
 from contextlib import suppress
+from pkgutil import resolve_name
 
 import numpy as np
 import optax
 
 from jaxland.networks import Network
 from jaxland.problems import Evaluate, Problem, gradients_of
-from jaxland.training.backends import BACKENDS, imported
+from jaxland.training.backends import BACKENDS
 from jaxland.training.devices import local_platform
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.program.expression import Unlowerable
@@ -23,5 +24,5 @@ def gradients(network: Network, problem: Problem, *, dtype: str = "float64") -> 
     for backend in BACKENDS.values():
         if backend.gradients is not None and backend.platform == local_platform():
             with suppress(Unlowerable):
-                return imported(backend.gradients)(ensemble)
+                return resolve_name(backend.gradients)(ensemble)
     return gradients_of(problem.objective(network), dtype)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 import shutil
+import subprocess
 import sys
 import textwrap
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -358,6 +360,55 @@ def test_files_without_a_study_to_be_had(file, text, message):
     with pytest.raises(ValueError, match=message) as caught:
         find_study(file)
     assert str(file) in str(caught.value)
+
+
+PLAIN = """
+import json, sys
+import jaxland as jl
+from jaxland.studies import open_study
+
+path = sys.argv[1]
+manifest = json.loads(open(f"{path}/study.json").read())
+
+
+def told(work):
+    try:
+        return str(work())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def changed(**fields):
+    open(f"{path}/study.json", "w").write(json.dumps({**manifest, **fields}))
+
+
+for fields in ({"fits": "x"}, {"study": 5}, {"config": None}, {"ensembles": 3}, {"config_hash": 1}, {"fits": True}):
+    changed(**fields)
+    print(jl.open(path).status(quick=True)["rebuilt"])
+for origin in ("abc", [1], {"name": "STUDY", "file": 3}, {"name": 1, "module": "this"}):
+    changed(origin=origin)
+    print(told(lambda: open_study(path)))
+
+
+class Config:
+    pass
+
+
+print(told(lambda: jl.Study("a", Config, print)))
+print(told(lambda: jl.Study("a", manifest, print)))
+print(told(lambda: jl.run(3, "out")))
+"""
+
+
+def test_what_users_see_without_a_type_checker(ran):
+    """Here types are checked at run time before jaxland's own refusals are reached; there they are not."""
+    _, path = ran
+    done = subprocess.run([sys.executable, "-c", PLAIN, path], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[:6] == ["True"] * 6
+    assert all(re.match(r"StoreError: the code .* was not written by jaxland: ", line) for line in lines[6:10])
+    assert all(line.startswith("TypeError: config of the study 'a' must be a dataclass") for line in lines[10:12])
+    assert lines[12] == "TypeError: a study is a jaxland.Study, the name or file of one, or ensembles by name; got 3."
 
 
 def test_a_name_of_an_installed_study_is_taken(tmp_path):

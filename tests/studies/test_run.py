@@ -10,7 +10,7 @@ from small_study import STUDY, Config
 import jaxland as jl
 from jaxland.execution import ShardTask
 from jaxland.store import StoreError, StudyStore
-from jaxland.studies import ShardWork, analyse, from_json, open_study, study_status, study_table, to_json
+from jaxland.studies import ShardWork, analyse, from_json, open_study, study_status, to_json
 from jaxland.studies.engine import make_request, measure_rate
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.training import Ensemble, choose_backend
@@ -30,7 +30,7 @@ def test_configuration_survives_json():
 
 
 def test_every_row_says_where_it_comes_from(finished):
-    table = study_table(StudyStore.open(finished.path))
+    table = jl.open(finished.path).table()
     for column in ("study", "ensemble", "fit", "config_hash", "versions", "device", "precision", "backend"):
         assert table[column].notna().all()
 
@@ -44,7 +44,7 @@ def test_running_again_trains_nothing_and_gives_the_same_files(finished):
 @pytest.mark.parametrize(("shard_fits", "threads"), [(48, 1), (7, 2)])
 def test_bits_do_not_depend_on_how_the_work_is_cut(finished, tmp_path, shard_fits, threads):
     jl.run(STUDY, CONFIG, tmp_path / "s", fits=48, shard_fits=shard_fits, threads=threads)
-    one, two = (study_table(StudyStore.open(path)) for path in (finished.path, tmp_path / "s"))
+    one, two = (jl.open(path).table() for path in (finished.path, tmp_path / "s"))
     pd.testing.assert_frame_equal(one, two)
 
 
