@@ -269,6 +269,7 @@ def test_rounding(rounded):
     assert set(rounded.figures) == {*(f"sharpness-{case.run.name}" for case in CASES), "rounding-executions"}
 
 
+@pytest.mark.slow
 def test_verdicts_on_rounding_say_so(rounded):
     assert "depends on rounding" in _claim(rounded.claims, "stable and best up to epoch 755").measured
     assert _claim(rounded.claims, "property of the landscape").verdict == "differs"

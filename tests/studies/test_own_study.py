@@ -17,7 +17,8 @@ import pytest
 
 import jaxland as jl
 from jaxland.store import StoreError
-from jaxland.studies import Analysis, Findings, find_study, open_study
+from jaxland.studies import Analysis, Findings, NoSettings, find_study, open_study
+from jaxland.studies.engine import make_request
 from jaxland.studies.finding import from_origin, origin_of
 
 SOURCE = """
@@ -60,6 +61,11 @@ def ensembles(config):
 
 
 STUDY = jl.Study("here", Config, ensembles, analyses={})
+
+
+def _values(**made):
+    """A study of ensembles that are there, without analyses."""
+    return jl.Study("values", NoSettings, lambda _: made, analyses={})
 
 
 @pytest.fixture
@@ -278,8 +284,9 @@ def test_ensembles_by_name_are_a_study_too(tmp_path):
 
 
 def test_rows_that_would_not_tell_their_fits_are_not_given(tmp_path):
-    jl.run({"a": _ensemble()}, tmp_path / "s", fits=24, shard_fits=8, analyses={})
-    runs = jl.open(tmp_path / "s", {"a": _ensemble()})
+    study = _values(a=_ensemble())
+    jl.run(study, tmp_path / "s", fits=24, shard_fits=8)
+    runs = jl.open(tmp_path / "s", study)
     assert len(runs.fits()) == 24
     next((tmp_path / "s" / "fits").rglob("0000000008-*.parquet")).unlink()
     with pytest.raises(ValueError, match=r"has 16 of these 24 fits of 'a', so that rows would not tell"):
@@ -291,14 +298,14 @@ def test_rows_that_would_not_tell_their_fits_are_not_given(tmp_path):
 
 def test_ensembles_of_two_number_formats_have_one_table(tmp_path):
     both = {name: _ensemble(dtype=name) for name in ("float32", "float64")}
-    jl.run(both, tmp_path / "s", fits=4)
+    jl.run(_values(**both), tmp_path / "s", fits=4)
     table = pd.read_parquet(tmp_path / "s" / "table.parquet")
     assert table["precision"].tolist() == ["float32"] * 4 + ["float64"] * 4
     pd.testing.assert_frame_equal(table, jl.open(tmp_path / "s").table())
 
 
 def test_diverged_and_single_fits_are_analysed(tmp_path):
-    one = {"lost": _ensemble(optax.sgd(1e30)), **{f"e{each}": _ensemble() for each in range(30)}}
+    one = {"lost": _ensemble(optax.sgd(1e30)), **dict.fromkeys([f"e{each}" for each in range(13)], _ensemble())}
     outcome = jl.run(one, tmp_path / "s", fits=1)
     assert "training.png" in {path.name for path in outcome.files}
     jl.run({"lost": _ensemble(optax.sgd(1e30))}, tmp_path / "t", fits=2)
@@ -308,7 +315,8 @@ def test_diverged_and_single_fits_are_analysed(tmp_path):
 def test_general_analyses_are_right(tmp_path):
     """Beside NumPy, on the parameters that are stored."""
     jl.run({"a": _ensemble(steps=50)}, tmp_path / "s", fits=40)
-    runs = jl.open(tmp_path / "s")
+    runs = jl.open(tmp_path / "s", {"a": _ensemble(steps=50)})
+    assert len(runs.fits()) == 40
     losses, params = runs.table("a")["loss"].to_numpy(np.float64), runs.params("a").astype(np.float64)
     found = {
         name: pd.read_csv(tmp_path / "s" / "analysis" / f"{name}.csv")
@@ -416,8 +424,7 @@ def test_a_name_of_an_installed_study_is_taken(tmp_path):
         jl.run(jl.Study("sawtooth", Config, ensembles, analyses={}), tmp_path / "s", fits=4)
     assert not (tmp_path / "s").exists()
     ours = find_study("sawtooth")  # with other analyses it is still that study
-    plan = jl.studies.plan(dataclasses.replace(ours, analyses={}, default_analyses=None), None, tmp_path / "s", fits=4)
-    assert plan.tasks
+    assert make_request(dataclasses.replace(ours, title="ours"), None, tmp_path / "s").study.title == "ours"
 
 
 def test_references(file):
@@ -549,7 +556,7 @@ def test_executors_give_the_same_bytes(tmp_path, file, kind):
 
 def test_threads_take_what_cannot_travel(tmp_path):
     with ThreadPoolExecutor(2) as executor:
-        jl.run({"a": _ensemble()}, tmp_path / "s", fits=24, shard_fits=8, executor=executor)
+        jl.run(_values(a=_ensemble()), tmp_path / "s", fits=24, shard_fits=8, executor=executor)
     assert jl.open(tmp_path / "s").status()["ensembles"]["a"]["done"] == 24
 
 
@@ -560,7 +567,7 @@ def test_what_cannot_travel_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with pytest.raises(TypeError, match=r"cannot be sent to other processes.*pip install cloudpickle"):
-        jl.run({"a": _ensemble()}, tmp_path / "s", fits=24, executor=NoPool())
+        jl.run(_values(a=_ensemble()), tmp_path / "s", fits=24, executor=NoPool())
 
 
 def test_two_packages_with_one_name(monkeypatch):

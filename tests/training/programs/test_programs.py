@@ -106,6 +106,7 @@ def _rules():
     return named & known
 
 
+@pytest.mark.slow
 def test_every_rule_is_reached():
     left = _rules()
     assert len(left) > 80
