@@ -101,6 +101,7 @@ def test_density_of_a_quadratic_with_few_eigenvalues_is_exact():
         assert found.moment(order) == pytest.approx(np.mean(eigenvalues**order), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_moments_of_each_probe_are_exact_up_to_twice_its_steps(exact, hessian):
     found = spectral_density(OBJECTIVE, PARAMS, probes=300, steps=3)
     means = [np.mean(exact**order) for order in range(6)]

@@ -304,6 +304,7 @@ def test_ensembles_of_two_number_formats_have_one_table(tmp_path):
     pd.testing.assert_frame_equal(table, jl.open(tmp_path / "s").table())
 
 
+@pytest.mark.slow
 def test_diverged_and_single_fits_are_analysed(tmp_path):
     one = {"lost": _ensemble(optax.sgd(1e30)), **dict.fromkeys([f"e{each}" for each in range(13)], _ensemble())}
     outcome = jl.run(one, tmp_path / "s", fits=1)
