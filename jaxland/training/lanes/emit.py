@@ -124,17 +124,25 @@ class Writer:
 
     def load(self, target: tuple, type: str) -> str:
         """All lanes of an entry of the group's buffer."""
+        return self.load_from(self.address(target), type)
+
+    def load_from(self, pointer: str, type: str) -> str:
+        """All lanes of what a pointer is to."""
         memory = "i32" if type == "i1" else type
         alignment = min(64, self.layout.lanes * memory_type(type).itemsize)
-        value = self.put(f"load {self.vector(memory)}, ptr {self.address(target)}, align {alignment}")
+        value = self.put(f"load {self.vector(memory)}, ptr {pointer}, align {alignment}")
         return self.put(f"trunc {self.vector('i32')} {value} to {self.vector('i1')}") if type == "i1" else value
 
     def store(self, target: tuple, value: str, type: str) -> None:
         """Writes all lanes of an entry."""
+        self.store_to(self.address(target), value, type)
+
+    def store_to(self, pointer: str, value: str, type: str) -> None:
+        """Writes all lanes of what a pointer is to."""
         if type == "i1":
             value, type = self.put(f"zext {self.vector('i1')} {value} to {self.vector('i32')}"), "i32"
         alignment = min(64, self.layout.lanes * memory_type(type).itemsize)
-        self.do(f"store {self.vector(type)} {value}, ptr {self.address(target)}, align {alignment}")
+        self.do(f"store {self.vector(type)} {value}, ptr {pointer}, align {alignment}")
 
     def splat(self, scalar: str, type: str) -> str:
         """A scalar in every lane."""

@@ -36,13 +36,16 @@ class _Data(NamedTuple):
 
 def write_kernel(ensemble: Ensemble, programs: Programs, layout: Layout, target: Target) -> str:
     """The assembly of both functions."""
-    return _KernelWriter(ensemble, programs, layout, target).text()
+    return KernelWriter(ensemble, programs, layout, target).text()
 
 
-class _KernelWriter:
+class KernelWriter:
+    """Writes the training loop around the programs; `loops` writes other code for these."""
+
     def __init__(self, ensemble, programs, layout, target):
         self.programs, self.layout, self.target = programs, layout, target
         self.type = ensemble.scalar_type
+        self.declarations: set[str] = set()
         outputs = ensemble.y_shape[1]
         self.data = {
             "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),
@@ -61,16 +64,38 @@ class _KernelWriter:
             "define void @start(ptr noalias %state) #0 {",
             *start.text,
             "}",
-            *sorted(train.declarations | start.declarations),
+            *self.functions(),
+            *sorted(train.declarations | start.declarations | self.declarations),
             f'attributes #0 = {{ nounwind alignstack=64 "prefer-vector-width"="{bits}" '
             f'"min-legal-vector-width"="{bits}" }}',
         ]
         return "\n".join(pieces) + "\n"
 
+    def functions(self) -> list[str]:
+        """Texts of further functions."""
+        return []
+
+    def starting(self, w: Writer) -> None:
+        """Writes what sets the optimizer's state."""
+        emit_segments(w, Straight(w), roll(self.programs.start_lines, "state", self.layout))
+
+    def zeros(self, w: Writer) -> None:
+        """Writes what sets gradients and loss to zero."""
+        emit_segments(w, Straight(w), roll(self._zeros(), "grad", self.layout))
+
+    def tile(self, w: Writer, tile: str, rest: bool) -> None:
+        """Writes what adds the loss and the gradient of a tile, or of the points left over."""
+        self._tile(w, tile, self.programs.rest_lines if rest else self.programs.tile_lines)
+
+    def updating(self, w: Writer, loss: str) -> None:
+        """Writes the update of parameters and state."""
+        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
+        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
+
     def _start(self) -> Writer:
         w = Writer(self.layout, self.target, self.type)
         w.label("entry")
-        emit_segments(w, Straight(w), roll(self.programs.start_lines, "state", self.layout))
+        self.starting(w)
         w.do("ret void")
         return w
 
@@ -82,14 +107,13 @@ class _KernelWriter:
         w.do("br i1 %any, label %step, label %done")
         w.label("step")
         w.do("%s = phi i64 [ %first, %entry ], [ %s.next, %updated ]")
-        emit_segments(w, Straight(w), roll(self._zeros(), "grad", self.layout))
+        self.zeros(w)
         self._points(w)
         loss = self._record(w)
         w.do("%stop = icmp ne i64 %closing, 0")
         w.do("br i1 %stop, label %done, label %update")
         w.label("update")
-        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
-        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
+        self.updating(w, loss)
         w.do("br label %updated")
         w.label("updated")
         w.do("%s.next = add i64 %s, 1")
@@ -110,24 +134,29 @@ class _KernelWriter:
         w.do("br label %tile")
         w.label("tile")
         w.do(f"%t = phi i64 [ 0, %{before} ], [ %t.next, %tiled ]")
-        if self.programs.tile_lines:
-            self._tile(w, "%t", self.programs.tile_lines)
+        if tiles:
+            self.tile(w, "%t", rest=False)
         w.do("br label %tiled")
         w.label("tiled")
         w.do("%t.next = add i64 %t, 1")
         w.do(f"%more.tiles = icmp slt i64 %t.next, {tiles}")
         w.do("br i1 %more.tiles, label %tile, label %rest")
         w.label("rest")
-        if self.programs.rest_lines:
-            self._tile(w, str(tiles), self.programs.rest_lines)
+        if self.programs.points % self.programs.tile:
+            self.tile(w, str(tiles), rest=True)
 
-    def _tile(self, w, tile, lines):
+    def data_at(self, w: Writer, tile: str) -> dict[str, str]:
+        """Pointers to where the inputs and the targets of a tile begin."""
         size = 4 if self.type == "f32" else 8
         bases = {}
         for data in self.data.values():
             stride = data.numbers(self.programs.tile, self.layout.lanes) * size
             start = w.put(f"mul i64 {tile}, {stride}")
             bases[data.name] = w.put(f"getelementptr i8, ptr %{data.name}, i64 {start}")
+        return bases
+
+    def _tile(self, w, tile, lines):
+        size, bases = 4 if self.type == "f32" else 8, self.data_at(w, tile)
 
         def read(node: Expression) -> str | None:
             kind, index = node.value

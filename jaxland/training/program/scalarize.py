@@ -30,7 +30,8 @@ from jaxland.training.program.expression import (
 Scalars = np.ndarray
 """An object array whose elements are expressions."""
 
-_LONGEST_SCAN = 256
+LONGEST_SCAN = 256
+"""Repetitions of a loop that is unrolled."""
 
 
 def scalarize(build: Builder, closed_jaxpr: Any, arguments: Sequence[Scalars]) -> list[Scalars]:
@@ -58,6 +59,32 @@ def constants_of(build: Builder, values: Any, dtype: Any = None) -> Scalars:
         dtype = values.dtype if hasattr(values, "dtype") else np.result_type(values)
     type = type_name(dtype)
     return map_scalars(lambda value: build.constant(value, type), np.asarray(values))
+
+
+def apply_scalar(equation: Any, build: Builder, *scalars: Expression) -> Expression:
+    """The one output of an elementwise equation, of one element of each input.
+
+    Raises:
+        Unlowerable: it has no scalar form.
+    """
+    (result,) = _Evaluator(build).equation(equation, [np.array(scalar, dtype=object) for scalar in scalars])
+    return result.item()
+
+
+def extreme(build: Builder, comparison: str, a: Expression, b: Expression) -> Expression:
+    """The larger ("gt") or the smaller ("lt") of two scalars; NaN where one is."""
+    # A comparison with NaN is false, so a NaN in b is chosen; one in a needs the second select.
+    if a.op == "constant":
+        a, b = b, a
+    if a.type in FLOATS and b.op == "constant":
+        if np.isnan(b.value):
+            return b
+        reverse = {"gt": "lt", "lt": "gt"}[comparison]
+        return build("select", build(reverse, a, b), b, a)
+    chosen = build("select", build(comparison, a, b), a, b)
+    if a.type not in FLOATS:
+        return chosen
+    return build("select", build("ne", a, a), a, chosen)
 
 
 def type_name(dtype: Any) -> str:
@@ -96,7 +123,7 @@ class _Evaluator:
 
     def equation(self, equation, inputs) -> list[Scalars]:
         name = equation.primitive.name
-        inner = _inner_program(equation)
+        inner = inner_program(equation)
         if inner is not None:
             return self.closed(inner, inputs)
         if name in _INDEXED:
@@ -104,8 +131,8 @@ class _Evaluator:
         if name in approximations.FUNCTIONS:
             function = approximations.FUNCTIONS[name]
             return [map_scalars(lambda x: function(self.build, x), *inputs)]
-        if name in _ELEMENTWISE:
-            return [map_scalars(lambda *scalars: self.build(_ELEMENTWISE[name], *scalars), *inputs)]
+        if name in ELEMENTWISE:
+            return [map_scalars(lambda *scalars: self.build(ELEMENTWISE[name], *scalars), *inputs)]
         rule = getattr(self, f"p_{name}", None)
         if rule is None:
             raise Unlowerable(f"the primitive `{name}` has no scalar form.")
@@ -139,8 +166,8 @@ class _Evaluator:
         return self.each(lambda c, a, b: self.build("select", c, a, b), chosen, one, other)
 
     def p_scan(self, *inputs, jaxpr, length, reverse, num_consts=0, num_carry=0, ft_in=None, **_):
-        if length > _LONGEST_SCAN:
-            raise Unlowerable(f"the primitive `scan` is unrolled up to {_LONGEST_SCAN} times, not {length}.")
+        if length > LONGEST_SCAN:
+            raise Unlowerable(f"the primitive `scan` is unrolled up to {LONGEST_SCAN} times, not {length}.")
         if ft_in is None:
             firsts = (0, num_consts, num_consts + num_carry, len(inputs))
             constants, carry, sequences = (list(inputs[i:j]) for i, j in itertools.pairwise(firsts))
@@ -201,18 +228,7 @@ class _Evaluator:
         return self.each(lambda a, b: self._extreme("lt", a, b), x, y)
 
     def _extreme(self, comparison, a, b):
-        # A comparison with NaN is false, so a NaN in b is chosen; one in a needs the second select.
-        if a.op == "constant":
-            a, b = b, a
-        if a.type in FLOATS and b.op == "constant":
-            if np.isnan(b.value):
-                return b
-            reverse = {"gt": "lt", "lt": "gt"}[comparison]
-            return self.build("select", self.build(reverse, a, b), b, a)
-        chosen = self.build("select", self.build(comparison, a, b), a, b)
-        if a.type not in FLOATS:
-            return chosen
-        return self.build("select", self.build("ne", a, a), a, chosen)
+        return extreme(self.build, comparison, a, b)
 
     def p_clamp(self, low, x, high, **_):
         return self.p_min(self.p_max(x, low), high)
@@ -553,7 +569,7 @@ class _Evaluator:
     p_copy_p = p_stop_gradient = p_optimization_barrier = p_copy
 
 
-_ELEMENTWISE = {
+ELEMENTWISE = {
     "add": "add",
     "add_any": "add",
     "sub": "sub",
@@ -609,7 +625,7 @@ _PRECISION = {"f32": (8, 23), "f64": (11, 52)}
 """Bits of exponent and mantissa."""
 
 
-def _inner_program(equation):
+def inner_program(equation):
     """The program a call-like equation runs once on its inputs, or None."""
     if equation.primitive.name not in _CALLS:
         return None

@@ -60,6 +60,21 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
     Raises:
         Unlowerable: something in it has no scalar form.
     """
+    type = ensemble.scalar_type
+    build = Builder(float64, most)
+    program = tile_jaxpr(ensemble, points)
+    shapes = [aval.shape for aval in program.in_avals]
+    arguments = [_inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)]
+    gradient, value = scalarize(build, program, arguments)
+    return TileProgram(points, value.item(), list(gradient))
+
+
+def tile_jaxpr(ensemble: Ensemble, points: int) -> Any:
+    """The jaxpr from parameters, inputs and targets of `points` points to the gradient (P,) and the sum of losses.
+
+    Raises:
+        Unlowerable: the network or the loss cannot be traced at so few points.
+    """
     network, loss = ensemble.network, ensemble.problem.loss
     (total, inputs), outputs = _data_shapes(ensemble)
     weight = loss.weight(total, outputs)
@@ -71,16 +86,11 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
         value = jnp.sum(loss.values(prediction, y))
         return (value if weight == 1 else weight * value), value
 
-    type = ensemble.scalar_type
-    build = Builder(float64, most)
     shapes = [(network.size,), (points, inputs), (points, outputs)]
     with numerics(ensemble.number_format):
         abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
         with _of_few_points(points, total):
-            program = jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
-    arguments = [_inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)]
-    gradient, value = scalarize(build, program, arguments)
-    return TileProgram(points, value.item(), list(gradient))
+            return jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
 
 
 def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
@@ -134,29 +144,10 @@ def trace_update(ensemble: Ensemble, *, float64: bool = True) -> UpdateProgram:
     Raises:
         Unlowerable: something in it has no scalar form.
     """
-    network, dtype, type = ensemble.network, ensemble.number_format, ensemble.scalar_type
+    network, type = ensemble.network, ensemble.scalar_type
     names = sorted(ensemble.hyperparameters)
-
-    def start(hyperparameters, vector):
-        state = ensemble.transformation(dict(zip(names, hyperparameters, strict=True))).init(network.unflatten(vector))
-        return jax.tree.leaves(state)
-
-    def update(hyperparameters, vector, leaves, gradient, value):
-        params, gradient = network.unflatten(vector), network.unflatten(gradient)
-        transformation = ensemble.transformation(dict(zip(names, hyperparameters, strict=True)))
-        state = jax.tree.unflatten(jax.tree.structure(jax.eval_shape(transformation.init, params)), leaves)
-        updates, state = transformation.update(
-            gradient, state, params, value=value, grad=gradient, value_fn=_no_second_evaluation
-        )
-        return network.flatten(optax.apply_updates(params, updates)), jax.tree.leaves(state)
-
+    start_program, update_program, leaves = update_jaxprs(ensemble)
     build = Builder(float64)
-    scalar, vector = jax.ShapeDtypeStruct((), dtype), jax.ShapeDtypeStruct((network.size,), dtype)
-    with numerics(dtype):
-        numbers = [scalar] * len(names)
-        leaves = jax.eval_shape(start, numbers, vector)
-        start_program = jax.make_jaxpr(start)(numbers, vector)
-        update_program = jax.make_jaxpr(update)(numbers, vector, leaves, vector, scalar)
     hyper = [build.input("hyper", k, type) for k in range(len(names))]
     hyper = [np.array(node, dtype=object) for node in hyper]
     params = _inputs(build, "param", (network.size,), type)
@@ -172,6 +163,37 @@ def trace_update(ensemble: Ensemble, *, float64: bool = True) -> UpdateProgram:
         state=[node for leaf in new_state for node in leaf.ravel()],
         state_params=_owners([leaf.shape for leaf in state], _leaf_shapes(ensemble)),
     )
+
+
+def update_jaxprs(ensemble: Ensemble) -> tuple[Any, Any, list[jax.ShapeDtypeStruct]]:
+    """The jaxprs of the optimizer, and the leaves of its state.
+
+    The first goes from hyperparameters and parameters to the state's leaves, the second from hyperparameters,
+    parameters, leaves, gradient and loss to parameters and leaves.
+    """
+    network, dtype = ensemble.network, ensemble.number_format
+    names = sorted(ensemble.hyperparameters)
+
+    def start(hyperparameters, vector):
+        state = ensemble.transformation(dict(zip(names, hyperparameters, strict=True))).init(network.unflatten(vector))
+        return jax.tree.leaves(state)
+
+    def update(hyperparameters, vector, leaves, gradient, value):
+        params, gradient = network.unflatten(vector), network.unflatten(gradient)
+        transformation = ensemble.transformation(dict(zip(names, hyperparameters, strict=True)))
+        state = jax.tree.unflatten(jax.tree.structure(jax.eval_shape(transformation.init, params)), leaves)
+        updates, state = transformation.update(
+            gradient, state, params, value=value, grad=gradient, value_fn=_no_second_evaluation
+        )
+        return network.flatten(optax.apply_updates(params, updates)), jax.tree.leaves(state)
+
+    scalar, vector = jax.ShapeDtypeStruct((), dtype), jax.ShapeDtypeStruct((network.size,), dtype)
+    with numerics(dtype):
+        numbers = [scalar] * len(names)
+        leaves = jax.eval_shape(start, numbers, vector)
+        start_program = jax.make_jaxpr(start)(numbers, vector)
+        update_program = jax.make_jaxpr(update)(numbers, vector, leaves, vector, scalar)
+    return start_program, update_program, leaves
 
 
 def _leaf_shapes(ensemble):

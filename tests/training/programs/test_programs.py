@@ -16,7 +16,7 @@ from training.programs.run import failures, slope_failures
 from training.programs.trainers import compiled, emulated, on_tpu
 
 from jaxland.training.program import approximations, schedule
-from jaxland.training.program.scalarize import _ELEMENTWISE, _INDEXED, _Evaluator
+from jaxland.training.program.scalarize import ELEMENTWISE, _INDEXED, _Evaluator
 
 ALL = len(OPERATIONS)
 """So many programs from the first on make every operation."""
@@ -101,7 +101,7 @@ def _primitives(jaxpr):
 def _rules():
     """Primitives that have a rule and are known to this JAX."""
     named = {name[2:] for name, _ in inspect.getmembers(_Evaluator) if name.startswith("p_")}
-    named |= {*_ELEMENTWISE, *_INDEXED, *approximations.FUNCTIONS}
+    named |= {*ELEMENTWISE, *_INDEXED, *approximations.FUNCTIONS}
     known = {value.name for name, value in vars(lax).items() if name.endswith("_p") and hasattr(value, "name")}
     return named & known
 
