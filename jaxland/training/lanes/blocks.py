@@ -95,14 +95,10 @@ def _blocked_sums(nest: Nest, outer: list[Loop], inner: list[Loop], target: Targ
         length *= loop.length
     chosen = _axes_of_factors(nest, outer)
     sizes = [outer[axis].length for axis in chosen]
-    if len(nest.body) > _LINES_TO_REPEAT:
-        blocks = (1,) * len(chosen)
-    elif len(chosen) == 1:
-        blocks = (best_block(sizes[0], 1, length, target)[0],)
-    else:
-        blocks = best_block(*sizes, length, target)
+    rows, columns = (*sizes, 1)[:2]
+    blocks = (1, 1) if len(nest.body) > _LINES_TO_REPEAT else best_block(rows, columns, length, target)
     rest = [loop for axis, loop in enumerate(outer) if axis not in chosen]
-    return rest + [outer[axis]._replace(block=block) for axis, block in zip(chosen, blocks, strict=True)]
+    return rest + [outer[axis]._replace(block=block) for axis, block in zip(chosen, blocks, strict=False)]
 
 
 def _axes_of_factors(nest: Nest, loops: list[Loop]) -> list[int]:
@@ -145,11 +141,11 @@ def best_block(rows: int, columns: int, length: int, target: Target) -> tuple[in
         for b in range(1, min(columns, most) + 1)
         if a * b + min(a, b) <= registers
     ]
-    return min(sizes, key=lambda block: (_cycles(rows, columns, length, *block), -block[0] * block[1]))
+    return min(sizes, key=lambda block: (_cycles(rows, columns, length, block), -block[0] * block[1]))
 
 
-def _cycles(rows: int, columns: int, length: int, a: int, b: int) -> float:
-    total = 0.0
+def _cycles(rows: int, columns: int, length: int, block: tuple[int, int]) -> float:
+    total, (a, b) = 0.0, block
     for height, times in ((a, rows // a), (rows % a, 1)):
         for width, repeats in ((b, columns // b), (columns % b, 1)):
             if height and width:

@@ -65,7 +65,7 @@ class _LoopWriter(KernelWriter):
         w.do(f"call void {name}({', '.join(f'ptr {pointer}' for pointer in pointers)})")
 
     def _address(self, w, access: Access, loops: Loops, data: dict[str, str]) -> str:
-        kind, first, type = access.memory
+        kind, first, _ = access.memory
         if kind in self.data:
             base, place = data[kind], 0
         elif kind == "scratch":

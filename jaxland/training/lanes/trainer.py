@@ -9,16 +9,16 @@ from jaxtyping import Float
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.machine import run_kernel
-from jaxland.training.lanes.tuning import VERSION, check_size, prepare_kernel
+from jaxland.training.lanes.tuning import VERSION, prepare_kernel
 from jaxland.training.plain import PlainProgram
 from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout
+from jaxland.training.program.loop_programs import loop_layout
 from jaxland.training.program.memory import Group, entries, new_group, result_of
-from jaxland.training.program.programs import layout_of
 from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_settings, check_trace
 
-# Straight-line code outgrows the caches: at 15 x 15 units (10,500 lines a point) xla is as fast and compiles sooner.
+# What has no loops is straight-line code, which outgrows the caches: at 10,500 lines a point xla is as fast.
 LARGEST_PROGRAM = 8000
 
 
@@ -28,12 +28,12 @@ class LanesTrainer:
     Args:
         ensemble: what is trained.
         settings: those of an earlier trainer, to repeat its bits; measured or remembered by default.
-        largest: refuse programs with more lines a point than this.
+        largest: refuse straight code of more lines a point than this.
 
     Attributes:
         settings: what decides the bits of a fit besides the ensemble, as JSON values: `lanes`, the width of a group;
-            `tile`, points whose gradient is taken at a time; `fused`, whether multiply-adds are rounded once;
-            `kernel`, the version of the code generator.
+            `form`, straight code or loops over units; `tile`, points whose gradient is taken at a time; `fused`,
+            whether multiply-adds are rounded once; `kernel`, the version of the code generator.
 
     Raises:
         Unlowerable: the network, the loss or the optimizer has no scalar form; the message names the primitive.
@@ -45,24 +45,22 @@ class LanesTrainer:
     def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None, *, largest: int | None = None):
         if ensemble.steps >= 2**31:
             raise Unlowerable("lanes counts steps in 32 bits.")
-        # Three multiply-adds a parameter and point; a program far too large is not even traced.
-        check_size(3 * ensemble.network.size, largest)
         self.ensemble = ensemble
         target = machine.host()
-        lanes, tile = target.vector_bytes // ensemble.number_format.itemsize, None
+        lanes, tile, form = target.vector_bytes // ensemble.number_format.itemsize, None, None
         if settings is not None:
             check_settings(settings, {"kernel": VERSION, "fused": target.fused})
-            tile, lanes = settings["tile"], settings["lanes"]
+            tile, lanes, form = settings["tile"], settings["lanes"], settings.get("form", "straight")
         plain = PlainProgram(ensemble, ensemble.number_format)
-        plan, self._kernel = prepare_kernel(ensemble, plain, target, lanes, tile, largest)
-        self.settings = {"lanes": lanes, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
+        plan, self._kernel = prepare_kernel(ensemble, plain, target, lanes, tile, largest, form)
+        self.settings = {"lanes": lanes, "form": plan.form, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
         self.width, self.devices, self.workers = lanes, 1, available_threads()
-        self._layout: Layout = layout_of(ensemble, plan, lanes)
+        self._layout: Layout = loop_layout(ensemble, plan, lanes, plan.scratch_bytes)
         require_agreement(self, ensemble, plain, plan.key)
 
     @classmethod
     def offer(cls, ensemble: Ensemble, settings: Mapping[str, Any] | None = None) -> Self:
-        """The trainer, of programs that are not too large."""
+        """The trainer, where straight code is not too large for what has no loops."""
         return cls(ensemble, settings, largest=LARGEST_PROGRAM)
 
     @property

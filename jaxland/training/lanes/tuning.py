@@ -1,4 +1,4 @@
-"""The size of tiles, chosen by measurement and remembered, and the kernel for it."""
+"""The form of a kernel and the size of its tiles, chosen by measurement and remembered, and the kernel itself."""
 
 import time
 from typing import Any, NamedTuple
@@ -9,17 +9,22 @@ from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.emit import Target
 from jaxland.training.lanes.kernel import write_kernel
+from jaxland.training.lanes.loop_tuning import LoopAssemblies
 from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.plain import PlainProgram, code_version, exact_program
 from jaxland.training.program import cache
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.memory import new_group
 from jaxland.training.program.programs import layout_of, schedule_programs
-from jaxland.training.program.trace import check_points_apart, trace_update
+from jaxland.training.program.trace import Coupled, check_points_apart, trace_update
 
 VERSION = 2
 """Goes up whenever the code generator may give a fit other bits."""
 
+# Straight code of so few lines a point is faster than loops over its few units, of so many it is slower.
+_LINES_FOR_STRAIGHT, _LINES_FOR_LOOPS = 450, 1800
+# A dense network has three multiply-adds a parameter and point.
+_LINES_A_PARAMETER = 3
 # A gradient of more lines than this leaves the instruction cache (32 KiB), and each line is then slower.
 _LINES_IN_CACHE = 3500
 _TILES = (1, 2, 4, 8)
@@ -35,18 +40,28 @@ class Plan(NamedTuple):
     """What is known of an ensemble's kernel once it was made: enough to load it without tracing anything.
 
     Attributes:
+        form: `"straight"` code, or `"loops"` over units.
         tile: points in a tile.
         state_types: of the entries of the optimizer's state.
+        scratch_bytes: of a lane, which loops need besides.
         key: of the kernel in the cache.
     """
 
+    form: str
     tile: int
     state_types: list[str]
+    scratch_bytes: int
     key: str
 
 
 def prepare_kernel(
-    ensemble: Ensemble, plain: PlainProgram, target: Target, lanes: int, tile: int | None, largest: int | None
+    ensemble: Ensemble,
+    plain: PlainProgram,
+    target: Target,
+    lanes: int,
+    tile: int | None,
+    largest: int | None,
+    form: str | None = None,
 ) -> tuple[Plan, machine.Kernel]:
     """The kernel of an ensemble, remembered or made.
 
@@ -59,13 +74,14 @@ def prepare_kernel(
         target: what for.
         lanes: fits in a group.
         tile: points in a tile, measured or remembered by default.
-        largest: refuse programs with more lines a point than this.
+        largest: refuse straight code of more lines a point than this.
+        form: `"straight"` or `"loops"`, chosen or remembered by default.
 
     Raises:
         Unlowerable: it has no kernel; this is remembered, too.
     """
     own = ensemble.inputs is not None, ensemble.targets is not None
-    key = _key("plan", f"{plain.key} {own} {lanes} {tile} {largest} {code_version()}", target)
+    key = _key("plan", f"{plain.key} {own} {lanes} {tile} {largest} {form} {code_version()}", target)
     known = cache.load_choice(key) or {}
     if "refused" in known:
         raise Unlowerable(known["refused"])
@@ -75,7 +91,7 @@ def prepare_kernel(
     # XLA and LLVM compile side by side; what this compiles is needed as soon as the kernel is there.
     exact_program(ensemble, plain).compile_aside()
     try:
-        plan, kernel = _made(ensemble, target, lanes, tile, largest)
+        plan, kernel = _made(ensemble, target, lanes, tile, largest, form)
     except Unlowerable as reason:
         cache.store_choice(key, {"refused": str(reason)})
         raise
@@ -83,19 +99,73 @@ def prepare_kernel(
     return plan, kernel
 
 
-def _made(ensemble, target, lanes, tile, largest) -> tuple[Plan, machine.Kernel]:
+def _made(ensemble, target, lanes, tile, largest, form) -> tuple[Plan, machine.Kernel]:
+    if form == "straight":
+        return _planned(_straight(ensemble, target, lanes, largest), tile)
+    large = _LINES_A_PARAMETER * ensemble.network.size > _LINES_FOR_LOOPS
+    if form == "loops" or large:
+        # Straight code of so many lines is not even traced.
+        try:
+            return _planned(LoopAssemblies(ensemble, target, lanes, tile), tile)
+        except Unlowerable as reason:
+            if form == "loops":
+                raise
+            return _planned(_straight(ensemble, target, lanes, largest, str(reason)), tile)
+    return _planned_of_both(ensemble, target, lanes, tile, largest)
+
+
+def _planned_of_both(ensemble, target, lanes, tile, largest) -> tuple[Plan, machine.Kernel]:
+    """The faster form of a small network: which one is, is measured where it is not clear."""
+    straight, reason = None, None
+    try:
+        straight = _straight(ensemble, target, lanes, largest)
+    except Coupled:
+        raise
+    except Unlowerable as refusal:
+        reason = refusal
+    if straight is not None and len(straight.one.tile_lines) <= _LINES_FOR_STRAIGHT:
+        return _planned(straight, tile)
+    try:
+        loops = LoopAssemblies(ensemble, target, lanes, tile)
+    except Unlowerable:
+        if straight is None:
+            assert reason is not None
+            raise reason from None
+        return _planned(straight, tile)
+    if straight is None or len(straight.one.tile_lines) > _LINES_FOR_LOOPS:
+        return _planned(loops, tile)
+    return _planned(choose_form(straight, loops), tile)
+
+
+def _straight(ensemble, target, lanes, largest, no_loops: str = "") -> "_Assemblies":
     # What is far too large is given up within a second.
     most = None if largest is None else _SCALARS_A_LINE * largest
-    check_points_apart(ensemble, most)
-    assemblies = _Assemblies(ensemble, target, lanes, most)
-    check_size(len(assemblies.one.tile_lines), largest)
+    try:
+        check_size(_LINES_A_PARAMETER * ensemble.network.size, largest)
+        check_points_apart(ensemble, most)
+        assemblies = _Assemblies(ensemble, target, lanes, most)
+        check_size(len(assemblies.one.tile_lines), largest)
+    except Coupled:
+        raise
+    except Unlowerable as reason:
+        raise Unlowerable(f"{no_loops} {reason}".strip()) from None
+    return assemblies
+
+
+def _planned(assemblies: "_Assemblies | LoopAssemblies", tile: int | None) -> tuple[Plan, machine.Kernel]:
     tile = choose_tile(assemblies) if tile is None else tile
     assembly = assemblies.of(tile)
-    return Plan(tile, assemblies.update.state_types, _key("kernel", assembly, target)), _kernel_of(assembly, target)
+    scratch = assemblies.programs(tile).scratch_bytes if isinstance(assemblies, LoopAssemblies) else 0
+    plan = Plan(
+        assemblies.form, tile, assemblies.update.state_types, scratch, _key("kernel", assembly, assemblies.target)
+    )
+    return plan, _kernel_of(assembly, assemblies.target)
 
 
 class _Assemblies:
     """The assembly of an ensemble's kernel by the points of its tiles, each written when it is first asked for."""
+
+    form = "straight"
 
     def __init__(self, ensemble: Ensemble, target: Target, lanes: int, most: int | None):
         self.ensemble, self.target, self.lanes = ensemble, target, lanes
@@ -103,6 +173,10 @@ class _Assemblies:
         self.one = schedule_programs(ensemble, self.update, 1, most=most)
         self.layout = layout_of(ensemble, self.update, lanes)
         self._written: dict[int, str] = {}
+
+    @property
+    def tiles(self) -> list[int]:
+        return candidate_tiles(len(self.one.tile_lines), self.one.points)
 
     def of(self, tile: int) -> str:
         if tile not in self._written:
@@ -130,9 +204,22 @@ def _key(kind: str, text: str, target: Target) -> str:
     return cache.key_of(kind, text, repr(target), machine.compiler_version(), str(VERSION))
 
 
-def choose_tile(assemblies: _Assemblies) -> int:
+def choose_form(straight: _Assemblies, loops: LoopAssemblies) -> _Assemblies | LoopAssemblies:
+    """The faster form: measured the first time, then remembered for this program and processor."""
+    forms = {assemblies.form: assemblies for assemblies in (straight, loops)}
+    key = _key("form", straight.of(1) + loops.of(loops.tiles[0]), straight.target)
+    known = cache.load_choice(key)
+    if known is None:
+        seconds = {form: _seconds_per_step(forms[form], choose_tile(forms[form])) for form in forms}
+        known = {"form": min(seconds, key=lambda form: seconds[form])}
+        cache.store_choice(key, known)
+    return forms[known["form"]]
+
+
+def choose_tile(assemblies: _Assemblies | LoopAssemblies) -> int:
     """Points in a tile: measured the first time, then remembered for this program and processor."""
-    key = _key("tile", assemblies.of(1), assemblies.target)
+    first = 1 if isinstance(assemblies, _Assemblies) else assemblies.tiles[0]
+    key = _key("tile", assemblies.of(first), assemblies.target)
     known = cache.load_choice(key)
     if known is None:
         known = {"tile": _measured_tile(assemblies)}
@@ -140,8 +227,8 @@ def choose_tile(assemblies: _Assemblies) -> int:
     return known["tile"]
 
 
-def _measured_tile(assemblies: _Assemblies) -> int:
-    candidates = candidate_tiles(len(assemblies.one.tile_lines), assemblies.one.points)
+def _measured_tile(assemblies: _Assemblies | LoopAssemblies) -> int:
+    candidates = assemblies.tiles
     if len(candidates) == 1:
         return candidates[0]
     seconds = {tile: _seconds_per_step(assemblies, tile) for tile in candidates}
@@ -156,7 +243,7 @@ def candidate_tiles(lines_per_point: int, points: int) -> list[int]:
     return fitting[-3:]
 
 
-def _seconds_per_step(assemblies: _Assemblies, tile: int) -> float:
+def _seconds_per_step(assemblies: _Assemblies | LoopAssemblies, tile: int) -> float:
     """Time of a step of a group, the smallest of several measurements."""
     ensemble, kernel = assemblies.ensemble, _kernel_of(assemblies.of(tile), assemblies.target)
     members = ensemble.members(np.arange(assemblies.lanes) + ensemble.first)

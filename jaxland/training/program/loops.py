@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxland.training.program.arrays import Array, Graph, Joined, Node, Reduction, ends
-from jaxland.training.program.expression import FLOATS, TYPES, Builder, Expression, Unlowerable
+from jaxland.training.program.expression import FLOATS, TYPES, Builder, Expression
 from jaxland.training.program.layout import memory_type
 from jaxland.training.program.scalarize import extreme
 from jaxland.training.program.schedule import Line, Result, schedule
@@ -111,7 +111,8 @@ def loops_of(graph: Graph, outputs: Sequence[Output]) -> Loops:
     _renumber(roots)
     plan = _Plan(roots)
     nests = plan.nests()
-    return Loops(nests, *_allocate(nests, plan.sizes))
+    places, bytes = _allocate(nests, plan.sizes)
+    return Loops(nests, places, bytes)
 
 
 @dataclass(frozen=True)
@@ -344,7 +345,9 @@ class _Plan:
             if node.kind == "constant" or (node.kind == "map" and all(a.node in self.constant for a in node.args)):
                 self.constant.add(node)
         # Operands of products are read many times; arrays beside each other come from several nests.
-        self.kept = {arg.node for node in self.nodes if node.kind == "reduce" and len(node.args) > 1 for arg in node.args}
+        self.kept = {
+            arg.node for node in self.nodes if node.kind == "reduce" and len(node.args) > 1 for arg in node.args
+        }
         self.kept |= {node for node in self.nodes if node.kind == "joined"}
         self.kept = {node for node in self.kept if self._may_be_kept(node)}
         self.drafts: list[_Draft] = []
@@ -680,5 +683,3 @@ def _first_gap(taken: Iterable[tuple[int, int]], width: int) -> int:
             break
         place = max(place, end)
     return place
-
-

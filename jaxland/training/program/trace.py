@@ -21,6 +21,10 @@ from jaxland.training.program.expression import Builder, Expression, Unlowerable
 from jaxland.training.program.scalarize import Scalars, map_scalars, scalarize, type_name
 
 
+class Coupled(Unlowerable):
+    """What a network says of a point depends on which others are beside it."""
+
+
 class TileProgram(NamedTuple):
     """The gradient over a tile.
 
@@ -101,7 +105,7 @@ def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
         most: see `expression.Builder`.
 
     Raises:
-        Unlowerable: it does, as with batch normalisation, so that gradients over tiles do not add up.
+        Coupled: it does, as with batch normalisation, so that gradients over tiles do not add up.
     """
     network = ensemble.network
     (_, inputs), _ = _data_shapes(ensemble)
@@ -117,7 +121,7 @@ def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
     for point in range(2):
         for node in reachable(list(outputs[point].ravel())):
             if node.op == "input" and node.value[0] == "x" and node.value[1][0] != point:
-                raise Unlowerable("the network couples points, so that its gradient is not a sum over tiles.")
+                raise Coupled("the network couples points, so that its gradient is not a sum over tiles.")
 
 
 @contextmanager

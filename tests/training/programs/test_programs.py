@@ -16,7 +16,7 @@ from training.programs.run import failures, slope_failures
 from training.programs.trainers import compiled, emulated, on_tpu
 
 from jaxland.training.program import approximations, schedule
-from jaxland.training.program.scalarize import ELEMENTWISE, _INDEXED, _Evaluator
+from jaxland.training.program.scalarize import _INDEXED, ELEMENTWISE, _Evaluator
 
 ALL = len(OPERATIONS)
 """So many programs from the first on make every operation."""
