@@ -1,5 +1,6 @@
 """The networks that are timed, and what a step of them costs."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ from jaxland.bench.peers import NETWORK, OPTIMIZER, PROBLEM
 from jaxland.networks import mlp
 from jaxland.problems import Problem
 from jaxland.training import Ensemble
+from jaxland.training.lanes.emit import is_relu
+from jaxland.training.program.expression import COMPARISONS
 from jaxland.training.program.programs import schedule_programs
 from jaxland.training.program.trace import trace_update
 
@@ -54,6 +57,26 @@ def step_flop(ensemble: Ensemble) -> int:
     """
     programs = schedule_programs(ensemble, trace_update(ensemble), 1)
     return programs.points * _flop(programs.tile_lines) + _flop(programs.update_lines)
+
+
+def instruction_mix(ensemble: Ensemble) -> Counter[str]:
+    """How often each of `peak.OPERATIONS` occurs in the gradient of a point; what is none of them counts as "add"."""
+    lines = schedule_programs(ensemble, trace_update(ensemble), 1).tile_lines
+    relus = [line for line in lines if line.op == "select" and is_relu(line)]
+    # A maximum needs no comparison of its own.
+    tests = {id(line.args[0]) for line in relus}
+    mix = Counter({"fma": 0, "add": 0, "mul": 0, "max": len(relus)})
+    mix["choose"] = sum(line.op == "select" for line in lines) - len(relus)
+    for line in lines:
+        if line.op in ("fma", "fnma", "fms"):
+            mix["fma"] += 1
+        elif line.op == "mul":
+            mix["mul"] += 1
+        elif line.op not in ("select", "store", *COMPARISONS):
+            mix["add"] += 1
+    compared = sum(line.op in COMPARISONS and id(line) not in tests for line in lines)
+    mix["add"] += max(0, compared - mix["choose"])
+    return mix
 
 
 def _flop(lines) -> int:

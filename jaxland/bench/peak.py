@@ -2,6 +2,7 @@
 
 import ctypes
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -16,14 +17,28 @@ from jaxland.training.lanes.emit import Target
 _CHAINS = 14
 _REPEATS = 8
 _ROUNDS = 400_000
+_LENGTH = _CHAINS * _REPEATS
+
+OPERATIONS = {"fma": 2, "add": 1, "mul": 1, "max": 0, "choose": 0}
+"""What an instruction mix is made of, and what each counts for: "choose" is a comparison and a move under its mask."""
 
 
 def fma_peak(threads: int) -> Timed:
     """Reports float32 FLOP per second of multiply-adds that never leave the registers, a multiply-add counting two."""
+    return mix_peak({"fma": 1}, threads)
+
+
+def mix_peak(mix: Mapping[str, float], threads: int) -> Timed:
+    """Reports the same of any mix of `OPERATIONS`: what a kernel of this mix cannot pass, whatever its order.
+
+    Args:
+        mix: how often each occurs; only their ratios count.
+        threads: how many do so side by side.
+    """
     target = machine.host()
-    lanes = target.vector_bytes // 4
-    kernel = _compiled(target)
-    flop = 2 * lanes * _CHAINS * _REPEATS * _ROUNDS
+    body = _in_proportion(mix)
+    kernel = _compiled(target, body)
+    flop = sum(OPERATIONS[name] for name in body) * target.vector_bytes // 4 * _ROUNDS
 
     def work():
         kernel.functions["spin"](_ROUNDS)
@@ -32,32 +47,45 @@ def fma_peak(threads: int) -> Timed:
     return on_threads(work, threads)
 
 
+def _in_proportion(mix: Mapping[str, float]) -> tuple[str, ...]:
+    """`_LENGTH` operations, each as often as its share asks and as evenly spread as can be."""
+    total, due = sum(mix.values()), dict.fromkeys(mix, 0.0)
+    body = []
+    for _ in range(_LENGTH):
+        for name, count in mix.items():
+            due[name] += count / total
+        body.append(max(due, key=lambda name: due[name]))
+        due[body[-1]] -= 1
+    return tuple(body)
+
+
 @lru_cache(maxsize=4)
-def _compiled(target: Target) -> machine.Kernel:
-    code = machine.compile_object(_assembly(target), target)
+def _compiled(target: Target, body: tuple[str, ...]) -> machine.Kernel:
+    code = machine.compile_object(_assembly(target, body), target)
     return machine.load_object(code, {"spin": [machine.INTEGER]})
 
 
-def _assembly(target: Target) -> str:
-    vector = f"<{target.vector_bytes // 4} x float>"
-    body = []
-    for chain in range(_CHAINS):
-        before = f"%a{chain}"
-        for repeat in range(_REPEATS):
-            after = f"%a{chain}.{repeat}"
-            body.append(_multiply_add(target, vector, before, after))
-            before = after
+def _assembly(target: Target, body: tuple[str, ...]) -> str:
+    lanes = target.vector_bytes // 4
+    vector = f"<{lanes} x float>"
+    last = [f"%a{chain}" for chain in range(_CHAINS)]
+    lines = []
+    # One line of each chain after the other, so that neighbours do not wait for each other.
+    for place, name in enumerate(body):
+        chain, after = place % _CHAINS, f"%v{place}"
+        lines += _instruction(target, vector, name, last[chain], after)
+        last[chain] = after
     phis = [
-        f"%a{chain} = phi {vector} [ splat (float {chain}.0), %entry ], [ %a{chain}.{_REPEATS - 1}, %loop ]"
-        for chain in range(_CHAINS)
+        f"%a{chain} = phi {vector} [ splat (float {chain}.0), %entry ], [ {end}, %loop ]"
+        for chain, end in enumerate(last)
     ]
-    sums, total = [], "%a0.7"
+    sums, total = [], last[0]
     for chain in range(1, _CHAINS):
-        sums.append(f"%sum{chain} = fadd {vector} {total}, %a{chain}.{_REPEATS - 1}")
+        sums.append(f"%sum{chain} = fadd {vector} {total}, {last[chain]}")
         total = f"%sum{chain}"
     # The result is stored through a volatile pointer, so that the work cannot be left out.
     return f"""
-declare {vector} @llvm.fma.v{target.vector_bytes // 4}f32({vector}, {vector}, {vector})
+declare {vector} @llvm.fma.v{lanes}f32({vector}, {vector}, {vector})
 define void @spin(i64 %rounds) {{
 entry:
   %sink = alloca {vector}
@@ -67,7 +95,7 @@ entry:
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
   {chr(10).join(phis)}
-  {chr(10).join(_in_turn(body))}
+  {chr(10).join(lines)}
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %rounds
   br i1 %more, label %loop, label %done
@@ -79,17 +107,19 @@ done:
 """
 
 
-def _multiply_add(target, vector, before, after):
-    half = "splat (float 5.000000e-01)"
-    if target.fused:
-        name = f"@llvm.fma.v{target.vector_bytes // 4}f32"
-        return f"{after} = call {vector} {name}({vector} {before}, {vector} {half}, {vector} %scale)"
-    return f"{after}.product = fmul {vector} {before}, {half}\n  {after} = fadd {vector} {after}.product, %scale"
-
-
-def _in_turn(body):
-    # One line of each chain after the other, so that neighbours do not wait for each other.
-    return [body[chain * _REPEATS + repeat] for repeat in range(_REPEATS) for chain in range(_CHAINS)]
+def _instruction(target: Target, vector: str, name: str, before: str, after: str) -> list[str]:
+    half, lanes = "splat (float 5.000000e-01)", target.vector_bytes // 4
+    if name == "fma" and target.fused:
+        operands = f"{vector} {before}, {vector} {half}, {vector} %scale"
+        return [f"{after} = call {vector} @llvm.fma.v{lanes}f32({operands})"]
+    if name == "fma":
+        product = f"{after}.product = fmul {vector} {before}, {half}"
+        return [product, f"{after} = fadd {vector} {after}.product, %scale"]
+    if name in ("add", "mul"):
+        return [f"{after} = f{name} {vector} {before}, {'%scale' if name == 'add' else half}"]
+    bound, other = ("zeroinitializer",) * 2 if name == "max" else ("%scale", half)
+    test = f"{after}.test = fcmp olt {vector} {before}, {bound}"
+    return [test, f"{after} = select nsz <{lanes} x i1> {after}.test, {vector} {other}, {vector} {before}"]
 
 
 # A GPU hides the latency of a multiply-add (4 cycles) behind other warps as well as behind other chains.

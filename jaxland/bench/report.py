@@ -10,31 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, step_flop
-from jaxland.bench.peak import fma_peak
+from jaxland.bench.cases import MAIN, NETWORKS, OPTIMIZERS, instruction_mix, step_flop
+from jaxland.bench.peak import fma_peak, mix_peak
 from jaxland.bench.peers import PEERS
-from jaxland.bench.timing import Timed, medians, on_threads
+from jaxland.bench.timing import Timed, medians, steady
 from jaxland.training import BACKENDS, Ensemble, available_threads, choose_backend, device, local_platform, versions
 from jaxland.training.lanes import LanesTrainer
 
 # A measurement of one way lasts about this long, a round of all ways some twenty times as long.
 _SECONDS = 0.3
+# Steps before anything is timed: what a fit does at its start is not what it does for most of its time.
+_TRAINED = 4000
 
 
 def backend(ensemble: Ensemble, name: str, threads: int) -> Timed:
-    """Reports net-steps per second of a backend with everything it keeps account of."""
-    trainer = choose_backend(ensemble, name).trainer
-    members = ensemble.members(np.arange(trainer.width))
-    trainer.advance(trainer.begin(members), 8)
-    began = time.perf_counter()
-    trainer.advance(trainer.begin(members), 8)
-    steps = max(8, int(8 * _SECONDS / (time.perf_counter() - began)))
-
-    def work():
-        trainer.advance(trainer.begin(members), steps)
-        return trainer.width * steps
-
-    return on_threads(work, threads)
+    """Reports net-steps per second of a backend with everything it keeps account of, in the middle of training."""
+    return steady(choose_backend(ensemble, name).trainer, ensemble, threads, _SECONDS, trained=_TRAINED)
 
 
 def backends(ensemble: Ensemble) -> tuple[dict[str, Timed], dict[str, str]]:
@@ -108,6 +99,7 @@ def _report_accelerator(rounds, say):
 
 def _report_main(threads, rounds, say):
     ways = {"peak, 1 thread": fma_peak(1), "peak, all": fma_peak(threads)}
+    ways["mix, 1 thread"] = mix_peak(instruction_mix(MAIN.ensemble), 1)
     ways |= {
         "lanes, 1 thread": backend(MAIN.ensemble, "lanes", 1),
         "lanes, all": backend(MAIN.ensemble, "lanes", threads),
@@ -127,9 +119,20 @@ def _report_main(threads, rounds, say):
         say(_row(name, rates[name], rates[name] * flop / rates["peak, all"], rates["lanes, all"] / rates[name]))
     one, every = rates["peak, 1 thread"] / 1e9, rates["peak, all"] / 1e9
     say(f"\nMultiply-add peak: {one:.0f} GFLOP/s on one thread, {every:.0f} on {threads}.")
+    limit = rates["mix, 1 thread"] / rates["peak, 1 thread"]
+    say(f"The kernel's mix of instructions, with nothing to wait for, reaches {limit:.0%} of it.")
+    say(f"After {_TRAINED:,} steps {_subnormal_share(MAIN.ensemble):.1%} of the optimizer's state is subnormal.")
     say(f"lanes on {threads} threads against one: {rates['lanes, all'] / rates['lanes, 1 thread']:.2f}.")
     for case in OPTIMIZERS:
         say(f"{case.name} against momentum: {rates[case.name] / rates['lanes, all']:.2f}.")
+
+
+def _subnormal_share(ensemble: Ensemble) -> float:
+    """Of the numbers in the state of a group in the middle of training."""
+    trainer = LanesTrainer(ensemble)
+    group = trainer.advance(trainer.begin(ensemble.members(np.arange(trainer.width))), _TRAINED)
+    state = trainer.entries(group, "state")
+    return float(np.mean((state != 0) & (np.abs(state) < np.finfo(ensemble.number_format).tiny)))
 
 
 def _row(name, rate, share, ratio):

@@ -55,7 +55,7 @@ def medians(
     return {name: statistics.median(readings[name]) for name in ways}
 
 
-def steady(trainer: Trainer, ensemble: Ensemble, threads: int = 1, seconds: float = 0.3) -> Timed:
+def steady(trainer: Trainer, ensemble: Ensemble, threads: int = 1, seconds: float = 0.3, *, trained: int = 1) -> Timed:
     """Reports net-steps per second of groups in the middle of their training, beginning and end left out.
 
     Args:
@@ -63,9 +63,15 @@ def steady(trainer: Trainer, ensemble: Ensemble, threads: int = 1, seconds: floa
         ensemble: of so many steps that a benchmark never ends them.
         threads: groups trained side by side.
         seconds: a measurement lasts about as long.
+        trained: steps before that, or as many as can be done in so many seconds.
     """
     members = ensemble.members(np.arange(trainer.width) + ensemble.first)
     groups = [trainer.advance(trainer.begin(members), 1) for _ in range(threads)]
+    for place in range(threads):
+        began, done = time.perf_counter(), 1
+        while done < trained and time.perf_counter() - began < seconds:
+            steps = min(64, trained - done)
+            groups[place], done = trainer.advance(groups[place], steps), done + steps
     free = list(range(threads))
 
     def advance(steps: int) -> int:

@@ -117,6 +117,24 @@ class Ensemble:
         """What scalar programs call it: `"f32"` or `"f64"`."""
         return f"f{8 * self.number_format.itemsize}"
 
+    @cached_property
+    def subnormal(self) -> str:
+        """Which of the given arrays hold numbers below the smallest normal one, in words; empty where none does.
+
+        Of a function of fits' numbers the first rows are looked at.
+
+        Where none does, every backend takes numbers that become so small while it trains for zero: a processor may need
+        a hundred times as long for them.
+        """
+        given = {
+            **self._per_fit,
+            "x": self.problem.x if self.inputs is None else None,
+            "y": self.problem.y if self.targets is None else None,
+        }
+        probed = np.arange(_PROBED) + self.first
+        held = {name: _rows(name, v, probed) if callable(v) else v for name, v in given.items() if v is not None}
+        return " and ".join(name for name, values in held.items() if _has_subnormal(values, self.number_format))
+
     def _check_optimizer(self):
         if isinstance(self.optimizer, optax.GradientTransformation):
             if self.hyperparameters:
@@ -321,6 +339,12 @@ class Ensemble:
     def trace_steps(self) -> Int[np.ndarray, "T"]:
         """The steps whose loss is kept."""
         return np.arange(0, self.steps + 1, self.trace_every) if self.trace_every else np.arange(0)
+
+
+def _has_subnormal(values: Any, dtype: np.dtype) -> bool:
+    with np.errstate(under="ignore", over="ignore"):
+        sizes = np.abs(np.asarray(values, dtype))
+    return bool(((sizes > 0) & (sizes < np.finfo(dtype).tiny)).any())
 
 
 def _check_state(before: Any, after: Any) -> None:

@@ -100,7 +100,7 @@ class XlaTrainer:
         self.settings: dict[str, Any] = {"width": self.width}
         self._result = self._dtype = ensemble.number_format
         # XLA takes subnormal numbers for zero on a processor, where a unit with an input of 1e-42 would learn nothing.
-        subnormal = _subnormals(ensemble) if platform == "cpu" else ""
+        subnormal = ensemble.subnormal if platform == "cpu" else ""
         if subnormal and ensemble.dtype == "float64":
             raise ValueError(
                 f"{subnormal}: XLA takes numbers below 2.3e-308 for zero; set them to zero, or rescale them."
@@ -262,21 +262,6 @@ class XlaTrainer:
     def _closing_losses(self, state, data):
         loss = self._loss(state.params, *data[1:])
         return self._record(state, loss), loss
-
-
-def _subnormals(ensemble: Ensemble) -> str:
-    """Which of the arrays that are given hold numbers below the smallest normal one; empty where none does."""
-    problem, dtype = ensemble.problem, ensemble.number_format
-    inputs = {"x": problem.x} if ensemble.inputs is None else {"inputs": ensemble.inputs}
-    targets = {"y": problem.y} if ensemble.targets is None else {"targets": ensemble.targets}
-    found = []
-    for name, values in {**inputs, **targets, "start": ensemble.start}.items():
-        if values is not None and not callable(values):
-            with np.errstate(under="ignore", over="ignore"):
-                sizes = np.abs(np.asarray(values, dtype))
-            if ((sizes > 0) & (sizes < np.finfo(dtype).tiny)).any():
-                found.append(name)
-    return " and ".join(found)
 
 
 def _platform(device: Device) -> str:

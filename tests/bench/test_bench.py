@@ -1,3 +1,4 @@
+from collections import Counter
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
@@ -10,8 +11,8 @@ from training.cuda.emulation import Emulated, needs_compiler
 
 import jaxland as jl
 from jaxland.bench import peers, report
-from jaxland.bench.cases import Case
-from jaxland.bench.peak import GPU_MULTIPLY_ADDS, GPU_SOURCE, fma_peak, gpu_fma_peak
+from jaxland.bench.cases import Case, instruction_mix
+from jaxland.bench.peak import GPU_MULTIPLY_ADDS, GPU_SOURCE, _in_proportion, fma_peak, gpu_fma_peak, mix_peak
 from jaxland.bench.report import backends, processor, step_flop
 from jaxland.bench.timing import medians, on_threads, steady
 from jaxland.training import BACKENDS, Ensemble
@@ -70,6 +71,21 @@ def test_work_of_all_threads_counts():
 
 def test_the_peak_is_that_of_a_processor():
     assert 1e9 < fma_peak(1)() < 1e12
+
+
+def test_the_mix_is_that_counted_by_hand():
+    """1-2-1 ReLU: see `lanes.describe`; two maxima, two gates, and sums of output, bias and units."""
+    x = np.linspace(-1, 1, 8)
+    ensemble = Ensemble(jl.mlp([1, 2, 1]), jl.Problem(x, np.abs(x)), optax.sgd(0.1, momentum=0.9), steps=1)
+    assert instruction_mix(ensemble) == {"fma": 9, "add": 4, "mul": 3, "max": 2, "choose": 2}
+
+
+def test_a_mix_is_kept_in_its_proportions():
+    mix = {"fma": 8.0, "add": 3.0, "max": 2.0, "choose": 1.0}
+    body = _in_proportion(mix)
+    assert Counter(body) == {name: 8 * count for name, count in mix.items()}
+    assert body[:14].count("fma") == 8  # and spread evenly
+    assert mix_peak(mix, 1)() > 0
 
 
 def test_the_processor_is_named():

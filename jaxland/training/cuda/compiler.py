@@ -34,22 +34,24 @@ def compiler_version() -> str:
     return "nvrtc {}.{}".format(*_call("nvrtcVersion"))
 
 
-def compile_source(source: str, architecture: str) -> Compiled:
+def compile_source(source: str, architecture: str, *, flush: bool = False) -> Compiled:
     """Compiles kernels.
 
-    Contraction is off, and denormals, division and square roots are those of IEEE 754, so that the code computes what
-    the source says.
+    Contraction is off, and division and square roots are those of IEEE 754, so that the code computes what the source
+    says.
 
     Args:
         source: CUDA C.
         architecture: such as `"sm_90"`.
+        flush: take subnormal numbers of float32 for zero; a GPU has no way to do so in float64.
 
     Raises:
         CudaMissing: NVRTC is not installed.
         RuntimeError: the compiler refuses the source or the architecture; the message is its log.
     """
     program = _call("nvrtcCreateProgram", source.encode(), b"jaxland.cu", 0, [], [])
-    options = [option.encode() for option in (*_OPTIONS, f"--gpu-architecture={architecture}")]
+    chosen = f"--gpu-architecture={architecture}", f"--ftz={str(flush).lower()}"
+    options = [option.encode() for option in (*_OPTIONS, *chosen)]
     try:
         (status,) = _nvrtc().nvrtcCompileProgram(program, len(options), options)
         log = _text(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog").decode(errors="replace")

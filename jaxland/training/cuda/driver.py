@@ -47,8 +47,8 @@ class Device(Protocol):
     multiprocessors: int
     shared_memory: int
 
-    def compile(self, source: str) -> bytes:
-        """Machine code of CUDA C."""
+    def compile(self, source: str, *, flush: bool = False) -> bytes:
+        """Machine code of CUDA C, which takes subnormal numbers of float32 for zero or not."""
         ...
 
     def load(self, code: bytes, shared: int) -> Any:
@@ -100,8 +100,8 @@ class NvidiaGpu:
         attribute = getattr(self._driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}")
         return self._call("cuDeviceGetAttribute", attribute, self._device)
 
-    def compile(self, source: str) -> bytes:
-        return compile_source(source, self.architecture).code
+    def compile(self, source: str, *, flush: bool = False) -> bytes:
+        return compile_source(source, self.architecture, flush=flush).code
 
     def load(self, code: bytes, shared: int) -> "_Kernels":
         self._enter()

@@ -16,7 +16,7 @@ from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import UpdateProgram
 from jaxland.training.trainer import available_threads
 
-VERSION = 2
+VERSION = 3
 """Goes up whenever the code generator may give a fit other bits."""
 
 _THREADS, _TILES, _BLOCKS = (1, 2, 4, 8, 16, 32), (1, 2, 4), (1024, 512, 384, 256)
@@ -46,14 +46,14 @@ def build(
     programs = schedule_programs(ensemble, update, variant.tile)
     source = write_source(ensemble, programs, layout, variant, device.shared_memory // variant.blocks)
     size = stride * variant.networks * ensemble.number_format.itemsize
-    return Built(device, device.load(_compiled(source, device), size), layout, variant)
+    return Built(device, device.load(_compiled(source, device, not ensemble.subnormal), size), layout, variant)
 
 
-def _compiled(source: str, device: Device) -> bytes:
-    key = cache.key_of("cuda", source, device.architecture, device.compiler, str(VERSION))
+def _compiled(source: str, device: Device, flush: bool) -> bytes:
+    key = cache.key_of("cuda", source, device.architecture, device.compiler, str(VERSION), f"flush {flush}")
     code = cache.load(key)
     if code is None:
-        code = device.compile(source)
+        code = device.compile(source, flush=flush)
         cache.store(key, code)
     return code
 

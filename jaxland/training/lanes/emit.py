@@ -20,6 +20,9 @@ from jaxland.training.program.schedule import Line
 # orders lines within a block only.
 BLOCK_LINES = 24
 
+# The bits "flush to zero" and "denormals are zero" of MXCSR, and "flush to zero" of FPCR, which is both.
+_X86_FLUSHES, _ARM_FLUSHES = 0x8040, 1 << 24
+
 _TEXT = {"f32": "float", "f64": "double", "i32": "i32", "i64": "i64", "i1": "i1"}
 _PREDICATES = {
     "float": {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"},
@@ -56,12 +59,14 @@ class Target(NamedTuple):
         features: LLVM's list, such as `"+avx2,+fma,-avx512f"`.
         vector_bytes: width of a register.
         fused: whether it has fused multiply-add.
+        arm: whether it is one of ARM.
     """
 
     cpu: str
     features: str
     vector_bytes: int
     fused: bool
+    arm: bool = False
 
 
 class Writer:
@@ -143,6 +148,33 @@ class Writer:
             value, type = self.put(f"zext {self.vector('i1')} {value} to {self.vector('i32')}"), "i32"
         alignment = min(64, self.layout.lanes * memory_type(type).itemsize)
         self.do(f"store {self.vector(type)} {value}, ptr {pointer}, align {alignment}")
+
+    def flush_subnormals(self) -> None:
+        """Takes subnormal numbers for zero, and makes none, until `restore_subnormals`; once a function.
+
+        The velocity of a dead unit decays into them and stays there, and many processors take a hundred times as long
+        for an instruction that meets one.
+        """
+        if self.target.arm:
+            self.declarations |= {"declare i64 @llvm.aarch64.get.fpcr()", "declare void @llvm.aarch64.set.fpcr(i64)"}
+            self.do("%control = call i64 @llvm.aarch64.get.fpcr()")
+            self.do(f"%control.flushing = or i64 %control, {_ARM_FLUSHES}")
+            self.do("call void @llvm.aarch64.set.fpcr(i64 %control.flushing)")
+            return
+        self.declarations |= {f"declare void @llvm.x86.sse.{name}(ptr)" for name in ("stmxcsr", "ldmxcsr")}
+        self.do("%control = alloca i32, align 4")
+        self.do("%control.flushing = alloca i32, align 4")
+        self.do("call void @llvm.x86.sse.stmxcsr(ptr %control)")
+        before = self.put("load i32, ptr %control, align 4")
+        self.do(f"store i32 {self.put(f'or i32 {before}, {_X86_FLUSHES}')}, ptr %control.flushing, align 4")
+        self.do("call void @llvm.x86.sse.ldmxcsr(ptr %control.flushing)")
+
+    def restore_subnormals(self) -> None:
+        """What `flush_subnormals` changed is as it was."""
+        if self.target.arm:
+            self.do("call void @llvm.aarch64.set.fpcr(i64 %control)")
+        else:
+            self.do("call void @llvm.x86.sse.ldmxcsr(ptr %control)")
 
     def splat(self, scalar: str, type: str) -> str:
         """A scalar in every lane."""
@@ -263,9 +295,12 @@ class Straight:
         return self.writer.put(f"xor {self.writer.vector('i1')} {a}, splat (i1 true)")
 
     def _select(self, line, condition, a, b):
-        # `nsz` lets 'z <= 0 ? 0 : z' be one maximum; it can turn -0.0 into 0.0, nothing else.
+        # `nsz` can turn -0.0 into 0.0, nothing else.
         vector = self.writer.vector(line.type)
         flags = "nsz " if line.type in FLOATS else ""
+        if is_relu(line):
+            # The same as with 'z <= 0', and LLVM makes one maximum of this one only; NaN passes.
+            condition = self.writer.put(f"fcmp olt {vector} {b}, zeroinitializer")
         return self.writer.put(f"select {flags}{self.writer.vector('i1')} {condition}, {vector} {a}, {vector} {b}")
 
     def _cast(self, line, a):
@@ -277,6 +312,16 @@ class Straight:
     def _bits(self, line, a):
         source = self.writer.vector(line.args[0].type)
         return self.writer.put(f"bitcast {source} {a} to {self.writer.vector(line.type)}")
+
+
+def is_relu(line: Line) -> bool:
+    """Whether a selection is 'z <= 0 ? 0 : z', which is emitted as one maximum."""
+    test, zero, value = line.args
+    return isinstance(test, Line) and test.op == "le" and test.args[0] is value and _zero(zero) and _zero(test.args[1])
+
+
+def _zero(node) -> bool:
+    return isinstance(node, Expression) and node.op == "constant" and node.type in FLOATS and node.value == 0
 
 
 def _cast(source: str, result: str) -> str:

@@ -51,6 +51,7 @@ class KernelWriter:
             "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),
             "y": _Data("y", outputs, ensemble.targets is not None),
         }
+        self.flushes = not ensemble.subnormal
         self.loss_weight = ensemble.problem.loss.weight(programs.points, outputs)
 
     def text(self) -> str:
@@ -102,6 +103,8 @@ class KernelWriter:
     def _train(self) -> Writer:
         w = Writer(self.layout, self.target, self.type)
         w.label("entry")
+        if self.flushes:
+            w.flush_subnormals()
         w.do("%last = add i64 %first, %count")
         w.do("%any = icmp sgt i64 %count, 0")
         w.do("br i1 %any, label %step, label %done")
@@ -120,6 +123,8 @@ class KernelWriter:
         w.do("%more = icmp slt i64 %s.next, %last")
         w.do("br i1 %more, label %step, label %done")
         w.label("done")
+        if self.flushes:
+            w.restore_subnormals()
         w.do("ret void")
         return w
 

@@ -12,7 +12,7 @@ from jaxland.training.program.loop_programs import LoopPrograms, loop_layout, lo
 _TILES = (16, 8, 32)
 _ONE_TILE = 32
 # Operations of a step of a group, some six a parameter, point and lane, beyond which measuring takes too long.
-_MEASURED_WORK = 5e8
+_MEASURED_WORK = 1.2e8
 
 
 class LoopAssemblies:

@@ -51,7 +51,7 @@ def host(instructions: str | None = None) -> Target:
     features = llvm.get_host_cpu_features()
     level = instructions or os.environ.get("JAXLAND_INSTRUCTIONS") or _best(features)
     if level == "neon":
-        return Target(llvm.get_host_cpu_name(), features.flatten(), 16, True)
+        return Target(llvm.get_host_cpu_name(), features.flatten(), 16, True, arm=True)
     if level not in _LEVELS or not all(features.get(name) for name in _LEVELS[level]):
         raise ValueError(f"instructions {level!r} are not among those of this processor: {_available(features)}.")
     if level == "avx512":

@@ -1,7 +1,7 @@
 """The form of a kernel and the size of its tiles, chosen by measurement and remembered, and the kernel itself."""
 
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,11 +14,11 @@ from jaxland.training.lanes.machine import run_kernel
 from jaxland.training.plain import PlainProgram, code_version, exact_program
 from jaxland.training.program import cache
 from jaxland.training.program.expression import Unlowerable
-from jaxland.training.program.memory import new_group
+from jaxland.training.program.memory import Group, new_group
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import Coupled, check_points_apart, trace_update
 
-VERSION = 2
+VERSION = 3
 """Goes up whenever the code generator may give a fit other bits."""
 
 # Straight code of so few lines a point is faster than loops over its few units, of so many it is slower.
@@ -34,6 +34,8 @@ _TILES_OUT_OF_CACHE = (2, 4)
 _SCALARS_A_LINE = 10
 _MEASUREMENTS = 5
 _MEASURED_SECONDS = 4e-3
+# A trained state is that of some thousand steps, or of what can be had in this time.
+_TRAINED_STEPS, _TRAINED_SECONDS = 2048, 0.1
 
 
 class Plan(NamedTuple):
@@ -81,7 +83,8 @@ def prepare_kernel(
         Unlowerable: it has no kernel; this is remembered, too.
     """
     own = ensemble.inputs is not None, ensemble.targets is not None
-    key = _key("plan", f"{plain.key} {own} {lanes} {tile} {largest} {form} {code_version()}", target)
+    chosen = f"{bool(ensemble.subnormal)} {lanes} {tile} {largest} {form}"
+    key = _key("plan", f"{plain.key} {own} {chosen} {code_version()}", target)
     known = cache.load_choice(key) or {}
     if "refused" in known:
         raise Unlowerable(known["refused"])
@@ -210,7 +213,10 @@ def choose_form(straight: _Assemblies, loops: LoopAssemblies) -> _Assemblies | L
     key = _key("form", straight.of(1) + loops.of(loops.tiles[0]), straight.target)
     known = cache.load_choice(key)
     if known is None:
-        seconds = {form: _seconds_per_step(forms[form], choose_tile(forms[form])) for form in forms}
+        kernels = {form: _kernel_of(each.of(choose_tile(each)), each.target) for form, each in forms.items()}
+        # The memory of loops begins with that of straight code.
+        group = _trained(loops, kernels[loops.form])
+        seconds = {form: _seconds_per_step(kernel, group) for form, kernel in kernels.items()}
         known = {"form": min(seconds, key=lambda form: seconds[form])}
         cache.store_choice(key, known)
     return forms[known["form"]]
@@ -231,7 +237,9 @@ def _measured_tile(assemblies: _Assemblies | LoopAssemblies) -> int:
     candidates = assemblies.tiles
     if len(candidates) == 1:
         return candidates[0]
-    seconds = {tile: _seconds_per_step(assemblies, tile) for tile in candidates}
+    kernels = {tile: _kernel_of(assemblies.of(tile), assemblies.target) for tile in candidates}
+    group = _trained(assemblies, kernels[candidates[0]])
+    seconds = {tile: _seconds_per_step(kernel, group) for tile, kernel in kernels.items()}
     return min(seconds, key=lambda tile: seconds[tile])
 
 
@@ -243,15 +251,21 @@ def candidate_tiles(lines_per_point: int, points: int) -> list[int]:
     return fitting[-3:]
 
 
-def _seconds_per_step(assemblies: _Assemblies | LoopAssemblies, tile: int) -> float:
-    """Time of a step of a group, the smallest of several measurements."""
-    ensemble, kernel = assemblies.ensemble, _kernel_of(assemblies.of(tile), assemblies.target)
-    members = ensemble.members(np.arange(assemblies.lanes) + ensemble.first)
-    group: Any = new_group(ensemble, assemblies.layout, members)
+def _trained(assemblies: _Assemblies | LoopAssemblies, kernel: machine.Kernel) -> Group:
+    """A group some way into its training, which may take longer a step than the first ones."""
+    members = assemblies.ensemble.members(np.arange(assemblies.lanes) + assemblies.ensemble.first)
+    group = new_group(assemblies.ensemble, assemblies.layout, members)
     kernel.functions["start"](group.buffer.ctypes.data)
+    began = time.perf_counter()
+    while group.step < _TRAINED_STEPS and time.perf_counter() - began < _TRAINED_SECONDS:
+        run_kernel(kernel, group, 64)
+    return group
+
+
+def _seconds_per_step(kernel: machine.Kernel, group: Group) -> float:
+    """Time of a step of a group, whatever tiles it was trained with so far; the smallest of several measurements."""
     steps, best = 1, float("inf")
     for _ in range(_MEASUREMENTS + 8):
-        group.step = 0
         began = time.perf_counter()
         run_kernel(kernel, group, steps)
         elapsed = time.perf_counter() - began

@@ -96,6 +96,8 @@ class TpuTrainer:
             raise Unlowerable("tpu counts steps in 32 bits.")
         if ensemble.dtype != "float32":
             raise Unlowerable("a TPU has no float64; train in float32, or with backend='xla'.")
+        if ensemble.subnormal:
+            raise Unlowerable(f"a TPU takes subnormal numbers for zero, and {ensemble.subnormal} has some.")
         # Three multiply-adds a parameter and point; a program far too large is not even traced.
         _check_size(3 * ensemble.network.size, largest)
         self.ensemble = ensemble
