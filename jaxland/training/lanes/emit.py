@@ -176,11 +176,23 @@ class Writer:
         else:
             self.do("call void @llvm.x86.sse.ldmxcsr(ptr %control)")
 
+    def splat_from(self, pointer: str, type: str) -> str:
+        """What a pointer to one number is to, in every lane."""
+        kept = "i32" if type == "i1" else type
+        one = self.put(f"load {_TEXT[kept]}, ptr {pointer}, align {memory_type(kept).itemsize}")
+        value = self.splat(one, kept)
+        return self.put(f"trunc {self.vector('i32')} {value} to {self.vector('i1')}") if type == "i1" else value
+
     def splat(self, scalar: str, type: str) -> str:
         """A scalar in every lane."""
         vector = self.vector(type)
         one = self.put(f"insertelement {vector} poison, {_TEXT[type]} {scalar}, i64 0")
         return self.put(f"shufflevector {vector} {one}, {vector} poison, <{self.layout.lanes} x i32> zeroinitializer")
+
+
+def scalar_type(type: str) -> str:
+    """LLVM's name of the type of one number."""
+    return _TEXT[type]
 
 
 def number(value, type: str) -> str:

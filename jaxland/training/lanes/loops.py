@@ -6,9 +6,12 @@ do, are one function. So neither the code nor the time to compile it grows with 
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.blocks import Loop, order_of
-from jaxland.training.lanes.emit import Straight, Target, Writer
+from jaxland.training.lanes.emit import Straight, Target, Writer, scalar_type
+from jaxland.training.lanes.emit import number as number_text
 from jaxland.training.lanes.kernel import KernelWriter
 from jaxland.training.program.expression import TYPES, Expression
 from jaxland.training.program.layout import Layout
@@ -30,11 +33,13 @@ class _LoopWriter(KernelWriter):
         super().__init__(ensemble, programs, layout, target)
         self.nests: dict[str, str] = {}
         """The names of their functions by their texts."""
-        self.declarations: set[str] = set()
+        self.constants: dict[str, str] = {}
+        """The names of arrays of constants by their texts."""
         self.scratch = layout.offset(("scratch", 0)) if programs.scratch_bytes else 0
 
     def functions(self) -> list[str]:
-        return [text.replace(_NAME, name, 1) for text, name in self.nests.items()]
+        texts = [text.replace(_NAME, name, 1) for text, name in self.nests.items()]
+        return [*texts, *(f"{name} = private unnamed_addr constant {text}" for text, name in self.constants.items())]
 
     def starting(self, w: Writer) -> None:
         self._run(w, self.programs.start_loops)
@@ -43,7 +48,7 @@ class _LoopWriter(KernelWriter):
         w.store(("total", 0), w.constant(0.0, self.type), self.type)
         entries = len(self.layout.kinds["grad"])
         memory = Memory("grad", 0, self.type)
-        self._run(w, Loops([_zeros(memory, entries)], {}, 0))
+        self._run(w, Loops([_zeros(memory, entries)], {}, 0, []))
 
     def updating(self, w: Writer, loss: str) -> None:
         del loss  # it is in memory
@@ -68,6 +73,9 @@ class _LoopWriter(KernelWriter):
         kind, first, _ = access.memory
         if kind in self.data:
             base, place = data[kind], 0
+        elif kind == "constant":
+            text = _numbers(loops.constants[first], access.memory.type)
+            base, place = self.constants.setdefault(text, f"@constants{len(self.constants)}"), 0
         elif kind == "scratch":
             base, place = "%state", self.scratch + self.layout.lanes * loops.scratch[first]
         else:
@@ -77,10 +85,18 @@ class _LoopWriter(KernelWriter):
 
     def _shared(self, memory: Memory) -> bool:
         """Whether there is one number for all lanes."""
-        return memory.kind in self.data and not self.data[memory.kind].own
+        return memory.kind == "constant" or (memory.kind in self.data and not self.data[memory.kind].own)
 
     def _bytes(self, memory: Memory) -> int:
-        return TYPES[memory.type].itemsize if self._shared(memory) else self.layout.slot(memory.type)
+        return self.layout.slot(memory.type) // (self.layout.lanes if self._shared(memory) else 1)
+
+
+def _numbers(values: np.ndarray, type: str) -> str:
+    """An array of constants in LLVM's notation."""
+    kept = "i32" if type == "i1" else type
+    scalar = scalar_type(kept)
+    numbers = (number_text(value, kept) for value in values.astype(TYPES[kept]).ravel())
+    return f"[{values.size} x {scalar}] [{', '.join(f'{scalar} {value}' for value in numbers)}]"
 
 
 def _zeros(memory: Memory, entries: int) -> Nest:
@@ -190,7 +206,7 @@ class _NestWriter:
         return self.w.put(f"getelementptr i8, ptr {pointer}, i64 {self.w.put(f'mul nsw i64 {index}, {bytes}')}", "p")
 
     def _bytes(self, memory: Memory) -> int:
-        return TYPES[memory.type].itemsize if self.shared(memory) else self.layout.slot(memory.type)
+        return self.layout.slot(memory.type) // (self.layout.lanes if self.shared(memory) else 1)
 
     # Blocks.
 
@@ -274,9 +290,7 @@ class _Stage:
         w, memory = self.nest.w, self._accesses(kind)[number].memory
         pointer = w.put(f"getelementptr i8, ptr {self._pointer(kind, number)}, i64 {offset}", "p")
         if self.nest.shared(memory):
-            scalar = w.vector(memory.type).split(" x ")[1][:-1]
-            size = TYPES[memory.type].itemsize
-            return w.splat(w.put(f"load {scalar}, ptr {pointer}, align {size}"), memory.type)
+            return w.splat_from(pointer, memory.type)
         return w.load_from(pointer, memory.type)
 
     def _pointer(self, kind, number):

@@ -111,6 +111,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.constants: list[np.ndarray] = []
 
     def node(
         self, kind: str, shape: Sequence[int], type: str, args: tuple = (), detail: Any = None, name: str = "", cost=1
@@ -132,17 +133,18 @@ class Graph:
         return self.node("memory", shape, type, detail=(kind, index))
 
     def constant(self, values: Any, dtype: Any = None) -> Array:
-        """The same number everywhere.
-
-        Raises:
-            Unlowerable: the numbers differ.
-        """
-        type = type_name(values.dtype if dtype is None else dtype)
+        """Numbers that are known; memory of the kind `"constant"` where they differ."""
+        if dtype is None:
+            dtype = values.dtype if hasattr(values, "dtype") else np.result_type(values)
+        type = type_name(dtype)
         array = np.asarray(values).astype(TYPES[type])
-        first = array.ravel()[:1]
-        if not array.size or array.tobytes() != np.broadcast_to(first[0], array.shape).tobytes():
-            raise Unlowerable("arrays of different constants have no loops.")
-        return broadcast(self.node("constant", (), type, detail=first[0]), array.shape, ())
+        if not array.size:
+            raise Unlowerable("arrays of no elements have no loops.")
+        first = array.ravel()[0]
+        if array.tobytes() == np.broadcast_to(first, array.shape).tobytes():
+            return broadcast(self.node("constant", (), type, detail=first), array.shape, ())
+        self.constants.append(array)
+        return self.memory("constant", len(self.constants) - 1, array.shape, type)
 
     def map(self, function: Callable, shape: Sequence[int], type: str, args: Sequence[Array], name: str) -> Array:
         """A scalar function of each element."""
@@ -410,6 +412,11 @@ class _Evaluator:
         limits = [start + n for start, n in zip(starts, sizes, strict=True)]
         place = View.whole(shape).sliced(starts, limits, [gap + 1 for _, _, gap in config])
         return self.graph.node("joined", shape, x.node.type, (Array(x.node, cut),), Joined((place,), value), "pad")
+
+    def p_iota(self, *, dtype, shape, dimension, **_):
+        sizes = [-1 if axis == dimension else 1 for axis in range(len(shape))]
+        numbers = np.arange(shape[dimension]).reshape(sizes).astype(dtype)
+        return self.graph.constant(np.broadcast_to(numbers, shape))
 
     def p_copy(self, x, **_):
         return x

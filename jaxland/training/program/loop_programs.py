@@ -50,7 +50,7 @@ class LoopPrograms(NamedTuple):
         return max(loops.scratch_bytes for loops in (self.tile_loops, self.rest_loops, *self[4:6]))
 
 
-_NOTHING = Loops([], {}, 0)
+_NOTHING = Loops([], {}, 0, [])
 
 
 def loop_programs(ensemble: Ensemble, update: LoopUpdate, tile: int) -> LoopPrograms:

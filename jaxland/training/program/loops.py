@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxland.training.program.arrays import Array, Graph, Joined, Node, Reduction, ends
-from jaxland.training.program.expression import FLOATS, TYPES, Builder, Expression
+from jaxland.training.program.expression import FLOATS, TYPES, Builder, Expression, Unlowerable
 from jaxland.training.program.layout import memory_type
 from jaxland.training.program.scalarize import extreme
 from jaxland.training.program.schedule import Line, Result, schedule
@@ -31,8 +31,8 @@ class Memory(NamedTuple):
     """Where an array lives.
 
     Attributes:
-        kind: of a `Layout`, `"x"`, `"y"`, or `"scratch"`.
-        first: the entry at which it begins; of scratch memory the number of the array.
+        kind: of a `Layout`, `"x"`, `"y"`, `"constant"`, or `"scratch"`.
+        first: the entry at which it begins; of constants and scratch memory the number of the array.
         type: a key of `TYPES`.
     """
 
@@ -77,11 +77,13 @@ class Loops(NamedTuple):
         nests: in their order.
         scratch: for each array of scratch memory, by its number, bytes of a lane before it.
         scratch_bytes: of a lane.
+        constants: numbers that are the same in all lanes, by the `first` of their memory.
     """
 
     nests: list[Nest]
     scratch: dict[int, int]
     scratch_bytes: int
+    constants: list[np.ndarray]
 
 
 class Output(NamedTuple):
@@ -112,7 +114,7 @@ def loops_of(graph: Graph, outputs: Sequence[Output]) -> Loops:
     plan = _Plan(roots)
     nests = plan.nests()
     places, bytes = _allocate(nests, plan.sizes)
-    return Loops(nests, places, bytes)
+    return Loops(nests, places, bytes, graph.constants)
 
 
 @dataclass(frozen=True)
@@ -158,10 +160,15 @@ def _split(root: _Root) -> list[_Root]:
     if node.kind != "joined" or not root.array.is_whole:
         return [root]
     joined: Joined = node.detail
+    if joined.fill is not None and not root.accumulate and root.memory.kind != "scratch":
+        return [root]  # what is filled may be read before its parts are stored
     roots = []
-    if joined.fill is not None and not (root.accumulate and joined.fill.node.kind == "constant"):
-        fill = Array(joined.fill.node, joined.fill.view.spread(node.shape, ()))
-        roots.append(_Root(fill, root.memory, root.place, root.accumulate))
+    if joined.fill is not None and not (root.accumulate and _is_zero(joined.fill)):
+        if root.accumulate or joined.fill.node.kind != "constant":
+            raise Unlowerable(
+                "the primitive `pad` with a computed value, or one that is not 0 in a gradient, has no loops."
+            )
+        roots.append(_Root(Array(joined.fill.node, joined.fill.view.spread(node.shape, ())), root.memory, root.place))
     for place, part in zip(joined.places, node.args, strict=True):
         stored = through(place, node.shape, root.place)
         if stored is None:
@@ -373,6 +380,7 @@ class _Plan:
         self.drafts, self.position, self.sharers, self.wanted = [], {}, {}, set()
         self.homes = defaultdict(set)
         tasks: list[tuple[tuple[int, int], Any]] = []
+        # Constants come first of all, for other arrays may be stored over some of them.
         for node in self.nodes:
             if node.kind == "reduce":
                 tasks.append(((node.number, 0), node))
@@ -382,9 +390,11 @@ class _Plan:
                 tasks += [((node.number, 1), part) for part in (_split(root) if node.kind == "joined" else [root])]
         # Nothing waits for what leaves the program, so it comes when all it may share is there.
         tasks += [((len(self.nodes), 2), root) for root in self.roots]
-        for _, task in sorted(tasks, key=lambda entry: entry[0]):
+        for _, task in sorted(tasks, key=lambda entry: (not _is_fill(entry[1]), *entry[0])):
             if isinstance(task, Node):
                 self._add_sum(task)
+            elif _is_fill(task):
+                self.drafts.append(_Draft(task.array.shape, None, [task]))
             else:
                 self._add_root(task)
         repeated = {n for n, homes in self.homes.items() if len(homes) > 1 and n.cost >= _COST_TO_KEEP}
@@ -520,6 +530,10 @@ class _Plan:
         self.drafts.append(_Draft(draft.shape, None, [_Root(copied.whole, root.memory, root.place)]))
 
 
+def _is_fill(task: Any) -> bool:
+    return isinstance(task, _Root) and task.array.node.kind == "constant"
+
+
 def _repeats(view: View) -> bool:
     return any(n > 1 and stride == 0 for n, stride in zip(view.shape, view.strides, strict=True))
 
@@ -552,7 +566,7 @@ def _same(one: tuple[Memory, View], other: tuple[Memory, View]) -> bool:
     return long[0] == long[1] and one[0].first + one[1].offset == other[0].first + other[1].offset
 
 
-_BEGINNINGS = {"sum": -0.0, "prod": 1.0, "max": -np.inf, "min": np.inf, "and": True, "or": False}
+_BEGINNINGS = {"sum": -0.0, "prod": 1.0, "max": -np.inf, "min": np.inf}
 _SMALLEST = {"max": lambda limits: limits.min, "min": lambda limits: limits.max}
 
 
@@ -644,6 +658,8 @@ class _Body:
 
 
 def _beginning(kind: str, type: str):
+    if type == "i1":
+        return kind in ("and", "min")
     if kind in _SMALLEST and type not in FLOATS:
         return _SMALLEST[kind](np.iinfo(TYPES[type]))
     return _BEGINNINGS[kind]

@@ -96,10 +96,10 @@ def check(program: Program, dtype: str = "float64", train: Callable[[Lowered], T
     if doubt is not None:
         return Verdict("fails", doubt)
     try:
-        lowered = lower(program, dtype, tile_of(program))
+        seen = (train or interpreted)(lower(program, dtype, tile_of(program)))
     except Unlowerable as reason:
         return Verdict("refused", str(reason))
-    difference = reference.difference((train or interpreted)(lowered))
+    difference = reference.difference(seen)
     return Verdict("agrees") if difference is None else Verdict(*difference)
 
 

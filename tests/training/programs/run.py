@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from training.programs.check import Lowered, Plain, Training, Verdict, check
 from training.programs.generator import Program, generate, shrink
-from training.programs.trainers import compiled, emulated, on_tpu
+from training.programs.trainers import compiled, emulated, looped, on_tpu
 
 Train = Callable[[Lowered], Training] | None
 _KEPT_TRACES = 250
@@ -78,7 +78,7 @@ def _ways(backend: str, folder: Path) -> Callable[[int], tuple[str, Any]]:
         return lambda seed: (dtypes[seed % 3], (None, compiled)[seed % 2])
     if backend == "tpu":
         return lambda seed: ("float32", on_tpu)
-    train = {"lines": None, "lanes": compiled, "cuda": emulated(folder, 8)}[backend]
+    train = {"lines": None, "lanes": compiled, "loops": looped, "cuda": emulated(folder, 8)}[backend]
     return lambda seed: (dtypes[seed % 3], train)
 
 
@@ -87,7 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="of the first program")
-    parser.add_argument("--backend", choices=["mixed", "lines", "lanes", "cuda", "tpu"], default="mixed")
+    parser.add_argument("--backend", choices=["mixed", "lines", "lanes", "loops", "cuda", "tpu"], default="mixed")
     chosen = parser.parse_args()
     warnings.simplefilter("error")
     # A tenth of the time: what JAX makes for a program is gone soon, all else stays.

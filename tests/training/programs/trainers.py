@@ -8,12 +8,17 @@ from training.cuda.emulation import Emulated
 from training.programs.check import STEPS, Lowered, Training
 from training.programs.generator import FITS
 
+from jaxland.training import Ensemble
 from jaxland.training.cuda import Variant
 from jaxland.training.cuda import group as cuda_group
 from jaxland.training.cuda.tuning import build, fitting
 from jaxland.training.lanes import machine
+from jaxland.training.lanes.emit import Target
 from jaxland.training.lanes.kernel import write_kernel
+from jaxland.training.lanes.loops import write_loop_kernel
 from jaxland.training.lanes.machine import run_kernel
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.loop_programs import loop_layout, loop_programs, update_loops
 from jaxland.training.program.memory import new_group
 from jaxland.training.program.programs import layout_of
 from jaxland.training.tpu import TpuTrainer
@@ -26,7 +31,25 @@ def compiled(lowered: Lowered) -> Training:
     target = machine.host()
     lanes = target.vector_bytes // ensemble.number_format.itemsize
     layout = layout_of(ensemble, update, lanes)
-    text = write_kernel(ensemble, programs, layout, target)
+    return _run(ensemble, write_kernel(ensemble, programs, layout, target), layout, target)
+
+
+def looped(lowered: Lowered) -> Training:
+    """By the kernel of lanes that is made of loops.
+
+    Raises:
+        Unlowerable: it has no loops.
+    """
+    ensemble, _, programs = lowered
+    target = machine.host()
+    lanes = target.vector_bytes // ensemble.number_format.itemsize
+    loops = loop_programs(ensemble, update_loops(ensemble), programs.tile)
+    layout = loop_layout(ensemble, loops, lanes, loops.scratch_bytes)
+    return _run(ensemble, write_loop_kernel(ensemble, loops, layout, target), layout, target)
+
+
+def _run(ensemble: Ensemble, text: str, layout: Layout, target: Target) -> Training:
+    lanes = layout.lanes
     kernel = machine.load_object(machine.compile_object(text, target))
     group = new_group(ensemble, layout, ensemble.members(np.arange(lanes) % FITS))
     kernel.functions["start"](group.buffer.ctypes.data)
