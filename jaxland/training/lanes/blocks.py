@@ -141,7 +141,12 @@ def best_block(rows: int, columns: int, length: int, target: Target) -> tuple[in
         for b in range(1, min(columns, most) + 1)
         if a * b + min(a, b) <= registers
     ]
-    return min(sizes, key=lambda block: (_cycles(rows, columns, length, block), -block[0] * block[1]))
+
+    def cost(block: tuple[int, int]) -> tuple[float, int, int]:
+        left = rows % block[0] + columns % block[1]
+        return _cycles(rows, columns, length, block), left, -block[0] * block[1]
+
+    return min(sizes, key=cost)
 
 
 def _cycles(rows: int, columns: int, length: int, block: tuple[int, int]) -> float:

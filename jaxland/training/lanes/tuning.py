@@ -151,7 +151,8 @@ def _straight(ensemble, target, lanes, largest, no_loops: str = "") -> "_Assembl
     except Coupled:
         raise
     except Unlowerable as reason:
-        raise Unlowerable(f"{no_loops} {reason}".strip()) from None
+        text = str(reason)
+        raise Unlowerable(f"{no_loops} {text[0].upper()}{text[1:]}" if no_loops else text) from None
     return assemblies
 
 
@@ -191,7 +192,9 @@ class _Assemblies:
 def check_size(lines: int, largest: int | None) -> None:
     """Raises Unlowerable where a program is too large."""
     if largest is not None and lines > largest:
-        raise Unlowerable(f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}.")
+        raise Unlowerable(
+            f"its gradient is about {lines} lines of straight code a point, of which lanes is faster up to {largest}."
+        )
 
 
 def _kernel_of(assembly: str, target: Target) -> machine.Kernel:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax import lax
 
 from jaxland.training.program import approximations
 from jaxland.training.program.expression import FLOATS, TYPES, Builder, Expression, Unlowerable
@@ -20,9 +21,10 @@ from jaxland.training.program.scalarize import (
     LONGEST_SCAN,
     apply_scalar,
     inner_program,
+    scatter_add,
     type_name,
 )
-from jaxland.training.program.views import View
+from jaxland.training.program.views import View, through
 
 # What takes many operations on scalars, or a long one, is rather kept than computed again.
 _COSTS = {**dict.fromkeys(approximations.FUNCTIONS, 16), "pow": 40, "div": 5, "rem": 10, "sqrt": 5, "rsqrt": 10}
@@ -34,6 +36,7 @@ _MAPS = {
     *("shift_left", "shift_right_arithmetic"),
 }
 _MOST_STEPS = 20_000
+_MOST_PIECES = 64
 
 
 class Node:
@@ -218,7 +221,7 @@ class _Evaluator:
             aval = equation.outvars[0].aval
             function = partial(apply_scalar, equation)
             return [self.graph.map(function, aval.shape, type_name(aval.dtype), inputs, name)]
-        rule = getattr(self, f"p_{name}", None)
+        rule = getattr(self, f"p_{name.replace('-', '_')}", None)
         if rule is None:
             raise Unlowerable(f"the primitive `{name}` has no loops.")
         result = rule(*inputs, **equation.params)
@@ -362,6 +365,78 @@ class _Evaluator:
         limits = [begin + size for begin, size in zip(begins, slice_sizes, strict=True)]
         return Array(x.node, x.view.sliced(begins, limits))
 
+    def p_dynamic_update_slice(self, x, update, *starts, **_):
+        begins = self._begins(x, starts, update.shape, "dynamic_update_slice")
+        limits = [begin + size for begin, size in zip(begins, update.shape, strict=True)]
+        return self._placed("scatter", x, [(View.whole(x.shape).sliced(begins, limits), update)])
+
+    def p_gather(self, operand, indices, **params):
+        numbers = np.arange(1, operand.view.size + 1, dtype=np.int32).reshape(operand.shape)
+        chosen = lax.gather_p.bind(numbers, self._fixed(indices, "gather"), **{**params, "fill_value": 0})
+        places = np.asarray(chosen).astype(np.int64) - 1
+        if places.min(initial=0) < 0:
+            raise Unlowerable("the primitive `gather` of places outside has no loops.")
+        parts = [(place, self._seen(operand, view)) for place, view in _pieces(places, "gather")]
+        if len(parts) == 1:
+            return parts[0][1]
+        joined = Joined(tuple(place for place, _ in parts), None)
+        return self.graph.node("joined", places.shape, operand.node.type, tuple(a for _, a in parts), joined, "gather")
+
+    def _seen(self, array, view) -> Array:
+        """What a view sees of the elements of an array."""
+        inner = through(view, array.shape, array.view)
+        if inner is not None:
+            return Array(array.node, inner)
+        copy = self.graph.node("joined", array.shape, array.node.type, (array,), _one(array.shape), "gather")
+        return Array(copy.node, view)
+
+    def _scattered(self, name, operand, indices, update, params):
+        numbers = np.arange(1, update.view.size + 1, dtype=np.int32).reshape(update.shape)
+        fixed, zeros = self._fixed(indices, name), np.zeros(operand.shape, np.int32)
+        if np.max(scatter_add(zeros, fixed, np.ones(update.shape, np.int32), params)) > 1:
+            raise Unlowerable(f"the primitive `{name}` with repeated indices has no loops.")
+        chosen = np.asarray(scatter_add(zeros, fixed, numbers, params)).ravel()
+        places = np.full(update.view.size, -1)
+        places[chosen[chosen > 0] - 1] = np.flatnonzero(chosen)
+        if places.min() < 0:
+            raise Unlowerable(f"the primitive `{name}` of places outside has no loops.")
+        parts = _pieces(places.reshape(update.shape), name)
+        return self._placed(name, operand, [(view, self._seen(update, part)) for part, view in parts])
+
+    def p_scatter(self, operand, indices, update, **params):
+        return self._scattered("scatter", operand, indices, update, params)
+
+    def p_scatter_add(self, operand, indices, update, **params):
+        return self._scattered("scatter-add", operand, indices, update, params)
+
+    def _fixed(self, indices, name) -> np.ndarray:
+        """Indices that are known."""
+        kind, detail = indices.node.kind, indices.node.detail
+        if kind == "constant":
+            return np.full(indices.shape, detail, np.int32)
+        if kind != "memory" or detail[0] != "constant" or not indices.is_whole:
+            raise Unlowerable(f"the primitive `{name}` with computed indices has no loops.")
+        return self.graph.constants[detail[1]].reshape(indices.shape).astype(np.int32)
+
+    def _placed(self, name: str, operand: Array, parts: list[tuple[View, Array]]) -> Array:
+        """An array with others put over some of its places, or added to them."""
+        shape, type = operand.shape, operand.node.type
+        known = operand.node.kind == "constant"
+        fill = Array(operand.node, View((), ())) if known else self.graph.constant(np.zeros((), TYPES[type]))
+        if name == "scatter-add" and not (known and operand.node.detail == 0):
+            fill, known = self.graph.constant(np.zeros((), TYPES[type])), False
+        places, arrays = zip(*parts, strict=True)
+        joined = self.graph.node("joined", shape, type, arrays, Joined(places, fill), "pad")
+        if known:
+            return joined
+        if name == "scatter-add":
+            return self.graph.map(_sum, shape, type, [operand, joined], "add")
+        inside = np.zeros(operand.view.size, bool)
+        for place in places:
+            inside[place.entries()] = True
+        which = self.graph.constant(inside.reshape(shape))
+        return self.graph.map(_choice, shape, type, [which, joined, operand], "select_n")
+
     def _begins(self, x, starts, sizes, name):
         if any(start.node.kind != "constant" for start in starts):
             raise Unlowerable(f"the primitive `{name}` with a computed position has no loops.")
@@ -459,6 +534,46 @@ def ends(view: View) -> tuple[int, int]:
     """The first and the last element that a view sees."""
     reach = [(n - 1) * stride for n, stride in zip(view.shape, view.strides, strict=True)]
     return view.offset + sum(min(r, 0) for r in reach), view.offset + sum(max(r, 0) for r in reach)
+
+
+def _pieces(places: np.ndarray, name: str) -> list[tuple[View, View]]:
+    """Parts of an array of places at which they go evenly: where these parts are, and what they see.
+
+    Raises:
+        Unlowerable: there are too many.
+    """
+    view = _even(places)
+    if view is not None:
+        return [(View.whole(places.shape), view)]
+    for axis, size in enumerate(places.shape):
+        entries = [np.take(places, [entry], axis) for entry in range(size)] if size <= _MOST_PIECES else []
+        views = [_even(entry) for entry in entries]
+        if views and None not in views:
+            whole = View.whole(places.shape)
+            return [(_entry(whole, axis, k), view) for k, view in enumerate(views) if view is not None]
+    raise Unlowerable(f"the primitive `{name}` of uneven places has no loops.")
+
+
+def _entry(view: View, axis: int, place: int) -> View:
+    """One entry of an axis."""
+    starts, limits = [0] * len(view.shape), list(view.shape)
+    starts[axis], limits[axis] = place, place + 1
+    return view.sliced(starts, limits)
+
+
+def _even(places: np.ndarray) -> View | None:
+    """The view that sees these places, if there is one."""
+    first = places[(0,) * places.ndim]
+    strides = tuple(
+        int(places[tuple(int(a == axis) for a in range(places.ndim))] - first) if size > 1 else 0
+        for axis, size in enumerate(places.shape)
+    )
+    view = View(places.shape, strides, int(first))
+    return view if np.array_equal(view.entries().reshape(places.shape), places) else None
+
+
+def _choice(build: Builder, which: Expression, x: Expression, y: Expression) -> Expression:
+    return build("select", which, x, y)
 
 
 def _product(build: Builder, x: Expression, y: Expression) -> Expression:

@@ -592,16 +592,17 @@ _INDEXED = {"gather", "scatter", "scatter-add", "scatter_add", "scatter-mul", "s
 def _targets(operand, indices, update, params) -> list[tuple[int, tuple]]:
     """For each scalar of an update, by its number, the place in the operand; those that fall outside are left out."""
     zeros, ones = np.zeros(operand.shape, np.int32), np.ones(update.shape, np.int32)
-    if np.max(_scatter_add(zeros, indices, ones, params)) <= 1:
+    if np.max(scatter_add(zeros, indices, ones, params)) <= 1:
         order = np.arange(1, update.size + 1, dtype=np.int32).reshape(update.shape)
-        chosen = np.asarray(_scatter_add(zeros, indices, order, params))
+        chosen = np.asarray(scatter_add(zeros, indices, order, params))
         return [(int(chosen[tuple(place)]) - 1, tuple(place)) for place in np.argwhere(chosen)]
     each = np.eye(update.size, dtype=np.int32).reshape(update.size, *update.shape)
-    reached = jax.vmap(lambda one: _scatter_add(zeros, indices, one, params))(each)
+    reached = jax.vmap(lambda one: scatter_add(zeros, indices, one, params))(each)
     return [(int(number), tuple(place)) for number, *place in np.argwhere(np.asarray(reached))]
 
 
-def _scatter_add(operand, indices, updates, params):
+def scatter_add(operand: np.ndarray, indices: np.ndarray, updates: np.ndarray, params: dict[str, Any]) -> Any:
+    """Adds updates to an array at the places that an equation of one of the scatters means."""
     return lax.scatter_add(
         operand, indices, updates, params["dimension_numbers"], mode=params["mode"], indices_are_sorted=False
     )

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+import numpy as np
+
 
 class View(NamedTuple):
     """Some elements of an array in an order of their own: element i is at `offset + sum(strides * i)`.
@@ -33,6 +35,13 @@ class View(NamedTuple):
         """Whether it sees neighbours one after the other."""
         long = [(n, stride) for n, stride in zip(self.shape, self.strides, strict=True) if n > 1]
         return tuple(stride for _, stride in long) == row_strides([n for n, _ in long])
+
+    def entries(self) -> np.ndarray:
+        """The places it sees, in its order."""
+        places = np.array([self.offset])
+        for size, stride in zip(self.shape, self.strides, strict=True):
+            places = (places[:, None] + stride * np.arange(size)).ravel()
+        return places
 
     def transposed(self, axes: Sequence[int]) -> "View":
         """Axes in another order."""
