@@ -1,5 +1,7 @@
 """The networks that are timed, and what a step of them costs."""
 
+import contextlib
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -11,10 +13,13 @@ from jaxland.networks import mlp
 from jaxland.problems import Problem
 from jaxland.training import Ensemble
 from jaxland.training.lanes.emit import is_relu
-from jaxland.training.program.expression import COMPARISONS
+from jaxland.training.program.expression import COMPARISONS, Expression, Unlowerable
+from jaxland.training.program.loop_programs import tile_loops, update_loops
+from jaxland.training.program.loops import Loops, Nest
 from jaxland.training.program.programs import schedule_programs
 from jaxland.training.program.trace import trace_update
 
+_COUNTED_LINE_BY_LINE = 600
 _OPERATIONS = {"fma": 2, "fnma": 2, "fms": 2, "add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1}
 
 
@@ -53,10 +58,25 @@ def step_flop(ensemble: Ensemble) -> int:
     """Floating-point operations of a net-step, counted in the scalar program of the lanes backend.
 
     A multiply-add counts two, any other sum, product, quotient or root one; comparisons and selections (the ReLU),
-    loads and stores none.
+    loads and stores none. Large networks are counted in the loops of that program.
     """
+    points = ensemble.x_shape[0]
+    if ensemble.network.size > _COUNTED_LINE_BY_LINE:
+        with contextlib.suppress(Unlowerable):
+            return points * _flop_of_loops(tile_loops(ensemble, 1)) + _flop_of_loops(update_loops(ensemble).update)
     programs = schedule_programs(ensemble, trace_update(ensemble), 1)
-    return programs.points * _flop(programs.tile_lines) + _flop(programs.update_lines)
+    return points * _flop(programs.tile_lines) + _flop(programs.update_lines)
+
+
+def _flop_of_loops(loops: Loops) -> int:
+    return sum(math.prod(nest.lengths) * _flop_of_element(nest) for nest in loops.nests)
+
+
+def _flop_of_element(nest: Nest) -> int:
+    sums = math.prod(nest.inner) * _flop(nest.body)
+    # What begins at nothing has one sum less than terms.
+    begins = [arg for line in nest.start for arg in line.args if isinstance(arg, Expression) and arg.op == "constant"]
+    return _flop(nest.start) + sums - len(begins) + _flop(nest.finish)
 
 
 def instruction_mix(ensemble: Ensemble) -> Counter[str]:
