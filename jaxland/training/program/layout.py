@@ -1,11 +1,24 @@
 """The memory of a group of fits, all in one buffer at constant offsets: slot k holds scalar k of all lanes."""
 
+import bisect
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxland.training.program.expression import TYPES
+
+
+class _Run(NamedTuple):
+    """Entries of one type that stand one after the other: `count`, of which `first` is the first, from `start` on."""
+
+    first: int
+    count: int
+    start: int
+    size: int
+    dtype: np.dtype
 
 
 @dataclass(frozen=True)
@@ -21,25 +34,30 @@ class Layout:
     kinds: dict[str, list[str]]
 
     @cached_property
-    def _offsets(self) -> dict[tuple, int]:
-        """Each entry starts at a multiple of its own size."""
-        offsets, end = {}, 0
+    def _runs(self) -> dict[str, list[_Run]]:
+        runs: dict[str, list[_Run]] = {}
+        end = 0
         for kind, types in self.kinds.items():
-            for index, type in enumerate(types):
-                size = self.slot(type)
-                offsets[kind, index] = -(-end // size) * size
-                end = offsets[kind, index] + size
-        return offsets
+            runs[kind], first = [], 0
+            for type, group in itertools.groupby(types):
+                size, count = self.slot(type), sum(1 for _ in group)
+                # Each entry starts at a multiple of its own size.
+                start = -(-end // size) * size
+                runs[kind].append(_Run(first, count, start, size, memory_type(type)))
+                first, end = first + count, start + count * size
+        return runs
 
     @cached_property
     def bytes(self) -> int:
         """Of the buffer."""
-        ends = (start + self.slot(self.kinds[kind][index]) for (kind, index), start in self._offsets.items())
-        return max(ends, default=0)
+        return max((run.start + run.count * run.size for runs in self._runs.values() for run in runs), default=0)
 
     def offset(self, target: tuple) -> int:
         """Bytes from the start of the buffer to entry `(kind, index)`."""
-        return self._offsets[target]
+        kind, index = target
+        runs = self._runs[kind]
+        run = runs[bisect.bisect(runs, index, key=lambda run: run.first) - 1]
+        return run.start + (index - run.first) * run.size
 
     def slot(self, type: str) -> int:
         """Bytes of an entry of all lanes."""
@@ -47,15 +65,17 @@ class Layout:
 
     def distance(self, first: tuple, second: tuple) -> int | None:
         """Bytes between two entries of a group's buffer, None where one is not there."""
-        if first not in self._offsets or second not in self._offsets:
+        if not all(kind in self.kinds and index < len(self.kinds[kind]) for kind, index in (first, second)):
             return None
         return self.offset(second) - self.offset(first)
 
     def view(self, buffer: np.ndarray, kind: str) -> list[np.ndarray]:
         """The entries of a kind in a buffer of bytes, each a view of shape (lanes,)."""
-        starts = [self.offset((kind, index)) for index in range(len(self.kinds[kind]))]
-        slots = zip(starts, self.kinds[kind], strict=True)
-        return [buffer[start : start + self.slot(type)].view(memory_type(type)) for start, type in slots]
+        entries: list[np.ndarray] = []
+        for run in self._runs[kind]:
+            part = buffer[run.start : run.start + run.count * run.size]
+            entries += list(part.view(run.dtype).reshape(run.count, self.lanes))
+        return entries
 
 
 def memory_type(type: str) -> np.dtype:
