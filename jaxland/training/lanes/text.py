@@ -48,10 +48,14 @@ def _lines(lines: Sequence[Line], names, shifted) -> list[str]:
             text.append(f"    {_place(line.target, shifted)} = {args[0]}")
             continue
         names[id(line)] = f"v{len(names)}"
-        symbol = _SYMBOLS.get(line.op)
-        value = f" {symbol} ".join(args) if symbol else f"{line.op}({', '.join(args)})"
-        text.append(f"    {names[id(line)]} = {value}")
+        text.append(f"    {names[id(line)]} = {operation(line.op, args)}")
     return text
+
+
+def operation(op: str, args: Sequence[str]) -> str:
+    """An operation on operands that are texts."""
+    symbol = _SYMBOLS.get(op)
+    return f" {symbol} ".join(args) if symbol else f"{op}({', '.join(args)})"
 
 
 def _operand(arg: Line | Expression, names, shifted) -> str:
