@@ -12,6 +12,7 @@ start(state)
     set the optimizer's state
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxland.training.ensemble import Ensemble
@@ -36,10 +37,12 @@ class _Data(NamedTuple):
 
 def write_kernel(ensemble: Ensemble, programs: Programs, layout: Layout, target: Target) -> str:
     """The assembly of both functions."""
-    return _KernelWriter(ensemble, programs, layout, target).text()
+    return KernelWriter(ensemble, programs, layout, target).text()
 
 
-class _KernelWriter:
+class KernelWriter:
+    """Writes kernels: the parts that all of them have."""
+
     def __init__(self, ensemble, programs, layout, target):
         self.programs, self.layout, self.target = programs, layout, target
         self.type = ensemble.scalar_type
@@ -48,25 +51,35 @@ class _KernelWriter:
             "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),
             "y": _Data("y", outputs, ensemble.targets is not None),
         }
+        self.declarations: set[str] = set()
         self.flushes = not ensemble.subnormal
         self.loss_weight = ensemble.problem.loss.weight(programs.points, outputs)
 
     def text(self) -> str:
-        train, start = self._train(), self._start()
+        return self.module(
+            [
+                self.function(
+                    "void @train(ptr noalias %state, ptr noalias readonly %x, ptr noalias readonly %y, "
+                    "ptr noalias %trace, i64 %first, i64 %count, i64 %every, i64 %closing)",
+                    self._train(),
+                ),
+                self.function("void @start(ptr noalias %state)", self._start()),
+            ]
+        )
+
+    def function(self, head: str, body: Writer, linkage: str = "") -> str:
+        """The text of a function."""
+        self.declarations |= body.declarations
+        return "\n".join([f"define {linkage}{head} #0 {{", *body.text, "}"])
+
+    def module(self, functions: Sequence[str]) -> str:
+        """All text, with what the functions declare."""
         bits = 8 * self.target.vector_bytes
-        pieces = [
-            "define void @train(ptr noalias %state, ptr noalias readonly %x, ptr noalias readonly %y, "
-            "ptr noalias %trace, i64 %first, i64 %count, i64 %every, i64 %closing) #0 {",
-            *train.text,
-            "}",
-            "define void @start(ptr noalias %state) #0 {",
-            *start.text,
-            "}",
-            *sorted(train.declarations | start.declarations),
+        attributes = (
             f'attributes #0 = {{ nounwind alignstack=64 "prefer-vector-width"="{bits}" '
-            f'"min-legal-vector-width"="{bits}" }}',
-        ]
-        return "\n".join(pieces) + "\n"
+            f'"min-legal-vector-width"="{bits}" }}'
+        )
+        return "\n".join([*functions, *sorted(self.declarations), attributes]) + "\n"
 
     def _start(self) -> Writer:
         w = Writer(self.layout, self.target, self.type)
@@ -91,8 +104,7 @@ class _KernelWriter:
         w.do("%stop = icmp ne i64 %closing, 0")
         w.do("br i1 %stop, label %done, label %update")
         w.label("update")
-        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
-        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
+        self._update(w, loss)
         w.do("br label %updated")
         w.label("updated")
         w.do("%s.next = add i64 %s, 1")
@@ -104,10 +116,14 @@ class _KernelWriter:
         w.do("ret void")
         return w
 
-    def _zeros(self):
+    def _update(self, w, loss) -> None:
+        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
+        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
+
+    def _zeros(self, *others: tuple) -> list[Line]:
         zero = Expression(-1, "constant", (), self.type, 0.0)
         targets = [(kind, k) for kind in ("total", "grad") for k in range(len(self.layout.kinds[kind]))]
-        return [Line("store", (zero,), self.type, target) for target in targets]
+        return [Line("store", (zero,), self.type, target) for target in (*others, *targets)]
 
     def _points(self, w):
         tiles = self.programs.points // self.programs.tile

@@ -67,7 +67,7 @@ def prepare_kernel(
         Unlowerable: it has no kernel; this is remembered, too.
     """
     own = ensemble.inputs is not None, ensemble.targets is not None
-    key = _key(
+    key = kernel_key(
         "plan", f"{plain.key} {own} {bool(ensemble.subnormal)} {lanes} {tile} {largest} {code_version()}", target
     )
     known = cache.load_choice(key) or {}
@@ -95,7 +95,9 @@ def _made(ensemble, target, lanes, tile, largest) -> tuple[Plan, machine.Kernel]
     check_size(len(assemblies.one.tile_lines), largest)
     tile = choose_tile(assemblies) if tile is None else tile
     assembly = assemblies.of(tile)
-    return Plan(tile, assemblies.update.state_types, _key("kernel", assembly, target)), _kernel_of(assembly, target)
+    return Plan(tile, assemblies.update.state_types, kernel_key("kernel", assembly, target)), kernel_of(
+        assembly, target
+    )
 
 
 class _Assemblies:
@@ -121,22 +123,24 @@ def check_size(lines: int, largest: int | None) -> None:
         raise Unlowerable(f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}.")
 
 
-def _kernel_of(assembly: str, target: Target) -> machine.Kernel:
-    key = _key("kernel", assembly, target)
+def kernel_of(assembly: str, target: Target, signatures: dict[str, list] = machine.TRAINING) -> machine.Kernel:
+    """The kernel of an assembly, compiled or from the cache."""
+    key = kernel_key("kernel", assembly, target)
     code = cache.load(key)
     if code is None:
         code = machine.compile_object(assembly, target)
         cache.store(key, code)
-    return machine.load_object(code)
+    return machine.load_object(code, signatures)
 
 
-def _key(kind: str, text: str, target: Target) -> str:
+def kernel_key(kind: str, text: str, target: Target) -> str:
+    """Names what a text and the compiler determine."""
     return cache.key_of(kind, text, repr(target), machine.compiler_version(), str(VERSION))
 
 
 def choose_tile(assemblies: _Assemblies) -> int:
     """Points in a tile: measured the first time, then remembered for this program and processor."""
-    key = _key("tile", assemblies.of(1), assemblies.target)
+    key = kernel_key("tile", assemblies.of(1), assemblies.target)
     known = cache.load_choice(key)
     if known is None:
         known = {"tile": _measured_tile(assemblies)}
@@ -148,7 +152,7 @@ def _measured_tile(assemblies: _Assemblies) -> int:
     candidates = candidate_tiles(len(assemblies.one.tile_lines), assemblies.one.points)
     if len(candidates) == 1:
         return candidates[0]
-    kernels = {tile: _kernel_of(assemblies.of(tile), assemblies.target) for tile in candidates}
+    kernels = {tile: kernel_of(assemblies.of(tile), assemblies.target) for tile in candidates}
     group = _trained(assemblies, kernels[candidates[0]])
     seconds = {tile: _seconds_per_step(kernel, group) for tile, kernel in kernels.items()}
     return min(seconds, key=lambda tile: seconds[tile])
