@@ -202,8 +202,9 @@ class _Pieces:
 
     def _comparison(self, node: Expression, args: Sequence[_Known]) -> _Known:
         # One that two affine functions are equal may hold at a single point between two where it does not.
+        one, other = node.args
         for op in ("lt", "le") if node.op in ("eq", "ne") else (node.op,):
-            self._compare(op, *node.args, args[0] | args[1])
+            self._compare(op, one, other, args[0] | args[1])
         return _NOTHING
 
     def _compare(self, op: str, one: Expression, other: Expression, known: _Known) -> None:

@@ -47,7 +47,7 @@ NETWORKS = {
     "absolute": network(jnp.abs),
     "clipped": network(lambda z: jnp.clip(z, -1, 1)),
     "relu6": network(jax.nn.relu6),
-    "where": network(lambda z: jnp.where(z >= 0.25, 3 * z, z / 2)),
+    "where": network(lambda z: jnp.where(z >= 0.25, 1.5 * z, z / 2)),
     "linear": network(lambda z: z),
     "two outputs": network(jax.nn.relu, 2),
     "mlp": NETWORK,
