@@ -1,6 +1,6 @@
 """Compressed steps beside those of all points: whole runs of three optimizers, and growth in points.
 
-Usage: python benchmarks/compression.py [FITS] [STEPS] (a few minutes by default, on a quiet machine)
+Usage: python benchmarks/compressed.py [FITS] [STEPS] (a few minutes by default, on a quiet machine)
 """
 
 import sys
