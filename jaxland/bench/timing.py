@@ -65,7 +65,8 @@ def steady(trainer: Trainer, ensemble: Ensemble, threads: int = 1, seconds: floa
         seconds: a measurement lasts about as long.
         trained: steps before that, or as many as can be done in so many seconds.
     """
-    members = ensemble.members(np.arange(trainer.width) + ensemble.first)
+    width = trainer.width * trainer.together
+    members = ensemble.members(np.arange(width) + ensemble.first)
     groups = [trainer.advance(trainer.begin(members), 1) for _ in range(threads)]
     for place in range(threads):
         began, done = time.perf_counter(), 1
@@ -78,7 +79,7 @@ def steady(trainer: Trainer, ensemble: Ensemble, threads: int = 1, seconds: floa
         place = free.pop()
         groups[place] = trainer.advance(groups[place], steps)
         free.append(place)
-        return trainer.width * steps
+        return width * steps
 
     steps, elapsed = 1, 0.0
     while elapsed < seconds / 4:

@@ -56,6 +56,7 @@ def run(
     shard_fits: int | None = None,
     threads: int | None = None,
     backend: str = "auto",
+    compress: bool | None = None,
     executor: Executor | None = None,
     analyses: Wanted | None = None,
     progress: bool = False,
@@ -74,6 +75,7 @@ def run(
         shard_fits: fits of a shard; by default as asked for here before, or as many as suit the machine.
         threads: groups of fits trained at a time; all processors by default.
         backend: `"auto"` or the name of a backend.
+        compress: as in `jaxland.fit`.
         executor: any `concurrent.futures.Executor` on which shards are done; in this process by default.
         analyses: which to make, with their settings, besides those asked for before; see `wanted`.
         progress: show a progress bar.
@@ -86,7 +88,7 @@ def run(
         ValueError, TypeError, StoreError: bad arguments, study or directory, before any work starts.
         Interrupted: a signal came; finished shards are kept.
     """
-    options = RunOptions(fits, shard_fits, threads, backend)
+    options = RunOptions(fits, shard_fits, threads, backend, compress)
     return run_with(make_request(study, config, out), options, executor, analyses, progress, say)
 
 
@@ -128,9 +130,10 @@ def plan(
     shard_fits: int | None = None,
     threads: int | None = None,
     backend: str = "auto",
+    compress: bool | None = None,
 ) -> Plan:
     """What `run` would do with the same arguments; a short measurement gives the time. Nothing is written."""
-    return plan_with(make_request(study, config, out), RunOptions(fits, shard_fits, threads, backend))
+    return plan_with(make_request(study, config, out), RunOptions(fits, shard_fits, threads, backend, compress))
 
 
 def plan_with(request: Request, options: RunOptions) -> Plan:
@@ -204,8 +207,9 @@ def _configuration(study: Study, config: Any) -> Any:
 
 
 def _prepare(study: Study, config: Any, options: RunOptions, recorded: Manifest | None) -> dict[str, Prepared]:
-    settings = recorded.provenance["backends"] if recorded and options.backend == "auto" else None
-    return prepare(study, config, options.backend, settings)
+    chosen = options.backend != "auto" or options.compress is not None
+    settings = recorded.provenance["backends"] if recorded and not chosen else None
+    return prepare(study, config, options.backend, settings, options.compress)
 
 
 def _manifest(
@@ -220,6 +224,9 @@ def _bytes_per_fit(ensemble: Ensemble) -> int:
     return numbers * np.dtype(ensemble.dtype).itemsize + 48
 
 
+_FIRST_STEPS = 2048
+
+
 def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float = 1.0) -> float:
     """Net-steps per second of an ensemble on all threads, from a short run whose results are thrown away."""
     ensemble, trainer = prepared.ensemble, prepared.trainer
@@ -229,6 +236,10 @@ def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float 
     def work() -> float:
         group, left = trainer.advance(trainer.begin(members), piece), ensemble.steps - piece
         began, done = time.perf_counter(), 0
+        # The first steps may take longer than those that follow, of which there are more.
+        while left > max(piece, ensemble.steps - _FIRST_STEPS) and time.perf_counter() - began < seconds:
+            group, left = trainer.advance(group, piece), left - piece
+        began = time.perf_counter()
         while time.perf_counter() - began < seconds:
             if left < piece:
                 group, left = trainer.begin(members), ensemble.steps

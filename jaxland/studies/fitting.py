@@ -99,7 +99,11 @@ def require_reproducible(study: Study, config: Any, prepared: Mapping[str, "Prep
 
 
 def prepare(
-    study: Study, config: Any, backend: str = "auto", settings: dict[str, Any] | None = None
+    study: Study,
+    config: Any,
+    backend: str = "auto",
+    settings: dict[str, Any] | None = None,
+    compress: bool | None = None,
 ) -> dict[str, Prepared]:
     """Makes the backend of every ensemble ready.
 
@@ -108,11 +112,12 @@ def prepare(
         config: its configuration.
         backend: `"auto"` or the name of a backend.
         settings: for each ensemble the backend and settings recorded earlier, which then are used again.
+        compress: as in `jaxland.fit`.
     """
     prepared = {}
     for name, ensemble in ensembles_of(study, config).items():
         recorded = dict((settings or {}).get(name, {"name": backend}))
-        choice = choose_backend(ensemble, recorded.pop("name"), recorded or None)
+        choice = choose_backend(ensemble, recorded.pop("name"), recorded or None, compress=compress)
         reason = choice.explanation if settings is None else f"{choice.trainer.name}: as when the study began."
         prepared[name] = Prepared(ensemble, choice.trainer, reason)
     return prepared

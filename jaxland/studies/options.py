@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How and where, not what: none of these changes a fit."""
+    """How and where, not what: none of these changes a fit but for rounding."""
 
     fits: int | None = None
     """Fits of each ensemble; the study's quick scale by default. A directory can be given more later."""
@@ -15,6 +15,8 @@ class RunOptions:
     """Groups of fits trained at a time; all processors by default."""
     backend: str = "auto"
     """How fits are trained: auto, lanes, xla, cuda or tpu."""
+    compress: bool | None = None
+    """Whether points between the kinks of a piecewise linear network are taken together; by default where faster."""
 
     def __post_init__(self):
         for name in ("fits", "shard_fits", "threads"):

@@ -28,11 +28,13 @@ class Backend:
         home: of its trainer; see `jaxland.training.trainer.Offered` where there is a platform.
         platform: the kind of JAX's devices on which `auto` asks it for an offer.
         gradients: of what evaluates losses and gradients with the trainer's kernels, given the ensemble.
+        compresses: whether its trainer can take points between kinks together, and is told by `compress`.
     """
 
     home: str
     platform: str | None = None
     gradients: str | None = None
+    compresses: bool = False
 
     @property
     def trainer(self) -> Any:
@@ -41,7 +43,9 @@ class Backend:
 
 
 BACKENDS = {
-    "lanes": Backend("jaxland.training.lanes:LanesTrainer", "cpu", "jaxland.training.lanes:LanesGradient"),
+    "lanes": Backend(
+        "jaxland.training.lanes:LanesTrainer", "cpu", "jaxland.training.lanes:LanesGradient", compresses=True
+    ),
     "cuda": Backend("jaxland.training.cuda:CudaTrainer", "gpu"),
     "tpu": Backend("jaxland.training.tpu:TpuTrainer", "tpu"),
     "xla": Backend("jaxland.training.xla:XlaTrainer"),
@@ -51,7 +55,13 @@ BACKENDS = {
 _FORESEEN = NotImplementedError, ImportError
 
 
-def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[str, Any] | None = None) -> Choice:
+def choose_backend(
+    ensemble: Ensemble,
+    backend: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    *,
+    compress: bool | None = None,
+) -> Choice:
     """Makes a backend ready for the ensemble.
 
     Args:
@@ -61,17 +71,23 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
             plain program does.
         settings: a trainer's `settings`, recorded when the first fits were trained, to be given with that trainer's
             `name`; chosen anew by default.
+        compress: whether points between the kinks of a piecewise linear network are taken together; by default where
+            that is expected to be faster. True insists, on lanes where the backend is "auto".
 
     Raises:
-        ValueError: unknown name, or settings that cannot be met here.
+        ValueError: unknown name, settings that cannot be met here, or `compress` for a backend that has no such steps.
         Unlowerable: lanes, cuda or tpu was asked for and cannot train this ensemble; the message says why.
         CudaMissing: cuda was asked for, and there is no GPU or a part of CUDA is not installed.
     """
     asked = lookup("backend", backend, {"auto": None, **BACKENDS})
+    if asked is None and compress:
+        backend, asked = next((name, each) for name, each in BACKENDS.items() if each.compresses)
     if asked is None:
-        return _automatic(ensemble, settings)
+        return _automatic(ensemble, settings, compress)
+    if compress and not asked.compresses:
+        raise ValueError(f"compress=True is for backend='lanes' on a processor; {backend} takes all points.")
     try:
-        trainer = asked.trainer(ensemble, settings)
+        trainer = asked.trainer(ensemble, settings, **_how(asked, compress))
     # Of any kind: what xla would train all the same is no error of the user's, but a reason to use another backend.
     except Exception as error:
         if backend == "xla" or settings is not None or isinstance(error, _FORESEEN):
@@ -80,13 +96,17 @@ def choose_backend(ensemble: Ensemble, backend: str = "auto", settings: Mapping[
     return Choice(trainer, f"{backend}: as asked.")
 
 
-def _automatic(ensemble, settings) -> Choice:
+def _how(backend: Backend, compress: bool | None) -> dict[str, bool]:
+    return {} if compress is None or not backend.compresses else {"compress": compress}
+
+
+def _automatic(ensemble, settings, compress) -> Choice:
     platform = local_platform()
     reason = f"there are kernels for CPUs, NVIDIA GPUs and TPUs, and this process computes on {platform}."
     for name, backend in BACKENDS.items():
         if backend.platform == platform:
             try:
-                trainer = backend.trainer.offer(ensemble, settings)
+                trainer = backend.trainer.offer(ensemble, settings, **_how(backend, compress))
             # Of any kind: who did not ask for a kernel must not be stopped by it, be it the compiler's fault or the
             # driver's. A fault of the user's own shows again in xla, which traces the same functions.
             except Exception as error:

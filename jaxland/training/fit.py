@@ -36,6 +36,7 @@ def fit(
     trace_every: int | None = None,
     snapshots: Sequence[int] = (),
     backend: str = "auto",
+    compress: bool | None = None,
     threads: int | None = None,
     progress: bool = False,
     on_device: bool = False,
@@ -67,6 +68,8 @@ def fit(
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
+        compress: whether points between the kinks of a piecewise linear network are taken together, which is the same
+            gradient but for rounding; by default where it is faster. False takes all points, True insists.
         threads: how many groups of fits are trained at a time; by default all processors, on accelerators one a device.
         progress: show a progress bar.
         on_device: leave parameters, losses and traces on the device, as arrays of JAX, to go on with there; what JAX
@@ -109,7 +112,7 @@ def fit(
     if fits > 1:
         warn_of_equal_fits(ensemble)
     _warn_of_a_constant_network(ensemble)
-    choice = choose_backend(ensemble, backend)
+    choice = choose_backend(ensemble, backend, compress=compress)
     with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
         result, kept = train(
             choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress, on_device=on_device

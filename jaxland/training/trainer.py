@@ -18,6 +18,8 @@ from jaxland.training.ensemble import Ensemble, Members
 
 # Long enough that the host costs nothing, short enough that Ctrl-C and the progress bar are prompt.
 _BLOCK_SECONDS = 0.3
+# Each worker has so many turns at least, so that none is idle for long while another is at its last.
+_ROUNDS = 4
 
 
 if TYPE_CHECKING:
@@ -54,9 +56,11 @@ class Trainer(Protocol):
     """How many devices groups can be put on. A fit's bits do not depend on which of them trains it."""
     workers: int
     """Groups worth training at a time: one a device, or one a processor."""
+    together: int
+    """Groups that one worker best trains as one."""
 
     def begin(self, members: Members, device: int = 0) -> Any:
-        """The state of a group before its first step, on one of the devices."""
+        """The state of a group, or of up to `together` of them, before its first step, on one of the devices."""
         ...
 
     def advance(self, group: Any, steps: int) -> Any:
@@ -180,7 +184,7 @@ def train(
         with lock:
             on_progress(net_steps)
 
-    starts = range(first // trainer.width * trainer.width, first + count, trainer.width)
+    starts = _starts(trainer, first, count, threads or trainer.workers)
     workers = min(threads or trainer.workers, len(starts))
     idle: SimpleQueue[int] = SimpleQueue()
     for worker in range(workers):
@@ -190,7 +194,8 @@ def train(
         # As many devices, counted as often as they are used, as there are workers: this never waits.
         device = idle.get()
         try:
-            return _train_group(trainer, ensemble, start, device, (first, count), report, stop, on_device)
+            fits = np.arange(start, start + starts.step)
+            return _train_group(trainer, ensemble, fits, device, (first, count), report, stop, on_device)
         finally:
             idle.put(device)
 
@@ -215,6 +220,13 @@ def train(
     return joined, np.concatenate([snapshots for _, snapshots in results])[inside]
 
 
+def _starts(trainer: Trainer, first: int, count: int, workers: int) -> range:
+    """Where groups begin, several of them together where there are enough for all workers."""
+    begin, end = first // trainer.width * trainer.width, first + count
+    groups = -(-(end - begin) // trainer.width)
+    return range(begin, end, trainer.width * max(1, min(trainer.together, groups // (_ROUNDS * workers))))
+
+
 def _with_unseen(result: GroupResult, steps: int) -> GroupResult:
     """A weight can become infinite behind a ReLU that never fires again and leave the loss finite."""
     xp: Any = jnp if isinstance(result.params, jax.Array) else np
@@ -227,11 +239,10 @@ def _join_on_device(parts) -> Any:
     return parts[0] if len(parts) == 1 else jnp.concatenate([jax.device_put(part, device) for part in parts])
 
 
-def _train_group(trainer, ensemble, start, device, asked, report, stop, on_device):
-    fits = np.arange(start, start + trainer.width)
+def _train_group(trainer, ensemble, fits, device, asked, report, stop, on_device):
     mine = np.count_nonzero((fits >= asked[0]) & (fits < sum(asked)))
     group = trainer.begin(ensemble.members(fits), device)
-    snapshots = np.empty((trainer.width, len(ensemble.snapshots), ensemble.network.size), ensemble.dtype)
+    snapshots = np.empty((len(fits), len(ensemble.snapshots), ensemble.network.size), ensemble.dtype)
     done, block = 0, 64
     for stop_at in sorted({*ensemble.snapshots, ensemble.steps}):
         while done < stop_at:

@@ -95,6 +95,7 @@ class XlaTrainer:
         self._devices = list(devices or local_devices())
         platform = _platform(self._devices[0])
         self.devices = len(self._devices)
+        self.together = 1
         self.workers = max(self.devices, available_threads()) if platform == "cpu" else self.devices
         self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
         self.settings: dict[str, Any] = {"width": self.width}

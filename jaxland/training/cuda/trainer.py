@@ -71,6 +71,7 @@ class CudaTrainer:
         self.ensemble = ensemble
         self._devices = list(devices or local_gpus())
         self.devices = self.workers = len(self._devices)
+        self.together = 1
         update = trace_update(ensemble)
         if settings is None:
             variant = choose_variant(ensemble, update, self._devices[0])

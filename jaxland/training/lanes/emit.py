@@ -245,13 +245,14 @@ class Straight:
         self.loaded.clear()
 
     def _store(self, line, still_needed):
-        value = self._operand(line.args[0])
+        value = self.operand(line.args[0])
         if still_needed and line.target not in self.pinned:
             self.pinned[line.target] = self._input(Expression(-1, "input", (), line.type, line.target))
         self.writer.store(line.target, value, line.type)
         self.loaded.pop(line.target, None)
 
-    def _operand(self, arg) -> str:
+    def operand(self, arg: Line | Expression) -> str:
+        """The text of a line that was written, of a constant or of an input."""
         if isinstance(arg, Line):
             return self.names[id(arg)]
         if arg.op == "constant":
@@ -267,7 +268,7 @@ class Straight:
         return self.loaded[node.value]
 
     def _compute(self, line) -> str:
-        args = [self._operand(arg) for arg in line.args]
+        args = [self.operand(arg) for arg in line.args]
         return getattr(self, f"_{line.op}", self._simple)(line, *args)
 
     def _simple(self, line, *args):

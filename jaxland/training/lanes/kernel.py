@@ -12,6 +12,7 @@ start(state)
     set the optimizer's state
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxland.training.ensemble import Ensemble
@@ -40,63 +41,67 @@ def write_kernel(ensemble: Ensemble, programs: Programs, layout: Layout, target:
 
 
 class KernelWriter:
-    """Writes the training loop around the programs; `loops` writes other code for these."""
+    """Writes kernels: the parts that all of them have."""
 
     def __init__(self, ensemble, programs, layout, target):
         self.programs, self.layout, self.target = programs, layout, target
         self.type = ensemble.scalar_type
-        self.declarations: set[str] = set()
         outputs = ensemble.y_shape[1]
         self.data = {
             "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),
             "y": _Data("y", outputs, ensemble.targets is not None),
         }
+        self.declarations: set[str] = set()
         self.flushes = not ensemble.subnormal
         self.loss_weight = ensemble.problem.loss.weight(programs.points, outputs)
 
     def text(self) -> str:
-        train, start = self._train(), self._start()
+        return self.module(
+            [
+                self.function(
+                    "void @train(ptr noalias %state, ptr noalias readonly %x, ptr noalias readonly %y, "
+                    "ptr noalias %trace, i64 %first, i64 %count, i64 %every, i64 %closing)",
+                    self._train(),
+                ),
+                self.function("void @start(ptr noalias %state)", self._start()),
+                *self.functions(),
+            ]
+        )
+
+    def function(self, head: str, body: Writer, linkage: str = "") -> str:
+        """The text of a function."""
+        self.declarations |= body.declarations
+        return "\n".join([f"define {linkage}{head} #0 {{", *body.text, "}"])
+
+    def module(self, functions: Sequence[str]) -> str:
+        """All text, with what the functions declare."""
         bits = 8 * self.target.vector_bytes
-        pieces = [
-            "define void @train(ptr noalias %state, ptr noalias readonly %x, ptr noalias readonly %y, "
-            "ptr noalias %trace, i64 %first, i64 %count, i64 %every, i64 %closing) #0 {",
-            *train.text,
-            "}",
-            "define void @start(ptr noalias %state) #0 {",
-            *start.text,
-            "}",
-            *self.functions(),
-            *sorted(train.declarations | start.declarations | self.declarations),
+        attributes = (
             f'attributes #0 = {{ nounwind alignstack=64 "prefer-vector-width"="{bits}" '
-            f'"min-legal-vector-width"="{bits}" }}',
-        ]
-        return "\n".join(pieces) + "\n"
+            f'"min-legal-vector-width"="{bits}" }}'
+        )
+        return "\n".join([*functions, *sorted(self.declarations), attributes]) + "\n"
 
     def functions(self) -> list[str]:
         """Texts of further functions."""
         return []
 
-    def starting(self, w: Writer) -> None:
-        """Writes what sets the optimizer's state."""
+    def _begin(self, w: Writer) -> None:
+        """Sets the optimizer's state."""
         emit_segments(w, Straight(w), roll(self.programs.start_lines, "state", self.layout))
 
-    def zeros(self, w: Writer) -> None:
-        """Writes what sets gradients and loss to zero."""
+    def _clear(self, w: Writer) -> None:
+        """Sets gradients and loss to zero."""
         emit_segments(w, Straight(w), roll(self._zeros(), "grad", self.layout))
 
-    def tile(self, w: Writer, tile: str, rest: bool) -> None:
-        """Writes what adds the loss and the gradient of a tile, or of the points left over."""
+    def _add(self, w: Writer, tile: str, rest: bool) -> None:
+        """Adds the loss and the gradient of a tile, or of the points left over."""
         self._tile(w, tile, self.programs.rest_lines if rest else self.programs.tile_lines)
-
-    def updating(self, w: Writer, loss: str) -> None:
-        """Writes the update of parameters and state."""
-        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
-        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
 
     def _start(self) -> Writer:
         w = Writer(self.layout, self.target, self.type)
         w.label("entry")
-        self.starting(w)
+        self._begin(w)
         w.do("ret void")
         return w
 
@@ -110,13 +115,13 @@ class KernelWriter:
         w.do("br i1 %any, label %step, label %done")
         w.label("step")
         w.do("%s = phi i64 [ %first, %entry ], [ %s.next, %updated ]")
-        self.zeros(w)
+        self._clear(w)
         self._points(w)
         loss = self._record(w)
         w.do("%stop = icmp ne i64 %closing, 0")
         w.do("br i1 %stop, label %done, label %update")
         w.label("update")
-        self.updating(w, loss)
+        self._update(w, loss)
         w.do("br label %updated")
         w.label("updated")
         w.do("%s.next = add i64 %s, 1")
@@ -128,10 +133,14 @@ class KernelWriter:
         w.do("ret void")
         return w
 
-    def _zeros(self):
+    def _update(self, w, loss) -> None:
+        straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
+        emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
+
+    def _zeros(self, *others: tuple) -> list[Line]:
         zero = Expression(-1, "constant", (), self.type, 0.0)
         targets = [(kind, k) for kind in ("total", "grad") for k in range(len(self.layout.kinds[kind]))]
-        return [Line("store", (zero,), self.type, target) for target in targets]
+        return [Line("store", (zero,), self.type, target) for target in (*others, *targets)]
 
     def _points(self, w):
         tiles = self.programs.points // self.programs.tile
@@ -140,7 +149,7 @@ class KernelWriter:
         w.label("tile")
         w.do(f"%t = phi i64 [ 0, %{before} ], [ %t.next, %tiled ]")
         if tiles:
-            self.tile(w, "%t", rest=False)
+            self._add(w, "%t", rest=False)
         w.do("br label %tiled")
         w.label("tiled")
         w.do("%t.next = add i64 %t, 1")
@@ -148,7 +157,7 @@ class KernelWriter:
         w.do("br i1 %more.tiles, label %tile, label %rest")
         w.label("rest")
         if self.programs.points % self.programs.tile:
-            self.tile(w, str(tiles), rest=True)
+            self._add(w, str(tiles), rest=True)
 
     def data_at(self, w: Writer, tile: str) -> dict[str, str]:
         """Pointers to where the inputs and the targets of a tile begin."""

@@ -13,8 +13,8 @@ _AXES, _INNER = "ijklmn", "pqrs"
 def describe_loops(ensemble: Ensemble, tile: int = 4) -> str:
     """The programs of an ensemble as loops over units: the gradient over a tile of points, then the update.
 
-    `param`, `grad` and `state` are those of each lane's fit, their entries numbered from 0; `h0`, `h1`, ... are arrays that
-    are kept from one nest of loops to another, of each lane's fit, too.
+    `param`, `grad` and `state` are those of each lane's fit, their entries numbered from 0; `h0`, `h1`, ... are arrays
+    kept from one nest to another, of each lane's fit, too.
 
         print(jaxland.training.lanes.describe_loops(ensemble))
 

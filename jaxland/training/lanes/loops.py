@@ -41,20 +41,20 @@ class _LoopWriter(KernelWriter):
         texts = [text.replace(_NAME, name, 1) for text, name in self.nests.items()]
         return [*texts, *(f"{name} = private unnamed_addr constant {text}" for text, name in self.constants.items())]
 
-    def starting(self, w: Writer) -> None:
+    def _begin(self, w: Writer) -> None:
         self._run(w, self.programs.start_loops)
 
-    def zeros(self, w: Writer) -> None:
+    def _clear(self, w: Writer) -> None:
         w.store(("total", 0), w.constant(0.0, self.type), self.type)
         entries = len(self.layout.kinds["grad"])
         memory = Memory("grad", 0, self.type)
         self._run(w, Loops([_zeros(memory, entries)], {}, 0, []))
 
-    def updating(self, w: Writer, loss: str) -> None:
+    def _update(self, w: Writer, loss: str) -> None:
         del loss  # it is in memory
         self._run(w, self.programs.update_loops)
 
-    def tile(self, w: Writer, tile: str, rest: bool) -> None:
+    def _add(self, w: Writer, tile: str, rest: bool) -> None:
         loops = self.programs.rest_loops if rest else self.programs.tile_loops
         self._run(w, loops, self.data_at(w, tile))
 
@@ -117,7 +117,7 @@ class _Element(Straight):
 
     def _store(self, line, still_needed):
         del still_needed  # inputs were loaded before
-        self.keep(line, self._operand(line.args[0]))
+        self.keep(line, self.operand(line.args[0]))
 
 
 class _NestWriter:

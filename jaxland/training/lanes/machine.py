@@ -16,7 +16,7 @@ from jaxland.training.lanes.emit import Target
 from jaxland.training.program.memory import Group
 
 ADDRESS, INTEGER = ctypes.c_void_p, ctypes.c_int64
-_TRAINING = {"train": [ADDRESS] * 4 + [INTEGER] * 4, "start": [ADDRESS]}
+TRAINING = {"train": [ADDRESS] * 4 + [INTEGER] * 4, "start": [ADDRESS]}
 
 
 class Kernel(NamedTuple):
@@ -75,13 +75,15 @@ def _best(features):
 def compile_object(assembly: str, target: Target) -> bytes:
     """Machine code, as an object file, of LLVM assembly."""
     with _lines_in_order():
-        return _machine(target).emit_object(_module(assembly))
+        machine = _machine(target)
+        return machine.emit_object(_in_registers(_module(assembly), machine))
 
 
 def native_assembly(assembly: str, target: Target) -> str:
     """Machine code, as text, of LLVM assembly."""
     with _lines_in_order():
-        return _machine(target).emit_assembly(_module(assembly))
+        machine = _machine(target)
+        return machine.emit_assembly(_in_registers(_module(assembly), machine))
 
 
 @contextmanager
@@ -101,7 +103,7 @@ def _lines_in_order() -> Iterator[None]:
 _OPTION_LOCK = threading.Lock()
 
 
-def load_object(code: bytes, signatures: dict[str, list] = _TRAINING) -> Kernel:
+def load_object(code: bytes, signatures: dict[str, list] = TRAINING) -> Kernel:
     """Makes machine code callable.
 
     Args:
@@ -146,6 +148,14 @@ def _module(assembly):
     _initialize()
     module = llvm.parse_assembly(assembly)
     module.verify()
+    return module
+
+
+def _in_registers(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    """Makes registers of the variables of scalar code; kernels have none, and nothing else is changed."""
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(0)))
     return module
 
 

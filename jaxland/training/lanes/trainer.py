@@ -1,6 +1,7 @@
 """The lanes backend: trains one fit in every lane of a vector register."""
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -8,18 +9,31 @@ from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes import machine
+from jaxland.training.lanes.emit import Target
+from jaxland.training.lanes.group import LanesGroup
 from jaxland.training.lanes.machine import run_kernel
+from jaxland.training.lanes.runs import (
+    PLAIN_STEPS,
+    TOGETHER,
+    advance_runs,
+    begin_runs,
+    prepare_runs,
+    with_runs,
+    worthwhile,
+)
 from jaxland.training.lanes.tuning import VERSION, prepare_kernel
 from jaxland.training.plain import PlainProgram
 from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.loop_programs import loop_layout
-from jaxland.training.program.memory import Group, entries, new_group, result_of
 from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_settings, check_trace
 
 # What has no loops is straight-line code, which outgrows the caches: at 10,500 lines a point xla is as fast.
 LARGEST_PROGRAM = 8000
+
+_MOST_WITH_RUNS = 600
+"""Parameters of networks whose kernel is made of loops, up to which it is tried to take points together."""
 
 
 class LanesTrainer:
@@ -29,68 +43,112 @@ class LanesTrainer:
         ensemble: what is trained.
         settings: those of an earlier trainer, to repeat its bits; measured or remembered by default.
         largest: refuse straight code of more lines a point than this.
+        compress: whether points between kinks are taken together (see `program.piecewise`); by default where it is
+            expected to be faster. Settings decide it, where they are given.
 
     Attributes:
         settings: what decides the bits of a fit besides the ensemble, as JSON values: `lanes`, the width of a group;
-            `form`, straight code or loops over units; `tile`, points whose gradient is taken at a time; `fused`,
-            whether multiply-adds are rounded once; `kernel`, the version of the code generator.
+            `form`, straight code or loops over units; `tile`, points whose gradient is taken at a time; `compress`,
+            the first step in which points are taken together, or None; `fused`, whether multiply-adds are rounded
+            once; `kernel`, the version of the code generator.
+        together: groups that are best trained as one.
 
     Raises:
-        Unlowerable: the network, the loss or the optimizer has no scalar form; the message names the primitive.
+        Unlowerable: the network, the loss or the optimizer has no scalar form, or no compressed one where that is asked
+            for; the message says why.
         ValueError: the settings cannot be met on this processor or by this version.
     """
 
     name = "lanes"
 
-    def __init__(self, ensemble: Ensemble, settings: Mapping[str, Any] | None = None, *, largest: int | None = None):
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        largest: int | None = None,
+        compress: bool | None = None,
+    ):
         if ensemble.steps >= 2**31:
             raise Unlowerable("lanes counts steps in 32 bits.")
         self.ensemble = ensemble
         target = machine.host()
         lanes, tile, form = target.vector_bytes // ensemble.number_format.itemsize, None, None
+        self._first = PLAIN_STEPS
         if settings is not None:
             check_settings(settings, {"kernel": VERSION, "fused": target.fused})
-            tile, lanes, form = settings["tile"], settings["lanes"], settings.get("form", "straight")
+            tile, lanes, compress = settings["tile"], settings["lanes"], settings.get("compress") is not None
+            form, self._first = settings.get("form", "straight"), settings.get("compress") or 0
         plain = PlainProgram(ensemble, ensemble.number_format)
         plan, self._kernel = prepare_kernel(ensemble, plain, target, lanes, tile, largest, form)
-        self.settings = {"lanes": lanes, "form": plan.form, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
         self.width, self.devices, self.workers = lanes, 1, available_threads()
+        self.together, self._runs = 1, None
         self._layout: Layout = loop_layout(ensemble, plan, lanes, plan.scratch_bytes)
         require_agreement(self, ensemble, plain, plan.key)
+        # The program of runs is straight code, which is not even traced for what is far too large.
+        if compress or (compress is None and (plan.form == "straight" or ensemble.network.size <= _MOST_WITH_RUNS)):
+            self._compress(plain, target, insist=compress is True)
+        self.settings = {"lanes": lanes, "form": plan.form, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
+        self.settings["compress"] = None if self._runs is None else self._first
+
+    def _compress(self, plain: PlainProgram, target: Target, *, insist: bool) -> None:
+        layout = with_runs(self._layout, self.ensemble.scalar_type)
+        try:
+            runs = prepare_runs(self.ensemble, plain, layout, target)
+            if insist or worthwhile(self.ensemble, runs):
+                compressed = copy(self)
+                # It is probed from the first step on.
+                compressed._layout, compressed._runs, compressed._first = layout, runs, 0
+                require_agreement(compressed, self.ensemble, plain, runs.key)
+                self._layout, self._runs, self.together = layout, runs, TOGETHER
+        except Unlowerable:
+            if insist:
+                raise
 
     @classmethod
-    def offer(cls, ensemble: Ensemble, settings: Mapping[str, Any] | None = None) -> Self:
+    def offer(
+        cls, ensemble: Ensemble, settings: Mapping[str, Any] | None = None, *, compress: bool | None = None
+    ) -> Self:
         """The trainer, where straight code is not too large for what has no loops."""
-        return cls(ensemble, settings, largest=LARGEST_PROGRAM)
+        return cls(ensemble, settings, largest=LARGEST_PROGRAM, compress=compress)
 
     @property
     def sentence(self) -> str:
         """How it trains."""
-        return f"one fit in each of {self.width} lanes"
+        runs = "" if self._runs is None else f", points between kinks taken together from step {self._first:,} on"
+        return f"one fit in each of {self.width} lanes{runs}"
 
-    def begin(self, members: Members, device: int = 0) -> Group:
-        """The state of a group before its first step; there is one device."""
+    def begin(self, members: Members, device: int = 0) -> LanesGroup:
+        """The state of as many groups as there are members for, before their first step; there is one device."""
         del device
-        group = new_group(self.ensemble, self._layout, members)
-        self._kernel.functions["start"](group.buffer.ctypes.data)
+        group = LanesGroup(self.ensemble, self._layout, members)
+        for part in group.parts:
+            self._kernel.functions["start"](part.buffer.ctypes.data)
+        if self._runs is not None:
+            begin_runs(self.ensemble, self._layout, group, members)
         return group
 
-    def advance(self, group: Group, steps: int) -> Group:
+    def advance(self, group: LanesGroup, steps: int) -> LanesGroup:
         """The group `steps` steps later."""
         check_trace(self.ensemble, group.step, steps)
-        run_kernel(self._kernel, group, steps, every=self.ensemble.trace_every or 0)
+        plain = steps if self._runs is None else min(max(0, self._first - group.step), steps)
+        for part in group.parts:
+            run_kernel(self._kernel, part, plain, every=self.ensemble.trace_every or 0)
+        if self._runs is not None:
+            advance_runs(self.ensemble, self._runs, group, steps - plain, self._first)
         return group
 
-    def parameters(self, group: Group) -> Float[np.ndarray, "W P"]:
+    def parameters(self, group: LanesGroup) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
-        return self.entries(group, "param")
+        return group.entries("param")
 
-    def entries(self, group: Group, kind: str) -> np.ndarray:
+    def entries(self, group: LanesGroup, kind: str) -> np.ndarray:
         """All entries of a kind, (W, K)."""
-        return entries(self._layout, group.buffer, kind)
+        return group.entries(kind)
 
-    def finish(self, group: Group, *, on_device: bool = False) -> GroupResult:
+    def finish(self, group: LanesGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
-        run_kernel(self._kernel, group, 1, every=self.ensemble.trace_every or 0, closing=True)
-        result = result_of(self._layout, group.buffer, group.trace)
-        return as_jax_arrays(result) if on_device else result
+        group.restore()
+        for part in group.parts:
+            run_kernel(self._kernel, part, 1, every=self.ensemble.trace_every or 0, closing=True)
+        return as_jax_arrays(group.result()) if on_device else group.result()

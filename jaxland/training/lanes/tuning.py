@@ -84,7 +84,7 @@ def prepare_kernel(
     """
     own = ensemble.inputs is not None, ensemble.targets is not None
     chosen = f"{bool(ensemble.subnormal)} {lanes} {tile} {largest} {form}"
-    key = _key("plan", f"{plain.key} {own} {chosen} {code_version()}", target)
+    key = kernel_key("plan", f"{plain.key} {own} {chosen} {code_version()}", target)
     known = cache.load_choice(key) or {}
     if "refused" in known:
         raise Unlowerable(known["refused"])
@@ -160,10 +160,9 @@ def _planned(assemblies: "_Assemblies | LoopAssemblies", tile: int | None) -> tu
     tile = choose_tile(assemblies) if tile is None else tile
     assembly = assemblies.of(tile)
     scratch = assemblies.programs(tile).scratch_bytes if isinstance(assemblies, LoopAssemblies) else 0
-    plan = Plan(
-        assemblies.form, tile, assemblies.update.state_types, scratch, _key("kernel", assembly, assemblies.target)
-    )
-    return plan, _kernel_of(assembly, assemblies.target)
+    key = kernel_key("kernel", assembly, assemblies.target)
+    plan = Plan(assemblies.form, tile, assemblies.update.state_types, scratch, key)
+    return plan, kernel_of(assembly, assemblies.target)
 
 
 class _Assemblies:
@@ -192,31 +191,31 @@ class _Assemblies:
 def check_size(lines: int, largest: int | None) -> None:
     """Raises Unlowerable where a program is too large."""
     if largest is not None and lines > largest:
-        raise Unlowerable(
-            f"its gradient is about {lines} lines of straight code a point, of which lanes is faster up to {largest}."
-        )
+        raise Unlowerable(f"about {lines} lines of straight code a point, of which lanes is faster up to {largest}.")
 
 
-def _kernel_of(assembly: str, target: Target) -> machine.Kernel:
-    key = _key("kernel", assembly, target)
+def kernel_of(assembly: str, target: Target, signatures: dict[str, list] = machine.TRAINING) -> machine.Kernel:
+    """The kernel of an assembly, compiled or from the cache."""
+    key = kernel_key("kernel", assembly, target)
     code = cache.load(key)
     if code is None:
         code = machine.compile_object(assembly, target)
         cache.store(key, code)
-    return machine.load_object(code)
+    return machine.load_object(code, signatures)
 
 
-def _key(kind: str, text: str, target: Target) -> str:
+def kernel_key(kind: str, text: str, target: Target) -> str:
+    """Names what a text and the compiler determine."""
     return cache.key_of(kind, text, repr(target), machine.compiler_version(), str(VERSION))
 
 
 def choose_form(straight: _Assemblies, loops: LoopAssemblies) -> _Assemblies | LoopAssemblies:
     """The faster form: measured the first time, then remembered for this program and processor."""
     forms = {assemblies.form: assemblies for assemblies in (straight, loops)}
-    key = _key("form", straight.of(1) + loops.of(loops.tiles[0]), straight.target)
+    key = kernel_key("form", straight.of(1) + loops.of(loops.tiles[0]), straight.target)
     known = cache.load_choice(key)
     if known is None:
-        kernels = {form: _kernel_of(each.of(choose_tile(each)), each.target) for form, each in forms.items()}
+        kernels = {form: kernel_of(each.of(choose_tile(each)), each.target) for form, each in forms.items()}
         # The memory of loops begins with that of straight code.
         group = _trained(loops, kernels[loops.form])
         seconds = {form: _seconds_per_step(kernel, group) for form, kernel in kernels.items()}
@@ -228,7 +227,7 @@ def choose_form(straight: _Assemblies, loops: LoopAssemblies) -> _Assemblies | L
 def choose_tile(assemblies: _Assemblies | LoopAssemblies) -> int:
     """Points in a tile: measured the first time, then remembered for this program and processor."""
     first = 1 if isinstance(assemblies, _Assemblies) else assemblies.tiles[0]
-    key = _key("tile", assemblies.of(first), assemblies.target)
+    key = kernel_key("tile", assemblies.of(first), assemblies.target)
     known = cache.load_choice(key)
     if known is None:
         known = {"tile": _measured_tile(assemblies)}
@@ -240,7 +239,7 @@ def _measured_tile(assemblies: _Assemblies | LoopAssemblies) -> int:
     candidates = assemblies.tiles
     if len(candidates) == 1:
         return candidates[0]
-    kernels = {tile: _kernel_of(assemblies.of(tile), assemblies.target) for tile in candidates}
+    kernels = {tile: kernel_of(assemblies.of(tile), assemblies.target) for tile in candidates}
     group = _trained(assemblies, kernels[candidates[0]])
     seconds = {tile: _seconds_per_step(kernel, group) for tile, kernel in kernels.items()}
     return min(seconds, key=lambda tile: seconds[tile])

@@ -92,6 +92,15 @@ class Builder:
             return self("ne", x, self.constant(0, x.type))
         return self._node("cast", (x,), type, None)
 
+    def positive_sign(self, x: Expression) -> Expression:
+        """An integer that is negative where a floating-point x is above 0, and not where it is below 0 or a zero.
+
+        It is for many such tests joined to one; of NaN it may be anything.
+        """
+        zero = self.constant(0, x.type)
+        # Not simplified to -x, which would be -0 for 0.
+        return self.bits(self._node("sub", (zero, x), x.type, None), f"i{8 * TYPES[x.type].itemsize}")
+
     def bits(self, x: Expression, type: str) -> Expression:
         """The same bits read as another type of the same size."""
         if x.type == type:

@@ -544,7 +544,8 @@ def _kept_here(draft: _Draft, node: Node, view: View) -> bool:
 
 
 def _memory_of(node: Node) -> Memory:
-    return Memory(*node.detail, node.type)
+    kind, first = node.detail
+    return Memory(kind, first, node.type)
 
 
 def _span(entry: tuple[Memory, View]) -> tuple[int, int]:

@@ -30,7 +30,7 @@ class Group:
 def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     """The memory of a group, with everything in it but the optimizer's state."""
     dtype = ensemble.number_format
-    buffer = _aligned(layout.bytes, np.dtype(np.uint8))
+    buffer = aligned(layout.bytes, np.dtype(np.uint8))
     params = initial_parameters(ensemble, members)
     for entry, column in zip(layout.view(buffer, "param"), params.T, strict=True):
         entry[:] = column
@@ -38,7 +38,7 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
         entry[:] = members.hyperparameters[name]
     layout.view(buffer, "best_loss")[0][:] = np.inf
     layout.view(buffer, "diverged_step")[0][:] = -1
-    trace = _aligned(len(ensemble.trace_steps) * layout.lanes, dtype).reshape(-1, layout.lanes)
+    trace = aligned(len(ensemble.trace_steps) * layout.lanes, dtype).reshape(-1, layout.lanes)
     return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
 
 
@@ -56,12 +56,12 @@ def result_of(layout: Layout, buffer: np.ndarray, trace: Float[np.ndarray, "T W"
 def _by_lanes(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Shared data (N, D) as it is, each fit's own (W, N, D) with fits on the minor axis."""
     ordered = values.transpose(1, 2, 0) if values.ndim == 3 else values
-    result = _aligned(ordered.size, dtype)
+    result = aligned(ordered.size, dtype)
     result[:] = ordered.ravel()
     return result
 
 
-def _aligned(count: int, dtype: np.dtype) -> np.ndarray:
+def aligned(count: int, dtype: np.dtype) -> np.ndarray:
     """Zeros at an address that is a multiple of a vector register."""
     memory = np.zeros(count * dtype.itemsize + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT

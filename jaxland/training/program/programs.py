@@ -72,7 +72,7 @@ def schedule_programs(
         tile=tile,
         tile_lines=lines_of(tile) if points >= tile else [],
         rest_lines=lines_of(rest) if rest else [],
-        update_lines=_update_lines(update),
+        update_lines=update_lines(update),
         start_lines=schedule([Result(("state", k), node) for k, node in enumerate(update.initial_state)]),
     )
 
@@ -82,7 +82,7 @@ def _gradient_lines(program: TileProgram) -> list[Line]:
     return schedule([Result(("total", 0), program.loss, accumulate=True), *results])
 
 
-def _update_lines(update: UpdateProgram) -> list[Line]:
+def update_lines(update: UpdateProgram) -> list[Line]:
     """The state of each parameter before the parameter, so that what one of them needs stands together."""
     results: dict[int | None, list[Result]] = {k: [] for k in [*range(len(update.params)), None]}
     for index, (node, owner) in enumerate(zip(update.state, update.state_params, strict=True)):

@@ -68,7 +68,8 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
     build = Builder(float64, most)
     program = tile_jaxpr(ensemble, points)
     shapes = [aval.shape for aval in program.in_avals]
-    arguments = [_inputs(build, kind, shape, type) for kind, shape in zip(("param", "x", "y"), shapes, strict=True)]
+    kinds = zip(("param", "x", "y"), shapes, strict=True)
+    arguments = [input_scalars(build, kind, shape, type) for kind, shape in kinds]
     gradient, value = scalarize(build, program, arguments)
     return TileProgram(points, value.item(), list(gradient))
 
@@ -115,8 +116,8 @@ def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
         abstract = jax.ShapeDtypeStruct((network.size,), dtype), jax.ShapeDtypeStruct((2, inputs), dtype)
         with _of_few_points(2, ensemble.x_shape[0]):
             program = jax.make_jaxpr(network.apply_flat)(*abstract)
-    arguments = [_inputs(build, "param", (network.size,), ensemble.scalar_type)]
-    arguments.append(_inputs(build, "x", (2, inputs), ensemble.scalar_type))
+    arguments = [input_scalars(build, "param", (network.size,), ensemble.scalar_type)]
+    arguments.append(input_scalars(build, "x", (2, inputs), ensemble.scalar_type))
     (outputs,) = scalarize(build, program, arguments)
     for point in range(2):
         for node in reachable(list(outputs[point].ravel())):
@@ -154,11 +155,11 @@ def trace_update(ensemble: Ensemble, *, float64: bool = True) -> UpdateProgram:
     build = Builder(float64)
     hyper = [build.input("hyper", k, type) for k in range(len(names))]
     hyper = [np.array(node, dtype=object) for node in hyper]
-    params = _inputs(build, "param", (network.size,), type)
+    params = input_scalars(build, "param", (network.size,), type)
     initial = scalarize(build, start_program, [*hyper, params])
     state = _state_inputs(build, leaves)
     value = np.array(build.input("loss", 0, type), dtype=object)
-    gradient = _inputs(build, "grad", (network.size,), type)
+    gradient = input_scalars(build, "grad", (network.size,), type)
     new_params, *new_state = scalarize(build, update_program, [*hyper, params, *state, gradient, value])
     return UpdateProgram(
         state_types=[node.type for leaf in state for node in leaf.ravel()],
@@ -228,7 +229,8 @@ def _data_shapes(ensemble):
     return ensemble.x_shape, ensemble.y_shape[1]
 
 
-def _inputs(build: Builder, kind: str, shape: tuple[int, ...], type: str) -> Scalars:
+def input_scalars(build: Builder, kind: str, shape: tuple[int, ...], type: str) -> Scalars:
+    """An array of inputs, named `(kind, index)`: a vector's by position, others' by their tuple of indices."""
     indices = np.empty(shape, dtype=object)
     for position, index in enumerate(np.ndindex(*shape)):
         indices[index] = index if len(shape) > 1 else position

@@ -106,6 +106,7 @@ class TpuTrainer:
         if interpret:
             self._devices = self._devices[:1]
         self.devices = self.workers = len(self._devices)
+        self.together = 1
         here = {"kernel": VERSION, "device": INTERPRETED if interpret else self._devices[0].device_kind}
         if settings is not None:
             check_settings(settings, here)

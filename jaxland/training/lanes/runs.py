@@ -1,0 +1,133 @@
+"""Compressed training: whether an ensemble has it, its kernel, and the groups of fits it trains.
+
+Lists of runs are as long as the longest of their lanes, so every now and then the fits of several groups change
+places: those with many runs come together, and those with few. At the same steps runs are made anew, so that a fit's
+bits do not depend on where it stands.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.lanes import machine
+from jaxland.training.lanes.compression import lists_of, new_lists, write_compressed_kernel
+from jaxland.training.lanes.emit import Target
+from jaxland.training.lanes.group import LanesGroup, exchange, split
+from jaxland.training.lanes.machine import ADDRESS, INTEGER
+from jaxland.training.lanes.tuning import kernel_key, kernel_of
+from jaxland.training.plain import PlainProgram, code_version
+from jaxland.training.program import cache
+from jaxland.training.program.expression import Unlowerable
+from jaxland.training.program.layout import Layout
+from jaxland.training.program.piecewise import trace_runs
+from jaxland.training.program.programs import Programs, update_lines
+from jaxland.training.program.trace import trace_update
+
+# Steps of all points before the first of runs: at the start kinks sweep over the points, and runs do not last.
+PLAIN_STEPS = 256
+REGROUPED = 512
+"""Fits change places, and all runs are made anew, at the multiples of so many steps."""
+TOGETHER = 16
+"""Groups whose fits change places."""
+
+# A deep network has about half as many runs as comparisons, its lists hold nearly twice as many, and one of them costs
+# as much as two points and a bit.
+_POINTS_A_COMPARISON = 4
+_SIGNATURE = {"train": [ADDRESS] * 3 + [INTEGER] * 4}
+
+
+class Runs(NamedTuple):
+    """A kernel of compressed steps.
+
+    Attributes:
+        kernel: its `train`.
+        key: names it.
+        comparisons: how many decide the piece that a point lies on.
+    """
+
+    kernel: machine.Kernel
+    key: str
+    comparisons: int
+
+
+def with_runs(layout: Layout, type: str) -> Layout:
+    """The memory of a group that is to be trained with runs: what other kernels use stays where it is."""
+    return Layout(layout.lanes, {**layout.kinds, "differs": ["i1"], "wild": [type]})
+
+
+def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target: Target) -> Runs:
+    """The kernel of an ensemble, remembered or made.
+
+    Args:
+        ensemble: what is trained.
+        plain: its plain program.
+        layout: see `with_runs`.
+        target: what for.
+
+    Raises:
+        Unlowerable: it has none; this is remembered, too.
+    """
+    # What of the data decides is whether all its points differ.
+    data = ensemble.inputs is not None, ensemble.targets is not None, bool(ensemble.subnormal), _distinct(ensemble)
+    key = kernel_key("runs", f"{plain.key} {data} {layout.lanes} {code_version()}", target)
+    known = cache.load_choice(key) or {}
+    if "refused" in known:
+        raise Unlowerable(known["refused"])
+    code = cache.load(known["key"]) if known else None
+    if code is not None:
+        return Runs(machine.load_object(code, _SIGNATURE), **known)
+    try:
+        runs = trace_runs(ensemble)
+    except Unlowerable as reason:
+        cache.store_choice(key, {"refused": str(reason)})
+        raise
+    update = update_lines(trace_update(ensemble))
+    programs = Programs(ensemble.x_shape[0], 1, [], [], update, [])
+    assembly = write_compressed_kernel(ensemble, programs, runs, layout, target)
+    known = {"key": kernel_key("kernel", assembly, target), "comparisons": runs.comparisons}
+    kernel = kernel_of(assembly, target, _SIGNATURE)
+    cache.store_choice(key, known)
+    return Runs(kernel, **known)
+
+
+def _distinct(ensemble: Ensemble) -> int:
+    return len(np.unique(np.asarray(ensemble.problem.x, ensemble.number_format)))
+
+
+def worthwhile(ensemble: Ensemble, runs: Runs) -> bool:
+    """Whether runs are expected to be faster. It is no measurement: the same ensemble has the same bits everywhere."""
+    few = runs.comparisons * _POINTS_A_COMPARISON <= ensemble.x_shape[0]
+    return few and ensemble.steps >= 4 * PLAIN_STEPS
+
+
+def begin_runs(ensemble: Ensemble, layout: Layout, group: LanesGroup, members: Members) -> None:
+    """Gives a group the memory of its runs."""
+    group.lists = [new_lists(ensemble, layout.lanes, part) for part in split(members, layout.lanes)]
+
+
+def advance_runs(ensemble: Ensemble, runs: Runs, group: LanesGroup, steps: int, first: int) -> None:
+    """Trains a group for some steps, `first` being the first of all that is taken with runs."""
+    every, end = ensemble.trace_every or 0, group.step + steps
+    while group.step < end:
+        renew = group.step == first or group.step % REGROUPED == 0
+        if renew and group.step > first and len(group.parts) > 1:
+            _change_places(ensemble, group)
+        count = min(end, (group.step // REGROUPED + 1) * REGROUPED) - group.step
+        for part, lists in zip(group.parts, group.lists, strict=True):
+            arrays = (array.ctypes.data for array in (part.buffer, lists, part.trace))
+            runs.kernel.functions["train"](*arrays, part.step, count, every, int(renew))
+            part.step += count
+
+
+def _change_places(ensemble: Ensemble, group: LanesGroup) -> None:
+    """Fits with many runs come to stand beside each other."""
+    memory = lists_of(ensemble, group.layout.lanes)
+    size = group.layout.lanes * 4
+    counts = [lists[memory.count : memory.count + size].view(np.int32) for lists in group.lists]
+    order = np.argsort(-np.concatenate(counts), kind="stable")
+    group.rearrange(order)
+    if ensemble.targets is not None:
+        y = [lists[memory.y : memory.ends].view(ensemble.number_format) for lists in group.lists]
+        count = ensemble.y_shape[0] * ensemble.y_shape[1] * group.layout.lanes
+        exchange([part[:count].reshape(-1, group.layout.lanes) for part in y], order)
