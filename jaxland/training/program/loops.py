@@ -450,7 +450,7 @@ class _Plan:
         for node, _ in reach.maps:
             self.homes[node].add(position)
         if root.memory.kind == "scratch":
-            whole = next(node for node in self.kept if node.number == root.memory.first)
+            whole = self.nodes[root.memory.first]
             self.position[whole] = max(position, self.position.get(whole, -1))
 
     def _with_its_sum(self, root, reach, latest) -> int | None:
