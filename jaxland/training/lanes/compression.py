@@ -12,7 +12,9 @@ train(state, lists, trace, first, count, every, renew)
         gradients of lanes whose predictions are not finite are NaN
         take note of the loss, update parameters and optimizer state: as in `kernel`
         for each lane whose pieces have cost more than making them anew: divide(lane)
-divide(lane)   the fewest runs there are for the parameters as they stand, found by comparing each point with the next
+divide(lane)   makes the fewest runs there are for the parameters as they stand
+search(lane, a, b, ...)   makes a run at each place between a and b at which comparisons change: as many intervals as
+    there are lanes are compared at a time, and those whose ends differ are searched in turn
 part(lane, slot)   its two ends were taken as two points; what is between is appended, to be taken in the same step
 put(lane, slot, a, b, apart)   points a to b as a run or, apart, as two points (one, where a is b)
 
@@ -20,6 +22,7 @@ So every gradient is that of all points: a kink that moves is followed a step be
 are those of a lane and depend on nothing but its own past: a fit's bits do not depend on its neighbours.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -35,11 +38,15 @@ from jaxland.training.program.piecewise import EACH, REST, SHARED, V_A, V_B, Y_A
 from jaxland.training.program.programs import Programs
 from jaxland.training.program.roll import roll
 
-# What dividing anew costs beside the comparisons of all points, as a share of them; and what follows a run that is
-# parted, in runs. See the rule in `_Driver.settle`.
-_DIVIDING, _PARTING = 1.5, 12
-# A fit is restless if a run was parted in more than one of so many steps.
-_RESTLESS, _LONGEST_WAIT = 2, 4
+# Differences of sums over all points lose digits in a short run: what its points times the square of its width must be,
+# as a share of the sum of all x^2, for all digits of float32.
+_SHORTEST = 2.0**-25
+
+# What dividing anew costs, for each comparison and doubling of the points, in comparisons of a point; and what follows
+# a run that is parted, in runs. See the rule in `_Driver.settle`.
+_SEARCHES, _PARTING = 2.0, 12
+# A list grows no more if its excess was, on average, all but one in so many parts of what it is.
+_SETTLED, _LONGEST_WAIT = 7, 3
 
 
 class Lists(NamedTuple):
@@ -48,7 +55,7 @@ class Lists(NamedTuple):
     Slots are S = N, enough for every point to stand alone. W is how many lanes there are, O how many outputs.
 
     Attributes:
-        x: (N + 2 W), ascending, the last one repeated.
+        x: (N,), ascending.
         y: (O, N), or (O, N, W) where each fit has its own.
         ends: (S, 2, W), x at the ends of runs.
         numbers: (S, SHARED + EACH O, W), see `program.piecewise`.
@@ -60,7 +67,12 @@ class Lists(NamedTuple):
         waits: (W,) of 32-bit integers, how often the price of making runs anew was doubled.
         debt: (W,) of 64-bit integers, what runs beyond `base` have cost since.
         longest: one 32-bit integer.
-        breaks: (N + 2 W) bytes, whether a point and the next lie on different pieces.
+        from_point, single: 64-bit integers, while runs are made: where the next one begins, and a point that waits for
+            another to make a pair, or -1.
+        between: (2, W), x at both ends of intervals whose comparisons are compared.
+        middle_x, middle_y: float64, the mean of x, and (O,) of the targets or (O, W).
+        sums_x, sums_y: float64, sums over all points before each, less their means: (2, N + 1) of x and x^2, and
+            (O, 3, N + 1) of y, x y and y^2, or (O, 3, N + 1, W).
         bytes: of all.
     """
 
@@ -79,7 +91,13 @@ class Lists(NamedTuple):
     waits: int
     debt: int
     longest: int
-    breaks: int
+    from_point: int
+    single: int
+    between: int
+    middle_x: int
+    sums_x: int
+    middle_y: int
+    sums_y: int
     bytes: int
 
 
@@ -88,7 +106,7 @@ def lists_of(ensemble: Ensemble, lanes: int) -> Lists:
     (points, outputs), size = ensemble.y_shape, ensemble.number_format.itemsize
     own = lanes if ensemble.targets is not None else 1
     sizes = {
-        "x": (points + 2 * lanes) * size,
+        "x": points * size,
         "y": outputs * points * own * size,
         "ends": points * 2 * lanes * size,
         "numbers": points * (SHARED + EACH * outputs) * lanes * size,
@@ -97,7 +115,13 @@ def lists_of(ensemble: Ensemble, lanes: int) -> Lists:
         **dict.fromkeys(("count", "base", "parted", "age", "waits"), lanes * 4),
         "debt": lanes * 8,
         "longest": 4,
-        "breaks": points + 2 * lanes,
+        "from_point": 8,
+        "single": 8,
+        "between": 2 * lanes * size,
+        "middle_x": 8,
+        "sums_x": 2 * (points + 1) * 8,
+        "middle_y": outputs * own * 8,
+        "sums_y": outputs * 3 * (points + 1) * own * 8,
     }
     offsets, end = {}, 0
     for name, bytes in sizes.items():
@@ -109,14 +133,26 @@ def new_lists(ensemble: Ensemble, lanes: int, members: Members) -> np.ndarray:
     """The memory of a group's runs, with the points in it."""
     dtype, lists = ensemble.number_format, lists_of(ensemble, lanes)
     memory = aligned(lists.bytes, np.dtype(np.uint8))
-    x = members.x[:, 0]
-    order = np.argsort(x, kind="stable")
-    padded = np.concatenate([x[order], np.full(2 * lanes, x[order[-1]], dtype)])
-    memory[lists.x : lists.x + padded.nbytes] = padded.view(np.uint8)
-    y = members.y[..., order, :]
-    y = np.ascontiguousarray(y.transpose(2, 1, 0) if y.ndim == 3 else y.T, dtype)
-    memory[lists.y : lists.y + y.nbytes] = y.reshape(-1).view(np.uint8)
+    order = np.argsort(members.x[:, 0], kind="stable")
+    x, y = members.x[order, 0], members.y[..., order, :]
+    # (O, N, 1) or (O, N, W).
+    y = np.ascontiguousarray(y.transpose(2, 1, 0) if y.ndim == 3 else y.T[:, :, None], dtype)
+    # Targets of a fit's own need not be finite.
+    with np.errstate(invalid="ignore", over="ignore"):
+        middle_x, middle_y = x.mean(dtype=np.float64), y.mean(axis=1, dtype=np.float64, keepdims=True)
+        x_off, y_off = (x - middle_x)[:, None], y - middle_y
+        sums_x = _sums_before(np.stack([x_off, x_off**2]))
+        sums_y = _sums_before(np.stack([y_off, x_off * y_off, y_off**2], axis=1))
+    placed = {"x": x, "y": y, "middle_x": middle_x, "middle_y": middle_y, "sums_x": sums_x, "sums_y": sums_y}
+    for name, values in placed.items():
+        values = np.ascontiguousarray(values).reshape(-1)
+        memory[getattr(lists, name) :][: values.nbytes] = values.view(np.uint8)
     return memory
+
+
+def _sums_before(values: np.ndarray) -> np.ndarray:
+    """Over the last axis but one: nothing, the first, the first two and so on."""
+    return np.concatenate([np.zeros_like(values[..., :1, :]), np.cumsum(values, axis=-2)], axis=-2)
 
 
 def write_compressed_kernel(
@@ -124,6 +160,10 @@ def write_compressed_kernel(
 ) -> str:
     """The assembly of `train`; the layout has `differs` and `wild` as well."""
     return _CompressedWriter(ensemble, programs, runs, layout, target).text()
+
+
+def _least(code: Code, one: Scalar, other: Scalar) -> Scalar:
+    return code.choose(one < other, one, other)
 
 
 class _CompressedWriter(KernelWriter):
@@ -207,14 +247,16 @@ class _Driver:
         self.own = ensemble.targets is not None
         self.fields = SHARED + EACH * self.outputs
         # In lines of program, all lanes alike, so that registers of any width divide at the same steps.
-        self.price = int(_DIVIDING * self.points * len(runs.compare_lines))
+        comparisons = runs.comparisons * _SEARCHES * math.log2(max(2, self.points))
+        self.price = int(comparisons * len(runs.compare_lines))
         self.extra = len(runs.gradient_lines)
 
     def functions(self) -> list[tuple[str, Writer]]:
         """Head and body of each function."""
         return [
             ("void @divide(ptr noalias %state, ptr noalias %lists, i64 %lane)", self._divide()),
-            ("void @part(ptr noalias %lists, i64 %lane, i64 %slot, i64 %s)", self._part()),
+            ("void @search(ptr noalias %state, ptr noalias %lists, i64 %lane, i64 %a, i64 %b, i64 %s)", self._search()),
+            ("void @part(ptr noalias %state, ptr noalias %lists, i64 %lane, i64 %slot, i64 %s)", self._part()),
             ("void @append(ptr noalias %lists, i64 %lane, i64 %a, i64 %b, i64 %s)", self._append()),
             ("void @put(ptr noalias %lists, i64 %lane, i64 %slot, i64 %a, i64 %b, i64 %apart)", self._put()),
         ]
@@ -254,24 +296,20 @@ class _Driver:
             with code.during() as parting:
                 left = failed.value
                 parting.stop_unless(~left.equals(0))
-                lane = Scalar(code, w.put(f"call i32 @llvm.cttz.i32(i32 {left.text}, i1 true)"), "i32").to("i64")
-                code.call("part", "%lists", lane, at, step)
+                code.call("part", "%state", "%lists", self._lowest(code, left), at, step)
                 failed.value = left & (left - 1)
             slot.value = at + 1
         w.declarations.add("declare i32 @llvm.cttz.i32(i32, i1)")
 
     def _lanes_that_differ(self, code: Code) -> Scalar:
         """A bit for each lane."""
-        w, bits = code.writer, f"i{self.lanes}"
-        differs = w.load(("differs", 0), "i1")
-        packed = w.put(f"bitcast {w.vector('i1')} {differs} to {bits}")
-        return Scalar(code, w.put(f"zext {bits} {packed} to i32"), "i32")
+        return self._packed(code, code.writer.load(("differs", 0), "i1"))
 
     def settle(self, code: Code) -> None:
         """Makes the runs of a lane anew when those beyond the first ones have cost as much as that does.
 
-        It is the rule by which one rents skis until the rent paid would have bought them. Where runs were parted all
-        the time since, as those of a fit that leaps to and fro between two states, twice as long is waited.
+        It is the rule by which one rents skis until the rent paid would have bought them. Where a list grew at once and
+        then no more, as that of a fit which leaps to and fro between two states, twice as long is waited.
         """
         count, base, parted, age, debt, waits = self._arrays(code, "count", "base", "parted", "age", "debt", "waits")
         with code.loop(0, self.lanes) as lane:
@@ -283,78 +321,102 @@ class _Driver:
             bought = times.to("i64") * (_PARTING * self.extra) + self.price
             wait = code.load("i32", waits, lane)
             with code.when(owed > (bought << wait.to("i64"))):
-                futile = times * _RESTLESS > steps
+                # Had it grown to the end, it would have been half as long on the way.
+                settled = owed * _SETTLED > more * steps.to("i64") * (_SETTLED - 1) * self.extra
                 longer = code.choose(wait < _LONGEST_WAIT, wait + 1, wait)
                 shorter = code.choose(wait > 0, wait - 1, wait)
-                code.store(code.choose(futile, longer, shorter), "i32", waits, lane)
+                code.store(code.choose(settled, longer, shorter), "i32", waits, lane)
                 code.call("divide", "%state", "%lists", lane)
 
     def _divide(self) -> Writer:
         code = self._begin()
         lane = code.given("%lane", "i64")
-        breaks, count, base, parted, debt = self._arrays(code, "breaks", "count", "base", "parted", "debt")
-        age = self._at(code, "age")
-        with code.loop(0, -(-self.points // self.lanes)) as block:
-            self._compare(code, lane, block * self.lanes, breaks)
-        code.store(1, "i8", breaks, self.points - 1)
+        count, base, parted, debt = self._arrays(code, "count", "base", "parted", "debt")
         before = code.load("i32", count, lane).to("i64")
         code.store(0, "i32", count, lane)
-        self._find_runs(code, lane, breaks)
+        self._search_all(code, lane, code.constant(0, "i64"), code.constant(self.points - 1, "i64"), -1)
         now = code.load("i32", count, lane)
         with code.loop(now.to("i64"), before) as slot:
             self._blank(code, lane, slot)
         code.store(now, "i32", base, lane)
-        code.store(0, "i32", parted, lane)
-        code.store(0, "i32", age, lane)
-        code.store(0, "i64", debt, lane)
+        for array, type in ((parted, "i32"), (self._at(code, "age"), "i32"), (debt, "i64")):
+            code.store(0, type, array, lane)
         self._find_longest(code, count)
         return self.end(code)
 
-    def _compare(self, code: Code, lane: Scalar, point: Scalar, breaks: str) -> None:
-        """Whether points and the next ones lie on different pieces: as many points as there are lanes."""
-        w, size = code.writer, self.layout.slot(self.type) // self.lanes
-        x, state = self._at(code, "x"), w.put(f"getelementptr i8, ptr %state, i64 {(lane * size).text}")
-        text = {"f32": "float", "f64": "double"}[self.type]
+    def _search_all(self, code: Code, lane: Scalar, a: Scalar, b: Scalar, step: Scalar | int) -> None:
+        """Makes the runs of points a to b."""
+        start = self._at(code, "from_point")
+        code.store(a, "i64", start, 0)
+        code.store(-1, "i64", self._at(code, "single"), 0)
+        code.call("search", "%state", "%lists", lane, a, b, code.constant(step, "i64"))
+        code.call("append", "%lists", lane, code.load("i64", start, 0), b, code.constant(step, "i64"))
+        self._append_single(code, lane)
+
+    def _append_single(self, code: Code, lane: Scalar) -> None:
+        single = code.load("i64", self._at(code, "single"), 0)
+        with code.when(~(single < 0)):
+            self._new(code, lane, single, single, apart=1)
+
+    def _search(self) -> Writer:
+        code = self._begin()
+        w, (lane, a, b, step) = code.writer, [code.given(name, "i64") for name in ("%lane", "%a", "%b", "%s")]
+        start, between, x = self._arrays(code, "from_point", "between", "x")
+        with code.when(b > a):
+            stride = (b - a + (self.lanes - 1)) / self.lanes
+            with code.loop(0, self.lanes) as place:
+                for end in range(2):
+                    code.store(
+                        code.load(self.type, x, _least(code, a + (place + end) * stride, b)),
+                        self.type,
+                        between,
+                        place + end * self.lanes,
+                    )
+            found = code.variable("i32", self._intervals_that_differ(code, lane, between))
+            with code.during() as searching:
+                left = found.value
+                searching.stop_unless(~left.equals(0))
+                place = self._lowest(code, left)
+                first = a + place * stride
+                last = _least(code, first + stride, b)
+                near = last.equals(first + 1)
+                with code.when(near):
+                    code.call("append", "%lists", lane, code.load("i64", start, 0), first, step)
+                    code.store(last, "i64", start, 0)
+                with code.when(~near):
+                    code.call("search", "%state", "%lists", lane, first, last, step)
+                found.value = left & (left - 1)
+        w.declarations.add("declare i32 @llvm.cttz.i32(i32, i1)")
+        return self.end(code)
+
+    def _lowest(self, code: Code, bits: Scalar) -> Scalar:
+        """The place of the lowest bit that is set."""
+        return Scalar(code, code.writer.put(f"call i32 @llvm.cttz.i32(i32 {bits.text}, i1 true)"), "i32").to("i64")
+
+    def _intervals_that_differ(self, code: Code, lane: Scalar, between: str) -> Scalar:
+        """A bit for each interval, at the parameters of a lane."""
+        w, slot = code.writer, self.layout.slot(self.type)
+        size, text = slot // self.lanes, {"f32": "float", "f64": "double"}[self.type]
+        state = w.put(f"getelementptr i8, ptr %state, i64 {(lane * size).text}")
 
         def read(node: Expression) -> str:
             kind, index = node.value
             if kind == "end":
-                place = (point + index).text
-                pointer = w.put(f"getelementptr {text}, ptr {x}, i64 {place}", "p")
-                return w.put(f"load {w.vector(self.type)}, ptr {pointer}, align {size}")
+                pointer = w.put(f"getelementptr i8, ptr {between}, i64 {index * slot}", "p")
+                return w.put(f"load {w.vector(self.type)}, ptr {pointer}, align {slot}")
             pointer = w.put(f"getelementptr i8, ptr {state}, i64 {self.layout.offset(node.value)}", "p")
             return w.splat(w.put(f"load {text}, ptr {pointer}, align {size}"), self.type)
 
         *lines, last = self.runs.compare_lines
         straight = Straight(w, read)
         straight.emit(lines)
-        differs = w.put(f"zext {w.vector('i1')} {straight.operand(last.args[0])} to <{self.lanes} x i8>")
-        place = w.put(f"getelementptr i8, ptr {breaks}, i64 {point.text}", "p")
-        w.do(f"store <{self.lanes} x i8> {differs}, ptr {place}, align 1")
+        return self._packed(code, straight.operand(last.args[0]))
 
-    def _find_runs(self, code: Code, lane: Scalar, breaks: str) -> None:
-        """Single points are joined in pairs."""
-        first, single = code.variable("i64", 0), code.variable("i64", -1)
-        with code.during() as runs:
-            a = first.value
-            runs.stop_unless(a < self.points)
-            last = code.variable("i64", a)
-            with code.during() as run:
-                run.stop_unless(code.load("i8", breaks, last.value).equals(0))
-                last.value = last.value + 1
-            b = last.value
-            first.value = b + 1
-            alone = a.equals(b)
-            with code.when(~alone):
-                self._new(code, lane, a, b, apart=0)
-            waiting = single.value
-            with code.when(alone & (waiting < 0)):
-                single.value = a
-            with code.when(alone & ~(waiting < 0)):
-                self._new(code, lane, waiting, a, apart=1)
-                single.value = -1
-        with code.when(~(single.value < 0)):
-            self._new(code, lane, single.value, single.value, apart=1)
+    def _packed(self, code: Code, mask: str) -> Scalar:
+        """A truth value of each lane as the bits of an integer."""
+        w, bits = code.writer, f"i{self.lanes}"
+        packed = w.put(f"bitcast {w.vector('i1')} {mask} to {bits}")
+        return Scalar(code, w.put(f"zext {bits} {packed} to i32"), "i32")
 
     def _new(self, code: Code, lane: Scalar, a: Scalar, b: Scalar, apart: int) -> Scalar:
         """Puts a run into the next slot, and returns it."""
@@ -405,20 +467,29 @@ class _Driver:
         code.call("put", "%lists", lane, slot, a, b, code.constant(1, "i64"))
         code.store(-1, "i32", born, place)
         code.store(code.load("i32", parted, lane) + 1, "i32", parted, lane)
-        a, b = a + 1, b - 1
-        # What fails twice in a step has a kink inside, and not at its ends: it is halved.
-        halved = again & (b - a > 4)
-        middle = code.choose(halved, (a + b) >> 1, b)
-        code.call("append", "%lists", lane, a, middle, step)
-        code.call("append", "%lists", lane, middle + 1, b, step)
+        # Most kinks have moved by a point. What differs twice in a step has one inside, which is looked for.
+        with code.when(~again):
+            code.store(-1, "i64", self._at(code, "single"), 0)
+            code.call("append", "%lists", lane, a + 1, b - 1, step)
+            self._append_single(code, lane)
+        with code.when(again & (b - a > 1)):
+            self._search_all(code, lane, a + 1, b - 1, step)
         return self.end(code)
 
     def _append(self) -> Writer:
+        """A run of points; single ones are joined in pairs."""
         code = self._begin()
         lane, a, b, step = (code.given(name, "i64") for name in ("%lane", "%a", "%b", "%s"))
-        with code.when(~(b < a)):
+        place = self._at(code, "single")
+        with code.when(b > a):
             slot = self._new(code, lane, a, b, apart=0)
             code.store(step, "i32", self._at(code, "born"), slot * self.lanes + lane)
+        single = code.load("i64", place, 0)
+        with code.when(b.equals(a) & (single < 0)):
+            code.store(a, "i64", place, 0)
+        with code.when(b.equals(a) & ~(single < 0)):
+            self._new(code, lane, single, a, apart=1)
+            code.store(-1, "i64", place, 0)
         return self.end(code)
 
     def _put(self) -> Writer:
@@ -453,37 +524,103 @@ class _Driver:
         return code.load(self.type, self._at(code, "y"), place * self.lanes + lane if self.own else place)
 
     def _fit_lines(self, code: Code, lane: Scalar, slot: Scalar, a: Scalar, b: Scalar) -> None:
-        """A, B and C of a run, and the least-squares line of each output with what it leaves, in float64."""
-        x, outputs = self._at(code, "x"), range(self.outputs)
-        x_a, x_b = (code.load(self.type, x, point).to("f64") for point in (a, b))
-        scale = code.constant(1.0, "f64") / (x_b - x_a)
-        sums = [code.variable("f64", 0.0) for _ in range(SHARED + 2 * self.outputs)]
-        with code.loop(a, b + 1) as point:
-            t, u = self._place(code, x, point, x_a, scale)
-            for total, term in zip(sums, (u * u, u * t, t * t), strict=False):
-                total.value = total.value + term
-            for output in outputs:
-                y = self._target(code, lane, output, point).to("f64")
-                for k, weight in enumerate((u, t)):
-                    total = sums[SHARED + 2 * output + k]
-                    total.value = total.value + weight * y
+        """A, B and C of a run, and the least-squares line of each output with what it leaves, in float64.
+
+        They come from sums over all points before the ends of the run, or over its own points, one by one, where it is
+        so short that differences of the former are not exact enough.
+        """
+        x, middle = self._at(code, "x"), code.load("f64", self._at(code, "middle_x"), 0)
+        x_a, x_b = (code.load(self.type, x, point).to("f64") - middle for point in (a, b))
+        width, many = x_b - x_a, (b - a + 1).to("f64")
+        scale = code.constant(1.0, "f64") / width
+        run = _RunOfPoints(a, b, x_a, scale, many)
+        short = width * width * many < self._spread(code)
+        sums = [code.variable("f64", 0.0) for _ in range(SHARED + 3 * self.outputs)]
+        with code.when(short):
+            self._sum_points(code, lane, run, sums)
+        with code.when(~short):
+            self._subtract_sums(code, lane, run, sums)
         aa, ab, bb = (total.value for total in sums[:SHARED])
         # At least 1, because each end counts for one.
         inverse = code.constant(1.0, "f64") / (aa * bb - ab * ab)
         for field, value in ((A, aa), (B, ab), (C, bb)):
             self._set(code, lane, slot, field, value)
-        for output in outputs:
-            at_a, at_b = (sums[SHARED + 2 * output + k].value for k in range(2))
-            v_a, v_b = (bb * at_a - ab * at_b) * inverse, (aa * at_b - ab * at_a) * inverse
-            rest = code.variable("f64", 0.0)
-            with code.loop(a, b + 1) as point:
-                t, u = self._place(code, x, point, x_a, scale)
-                left = self._target(code, lane, output, point).to("f64") - (u * v_a + t * v_b)
-                rest.value = rest.value + left * left
-            for field, value in ((V_A, v_a), (V_B, v_b), (REST, rest.value)):
+        for output in range(self.outputs):
+            at_a, at_b, squares = sums[SHARED + 3 * output : SHARED + 3 * (output + 1)]
+            v_a, v_b = ((p * q.value - ab * r.value) * inverse for p, q, r in ((bb, at_a, at_b), (aa, at_b, at_a)))
+            rest = code.variable("f64", squares.value - v_a * at_a.value - v_b * at_b.value)
+            with code.when(short):
+                self._sum_rests(code, lane, run, output, (v_a, v_b), rest)
+            level = self._level(code, lane, output)
+            values = {V_A: v_a + level, V_B: v_b + level, REST: code.choose(rest.value > 0, rest.value, 0.0)}
+            for field, value in values.items():
                 self._set(code, lane, slot, SHARED + EACH * output + field, value)
 
-    def _place(self, code: Code, x: str, point: Scalar, x_a: Scalar, scale: Scalar) -> tuple[Scalar, Scalar]:
+    def _spread(self, code: Code) -> Scalar:
+        """What the square of a run's width, times its points, must reach for differences of sums to be exact enough."""
+        if self.type == "f64":
+            return code.constant(float("inf"), "f64")
+        return code.load("f64", self._at(code, "sums_x"), 2 * self.points + 1) * _SHORTEST
+
+    def _sum_points(self, code: Code, lane: Scalar, run: "_RunOfPoints", sums: list) -> None:
+        with code.loop(run.a, run.b + 1) as point:
+            t, u = self._place(code, point, run)
+            for total, term in zip(sums, (u * u, u * t, t * t), strict=False):
+                total.value = total.value + term
+            for output in range(self.outputs):
+                y = self._centred(code, lane, output, point)
+                for total, weight in zip(sums[SHARED + 3 * output :], (u, t), strict=False):
+                    total.value = total.value + weight * y
+
+    def _sum_rests(self, code: Code, lane: Scalar, run: "_RunOfPoints", output: int, line, rest) -> None:
+        rest.value = 0.0
+        with code.loop(run.a, run.b + 1) as point:
+            t, u = self._place(code, point, run)
+            left = self._centred(code, lane, output, point) - (u * line[0] + t * line[1])
+            rest.value = rest.value + left * left
+
+    def _subtract_sums(self, code: Code, lane: Scalar, run: "_RunOfPoints", sums: list) -> None:
+        x, y = self._arrays(code, "sums_x", "sums_y")
+        width = self.lanes if self.own else 1
+
+        def over(base: str, row: int, each: int) -> Scalar:
+            ends = ((point + row * (self.points + 1)) * each for point in (run.b + 1, run.a))
+            after, before = (code.load("f64", base, place + lane if each > 1 else place) for place in ends)
+            return after - before
+
+        x_sum, x_squares = (over(x, row, 1) for row in range(2))
+        t_sum = (x_sum - run.many * run.x_a) * run.scale
+        t_squares = (x_squares - (x_sum * 2.0 - run.many * run.x_a) * run.x_a) * run.scale * run.scale
+        terms = run.many - t_sum * 2.0 + t_squares, t_sum - t_squares, t_squares
+        for total, term in zip(sums, terms, strict=False):
+            total.value = term
+        for output in range(self.outputs):
+            y_sum, xy_sum, squares = (over(y, 3 * output + row, width) for row in range(3))
+            at_b = (xy_sum - y_sum * run.x_a) * run.scale
+            for total, term in zip(sums[SHARED + 3 * output :], (y_sum - at_b, at_b, squares), strict=False):
+                total.value = term
+
+    def _level(self, code: Code, lane: Scalar, output: int) -> Scalar:
+        """The mean of the targets."""
+        place = lane + output * self.lanes if self.own else output
+        return code.load("f64", self._at(code, "middle_y"), place)
+
+    def _centred(self, code: Code, lane: Scalar, output: int, point: Scalar) -> Scalar:
+        return self._target(code, lane, output, point).to("f64") - self._level(code, lane, output)
+
+    def _place(self, code: Code, point: Scalar, run: "_RunOfPoints") -> tuple[Scalar, Scalar]:
         """t and 1 - t of a point."""
-        t = (code.load(self.type, x, point).to("f64") - x_a) * scale
+        middle = code.load("f64", self._at(code, "middle_x"), 0)
+        t = (code.load(self.type, self._at(code, "x"), point).to("f64") - middle - run.x_a) * run.scale
         return t, code.constant(1.0, "f64") - t
+
+
+class _RunOfPoints(NamedTuple):
+    """A run while its numbers are computed: its ends, x at the first less the mean of all, 1 over its width in x, and
+    how many points it has."""
+
+    a: Scalar
+    b: Scalar
+    x_a: Scalar
+    scale: Scalar
+    many: Scalar

@@ -128,6 +128,17 @@ def _change_places(ensemble: Ensemble, group: LanesGroup) -> None:
     order = np.argsort(-np.concatenate(counts), kind="stable")
     group.rearrange(order)
     if ensemble.targets is not None:
-        y = [lists[memory.y : memory.ends].view(ensemble.number_format) for lists in group.lists]
-        count = ensemble.y_shape[0] * ensemble.y_shape[1] * group.layout.lanes
-        exchange([part[:count].reshape(-1, group.layout.lanes) for part in y], order)
+        _move_targets(ensemble, group, order)
+
+
+def _move_targets(ensemble: Ensemble, group: LanesGroup, order: np.ndarray) -> None:
+    lanes, (points, outputs) = group.layout.lanes, ensemble.y_shape
+    memory, dtype = lists_of(ensemble, lanes), ensemble.number_format
+    moved = {
+        memory.y: (dtype, outputs * points),
+        memory.middle_y: (np.dtype(np.float64), outputs),
+        memory.sums_y: (np.dtype(np.float64), outputs * 3 * (points + 1)),
+    }
+    for start, (kind, rows) in moved.items():
+        end = start + rows * lanes * kind.itemsize
+        exchange([lists[start:end].view(kind).reshape(rows, lanes) for lists in group.lists], order)
