@@ -9,8 +9,8 @@ from jaxland.training.program.schedule import Line
 
 # Cycles that beginning and storing a block cost, beside its sums.
 _OVERHEAD = 12
-# Sums that a processor must have under way to be busy: a multiply-add takes four cycles.
-_UNDER_WAY = 4
+# Sums that a processor must have under way to be busy: it begins two multiply-adds a cycle, and each takes four.
+_UNDER_WAY = 8
 _MOST_OF_ONE_AXIS = 8
 # Lines of straight code that may be repeated for each element of a block.
 _LINES_TO_REPEAT = 3

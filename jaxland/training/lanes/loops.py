@@ -226,8 +226,10 @@ class _NestWriter:
 
     def _inner(self, loops: Sequence[Loop], reads: list[str], sums: list[str], places) -> list[str]:
         if not loops:
-            stage = _Stage(self, reads, [])
-            return [stage.sum_after(self.nest.body, place, sum) for place, sum in zip(places, sums, strict=True)]
+            stage, after = _Stage(self, reads, []), list(sums)
+            for number in _in_turn(places):
+                after[number] = stage.sum_after(self.nest.body, places[number], sums[number])
+            return after
         loop, rest = loops[0], loops[1:]
 
         def body(index: str, sums: list[str]) -> list[str]:
@@ -235,6 +237,13 @@ class _NestWriter:
             return self._inner(rest, moved, sums, places)
 
         return self._loop(loop.length, sums, body)
+
+
+def _in_turn(places: Sequence[tuple[int, ...]]) -> list[int]:
+    """The order of the elements of a block in which least has to stay in registers: along its shorter side first."""
+    shape = [max(axis) for axis in zip(*places, strict=True)]
+    along_rows = len(shape) < 2 or shape[-2] >= shape[-1]
+    return sorted(range(len(places)), key=lambda number: places[number] if along_rows else places[number][::-1])
 
 
 class _Stage:
