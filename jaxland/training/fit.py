@@ -3,11 +3,9 @@
 import warnings
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 import optax
 
-from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
@@ -15,6 +13,7 @@ from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, posi
 from jaxland.training.fits import Fits
 from jaxland.training.initial import warn_of_equal_fits
 from jaxland.training.progress import progress_bar
+from jaxland.training.traced import traced, traced_once
 from jaxland.training.trainer import train
 
 
@@ -87,29 +86,30 @@ def fit(
         raise ValueError(f"first must be at least 0 and first + fits at most 2**32; got first={first}.")
     if threads is not None:
         positive("threads", threads)
-    ensemble = Ensemble(
-        network=network,
-        problem=problem,
-        optimizer=optimizer,
-        steps=steps,
-        seed=seed,
-        dtype=dtype,
-        hyperparameters=dict(hyperparameters or {}),
-        init_scale=init_scale,
-        start=start,
-        inputs=inputs,
-        targets=targets,
-        first=first,
-        trace_every=trace_every,
-        snapshots=tuple(snapshots),
-    )
-    count = ensemble.per_fit_count()
-    if count not in (None, fits):
-        raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
+    with traced_once():
+        ensemble = Ensemble(
+            network=network,
+            problem=problem,
+            optimizer=optimizer,
+            steps=steps,
+            seed=seed,
+            dtype=dtype,
+            hyperparameters=dict(hyperparameters or {}),
+            init_scale=init_scale,
+            start=start,
+            inputs=inputs,
+            targets=targets,
+            first=first,
+            trace_every=trace_every,
+            snapshots=tuple(snapshots),
+        )
+        count = ensemble.per_fit_count()
+        if count not in (None, fits):
+            raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
+        _warn_of_a_constant_network(ensemble)
+        choice = choose_backend(ensemble, backend)
     if fits > 1:
         warn_of_equal_fits(ensemble)
-    _warn_of_a_constant_network(ensemble)
-    choice = choose_backend(ensemble, backend)
     with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
         result, kept = train(
             choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress, on_device=on_device
@@ -125,18 +125,10 @@ def fit(
 
 
 def _warn_of_a_constant_network(ensemble: Ensemble) -> None:
-    network, dtype = ensemble.network, ensemble.number_format
-    with numerics(dtype):
-        shapes = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((network.size,), ensemble.x_shape))
-        program = jax.make_jaxpr(lambda vector, x: network.apply_flat(vector, x))(*shapes).jaxpr
-    reached = {program.invars[0]}
-    for equation in program.eqns:
-        if any(atom in reached for atom in equation.invars if not hasattr(atom, "val")):
-            reached.update(equation.outvars)
-    if not any(atom in reached for atom in program.outvars if not hasattr(atom, "val")):
+    if not traced(ensemble, ensemble.number_format).learns:
         warnings.warn(
-            f"the output of network {network.spec.name!r} does not depend on its parameters, so nothing can be learnt; "
-            "look at apply.",
+            f"the output of network {ensemble.network.spec.name!r} does not depend on its parameters, so nothing can "
+            "be learnt; look at apply.",
             stacklevel=3,
         )
 

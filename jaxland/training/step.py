@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import optax
 
-from jaxland.training.ensemble import Ensemble
+if TYPE_CHECKING:
+    from jaxland.training.ensemble import Ensemble
 
 
 class Step(NamedTuple):
@@ -27,7 +28,7 @@ class Step(NamedTuple):
     advance: Callable[..., Any]
 
 
-def make_step(ensemble: Ensemble) -> Step:
+def make_step(ensemble: "Ensemble") -> Step:
     """The step of every fit of the ensemble."""
 
     def loss(params, x, y):
