@@ -11,7 +11,7 @@ from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
-from jaxland.training.initial import warn_of_equal_fits
+from jaxland.training.initial import prepare_drawing, warn_of_equal_fits
 from jaxland.training.progress import progress_bar
 from jaxland.training.traced import traced, traced_once
 from jaxland.training.trainer import train
@@ -107,6 +107,7 @@ def fit(
         if count not in (None, fits):
             raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
         _warn_of_a_constant_network(ensemble)
+        prepare_drawing(ensemble)
         choice = choose_backend(ensemble, backend)
     if fits > 1:
         warn_of_equal_fits(ensemble)

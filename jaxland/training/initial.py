@@ -1,21 +1,27 @@
 """Initial parameters of fits: a pure function of the network, the seed and the fit's number."""
 
+import threading
 import warnings
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland._blocks import in_blocks
-from jaxland._compiled import compiled
 from jaxland._precision import numerics
 from jaxland.networks import Network
+from jaxland.training import executables
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.wording import Unworded, digest
 
-# One program width for every call, so that a fit's bits cannot depend on how many are asked for.
+# Fits in a program, whatever is asked for, so that a fit's bits cannot depend on how many are; fewer of large networks,
+# so that no more is drawn than a group of fits needs.
 _WIDTH = 256
+_ENTRIES = 2**21
 
 
 def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
@@ -23,25 +29,21 @@ def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> 
 
     So fits start from the same points whatever device they are trained on.
     """
-    with numerics("float32"), jax.default_device(host_device()):
-        draw = in_blocks(_drawing_program(network), _WIDTH, "float32", shared=(0,))
-        return draw(jax.random.key(seed), np.asarray(fits, np.uint32))
-
-
-@lru_cache(maxsize=64)
-def _drawing_program(network):
-    def draw(root, fit):
-        return network.flatten(network.init(jax.random.fold_in(root, fit)))
-
-    return compiled(jax.vmap(draw, in_axes=(None, 0)))
+    return _Drawing(network)(seed, fits)
 
 
 def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray, "W P"]:
     """The parameters from which these members start, in the ensemble's dtype."""
     start = members.start
     if start is None:
-        start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(ensemble.number_format)
+        start = _drawing(ensemble)(ensemble.seed, members.fits).astype(ensemble.number_format)
     return start * members.init_scale[:, None]
+
+
+def prepare_drawing(ensemble: Ensemble) -> None:
+    """Begins to compile, in another thread, what draws the fits' starts, where anything does."""
+    if ensemble.start is None:
+        _drawing(ensemble)
 
 
 def warn_of_equal_fits(ensemble: Ensemble) -> None:
@@ -52,10 +54,86 @@ def warn_of_equal_fits(ensemble: Ensemble) -> None:
     """
     if ensemble.has_own_numbers:
         return
-    first, second = draw_parameters(ensemble.network, ensemble.seed, np.arange(2) + ensemble.first)
+    first, second = _drawing(ensemble)(ensemble.seed, np.arange(2) + ensemble.first)
     if np.array_equal(first, second, equal_nan=True):
         warnings.warn(
             f"all fits start from the same parameters and are one fit: init of network {ensemble.network.spec.name!r} "
             "does not use its key. Draw from the key, or give each fit its own start.",
             stacklevel=3,
         )
+
+
+_DRAWINGS: WeakKeyDictionary[Ensemble, "_Drawing"] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def _drawing(ensemble: Ensemble) -> "_Drawing":
+    """One for all fits of an ensemble, whichever thread draws them first."""
+    with _LOCK:
+        if ensemble not in _DRAWINGS:
+            _DRAWINGS[ensemble] = _Drawing(ensemble.network)
+        return _DRAWINGS[ensemble]
+
+
+class _Drawing:
+    """What draws the parameters of a network, by what its `init` is when this is made."""
+
+    def __init__(self, network: Network):
+        self._network, self._device = network, host_device()
+        self._width = max(1, min(_WIDTH, 2 ** (_ENTRIES // max(network.size, 1)).bit_length() // 2))
+        self._last: tuple[int, int, Any] = -1, -1, None
+        self._made: Future[executables.Executable] = Future()
+        with numerics("float32"), jax.default_device(self._device):
+            key = self._key()
+            known = None if key is None else executables.find(key, self._home())
+            if known is None:
+                shapes = jax.ShapeDtypeStruct((), np.uint32), jax.ShapeDtypeStruct((self._width,), np.uint32)
+                program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0)), keep_unused=True).lower(*shapes)
+                # What was traced twice and is the same twice is what the key says.
+                self._made = _COMPILER.submit(self._compiled, program, key if key == self._key() else None)
+            else:
+                self._made.set_result(known)
+
+    def _draw(self, seed, fit):
+        network = self._network
+        return [network.flatten(network.init(jax.random.fold_in(jax.random.key(seed), fit)))]
+
+    def _key(self) -> str | None:
+        number = jax.ShapeDtypeStruct((), np.uint32)
+        try:
+            text = digest(jax.make_jaxpr(lambda seed, fit: self._draw(seed, fit))(number, number))
+        except Unworded:
+            return None
+        return executables.key_on(self._home(), "draw", text, str(self._width))
+
+    def _home(self) -> Any:
+        return self._device or jax.local_devices()[0]
+
+    def _compiled(self, program, key) -> executables.Executable:
+        compiled = program.compile()
+        if key is not None:
+            executables.keep(key, compiled)
+        return compiled
+
+    def __call__(self, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
+        """The parameters of each fit, (F, P)."""
+        seed, block = int(seed), int(fits[0]) // self._width if len(fits) else 0
+        if not len(fits) or (fits // self._width != block).any():
+            return self._drawn(seed, fits)
+        # A group of fits is part of such a block, and the next one often of the same.
+        last = self._last
+        if last[:2] != (seed, block):
+            last = self._last = seed, block, self._drawn(seed, np.arange(self._width) + block * self._width)
+        return last[2][fits - block * self._width]
+
+    def _drawn(self, seed, fits):
+        program = self._made.result()
+
+        def run(seed, fits):
+            with jax.default_device(self._device):
+                return program(seed, fits)[0]
+
+        return in_blocks(run, self._width, "float32", shared=(0,))(np.uint32(seed), np.asarray(fits, np.uint32))
+
+
+_COMPILER = ThreadPoolExecutor(1, "jaxland-draw")

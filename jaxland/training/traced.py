@@ -50,18 +50,19 @@ def traced_once() -> Iterator[None]:
         _CALL.reset(token)
 
 
-def traced(ensemble: "Ensemble", dtype: np.dtype) -> Traced:
+def traced(ensemble: "Ensemble", dtype: np.dtype, *, anew: bool = False) -> Traced:
     """Traces the step of one fit over all points.
 
     Args:
         ensemble: what is trained.
         dtype: in which.
+        anew: even where this call has traced it.
 
     Raises:
         TypeError, ValueError: the network, the loss or the optimizer does not fit the rest; what they raise themselves.
     """
     known = _CALL.get()
-    if known is None:
+    if known is None or anew:
         return _traced(ensemble, dtype)
     # The ensemble is kept as well, so that its number is not another's.
     if (id(ensemble), dtype) not in known:

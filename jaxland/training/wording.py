@@ -25,6 +25,8 @@ _LEFT_OUT = {
     "custom_vjp_call": {"fwd_jaxpr_thunk", "bwd", "out_trees", "symbolic_zeros"},
     "scan": {"ft_in", "ft_out"},
 }
+# What sets the rest of a context, and who points to it.
+_OF_CONTEXTS = {"configs", "__weakref__"}
 # Their names stand for functions of JAX.
 _GENERATORS = {("threefry2x32", "fry"), ("rbg", "rbg"), ("unsafe_rbg", "urbg")}
 _KEYS = {f"key<{tag}>" for _, tag in _GENERATORS}
@@ -43,7 +45,10 @@ def digest(*programs: core.ClosedJaxpr) -> str:
     writer = _Writer()
     for program in programs:
         writer.program(program)
-    return hashlib.sha256("\n".join(writer.text).encode()).hexdigest()
+    text = "\n".join(writer.text)
+    if " at 0x" in text:
+        raise Unworded("an object that only its address tells from others")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
@@ -133,7 +138,7 @@ class _Writer:
         context = equation.ctx
         text = self._contexts.get(id(context))
         if text is None:
-            names = [name for name in getattr(type(context), "__slots__", ()) if name != "__weakref__"]
+            names = [name for name in getattr(type(context), "__slots__", ()) if name not in _OF_CONTEXTS]
             text = self._contexts[id(context)] = ",".join(repr(getattr(context, name, None)) for name in names)
             self._kept.append(context)
         return text

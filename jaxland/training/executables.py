@@ -1,0 +1,142 @@
+"""What XLA compiled, kept by what decides it: in this process, and in the cache of kernels for others.
+
+A program is found by the text of a trace (see `wording`) that was made in the same call, so nothing is served that the
+user's functions do not say now. What lies on disk is XLA's own form of the machine code, read under the rules of
+`program.cache`; nothing is unpickled. Where this version of JAX cannot write or read it, programs are compiled.
+"""
+
+import hashlib
+import os
+import platform
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxland.training.devices import Device
+from jaxland.training.program import cache
+
+Executable = Callable[..., list[Any]]
+"""From arrays to the list of results, all on one device."""
+
+# Programs kept in a process, the last ones used; one holds its machine code, of some hundred kilobytes.
+_MOST = 128
+# What is larger holds the user's data, and is not written to disk.
+_LARGEST = 64 * 2**20
+
+_KEPT: OrderedDict[str, Executable] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def key_on(device: Device, *texts: str) -> str:
+    """Names a program on a device by texts that decide it, as settings of JAX, its version and the machine do."""
+    versions = (version(name) for name in ("jax", "jaxlib"))
+    flags = (os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS"))
+    where = device.platform, device.client.platform_version, device.device_kind, str(device.id), _machine()
+    return cache.key_of("xla", *texts, *versions, *flags, *where, _settings())
+
+
+def find(key: str, device: Device) -> Executable | None:
+    """A program that was kept, or None."""
+    with _LOCK:
+        known = _KEPT.get(key)
+        if known is not None:
+            _KEPT.move_to_end(key)
+            return known
+    code = cache.load(key) if _on_disk() else None
+    program = None if code is None else _loaded(code, device)
+    if program is not None:
+        _remember(key, program)
+    return program
+
+
+def keep(key: str, program: jax.stages.Compiled) -> None:
+    """Keeps a program of flat arguments, none of which was left out (`keep_unused`)."""
+    _remember(key, program)
+    if _on_disk():
+        try:
+            code = program.runtime_executable().serialize()  # pyright: ignore[reportOptionalMemberAccess]
+        except Exception:  # of any kind: not every backend of XLA can, and none need
+            return
+        if len(code) <= _LARGEST:
+            cache.store(key, code)
+
+
+def _remember(key: str, program: Executable) -> None:
+    with _LOCK:
+        _KEPT[key] = program
+        while len(_KEPT) > _MOST:
+            _KEPT.popitem(last=False)
+
+
+def _loaded(code: bytes, device: Device) -> Executable | None:
+    try:
+        with _quiet():
+            executable = device.client.deserialize_executable(code, _list_of(device))
+            run = executable.execute_sharded
+    except Exception:  # of any kind: it is then compiled, as it was the first time
+        return None
+
+    def call(*arrays: Any) -> list[Any]:
+        results = run(jax.device_put(arrays, device))
+        return [shards[0] for shards in results.disassemble_into_single_device_arrays()]
+
+    return call
+
+
+def _list_of(device: Device) -> Any:
+    return jax.sharding.SingleDeviceSharding(device)._internal_device_list
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps XLA from an error of two lines a program that is none, which it reports before version 0.12 of JAX.
+
+    It takes hints to its own compiler for instructions that the processor lacks. That the processor is the same, its
+    name and features in the key see to.
+    """
+    asked: Any = jax.config.jax_logging_level  # pyright: ignore[reportAttributeAccessIssue]
+    usual = {"DEBUG": 0, "INFO": 0, "WARNING": 1, "ERROR": 2, "CRITICAL": 3}
+    _log_from(3)
+    try:
+        yield
+    finally:
+        _log_from(usual.get(asked, int(os.environ.get("TF_CPP_MIN_LOG_LEVEL", 1))))
+
+
+def _log_from(level: int) -> None:
+    with suppress(Exception):  # of any kind: it is no part of JAX that others may use
+        from jax._src.lib import utils
+
+        utils.absl_set_min_log_level(level)
+
+
+def _on_disk() -> bool:
+    """Not where JAX is to look for numbers that are none after each program, which is no part of the program."""
+    config: Any = jax.config
+    return not (config.jax_debug_nans or config.jax_debug_infs)
+
+
+def _settings() -> str:
+    """All of JAX's, as this thread has them, but for what is kept where and said about it."""
+    irrelevant = "cache", "log", "dump", "explain", "traceback", "check_tracer"
+    values: dict[str, Any] = jax.config.values  # pyright: ignore[reportAttributeAccessIssue]
+    return repr(sorted((name, str(value)) for name, value in values.items() if not any(w in name for w in irrelevant)))
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """The processor and what it can do: code for one may not run on another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return repr(platform.uname()[2:])
+    said = {line for line in lines if line.startswith(("model", "vendor", "flags", "Features", "CPU "))}
+    return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
+
