@@ -11,6 +11,7 @@ import platform
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
@@ -30,7 +31,8 @@ _MOST = 128
 # What is larger holds the user's data, and is not written to disk.
 _LARGEST = 64 * 2**20
 
-_KEPT: OrderedDict[str, Executable] = OrderedDict()
+_KEPT: OrderedDict[str, Future[Executable | None]] = OrderedDict()
+_LOADER = ThreadPoolExecutor(1, "jaxland-load")
 _LOCK = threading.Lock()
 
 
@@ -42,23 +44,25 @@ def key_on(device: Device, *texts: str) -> str:
     return cache.key_of("xla", *texts, *versions, *flags, *where, _settings())
 
 
-def find(key: str, device: Device) -> Executable | None:
-    """A program that was kept, or None."""
+def find(key: str, device: Device) -> Future[Executable | None] | None:
+    """A program that was kept, or None.
+
+    It is read in another thread, beside what the caller has to do; the future has None where it cannot be read.
+    """
     with _LOCK:
         known = _KEPT.get(key)
         if known is not None:
             _KEPT.move_to_end(key)
             return known
     code = cache.load(key) if _on_disk() else None
-    program = None if code is None else _loaded(code, device)
-    if program is not None:
-        _remember(key, program)
-    return program
+    return None if code is None else _remember(key, _LOADER.submit(_loaded, code, device))
 
 
 def keep(key: str, program: jax.stages.Compiled) -> None:
     """Keeps a program of flat arguments, none of which was left out (`keep_unused`)."""
-    _remember(key, program)
+    known: Future[Executable | None] = Future()
+    known.set_result(program)
+    _remember(key, known)
     if _on_disk():
         try:
             code = program.runtime_executable().serialize()  # pyright: ignore[reportOptionalMemberAccess]
@@ -68,11 +72,12 @@ def keep(key: str, program: jax.stages.Compiled) -> None:
             cache.store(key, code)
 
 
-def _remember(key: str, program: Executable) -> None:
+def _remember(key: str, program: Future[Executable | None]) -> Future[Executable | None]:
     with _LOCK:
         _KEPT[key] = program
         while len(_KEPT) > _MOST:
             _KEPT.popitem(last=False)
+    return program
 
 
 def _loaded(code: bytes, device: Device) -> Executable | None:

@@ -9,11 +9,12 @@ import optax
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
+from jaxland.training.calls import one_call
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
-from jaxland.training.initial import prepare_drawing, warn_of_equal_fits
+from jaxland.training.initial import begin_drawing, prepare_drawing, warn_of_equal_fits
 from jaxland.training.progress import progress_bar
-from jaxland.training.traced import traced, traced_once
+from jaxland.training.traced import traced
 from jaxland.training.trainer import train
 
 
@@ -86,7 +87,9 @@ def fit(
         raise ValueError(f"first must be at least 0 and first + fits at most 2**32; got first={first}.")
     if threads is not None:
         positive("threads", threads)
-    with traced_once():
+    with one_call():
+        if start is None and isinstance(network, Network):
+            begin_drawing(network)
         ensemble = Ensemble(
             network=network,
             problem=problem,

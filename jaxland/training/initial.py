@@ -2,7 +2,8 @@
 
 import threading
 import warnings
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from jaxland._blocks import in_blocks
 from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.training import executables
+from jaxland.training.calls import once
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.wording import Unworded, digest
@@ -40,10 +42,15 @@ def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray
     return start * members.init_scale[:, None]
 
 
+def begin_drawing(network: Network) -> None:
+    """Begins to read what draws the network's parameters, where it was kept."""
+    once(network, "draw", lambda: _Drawing(network))
+
+
 def prepare_drawing(ensemble: Ensemble) -> None:
-    """Begins to compile, in another thread, what draws the fits' starts, where anything does."""
+    """Begins to compile what draws the fits' starts, where it was not kept."""
     if ensemble.start is None:
-        _drawing(ensemble)
+        _drawing(ensemble).compile_aside()
 
 
 def warn_of_equal_fits(ensemble: Ensemble) -> None:
@@ -64,14 +71,14 @@ def warn_of_equal_fits(ensemble: Ensemble) -> None:
 
 
 _DRAWINGS: WeakKeyDictionary[Ensemble, "_Drawing"] = WeakKeyDictionary()
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()  # the init of a network may train another
 
 
 def _drawing(ensemble: Ensemble) -> "_Drawing":
     """One for all fits of an ensemble, whichever thread draws them first."""
     with _LOCK:
         if ensemble not in _DRAWINGS:
-            _DRAWINGS[ensemble] = _Drawing(ensemble.network)
+            _DRAWINGS[ensemble] = once(ensemble.network, "draw", lambda: _Drawing(ensemble.network))
         return _DRAWINGS[ensemble]
 
 
@@ -79,32 +86,43 @@ class _Drawing:
     """What draws the parameters of a network, by what its `init` is when this is made."""
 
     def __init__(self, network: Network):
-        self._network, self._device = network, host_device()
+        self._network, self._device, self._compiling = network, host_device(), threading.Lock()
         self._width = max(1, min(_WIDTH, 2 ** (_ENTRIES // max(network.size, 1)).bit_length() // 2))
         self._last: tuple[int, int, Any] = -1, -1, None
-        self._made: Future[executables.Executable] = Future()
-        with numerics("float32"), jax.default_device(self._device):
-            key = self._key()
-            known = None if key is None else executables.find(key, self._home())
-            if known is None:
-                shapes = jax.ShapeDtypeStruct((), np.uint32), jax.ShapeDtypeStruct((self._width,), np.uint32)
-                program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0)), keep_unused=True).lower(*shapes)
-                # What was traced twice and is the same twice is what the key says.
-                self._made = _COMPILER.submit(self._compiled, program, key if key == self._key() else None)
-            else:
-                self._made.set_result(known)
+        with self._numerics():
+            self._key = self._key_now()
+            self._made = None if self._key is None else executables.find(self._key, self._home())
+
+    def compile_aside(self) -> None:
+        """Begins to compile the program in another thread, where it was not kept."""
+        if self._made is None:
+            with self._numerics():
+                self._made = _COMPILER.submit(self._compiled, *self._lowered())
+
+    def _numerics(self) -> ExitStack:
+        stack = ExitStack()
+        stack.enter_context(numerics("float32"))
+        stack.enter_context(jax.default_device(self._device))
+        return stack
 
     def _draw(self, seed, fit):
         network = self._network
         return [network.flatten(network.init(jax.random.fold_in(jax.random.key(seed), fit)))]
 
-    def _key(self) -> str | None:
+    def _key_now(self) -> str | None:
         number = jax.ShapeDtypeStruct((), np.uint32)
         try:
             text = digest(jax.make_jaxpr(lambda seed, fit: self._draw(seed, fit))(number, number))
         except Unworded:
             return None
         return executables.key_on(self._home(), "draw", text, str(self._width))
+
+    def _lowered(self) -> tuple[jax.stages.Lowered, str | None]:
+        """The program, and the key under which it may be kept."""
+        shapes = jax.ShapeDtypeStruct((), np.uint32), jax.ShapeDtypeStruct((self._width,), np.uint32)
+        program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0)), keep_unused=True).lower(*shapes)
+        # What is the same before and after it was traced is what the key says.
+        return program, self._key if self._key == self._key_now() else None
 
     def _home(self) -> Any:
         return self._device or jax.local_devices()[0]
@@ -127,7 +145,12 @@ class _Drawing:
         return last[2][fits - block * self._width]
 
     def _drawn(self, seed, fits):
-        program = self._made.result()
+        with self._compiling:
+            program = None if self._made is None else self._made.result()
+            if program is None:
+                self._made = None
+                self.compile_aside()
+                program = self._made.result()
 
         def run(seed, fits):
             with jax.default_device(self._device):

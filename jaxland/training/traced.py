@@ -1,12 +1,6 @@
-"""What is known of an ensemble's functions from tracing each of them once.
+"""What is known of an ensemble's functions from tracing each of them: once a call, see `calls`."""
 
-A call traces anew: a function may mean something else than it did a moment ago, because an array that it captures was
-changed, or a global that it reads. Within a call it is traced once, and everything is derived from that.
-"""
-
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -15,6 +9,7 @@ import optax
 from jax.extend import core
 
 from jaxland._precision import numerics
+from jaxland.training.calls import once
 from jaxland.training.step import make_step
 from jaxland.training.wording import Unworded, digest
 
@@ -37,19 +32,6 @@ class Traced(NamedTuple):
     state: tuple[jax.ShapeDtypeStruct, ...]
 
 
-_CALL: ContextVar[dict | None] = ContextVar("traces of this call", default=None)
-
-
-@contextmanager
-def traced_once() -> Iterator[None]:
-    """Within it an ensemble that was traced is not traced again."""
-    token = _CALL.set({})
-    try:
-        yield
-    finally:
-        _CALL.reset(token)
-
-
 def traced(ensemble: "Ensemble", dtype: np.dtype, *, anew: bool = False) -> Traced:
     """Traces the step of one fit over all points.
 
@@ -61,13 +43,7 @@ def traced(ensemble: "Ensemble", dtype: np.dtype, *, anew: bool = False) -> Trac
     Raises:
         TypeError, ValueError: the network, the loss or the optimizer does not fit the rest; what they raise themselves.
     """
-    known = _CALL.get()
-    if known is None or anew:
-        return _traced(ensemble, dtype)
-    # The ensemble is kept as well, so that its number is not another's.
-    if (id(ensemble), dtype) not in known:
-        known[id(ensemble), dtype] = _traced(ensemble, dtype), ensemble
-    return known[id(ensemble), dtype][0]
+    return _traced(ensemble, dtype) if anew else once(ensemble, dtype, lambda: _traced(ensemble, dtype))
 
 
 def _traced(ensemble, dtype) -> Traced:

@@ -188,9 +188,10 @@ class XlaTrainer:
 
     def _found(self, device: Device) -> _Programs:
         keys = self._keys(device)
-        found = {name: executables.find(key, device) for name, key in keys.items()}
-        if found and None not in found.values():
-            return _Programs(**found)
+        found = [executables.find(keys[name], device) for name in _Programs._fields if keys]
+        programs = [future.result() for future in found if future is not None]
+        if keys and all(programs) and len(programs) == len(found):
+            return _Programs(*programs)
         lowered = self._lowered()
         # What is the same before and after it was traced is what the keys say, and may be kept.
         keys = keys if keys == self._keys(device, anew=True) else {}
