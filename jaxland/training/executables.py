@@ -117,7 +117,7 @@ def _quiet() -> Iterator[None]:
 
 def _log_from(level: int) -> None:
     with suppress(Exception):  # of any kind: it is no part of JAX that others may use
-        from jax._src.lib import utils
+        from jax._src.lib import utils  # pyright: ignore[reportPrivateImportUsage]
 
         utils.absl_set_min_log_level(level)
 
@@ -144,4 +144,3 @@ def _machine() -> str:
         return repr(platform.uname()[2:])
     said = {line for line in lines if line.startswith(("model", "vendor", "flags", "Features", "CPU "))}
     return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
-

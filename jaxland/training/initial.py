@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -86,7 +86,7 @@ class _Drawing:
     """What draws the parameters of a network, by what its `init` is when this is made."""
 
     def __init__(self, network: Network):
-        self._network, self._device, self._compiling = network, host_device(), threading.Lock()
+        self._network, self._device, self._lock = network, host_device(), threading.RLock()
         self._width = max(1, min(_WIDTH, 2 ** (_ENTRIES // max(network.size, 1)).bit_length() // 2))
         self._last: tuple[int, int, Any] = -1, -1, None
         with self._numerics():
@@ -96,8 +96,11 @@ class _Drawing:
     def compile_aside(self) -> None:
         """Begins to compile the program in another thread, where it was not kept."""
         if self._made is None:
-            with self._numerics():
-                self._made = _COMPILER.submit(self._compiled, *self._lowered())
+            self._made = self._compiling()
+
+    def _compiling(self) -> Future[executables.Executable | None]:
+        with self._numerics():
+            return _COMPILER.submit(self._compiled, *self._lowered())
 
     def _numerics(self) -> ExitStack:
         stack = ExitStack()
@@ -127,7 +130,7 @@ class _Drawing:
     def _home(self) -> Any:
         return self._device or jax.local_devices()[0]
 
-    def _compiled(self, program, key) -> executables.Executable:
+    def _compiled(self, program, key) -> executables.Executable | None:
         compiled = program.compile()
         if key is not None:
             executables.keep(key, compiled)
@@ -145,14 +148,14 @@ class _Drawing:
         return last[2][fits - block * self._width]
 
     def _drawn(self, seed, fits):
-        with self._compiling:
-            program = None if self._made is None else self._made.result()
-            if program is None:
-                self._made = None
-                self.compile_aside()
+        with self._lock:
+            program = self._made.result() if self._made else None
+            if program is None:  # neither kept nor begun, or it could not be read
+                self._made = self._compiling()
                 program = self._made.result()
 
         def run(seed, fits):
+            assert program is not None
             with jax.default_device(self._device):
                 return program(seed, fits)[0]
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 from jax.extend.core import primitives
@@ -121,7 +122,9 @@ class _Writer:
             left_out = _LEFT_OUT.get(primitive.name, ())
             params = [f"{key}={self._param(v)}" for key, v in equation.params.items() if key not in left_out]
             inputs = read(equation.invars)
-            lines.append(f"{primitive.name}[{','.join(params)}]{inputs}:{new(equation.outvars)};{self._context(equation)}")
+            lines.append(
+                f"{primitive.name}[{','.join(params)}]{inputs}:{new(equation.outvars)};{self._context(equation)}"
+            )
         lines.append(read(jaxpr.outvars))
         return lines
 
@@ -174,7 +177,7 @@ class _Writer:
         raise Unworded(f"a {type(value).__name__}")
 
 
-_PLAIN: dict[type, Callable[[Any], str]] = {kind: repr for kind in (int, bool, str, bytes, float, complex, type(None))}
+_PLAIN: dict[type, Callable[[Any], str]] = dict.fromkeys((int, bool, str, bytes, float, complex, type(None)), repr)
 
 
 def _number(value: Any) -> str:
@@ -185,7 +188,7 @@ def _number(value: Any) -> str:
     if dtype is None:
         raise Unworded(f"the constant {type(value).__name__}")
     _check_key(dtype)
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
         value = jax.random.key_data(value)
     try:
         array = np.asarray(value)
@@ -198,5 +201,5 @@ def _number(value: Any) -> str:
 
 
 def _check_key(dtype: Any) -> None:
-    if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.extended) and str(dtype) not in _KEYS:
+    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.extended) and str(dtype) not in _KEYS:
         raise Unworded(f"numbers of the kind {dtype}")

@@ -188,10 +188,11 @@ class XlaTrainer:
 
     def _found(self, device: Device) -> _Programs:
         keys = self._keys(device)
-        found = [executables.find(keys[name], device) for name in _Programs._fields if keys]
-        programs = [future.result() for future in found if future is not None]
-        if keys and all(programs) and len(programs) == len(found):
-            return _Programs(*programs)
+        # All are begun before the first is waited for.
+        begun = [executables.find(key, device) for key in keys.values()]
+        kept = [program for future in begun if future and (program := future.result())]
+        if len(kept) == len(_Programs._fields):
+            return _Programs(*kept)
         lowered = self._lowered()
         # What is the same before and after it was traced is what the keys say, and may be kept.
         keys = keys if keys == self._keys(device, anew=True) else {}
