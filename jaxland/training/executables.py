@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxland.training.devices import Device
 from jaxland.training.program import cache
@@ -58,17 +59,31 @@ def find(key: str, device: Device) -> Future[Executable | None] | None:
     return None if code is None else _remember(key, _LOADER.submit(_loaded, code, device))
 
 
-def keep(key: str, program: jax.stages.Compiled) -> None:
-    """Keeps a program of flat arguments, none of which was left out (`keep_unused`)."""
+def keep(key: str, program: jax.stages.Compiled, device: Device, shapes: Sequence[jax.ShapeDtypeStruct]) -> None:
+    """Keeps a program.
+
+    It is written to disk where what is read back computes the same bits: what XLA itself had from a cache, the user's
+    own for instance, it writes without its code.
+
+    Args:
+        key: names it.
+        program: of flat arguments, none of which was left out (`keep_unused`).
+        device: where it runs.
+        shapes: of the arguments.
+    """
     known: Future[Executable | None] = Future()
     known.set_result(program)
     _remember(key, known)
-    if _on_disk():
-        try:
-            code = program.runtime_executable().serialize()  # pyright: ignore[reportOptionalMemberAccess]
-        except Exception:  # of any kind: not every backend of XLA can, and none need
+    if not _on_disk():
+        return
+    with suppress(Exception):  # of any kind: not every backend of XLA can write programs, and none need
+        code = program.runtime_executable().serialize()  # pyright: ignore[reportOptionalMemberAccess]
+        again = _loaded(code, device) if len(code) <= _LARGEST else None
+        if again is None:
             return
-        if len(code) <= _LARGEST:
+        ones = jax.device_put([np.ones(shape.shape, shape.dtype) for shape in shapes], device)
+        before, after = ([np.asarray(result).tobytes() for result in run(*ones)] for run in (program, again))
+        if before == after:
             cache.store(key, code)
 
 
@@ -128,11 +143,14 @@ def _on_disk() -> bool:
     return not (config.jax_debug_nans or config.jax_debug_infs)
 
 
+# What is kept where and said about what, and what only decides whether a function can be traced.
+_IRRELEVANT = ("cache", "log", "dump", "explain", "traceback", "check_tracer", "promotion")
+
+
 def _settings() -> str:
-    """All of JAX's, as this thread has them, but for what is kept where and said about it."""
-    irrelevant = "cache", "log", "dump", "explain", "traceback", "check_tracer"
+    """All others of JAX's, as this thread has them."""
     values: dict[str, Any] = jax.config.values  # pyright: ignore[reportAttributeAccessIssue]
-    return repr(sorted((name, str(value)) for name, value in values.items() if not any(w in name for w in irrelevant)))
+    return repr(sorted((name, str(v)) for name, v in values.items() if not any(word in name for word in _IRRELEVANT)))
 
 
 @lru_cache(maxsize=1)

@@ -122,10 +122,12 @@ class _Drawing:
 
     def _lowered(self) -> tuple[jax.stages.Lowered, str | None]:
         """The program, and the key under which it may be kept."""
-        shapes = jax.ShapeDtypeStruct((), np.uint32), jax.ShapeDtypeStruct((self._width,), np.uint32)
-        program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0)), keep_unused=True).lower(*shapes)
+        program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0)), keep_unused=True).lower(*self._shapes())
         # What is the same before and after it was traced is what the key says.
         return program, self._key if self._key == self._key_now() else None
+
+    def _shapes(self) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+        return jax.ShapeDtypeStruct((), np.uint32), jax.ShapeDtypeStruct((self._width,), np.uint32)
 
     def _home(self) -> Any:
         return self._device or jax.local_devices()[0]
@@ -133,7 +135,7 @@ class _Drawing:
     def _compiled(self, program, key) -> executables.Executable | None:
         compiled = program.compile()
         if key is not None:
-            executables.keep(key, compiled)
+            executables.keep(key, compiled, self._home(), self._shapes())
         return compiled
 
     def __call__(self, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:

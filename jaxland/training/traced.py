@@ -1,7 +1,7 @@
 """What is known of an ensemble's functions from tracing each of them: once a call, see `calls`."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -9,11 +9,35 @@ from jax.extend import core
 
 from jaxland._precision import numerics
 from jaxland.training.calls import once
-from jaxland.training.step import make_step
+from jaxland.training.step import HasStep, make_step
 from jaxland.training.wording import Unworded, digest
 
-if TYPE_CHECKING:
-    from jaxland.training.ensemble import Ensemble
+
+class Checked(HasStep, Protocol):
+    """An ensemble, which says what is wrong with what is traced."""
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        """Numbers of the optimizer, by name."""
+        ...
+
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+        ...
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        """(N, O)."""
+        ...
+
+    def check_shapes(self, prediction: Any, y: Any) -> None:
+        """Raises ValueError where a prediction does not fit the targets, or the loss does not fit both."""
+        ...
+
+    def why_no_step(self, error: Exception, traced: Mapping[str, Any], *shapes: Any) -> TypeError:
+        """What is wrong with an optimizer that raised this."""
+        ...
 
 
 class Traced(NamedTuple):
@@ -31,7 +55,7 @@ class Traced(NamedTuple):
     state: tuple[jax.ShapeDtypeStruct, ...]
 
 
-def traced(ensemble: "Ensemble", dtype: np.dtype, *, anew: bool = False) -> Traced:
+def traced(ensemble: Checked, dtype: np.dtype, *, anew: bool = False) -> Traced:
     """Traces the step of one fit over all points.
 
     Args:
@@ -47,7 +71,9 @@ def traced(ensemble: "Ensemble", dtype: np.dtype, *, anew: bool = False) -> Trac
 
 def _traced(ensemble, dtype) -> Traced:
     with numerics(dtype):
-        scalar, vector, x, y = (_of(dtype, shape) for shape in ((), (ensemble.network.size,), *_data_shapes(ensemble)))
+        scalar, vector, x, y = (
+            _of(dtype, shape) for shape in ((), (ensemble.network.size,), ensemble.x_shape, ensemble.y_shape)
+        )
         forward, params = _trace_loss(ensemble, vector, x, y)
         loss = make_step(ensemble).loss
         gradient = jax.make_jaxpr(jax.value_and_grad(loss))(params, x, y)
@@ -79,7 +105,7 @@ def _trace_loss(ensemble, vector, x, y) -> tuple[core.ClosedJaxpr, Any]:
 
 
 def trace_optimizer(
-    ensemble: "Ensemble", numbers: Mapping[str, Any], params: Any, x: Any, y: Any
+    ensemble: Checked, numbers: Mapping[str, Any], params: Any, x: Any, y: Any
 ) -> tuple[core.ClosedJaxpr, core.ClosedJaxpr]:
     """The programs of the optimizer's initial state and of its update.
 
@@ -127,10 +153,6 @@ def _depends(program: core.Jaxpr) -> bool:
         if any(atom in reached for atom in equation.invars if not hasattr(atom, "val")):
             reached.update(equation.outvars)
     return not hasattr(program.outvars[0], "val") and program.outvars[0] in reached
-
-
-def _data_shapes(ensemble) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return ensemble.x_shape, ensemble.y_shape
 
 
 def _of(dtype, shape) -> jax.ShapeDtypeStruct:

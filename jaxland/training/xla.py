@@ -198,7 +198,7 @@ class XlaTrainer:
         keys = keys if keys == self._keys(device, anew=True) else {}
         programs = {name: program.compile() for name, program in lowered.items()}
         for name, key in keys.items():
-            executables.keep(key, programs[name])
+            executables.keep(key, programs[name], device, jax.tree.leaves(lowered[name].in_avals))
         return _Programs(**programs)
 
     def _keys(self, device: Device, *, anew: bool = False) -> dict[str, str]:
