@@ -171,15 +171,21 @@ class Ensemble:
             values = np.asarray(values(np.array([self.first])))
         return np.shape(values)
 
-    @cached_property
+    @property
     def x_shape(self) -> tuple[int, ...]:
         """(N, D), the shape of the inputs of one fit."""
-        return self.problem.x.shape if self.inputs is None else self._shape(self.inputs)[1:]
+        return self._data_shapes[0]
 
-    @cached_property
+    @property
     def y_shape(self) -> tuple[int, ...]:
         """(N, O), the shape of the targets of one fit."""
-        return self.problem.y.shape if self.targets is None else self._shape(self.targets)[1:]
+        return self._data_shapes[1]
+
+    @cached_property
+    def _data_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        x, y = (self.problem.x, self.inputs), (self.problem.y, self.targets)
+        x_shape, y_shape = (np.shape(shared) if own is None else self._shape(own)[1:] for shared, own in (x, y))
+        return x_shape, y_shape
 
     def _check_widths(self):
         name, widths, inputs = self.network.spec.name, self.network.spec.widths, self.x_shape[1]
