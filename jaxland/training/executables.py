@@ -6,6 +6,7 @@ user's functions do not say now. What lies on disk is XLA's own form of the mach
 """
 
 import hashlib
+import json
 import os
 import platform
 import threading
@@ -67,7 +68,7 @@ def keep(key: str, program: jax.stages.Compiled, device: Device, shapes: Sequenc
 
     Args:
         key: names it.
-        program: of flat arguments, none of which was left out (`keep_unused`).
+        program: of flat arguments.
         device: where it runs.
         shapes: of the arguments.
     """
@@ -77,7 +78,10 @@ def keep(key: str, program: jax.stages.Compiled, device: Device, shapes: Sequenc
     if not _on_disk():
         return
     with suppress(Exception):  # of any kind: not every backend of XLA can write programs, and none need
-        code = program.runtime_executable().serialize()  # pyright: ignore[reportOptionalMemberAccess]
+        made: Any = program
+        # Arguments that decide nothing are no arguments of the machine code.
+        used = json.dumps(sorted(made._executable._kept_var_idx)).encode()
+        code = used + b"\n" + made.runtime_executable().serialize()
         again = _loaded(code, device) if len(code) <= _LARGEST else None
         if again is None:
             return
@@ -95,8 +99,10 @@ def _remember(key: str, program: Future[Executable | None]) -> Future[Executable
     return program
 
 
-def _loaded(code: bytes, device: Device) -> Executable | None:
+def _loaded(contents: bytes, device: Device) -> Executable | None:
     try:
+        used, _, code = contents.partition(b"\n")
+        places = json.loads(used)
         with _quiet():
             executable = device.client.deserialize_executable(code, _list_of(device))
             run = executable.execute_sharded
@@ -104,7 +110,7 @@ def _loaded(code: bytes, device: Device) -> Executable | None:
         return None
 
     def call(*arrays: Any) -> list[Any]:
-        results = run(jax.device_put(arrays, device))
+        results = run(jax.device_put([arrays[place] for place in places], device))
         return [shards[0] for shards in results.disassemble_into_single_device_arrays()]
 
     return call

@@ -122,7 +122,7 @@ class _Drawing:
 
     def _lowered(self) -> tuple[jax.stages.Lowered, str | None]:
         """The program, and the key under which it may be kept."""
-        program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0)), keep_unused=True).lower(*self._shapes())
+        program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0))).lower(*self._shapes())
         # What is the same before and after it was traced is what the key says.
         return program, self._key if self._key == self._key_now() else None
 

@@ -77,6 +77,10 @@ class PlainProgram:
         known = traced(self._ensemble, self._dtype).key
         return known or hashlib.sha256(self.text.encode()).hexdigest()
 
+    def unchanged(self) -> bool:
+        """Whether the functions still are what the key says, as far as it can be told by their text."""
+        return traced(self._ensemble, self._dtype, anew=True).key in (None, self.key)
+
     @cached_property
     def text(self) -> str:
         """The program as XLA reads it, constants included."""

@@ -84,9 +84,9 @@ class _Writer:
 
     def __init__(self):
         self.text: list[str] = []
-        # By identity: all of them live as long as the programs that are written.
+        self._shapes: dict[Any, str] = {}
+        # By identity, so all of them are kept as well.
         self._programs: dict[int, int] = {}
-        self._shapes: dict[int, str] = {}
         self._contexts: dict[int, str] = {}
         self._kept: list[Any] = []
 
@@ -129,11 +129,10 @@ class _Writer:
         return lines
 
     def _shape(self, aval) -> str:
-        text = self._shapes.get(id(aval))
+        text = self._shapes.get(aval)
         if text is None:
             _check_key(getattr(aval, "dtype", None))
-            text = self._shapes[id(aval)] = repr(aval)
-            self._kept.append(aval)
+            text = self._shapes[aval] = repr(aval)
         return text
 
     def _context(self, equation) -> str:

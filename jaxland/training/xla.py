@@ -335,9 +335,7 @@ def _shapes(tree: Any) -> Any:
 def _flat(function: Callable[..., Any], *args: Any) -> jax.stages.Lowered:
     """A function of pytrees as a program of their leaves, to the list of its results' leaves."""
     leaves, tree = jax.tree.flatten(args)
-    return jax.jit(
-        lambda *leaves: jax.tree.leaves(function(*jax.tree.unflatten(tree, leaves))), keep_unused=True
-    ).lower(*leaves)
+    return jax.jit(lambda *leaves: jax.tree.leaves(function(*jax.tree.unflatten(tree, leaves)))).lower(*leaves)
 
 
 def _platform(device: Device) -> str:
