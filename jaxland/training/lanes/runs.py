@@ -80,14 +80,16 @@ def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target
     try:
         runs = trace_runs(ensemble)
     except Unlowerable as reason:
-        cache.store_choice(key, {"refused": str(reason)})
+        if plain.unchanged():
+            cache.store_choice(key, {"refused": str(reason)})
         raise
     update = update_lines(trace_update(ensemble))
     programs = Programs(ensemble.x_shape[0], 1, [], [], update, [])
     assembly = write_compressed_kernel(ensemble, programs, runs, layout, target)
     known = {"key": kernel_key("kernel", assembly, target), "comparisons": runs.comparisons}
     kernel = kernel_of(assembly, target, _SIGNATURE)
-    cache.store_choice(key, known)
+    if plain.unchanged():
+        cache.store_choice(key, known)
     return Runs(kernel, **known)
 
 
