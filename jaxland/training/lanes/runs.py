@@ -70,7 +70,8 @@ def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target
     """
     # What of the data decides is whether all its points differ.
     data = ensemble.inputs is not None, ensemble.targets is not None, bool(ensemble.subnormal), _distinct(ensemble)
-    key = kernel_key("runs", f"{plain.key} {data} {layout.lanes} {code_version()}", target)
+    memory = layout.lanes, layout.bytes, layout.offset(("differs", 0))
+    key = kernel_key("runs", f"{plain.key} {data} {memory} {code_version()}", target)
     known = cache.load_choice(key) or {}
     if "refused" in known:
         raise Unlowerable(known["refused"])
