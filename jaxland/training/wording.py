@@ -44,8 +44,13 @@ def digest(*programs: core.ClosedJaxpr) -> str:
         Unworded: one of them has none.
     """
     writer = _Writer()
-    for program in programs:
-        writer.program(program)
+    try:
+        for program in programs:
+            writer.program(program)
+    except Unworded:
+        raise
+    except Exception as error:  # of any kind: where another version of JAX keeps something elsewhere, nothing is kept
+        raise Unworded(f"something unknown ({type(error).__name__}: {error})") from error
     text = "\n".join(writer.text)
     if " at 0x" in text:
         raise Unworded("an object that only its address tells from others")
