@@ -17,6 +17,7 @@ from jaxland.training.lanes.runs import (
     TOGETHER,
     advance_runs,
     begin_runs,
+    may_be_worthwhile,
     prepare_runs,
     with_runs,
     worthwhile,
@@ -31,9 +32,6 @@ from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threa
 
 # What has no loops is straight-line code, which outgrows the caches: at 10,500 lines a point xla is as fast.
 LARGEST_PROGRAM = 8000
-
-_MOST_WITH_RUNS = 600
-"""Parameters of networks whose kernel is made of loops, up to which it is tried to take points together."""
 
 
 class LanesTrainer:
@@ -85,8 +83,8 @@ class LanesTrainer:
         self.together, self._runs = 1, None
         self._layout: Layout = loop_layout(ensemble, plan, lanes, plan.scratch_bytes)
         require_agreement(self, ensemble, plain, plan.key)
-        # The program of runs is straight code, which is not even traced for what is far too large.
-        if compress or (compress is None and (plan.form == "straight" or ensemble.network.size <= _MOST_WITH_RUNS)):
+        # The program of runs is straight code, so for a large network it is asked first whether it can pay.
+        if compress or (compress is None and (plan.form == "straight" or may_be_worthwhile(ensemble))):
             self._compress(plain, target, insist=compress is True)
         self.settings = {"lanes": lanes, "form": plan.form, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
         self.settings["compress"] = None if self._runs is None else self._first

@@ -18,7 +18,7 @@ import optax
 from jaxland._precision import numerics
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.program.expression import Builder, Expression, Unlowerable, reachable
-from jaxland.training.program.scalarize import Scalars, map_scalars, scalarize, type_name
+from jaxland.training.program.scalarize import Scalars, inner_program, map_scalars, scalarize, type_name
 
 
 class Coupled(Unlowerable):
@@ -123,6 +123,26 @@ def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
         for node in reachable(list(outputs[point].ravel())):
             if node.op == "input" and node.value[0] == "x" and node.value[1][0] != point:
                 raise Coupled("the network couples points, so that its gradient is not a sum over tiles.")
+
+
+def count_comparisons(ensemble: Ensemble) -> int:
+    """About how many comparisons the gradient at a point makes, counted in its jaxpr.
+
+    Raises:
+        Unlowerable: the network or the loss cannot be traced at one point.
+    """
+    return _comparisons(tile_jaxpr(ensemble, 1).jaxpr)
+
+
+def _comparisons(jaxpr: Any) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = inner_program(equation)
+        if inner is not None:
+            total += _comparisons(getattr(inner, "jaxpr", inner))
+        elif equation.primitive.name in ("lt", "le", "gt", "ge", "max", "min"):
+            total += math.prod(equation.outvars[0].aval.shape)
+    return total
 
 
 @contextmanager

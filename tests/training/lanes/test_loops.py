@@ -17,6 +17,7 @@ from jaxland.training.lanes.kernel import write_kernel
 from jaxland.training.lanes.loop_tuning import loop_tiles
 from jaxland.training.lanes.loops import write_loop_kernel
 from jaxland.training.lanes.machine import run_kernel
+from jaxland.training.lanes.runs import may_be_worthwhile
 from jaxland.training.lanes.tuning import VERSION
 from jaxland.training.program.loop_programs import loop_layout, loop_programs, tile_loops, update_loops
 from jaxland.training.program.memory import entries, new_group
@@ -307,3 +308,14 @@ def test_blocks_fit_the_registers_and_the_result():
         assert height <= rows
         assert width <= columns
         assert height * width + min(height, width) < 16
+
+
+def test_runs_are_tried_for_large_networks_of_enough_points_only():
+    def asked(points, inputs=1, units=10):
+        data = jl.Problem(np.random.default_rng(0).normal(size=(points, inputs)), np.zeros(points))
+        return may_be_worthwhile(Ensemble(jl.mlp([inputs, *[units] * 10, 1]), data, optax.sgd(0.01), steps=5000))
+
+    assert asked(400)
+    assert not asked(399)
+    assert not asked(400, inputs=2)
+    assert not asked(4000, units=20)
