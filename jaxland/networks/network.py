@@ -60,7 +60,8 @@ class Network:
 
     @cached_property
     def _template(self) -> tuple[list[tuple[Any, jax.ShapeDtypeStruct]], Any]:
-        shapes = jax.eval_shape(lambda key: self.init(key), jax.random.key(0))
+        # The key is made within, where it is traced: outside it would be compiled for.
+        shapes = jax.eval_shape(lambda seed: self.init(jax.random.key(seed)), jax.ShapeDtypeStruct((), np.uint32))
         leaves, treedef = jax.tree_util.tree_flatten_with_path(shapes)
         for path, leaf in leaves:
             if not jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -75,6 +76,11 @@ class Network:
     def size(self) -> int:
         """P, the number of parameters."""
         return sum(math.prod(leaf.shape) for _, leaf in self._template[0])
+
+    @property
+    def leaf_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the parameters' arrays, in the order in which the flat vector has them."""
+        return tuple(leaf.shape for _, leaf in self._template[0])
 
     @cached_property
     def entry_names(self) -> tuple[str, ...]:

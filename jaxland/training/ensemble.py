@@ -12,9 +12,10 @@ import optax
 from jaxtyping import Float, Int
 
 from jaxland._numbers import in_dtype
-from jaxland._precision import get_dtype, numerics
+from jaxland._precision import get_dtype
 from jaxland.networks import Network
 from jaxland.problems import Problem
+from jaxland.training.traced import trace_optimizer, traced
 from jaxland.training.transformations import taking_what_it_takes
 
 # Enough to tell a row for each from one for all.
@@ -103,9 +104,8 @@ class Ensemble:
         self._check_numbers()
         self._check_data()
         self.per_fit_count()
-        with numerics(self.number_format):
-            self._check_shapes()
-            self._check_step()
+        self._check_widths()
+        traced(self, self.number_format)
 
     @cached_property
     def number_format(self) -> np.dtype:
@@ -189,28 +189,40 @@ class Ensemble:
             values = np.asarray(values(np.array([self.first])))
         return np.shape(values)
 
-    @cached_property
+    @property
     def x_shape(self) -> tuple[int, ...]:
         """(N, D), the shape of the inputs of one fit."""
-        return self.problem.x.shape if self.inputs is None else self._shape(self.inputs)[1:]
+        return self._data_shapes[0]
 
-    @cached_property
+    @property
     def y_shape(self) -> tuple[int, ...]:
         """(N, O), the shape of the targets of one fit."""
-        return self.problem.y.shape if self.targets is None else self._shape(self.targets)[1:]
+        return self._data_shapes[1]
 
-    def _check_shapes(self):
-        """Asks JAX for the shapes that network and loss give, so that nothing is silently broadcast."""
-        x, y = (jax.ShapeDtypeStruct(shape, self.number_format) for shape in (self.x_shape, self.y_shape))
+    @cached_property
+    def _data_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        x, y = (self.problem.x, self.inputs), (self.problem.y, self.targets)
+        x_shape, y_shape = (np.shape(shared) if own is None else self._shape(own)[1:] for shared, own in (x, y))
+        return x_shape, y_shape
+
+    def _check_widths(self):
+        name, widths, inputs = self.network.spec.name, self.network.spec.widths, self.x_shape[1]
+        if widths and widths[0] != inputs:
+            raise ValueError(f"network {name!r} takes {widths[0]} inputs, but x has {inputs} components.")
+
+    def check_shapes(self, prediction: Any, y: Any) -> None:
+        """Asks for the shapes that network and loss give, so that nothing is silently broadcast.
+
+        Args:
+            prediction, y: of the network and of the targets, while they are traced.
+
+        Raises:
+            ValueError: they do not fit.
+        """
         name, loss = self.network.spec.name, self.problem.loss
-        widths = self.network.spec.widths
-        if widths and widths[0] != x.shape[1]:
-            raise ValueError(f"network {name!r} takes {widths[0]} inputs, but x has {x.shape[1]} components.")
-        vector = jax.ShapeDtypeStruct((self.network.size,), self.number_format)
-        prediction = jax.eval_shape(lambda v, x: self.network.apply(self.network.unflatten(v), x), vector, x)
         if prediction.shape != y.shape:
             raise ValueError(
-                f"network {name!r} returns shape {prediction.shape} for x of shape {x.shape}, but y has shape "
+                f"network {name!r} returns shape {prediction.shape} for x of shape {self.x_shape}, but y has shape "
                 f"{y.shape}; apply must return (points, outputs)."
             )
         values = jax.eval_shape(lambda p, t: loss.values(p, t), prediction, y)
@@ -260,59 +272,41 @@ class Ensemble:
             )
         return taking_what_it_takes(optax.with_extra_args_support(made))
 
-    def _check_step(self):
-        """Asks JAX for the shapes that a step of the optimizer gives, so that what cannot work is known at once."""
-        scalar = jax.ShapeDtypeStruct((), self.number_format)
-        traced = dict.fromkeys(self.hyperparameters, scalar)
-        try:
-            self._trace_step(traced)
-        except Exception as error:  # of any kind: it comes from the optimizer's code or the user's, and is named
-            culprit = self._choice(traced)
-            if culprit:
-                raise TypeError(
-                    f"hyperparameters[{culprit!r}] decides what the optimizer computes, and is no number that fits can "
-                    f"differ in: fix it by functools.partial(optimizer, {culprit}=...), one call a value."
-                ) from error
-            raise TypeError(
-                f"the optimizer cannot take a step: {type(error).__name__}: {_first_line(error)} It is given the "
-                "gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn by name."
-            ) from error
+    def why_no_step(self, error: Exception, traced: Mapping[str, Any], *shapes: Any) -> TypeError:
+        """What is wrong with an optimizer that cannot take a step, in words.
 
-    def _choice(self, traced: Mapping) -> str | None:
+        Args:
+            error: what it raised.
+            traced: the shapes of its hyperparameters.
+            shapes: of the other arguments of `trace_optimizer`.
+        """
+        culprit = self._choice(traced, shapes)
+        if culprit:
+            return TypeError(
+                f"hyperparameters[{culprit!r}] decides what the optimizer computes, and is no number that fits can "
+                f"differ in: fix it by functools.partial(optimizer, {culprit}=...), one call a value."
+            )
+        return TypeError(
+            f"the optimizer cannot take a step: {type(error).__name__}: {_first_line(error)} It is given the "
+            "gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn by name."
+        )
+
+    def _choice(self, traced: Mapping[str, Any], shapes: tuple) -> str | None:
         """The hyperparameter without which, the others being as they are, the step can be traced."""
         members = self.members(np.array([self.first]))
         fixed = {name: values[0].item() for name, values in members.hyperparameters.items()}
         asked = {name: _as_given(value, fixed[name]) for name, value in self.hyperparameters.items()}
-        for name in traced if self._works(asked) else ():
-            if not self._works({**asked, name: traced[name]}):
+        for name in traced if self._works(asked, shapes) else ():
+            if not self._works({**asked, name: traced[name]}, shapes):
                 return name
         return None
 
-    def _works(self, hyperparameters: Mapping) -> bool:
+    def _works(self, hyperparameters: Mapping[str, Any], shapes: tuple) -> bool:
         try:
-            self._trace_step(hyperparameters)
+            trace_optimizer(self, hyperparameters, *shapes)
         except Exception:  # of any kind: only whether it works is asked, the error was reported or will be
             return False
         return True
-
-    def _trace_step(self, hyperparameters: Mapping) -> None:
-        dtype = self.number_format
-        vector, scalar = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((self.network.size,), ()))
-        x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (self.x_shape, self.y_shape))
-        loss, traced = self.problem.loss, {k: v for k, v in hyperparameters.items() if hasattr(v, "shape")}
-
-        def step(numbers, vector, value, x, y):
-            transformation = self.transformation({**hyperparameters, **numbers})
-            params = self.network.unflatten(vector)
-            state = transformation.init(params)
-            updates, after = transformation.update(
-                params, state, params, value=value, grad=params,
-                value_fn=lambda params: loss(self.network.apply(params, x), y),
-            )  # fmt: skip
-            return optax.apply_updates(params, updates), state, after
-
-        _, before, after = jax.eval_shape(step, traced, vector, scalar, x, y)
-        _check_state(before, after)
 
     def members(self, fits: Int[np.ndarray, "W"]) -> Members:
         """The per-fit inputs of `fits`. Fits outside the per-fit arrays, which only pad a group, get the nearest."""
@@ -345,18 +339,6 @@ def _has_subnormal(values: Any, dtype: np.dtype) -> bool:
     with np.errstate(under="ignore", over="ignore"):
         sizes = np.abs(np.asarray(values, dtype))
     return bool(((sizes > 0) & (sizes < np.finfo(dtype).tiny)).any())
-
-
-def _check_state(before: Any, after: Any) -> None:
-    """Raises TypeError unless a loop can carry the state of an optimizer from step to step."""
-    if jax.tree.structure(before) != jax.tree.structure(after):
-        raise TypeError("its state has other parts after a step than before the first.")
-    for (path, old), new in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
-        if (old.shape, old.dtype) != (new.shape, new.dtype):
-            where = jax.tree_util.keystr(path)
-            raise TypeError(
-                f"its state{where} is {old.dtype}{list(old.shape)}, and {new.dtype}{list(new.shape)} after a step."
-            )
 
 
 def _check_hyperparameter(name: str, value: Any) -> None:

@@ -3,18 +3,18 @@
 import warnings
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 import optax
 
-from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
+from jaxland.training.calls import one_call
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
-from jaxland.training.initial import warn_of_equal_fits
+from jaxland.training.initial import begin_drawing, prepare_drawing, warn_of_equal_fits
 from jaxland.training.progress import progress_bar
+from jaxland.training.traced import traced
 from jaxland.training.trainer import train
 
 
@@ -90,29 +90,33 @@ def fit(
         raise ValueError(f"first must be at least 0 and first + fits at most 2**32; got first={first}.")
     if threads is not None:
         positive("threads", threads)
-    ensemble = Ensemble(
-        network=network,
-        problem=problem,
-        optimizer=optimizer,
-        steps=steps,
-        seed=seed,
-        dtype=dtype,
-        hyperparameters=dict(hyperparameters or {}),
-        init_scale=init_scale,
-        start=start,
-        inputs=inputs,
-        targets=targets,
-        first=first,
-        trace_every=trace_every,
-        snapshots=tuple(snapshots),
-    )
-    count = ensemble.per_fit_count()
-    if count not in (None, fits):
-        raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
+    with one_call():
+        if start is None and isinstance(network, Network):
+            begin_drawing(network)
+        ensemble = Ensemble(
+            network=network,
+            problem=problem,
+            optimizer=optimizer,
+            steps=steps,
+            seed=seed,
+            dtype=dtype,
+            hyperparameters=dict(hyperparameters or {}),
+            init_scale=init_scale,
+            start=start,
+            inputs=inputs,
+            targets=targets,
+            first=first,
+            trace_every=trace_every,
+            snapshots=tuple(snapshots),
+        )
+        count = ensemble.per_fit_count()
+        if count not in (None, fits):
+            raise ValueError(f"per-fit arrays describe {count} fits but {fits} are asked for.")
+        _warn_of_a_constant_network(ensemble)
+        prepare_drawing(ensemble)
+        choice = choose_backend(ensemble, backend, compress=compress)
     if fits > 1:
         warn_of_equal_fits(ensemble)
-    _warn_of_a_constant_network(ensemble)
-    choice = choose_backend(ensemble, backend, compress=compress)
     with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
         result, kept = train(
             choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress, on_device=on_device
@@ -128,18 +132,10 @@ def fit(
 
 
 def _warn_of_a_constant_network(ensemble: Ensemble) -> None:
-    network, dtype = ensemble.network, ensemble.number_format
-    with numerics(dtype):
-        shapes = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((network.size,), ensemble.x_shape))
-        program = jax.make_jaxpr(lambda vector, x: network.apply_flat(vector, x))(*shapes).jaxpr
-    reached = {program.invars[0]}
-    for equation in program.eqns:
-        if any(atom in reached for atom in equation.invars if not hasattr(atom, "val")):
-            reached.update(equation.outvars)
-    if not any(atom in reached for atom in program.outvars if not hasattr(atom, "val")):
+    if not traced(ensemble, ensemble.number_format).learns:
         warnings.warn(
-            f"the output of network {network.spec.name!r} does not depend on its parameters, so nothing can be learnt; "
-            "look at apply.",
+            f"the output of network {ensemble.network.spec.name!r} does not depend on its parameters, so nothing can "
+            "be learnt; look at apply.",
             stacklevel=3,
         )
 

@@ -1,21 +1,29 @@
 """Initial parameters of fits: a pure function of the network, the seed and the fit's number."""
 
+import threading
 import warnings
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland._blocks import in_blocks
-from jaxland._compiled import compiled
 from jaxland._precision import numerics
 from jaxland.networks import Network
+from jaxland.training import executables
+from jaxland.training.calls import once
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.wording import Unworded, digest
 
-# One program width for every call, so that a fit's bits cannot depend on how many are asked for.
+# Fits in a program, whatever is asked for, so that a fit's bits cannot depend on how many are; fewer of large networks,
+# so that no more is drawn than a group of fits needs.
 _WIDTH = 256
+_ENTRIES = 2**21
 
 
 def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
@@ -23,25 +31,26 @@ def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> 
 
     So fits start from the same points whatever device they are trained on.
     """
-    with numerics("float32"), jax.default_device(host_device()):
-        draw = in_blocks(_drawing_program(network), _WIDTH, "float32", shared=(0,))
-        return draw(jax.random.key(seed), np.asarray(fits, np.uint32))
-
-
-@lru_cache(maxsize=64)
-def _drawing_program(network):
-    def draw(root, fit):
-        return network.flatten(network.init(jax.random.fold_in(root, fit)))
-
-    return compiled(jax.vmap(draw, in_axes=(None, 0)))
+    return _Drawing(network)(seed, fits)
 
 
 def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray, "W P"]:
     """The parameters from which these members start, in the ensemble's dtype."""
     start = members.start
     if start is None:
-        start = draw_parameters(ensemble.network, ensemble.seed, members.fits).astype(ensemble.number_format)
+        start = _drawing(ensemble)(ensemble.seed, members.fits).astype(ensemble.number_format)
     return start * members.init_scale[:, None]
+
+
+def begin_drawing(network: Network) -> None:
+    """Begins to read what draws the network's parameters, where it was kept."""
+    once(network, "draw", lambda: _Drawing(network))
+
+
+def prepare_drawing(ensemble: Ensemble) -> None:
+    """Begins to compile what draws the fits' starts, where it was not kept."""
+    if ensemble.start is None:
+        _drawing(ensemble).compile_aside()
 
 
 def warn_of_equal_fits(ensemble: Ensemble) -> None:
@@ -52,10 +61,107 @@ def warn_of_equal_fits(ensemble: Ensemble) -> None:
     """
     if ensemble.has_own_numbers:
         return
-    first, second = draw_parameters(ensemble.network, ensemble.seed, np.arange(2) + ensemble.first)
+    first, second = _drawing(ensemble)(ensemble.seed, np.arange(2) + ensemble.first)
     if np.array_equal(first, second, equal_nan=True):
         warnings.warn(
             f"all fits start from the same parameters and are one fit: init of network {ensemble.network.spec.name!r} "
             "does not use its key. Draw from the key, or give each fit its own start.",
             stacklevel=3,
         )
+
+
+_DRAWINGS: WeakKeyDictionary[Ensemble, "_Drawing"] = WeakKeyDictionary()
+_LOCK = threading.RLock()  # the init of a network may train another
+
+
+def _drawing(ensemble: Ensemble) -> "_Drawing":
+    """One for all fits of an ensemble, whichever thread draws them first."""
+    with _LOCK:
+        if ensemble not in _DRAWINGS:
+            _DRAWINGS[ensemble] = once(ensemble.network, "draw", lambda: _Drawing(ensemble.network))
+        return _DRAWINGS[ensemble]
+
+
+class _Drawing:
+    """What draws the parameters of a network, by what its `init` is when this is made."""
+
+    def __init__(self, network: Network):
+        self._network, self._device, self._lock = network, host_device(), threading.RLock()
+        self._width = max(1, min(_WIDTH, 2 ** (_ENTRIES // max(network.size, 1)).bit_length() // 2))
+        self._last: tuple[int, int, Any] = -1, -1, None
+        with self._numerics():
+            self._key = self._key_now()
+            self._made = None if self._key is None else executables.find(self._key, self._home())
+
+    def compile_aside(self) -> None:
+        """Begins to compile the program in another thread, where it was not kept."""
+        if self._made is None:
+            self._made = self._compiling()
+
+    def _compiling(self) -> Future[executables.Executable | None]:
+        with self._numerics():
+            return _COMPILER.submit(self._compiled, *self._lowered())
+
+    def _numerics(self) -> ExitStack:
+        stack = ExitStack()
+        stack.enter_context(numerics("float32"))
+        stack.enter_context(jax.default_device(self._device))
+        return stack
+
+    def _draw(self, seed, fit):
+        network = self._network
+        return [network.flatten(network.init(jax.random.fold_in(jax.random.key(seed), fit)))]
+
+    def _key_now(self) -> str | None:
+        number = jax.ShapeDtypeStruct((), np.uint32)
+        try:
+            text = digest(jax.make_jaxpr(lambda seed, fit: self._draw(seed, fit))(number, number))
+        except Unworded:
+            return None
+        return executables.key_on(self._home(), "draw", text, str(self._width))
+
+    def _lowered(self) -> tuple[jax.stages.Lowered, str | None]:
+        """The program, and the key under which it may be kept."""
+        program = jax.jit(jax.vmap(self._draw, in_axes=(None, 0))).lower(*self._shapes())
+        # What is the same before and after it was traced is what the key says.
+        return program, self._key if self._key == self._key_now() else None
+
+    def _shapes(self) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+        return jax.ShapeDtypeStruct((), np.uint32), jax.ShapeDtypeStruct((self._width,), np.uint32)
+
+    def _home(self) -> Any:
+        return self._device or jax.local_devices()[0]
+
+    def _compiled(self, program, key) -> executables.Executable | None:
+        compiled = program.compile()
+        if key is not None:
+            executables.keep(key, compiled, self._home(), self._shapes())
+        return compiled
+
+    def __call__(self, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
+        """The parameters of each fit, (F, P)."""
+        seed, block = int(seed), int(fits[0]) // self._width if len(fits) else 0
+        if not len(fits) or (fits // self._width != block).any():
+            return self._drawn(seed, fits)
+        # A group of fits is part of such a block, and the next one often of the same.
+        last = self._last
+        if last[:2] != (seed, block):
+            last = self._last = seed, block, self._drawn(seed, np.arange(self._width) + block * self._width)
+        return last[2][fits - block * self._width]
+
+    def _drawn(self, seed, fits):
+        with self._lock:
+            program = self._made.result() if self._made else None
+            if program is None:  # neither kept nor begun, or it could not be read
+                self._made = self._compiling()
+                program = self._made.result()
+
+        def run(seed, fits):
+            assert program is not None
+            with jax.default_device(self._device):
+                return program(seed, fits)[0]
+
+        return in_blocks(run, self._width, "float32", shared=(0,))(np.uint32(seed), np.asarray(fits, np.uint32))
+
+
+_COMPILER = ThreadPoolExecutor(1, "jaxland-draw")

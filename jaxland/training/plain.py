@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -19,6 +19,7 @@ from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.step import make_step
+from jaxland.training.traced import traced
 
 # It runs for milliseconds, so it is compiled as quickly as XLA can; not every version of it knows every option.
 _QUICKLY: list[dict[str, Any]] = [
@@ -65,14 +66,30 @@ class At(NamedTuple):
 
 
 class PlainProgram:
-    """The step of one fit of an ensemble, traced over the whole data in one dtype.
-
-    Attributes:
-        text: the program as XLA reads it, constants included.
-    """
+    """The step of one fit of an ensemble, over the whole data in one dtype."""
 
     def __init__(self, ensemble: Ensemble, dtype: np.dtype):
-        self._dtype, self._future = dtype, None
+        self._ensemble, self._dtype, self._future = ensemble, dtype, None
+
+    @cached_property
+    def key(self) -> str:
+        """Names the program, by what it is when this is first asked for: constants included, to their last bit."""
+        known = traced(self._ensemble, self._dtype).key
+        return known or hashlib.sha256(self.text.encode()).hexdigest()
+
+    def unchanged(self) -> bool:
+        """Whether the functions still are what the key says, as far as it can be told by their text."""
+        return traced(self._ensemble, self._dtype, anew=True).key in (None, self.key)
+
+    @cached_property
+    def text(self) -> str:
+        """The program as XLA reads it, constants included."""
+        return self._lowered[0].as_text()
+
+    @cached_property
+    def _lowered(self) -> tuple[Any, Any]:
+        """The program, traced when this is first asked for, and the shapes of the leaves of the optimizer's state."""
+        ensemble, dtype = self._ensemble, self._dtype
         names, network, step = sorted(ensemble.hyperparameters), ensemble.network, make_step(ensemble)
 
         def start(numbers, vector):
@@ -92,14 +109,13 @@ class PlainProgram:
         x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (ensemble.x_shape, ensemble.y_shape))
         numbers = [scalar] * len(names)
         with self._numerics():
-            self._state = jax.eval_shape(start, numbers, vector)
-            self._lowered = jax.jit(advance).lower(numbers, vector, self._state, x, y, vector, scalar)
-        self.text = self._lowered.as_text()
+            state = jax.eval_shape(start, numbers, vector)
+            return jax.jit(advance).lower(numbers, vector, state, x, y, vector, scalar), state
 
-    @cached_property
-    def key(self) -> str:
-        """Names the program."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+    def lower(self) -> Self:
+        """Traces the program now, where it has not been, so that it stays what it is."""
+        _ = self._lowered
+        return self
 
     @contextmanager
     def _numerics(self) -> Iterator[None]:
@@ -110,11 +126,11 @@ class PlainProgram:
     def compile_aside(self) -> None:
         """Begins to compile in another thread."""
         if self._future is None:
-            self._future = _COMPILER.submit(_compiled, self._lowered)
+            self._future = _COMPILER.submit(_compiled, self._lowered[0])
 
     @cached_property
     def _program(self) -> Any:
-        return _compiled(self._lowered) if self._future is None else self._future.result()
+        return _compiled(self._lowered[0]) if self._future is None else self._future.result()
 
     def step(self, at: At) -> Stepped:
         """Takes a step."""
@@ -126,7 +142,7 @@ class PlainProgram:
         return self._run(at, state, gradient, loss)[0]
 
     def _initial(self, at: At) -> list[np.ndarray]:
-        none = [np.zeros(leaf.shape, leaf.dtype) for leaf in self._state]
+        none = [np.zeros(leaf.shape, leaf.dtype) for leaf in self._lowered[1]]
         return self._run(at, none, np.zeros(at.params.shape), np.zeros(()))[1]
 
     def _run(self, at, state, gradient, loss):
@@ -165,7 +181,7 @@ def exact_program(ensemble: Ensemble, plain: PlainProgram) -> PlainProgram:
         float64 = get_dtype("float64")
         exact = plain if ensemble.number_format == float64 else PlainProgram(ensemble, float64)
     # The order of a dictionary is that of use.
-    _EXACT[plain.key] = exact
+    _EXACT[plain.key] = exact.lower()
     if len(_EXACT) > _MOST_EXACT:
         _EXACT.pop(next(iter(_EXACT)), None)
     return exact

@@ -1,13 +1,32 @@
 """One optimizer step of ONE fit, in plain JAX. Every backend is made from these functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import optax
 
-from jaxland.training.ensemble import Ensemble
+from jaxland.networks import Network
+from jaxland.problems import Problem
+
+
+class HasStep(Protocol):
+    """What of an ensemble decides the step of a fit."""
+
+    @property
+    def network(self) -> Network:
+        """What is trained."""
+        ...
+
+    @property
+    def problem(self) -> Problem:
+        """What it is trained on."""
+        ...
+
+    def transformation(self, hyperparameters: Mapping) -> optax.GradientTransformationExtraArgs:
+        """The optimizer with these numbers."""
+        ...
 
 
 class Step(NamedTuple):
@@ -27,7 +46,7 @@ class Step(NamedTuple):
     advance: Callable[..., Any]
 
 
-def make_step(ensemble: Ensemble) -> Step:
+def make_step(ensemble: HasStep) -> Step:
     """The step of every fit of the ensemble."""
 
     def loss(params, x, y):

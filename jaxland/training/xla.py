@@ -18,13 +18,17 @@ from jaxtyping import Array, Float, Int
 
 from jaxland._names import lookup
 from jaxland._precision import get_dtype, numerics
+from jaxland.training import executables
 from jaxland.training.devices import Device, local_devices
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.executables import Executable
 from jaxland.training.initial import initial_parameters
+from jaxland.training.plain import code_version
 from jaxland.training.products import products_as_sums
 from jaxland.training.program import cache
 from jaxland.training.provenance import versions
 from jaxland.training.step import make_step
+from jaxland.training.traced import traced
 from jaxland.training.trainer import GroupResult, available_threads
 
 # On a CPU 16 fits fill the vector units and stay in cache; an accelerator wants thousands to fill its cores.
@@ -58,11 +62,12 @@ class _Group(NamedTuple):
 
 
 class _Programs(NamedTuple):
-    """What is compiled for one device."""
+    """What is compiled for one device: programs from the leaves of states and data to lists of leaves."""
 
-    begin: Callable[..., _State]
-    advance: Callable[..., _State]
-    finish: Callable[..., tuple[_State, Array]]
+    begin: Executable
+    advance: Executable
+    finish: Executable
+    parameters: Executable
 
 
 class XlaTrainer:
@@ -114,7 +119,6 @@ class XlaTrainer:
         elif settings is None and platform != "cpu":
             self.settings["matmul"] = self._fastest_matmul()
         self._use(self.settings.get("matmul", "dot"))
-        self._parameters = jax.jit(lambda state: jax.vmap(ensemble.network.flatten)(state.params))
         self._programs: dict[int, _Programs] = {}
         self._compiling = [threading.Lock() for _ in self._devices]
         self._programs_on(0)
@@ -122,6 +126,7 @@ class XlaTrainer:
     def _use(self, matmul: str) -> None:
         """Takes the step of one fit to that of a group."""
         step, form = make_step(self.ensemble), lookup("matmul", matmul, MATMULS)
+        self._matmul = matmul
         x_axis = 0 if self.ensemble.inputs is not None else None
         y_axis = 0 if self.ensemble.targets is not None else None
         self._loss = jax.vmap(form(step.loss), in_axes=(0, x_axis, y_axis))
@@ -132,7 +137,7 @@ class XlaTrainer:
         """Measured the first time, then remembered for this program and device."""
         self._use("dot")
         with self._on(0):
-            program = self._lowered()[1].as_text()
+            program = self._lowered()["advance"].as_text()
         key = cache.key_of("matmul", program, self._devices[0].device_kind, versions())
         known = cache.load_choice(key)
         if known is None:
@@ -158,24 +163,55 @@ class XlaTrainer:
     def _first(self):
         return np.arange(self.width) + self.ensemble.first
 
-    def _lowered(self):
-        """The programs of the beginning, of some steps and of the closing losses; the last two not yet compiled."""
-        members = self.ensemble.members(self._first())
-        data, begin = self._data(members), jax.jit(self._initial_state)
-        state = jax.eval_shape(begin, data, self._starting_parameters(members))
+    def _lowered(self) -> dict[str, Any]:
+        """The programs of `_Programs`, of flat arguments, not yet compiled."""
+        shapes = _shapes(self._data(self.ensemble.members(self._first()))), self._vectors()
+        state = jax.eval_shape(lambda data, vectors: self._initial_state(data, vectors), *shapes)
+        count = jax.ShapeDtypeStruct((), np.int32)
         # New functions each time: JAX would take what it traced with the other products for one it has seen.
-        advance = jax.jit(lambda count, state, data: self._steps(count, state, data))
-        finish = jax.jit(lambda state, data: self._closing_losses(state, data))
-        return begin, advance.lower(jnp.int32(0), state, data), finish.lower(state, data)
+        return {
+            "begin": _flat(lambda data, vectors: self._initial_state(data, vectors), *shapes),
+            "advance": _flat(lambda count, state, data: self._steps(count, state, data), count, state, shapes[0]),
+            "finish": _flat(lambda state, data: self._closing_losses(state, data), state, shapes[0]),
+            "parameters": _flat(lambda state: jax.vmap(self.ensemble.network.flatten)(state.params), state),
+        }
+
+    def _vectors(self) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((self.width, self.ensemble.network.size), self._dtype)
 
     def _programs_on(self, device: int) -> _Programs:
-        """The programs of a device, compiled when it is first used: several compile theirs at a time."""
+        """The programs of a device, found or compiled when it is first used: several compile theirs at a time."""
         with self._compiling[device]:
             if device not in self._programs:
                 with self._on(device):
-                    begin, advance, finish = self._lowered()
-                    self._programs[device] = _Programs(begin, advance.compile(), finish.compile())
+                    self._programs[device] = self._found(self._devices[device])
         return self._programs[device]
+
+    def _found(self, device: Device) -> _Programs:
+        keys = self._keys(device)
+        # All are begun before the first is waited for.
+        begun = [executables.find(key, device) for key in keys.values()]
+        kept = [program for future in begun if future and (program := future.result())]
+        if len(kept) == len(_Programs._fields):
+            return _Programs(*kept)
+        lowered = self._lowered()
+        # What is the same before and after it was traced is what the keys say, and may be kept.
+        keys = keys if keys == self._keys(device, anew=True) else {}
+        programs = {name: program.compile() for name, program in lowered.items()}
+        for name, key in keys.items():
+            executables.keep(key, programs[name], device, jax.tree.leaves(lowered[name].in_avals))
+        return _Programs(**programs)
+
+    def _keys(self, device: Device, *, anew: bool = False) -> dict[str, str]:
+        """Names of the programs, none where their functions have no text."""
+        ensemble = self.ensemble
+        key = traced(ensemble, self._dtype, anew=anew).key
+        if key is None:
+            return {}
+        own = ensemble.inputs is not None, ensemble.targets is not None
+        kept = ensemble.trace_every, len(ensemble.trace_steps)
+        group = f"{self._matmul} {self.width} {own} {kept} {ensemble.x_shape} {ensemble.y_shape} {self._dtype}"
+        return {name: executables.key_on(device, name, key, group, code_version()) for name in _Programs._fields}
 
     @contextmanager
     def _on(self, device: int) -> Iterator[None]:
@@ -186,37 +222,50 @@ class XlaTrainer:
         """The state of a group before its first step, on one of the devices."""
         programs = self._programs_on(device)
         with self._on(device):
-            data = self._data(members)
-            return _Group(device, programs.begin(data, self._starting_parameters(members)), data)
+            data = jax.device_put(self._data(members), self._devices[device])
+            vectors = jax.device_put(self._starting_parameters(members), self._devices[device])
+            return _Group(device, self._state(programs.begin(*jax.tree.leaves(data), vectors)), data)
 
     def advance(self, group: _Group, steps: int) -> _Group:
-        """The state `steps` steps later; returns when the work is done."""
+        """The group `steps` steps later; returns when the work is done."""
         program = self._programs_on(group.device).advance
         with self._on(group.device):
-            return group._replace(state=jax.block_until_ready(program(jnp.int32(steps), group.state, group.data)))
+            state = self._state(program(np.int32(steps), *jax.tree.leaves((group.state, group.data))))
+            return group._replace(state=jax.block_until_ready(state))
 
     def parameters(self, group: _Group) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
         with self._on(group.device):
-            return np.asarray(self._parameters(group.state), self._result)
+            return np.asarray(self._parameters(group.device, group.state), self._result)
 
     def finish(self, group: _Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         with self._on(group.device):
-            state, loss = self._programs_on(group.device).finish(group.state, group.data)
-            values: list[Any] = [self._parameters(state), state.initial_loss, loss, state.best_loss]
+            program = self._programs_on(group.device).finish
+            *leaves, loss = program(*jax.tree.leaves((group.state, group.data)))
+            state = self._state(leaves)
+            values: list[Any] = [self._parameters(group.device, state), state.initial_loss, loss, state.best_loss]
             values += [state.best_step, state.diverged_step, state.trace]
             if self._dtype != self._result:
                 values = [v if v.dtype == np.int32 else v.astype(self._result) for v in values]
             return GroupResult(*(values if on_device else map(np.asarray, values)))
 
+    def _parameters(self, device: int, state: _State) -> Array:
+        return self._programs_on(device).parameters(*jax.tree.leaves(state))[0]
+
+    def _state(self, leaves: Sequence[Array]) -> _State:
+        """A state from its leaves; the pytrees in it are lists."""
+        count = len(self.ensemble.network.leaf_shapes)
+        step, params, optimizer, record = leaves[0], leaves[1 : 1 + count], leaves[1 + count : -5], leaves[-5:]
+        return _State(step, list(params), list(optimizer), *record)
+
     def _data(self, members: Members):
         own = members.hyperparameters.items()
-        hyperparameters = {name: jnp.asarray(values, self._dtype) for name, values in own}
-        return hyperparameters, jnp.asarray(members.x, self._dtype), jnp.asarray(members.y, self._dtype)
+        hyperparameters = {name: np.asarray(values, self._dtype) for name, values in own}
+        return hyperparameters, np.asarray(members.x, self._dtype), np.asarray(members.y, self._dtype)
 
     def _starting_parameters(self, members: Members):
-        return jnp.asarray(initial_parameters(self.ensemble, members), self._dtype)
+        return np.asarray(initial_parameters(self.ensemble, members), self._dtype)
 
     def _initial_state(self, data, vectors):
         params = jax.vmap(self.ensemble.network.unflatten)(vectors)
@@ -263,6 +312,16 @@ class XlaTrainer:
     def _closing_losses(self, state, data):
         loss = self._loss(state.params, *data[1:])
         return self._record(state, loss), loss
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
+
+
+def _flat(function: Callable[..., Any], *args: Any) -> jax.stages.Lowered:
+    """A function of pytrees as a program of their leaves, to the list of its results' leaves."""
+    leaves, tree = jax.tree.flatten(args)
+    return jax.jit(lambda *leaves: jax.tree.leaves(function(*jax.tree.unflatten(tree, leaves)))).lower(*leaves)
 
 
 def _platform(device: Device) -> str:

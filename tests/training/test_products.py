@@ -24,7 +24,7 @@ def _ensemble(dtype="float64", **changes):
 
 def _program(trainer):
     with numerics(trainer._dtype):
-        return trainer._lowered()[1].as_text()
+        return trainer._lowered()["advance"].as_text()
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target
     """
     # What of the data decides is whether all its points differ.
     data = ensemble.inputs is not None, ensemble.targets is not None, bool(ensemble.subnormal), _distinct(ensemble)
-    key = kernel_key("runs", f"{plain.key} {data} {layout.lanes} {code_version()}", target)
+    memory = layout.lanes, layout.bytes, layout.offset(("differs", 0))
+    key = kernel_key("runs", f"{plain.key} {data} {memory} {code_version()}", target)
     known = cache.load_choice(key) or {}
     if "refused" in known:
         raise Unlowerable(known["refused"])
@@ -82,14 +83,16 @@ def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target
     try:
         runs = trace_runs(ensemble)
     except Unlowerable as reason:
-        cache.store_choice(key, {"refused": str(reason)})
+        if plain.unchanged():
+            cache.store_choice(key, {"refused": str(reason)})
         raise
     update = update_lines(trace_update(ensemble))
     programs = Programs(ensemble.x_shape[0], 1, [], [], update, [])
     assembly = write_compressed_kernel(ensemble, programs, runs, layout, target)
     known = {"key": kernel_key("kernel", assembly, target), "comparisons": runs.comparisons}
     kernel = kernel_of(assembly, target, _SIGNATURE)
-    cache.store_choice(key, known)
+    if plain.unchanged():
+        cache.store_choice(key, known)
     return Runs(kernel, **known)
 
 

@@ -96,9 +96,11 @@ def prepare_kernel(
     try:
         plan, kernel = _made(ensemble, target, lanes, tile, largest, form)
     except Unlowerable as reason:
-        cache.store_choice(key, {"refused": str(reason)})
+        if plain.unchanged():
+            cache.store_choice(key, {"refused": str(reason)})
         raise
-    cache.store_choice(key, plan._asdict())
+    if plain.unchanged():
+        cache.store_choice(key, plan._asdict())
     return plan, kernel
 
 

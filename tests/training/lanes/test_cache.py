@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxland as jl
-from jaxland.training import Ensemble
+from jaxland.training import Ensemble, executables
 from jaxland.training.lanes import machine
 from jaxland.training.program import cache
 
@@ -15,6 +15,7 @@ from jaxland.training.program import cache
 @pytest.fixture
 def directory(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXLAND_CACHE_DIR", str(tmp_path / "kernels"))
+    monkeypatch.setattr(executables, "_on_disk", lambda: False)  # kernels alone
     return tmp_path / "kernels"
 
 
