@@ -13,7 +13,7 @@ from training.programs.check import Plain, check
 from training.programs.generator import Statement, generate, shrink
 from training.programs.operations import OPERATIONS
 from training.programs.run import failures, slope_failures
-from training.programs.trainers import compiled, emulated, on_tpu
+from training.programs.trainers import compiled, emulated, looped, on_tpu
 
 from jaxland.training.program import approximations, schedule
 from jaxland.training.program.scalarize import _INDEXED, ELEMENTWISE, _Evaluator
@@ -49,6 +49,25 @@ def test_lanes_compute_what_a_program_means(first):
 @pytest.mark.parametrize("first", range(0, 10 * ALL, ALL // 2))
 def test_lanes_compute_what_thousands_of_programs_mean(first):
     _assert_all_agree(range(first, first + ALL // 2), _ways)
+    jax.clear_caches()
+
+
+def _assert_loops_agree(seeds):
+    counts = Counter()
+    text = "\n".join(failures(seeds, lambda seed: (("float64", "float32")[seed % 2], looped), counts))
+    assert not text, text
+    # What moves single numbers, as many of these programs do, is left to straight code.
+    assert counts["agrees"] > 0.4 * len(seeds), counts
+
+
+def test_loops_compute_what_a_program_means():
+    _assert_loops_agree(range(0, ALL, 40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(20_000, 22_000, 200))
+def test_loops_compute_what_thousands_of_programs_mean(first):
+    _assert_loops_agree(range(first, first + 200))
     jax.clear_caches()
 
 
