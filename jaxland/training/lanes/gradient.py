@@ -19,7 +19,7 @@ class LanesGradient:
     """
 
     def __init__(self, ensemble: Ensemble, *, largest: int | None = LARGEST_PROGRAM):
-        self._trainer = LanesTrainer(ensemble, largest=largest)
+        self._trainer = LanesTrainer(ensemble, largest=largest, compress=False)
         self._dtype = ensemble.number_format
         self._memory = threading.local()
 

@@ -62,8 +62,9 @@ def ensemble(net=NETWORK, optimizer=None, *, steps=40, problem=None, **options):
 
 def trainer(ensemble, first=0, **options):
     """One that takes runs from the first step on, so that nothing is trained without them."""
-    settings = LanesTrainer(ensemble, compress=True, **options).settings
-    return LanesTrainer(ensemble, {**settings, "compress": first})
+    made = LanesTrainer(ensemble, compress=True, **options)
+    made._first = made.settings["compress"] = first
+    return made
 
 
 def plain(ensemble):
@@ -77,22 +78,27 @@ def gradients(trainer, start):
     return trainer.entries(group, "loss")[:, 0], trainer.entries(group, "grad")
 
 
-def check_gradients(ensemble, start, tolerance):
+def check_gradients(ensemble, starts, tolerance):
     """Against all points, and against autodiff."""
-    (loss, gradient), (plain_loss, plain_gradient) = (gradients(t, start) for t in (trainer(ensemble), plain(ensemble)))
-    size = np.abs(plain_gradient).max(axis=1, keepdims=True) + np.sqrt(plain_loss)[:, None]
-    assert np.abs(gradient - plain_gradient).max() <= tolerance * size.max()
-    assert (np.abs(gradient - plain_gradient) <= tolerance * size).all()
-    np.testing.assert_allclose(loss, plain_loss, rtol=tolerance, atol=tolerance)
+    compressed, reference = trainer(ensemble), plain(ensemble)
+    for start in starts:
+        start = np.asarray(start, ensemble.number_format)
+        (loss, gradient), (plain_loss, plain_gradient) = (gradients(each, start) for each in (compressed, reference))
+        size = np.abs(plain_gradient).max(axis=1, keepdims=True) + np.sqrt(plain_loss)[:, None]
+        assert (np.abs(gradient - plain_gradient) <= tolerance * size).all()
+        np.testing.assert_allclose(loss, plain_loss, rtol=tolerance, atol=tolerance)
+        if ensemble.targets is None:
+            assert (np.abs(gradient[0] - autodiff(ensemble, start[0])) <= 8 * tolerance * size[0]).all()
+
+
+def autodiff(ensemble, vector):
+    net, problem = ensemble.network, ensemble.problem
+
+    def loss(vector):
+        return problem.loss(net.apply_flat(vector, jnp.asarray(problem.x)), jnp.asarray(problem.y))
+
     with jax.enable_x64(True):
-        net, problem = ensemble.network, ensemble.problem
-
-        def loss_of(vector):
-            return problem.loss(net.apply_flat(vector, jnp.asarray(problem.x)), jnp.asarray(problem.y))
-
-        exact = np.asarray(jax.grad(loss_of)(jnp.asarray(start[0], jnp.float64)))
-    if ensemble.targets is None:
-        assert (np.abs(gradient[0] - exact) <= 8 * tolerance * size[0]).all()
+        return np.asarray(jax.grad(loss)(jnp.asarray(vector, jnp.float64)))
 
 
 def trained(ensemble, steps):
@@ -107,17 +113,18 @@ def test_gradients_are_those_of_all_points(name):
     problem = jl.Problem(X, np.stack([Y, np.cos(3 * X)], axis=1)[:, :outputs])
     slow = optax.sgd(0.001, momentum=0.9)
     double = ensemble(net, slow, problem=problem, dtype="float64", steps=500)
-    for steps in (0, 400):
-        start = trained(double, steps)
-        check_gradients(double, start[:8], 2e-14)
-        check_gradients(ensemble(net, slow, problem=problem, steps=500), start.astype(np.float32), 2e-5)
+    starts = [trained(double, steps)[:8] for steps in (0, 400)]
+    check_gradients(double, starts, 2e-14)
+    if name in ("relu", "two outputs"):
+        wide = [np.tile(start, (2, 1)) for start in starts]
+        check_gradients(ensemble(net, slow, problem=problem, steps=500), wide, 2e-5)
 
 
 @pytest.mark.parametrize("loss", ["half_mean_squared_error", "sum_squared_error"])
 def test_losses_that_are_squared_errors_times_a_number(loss):
     problem = jl.Problem(X, Y, loss)
     double = ensemble(problem=problem, dtype="float64")
-    check_gradients(double, trained(double, 0)[:8], 2e-14)
+    check_gradients(double, [trained(double, 0)[:8]], 2e-14)
 
 
 def test_own_targets_and_points_in_any_order():
@@ -125,7 +132,7 @@ def test_own_targets_and_points_in_any_order():
     order = rng.permutation(len(X))
     targets = rng.normal(size=(16, len(X), 1))
     double = ensemble(problem=jl.Problem(X[order], Y[order]), targets=targets, dtype="float64")
-    check_gradients(double, trained(double, 0)[:8], 2e-14)
+    check_gradients(double, [trained(double, 0)[:8]], 2e-14)
 
 
 def kinked():
@@ -158,8 +165,8 @@ def kinked():
 def test_kinks_on_points_and_dead_units():
     problem = jl.Problem(np.float32(X), Y)
     double = ensemble(problem=problem, dtype="float64")
-    check_gradients(double, kinked(), 2e-14)
-    check_gradients(ensemble(problem=problem), np.tile(kinked().astype(np.float32), (2, 1)), 2e-5)
+    check_gradients(double, [kinked()], 2e-14)
+    check_gradients(ensemble(problem=problem), [np.tile(kinked(), (2, 1))], 2e-5)
 
 
 def test_every_step_is_exact_while_kinks_move():
@@ -234,6 +241,13 @@ def test_bits_do_not_depend_on_cuts(moving, often):
         group = one.advance(group, steps)
     whole = one.advance(one.begin(moving.members(np.arange(64))), 60)
     same_bits(one.finish(group), one.finish(whole))
+
+
+def test_settings_repeat_a_trainer(moving, often):
+    one = trainer(moving, first=16)
+    again = LanesTrainer(moving, dict(one.settings))
+    assert again.settings == one.settings
+    same_bits(*(train(each, moving, 0, 16)[0] for each in (one, again)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
