@@ -99,7 +99,7 @@ def test_backends_that_are_not_here_are_named(monkeypatch):
     def missing(ensemble, settings):
         raise CudaMissing("there is no GPU")
 
-    monkeypatch.setitem(BACKENDS, "cuda", SimpleNamespace(trainer=missing))
+    monkeypatch.setitem(BACKENDS, "cuda", SimpleNamespace(trainer=missing, compresses=False))
     ways, absent = backends(ensemble)
     assert {"lanes", "xla"} <= set(ways)
     assert absent["cuda"] == "there is no GPU"
