@@ -9,6 +9,7 @@ from documents import blocks, run
 from jaxland.cli import main
 
 
+@pytest.mark.slow
 def test_the_landscape_page_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
@@ -42,6 +43,7 @@ def test_the_page_on_trust_runs(capsys):
     assert printed.startswith("xla: the kernel does not compute what the network, loss and optimizer say: the loss is ")
 
 
+@pytest.mark.slow
 def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     parts = blocks("docs/studies.md")
