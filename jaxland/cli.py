@@ -407,6 +407,10 @@ def _exit_code(error: Exception) -> int | None:
 
     if isinstance(error, StoreError | ShardsFailed):
         return 1
+    if isinstance(error, NotImplementedError):
+        from jaxland.training.program.expression import Unlowerable
+
+        return 2 if isinstance(error, Unlowerable) else None
     if isinstance(error, ImportError):
         from jaxland.training.cuda import CudaMissing
 

@@ -226,3 +226,9 @@ def test_installed_command():
         pytest.skip("jaxland is run from a checkout here, without having been installed")
     program = Path(sys.executable).with_name("jaxland")
     assert subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip() == jaxland.__version__
+
+
+def test_what_a_backend_cannot_do_is_told_in_a_line(tmp_path, capsys):
+    arguments = ["run", "two_layer", "--compress", "True", "--dry-run", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 2
+    assert "piecewise linear in its input" in capsys.readouterr().err

@@ -79,6 +79,8 @@ def choose_backend(
         Unlowerable: lanes, cuda or tpu was asked for and cannot train this ensemble; the message says why.
         CudaMissing: cuda was asked for, and there is no GPU or a part of CUDA is not installed.
     """
+    if compress not in (None, True, False):
+        raise TypeError(f"compress must be True, False or None, for the faster; got {compress!r}.")
     asked = lookup("backend", backend, {"auto": None, **BACKENDS})
     if asked is None and compress:
         backend, asked = next((name, each) for name, each in BACKENDS.items() if each.compresses)
@@ -93,7 +95,8 @@ def choose_backend(
         if backend == "xla" or settings is not None or isinstance(error, _FORESEEN):
             raise
         raise Unlowerable(_why(backend, error)) from error
-    return Choice(trainer, f"{backend}: as asked.")
+    sentence = getattr(trainer, "sentence", "")
+    return Choice(trainer, f"{backend}: {sentence}, as asked." if sentence else f"{backend}: as asked.")
 
 
 def _how(backend: Backend, compress: bool | None) -> dict[str, bool]:

@@ -45,6 +45,8 @@ _SHORTEST = 2.0**-25
 # What dividing anew costs, for each comparison and doubling of the points, in comparisons of a point; and what follows
 # a run that is parted, in runs. See the rule in `_Driver.settle`.
 _SEARCHES, _PARTING = 2.0, 12
+# Intervals into which points are divided in a search, at most as many as a 32-bit integer has bits.
+_WAYS = 16
 # A list grows no more if its excess was, on average, all but one in so many parts of what it is.
 _SETTLED, _LONGEST_WAIT = 7, 3
 
@@ -363,16 +365,16 @@ class _Driver:
         w, (lane, a, b, step) = code.writer, [code.given(name, "i64") for name in ("%lane", "%a", "%b", "%s")]
         start, between, x = self._arrays(code, "from_point", "between", "x")
         with code.when(b > a):
-            stride = (b - a + (self.lanes - 1)) / self.lanes
-            with code.loop(0, self.lanes) as place:
-                for end in range(2):
-                    code.store(
-                        code.load(self.type, x, _least(code, a + (place + end) * stride, b)),
-                        self.type,
-                        between,
-                        place + end * self.lanes,
-                    )
-            found = code.variable("i32", self._intervals_that_differ(code, lane, between))
+            stride = (b - a + (_WAYS - 1)) / _WAYS
+            found = code.variable("i32", 0)
+            # As many ways for registers of any width, so that all find the same runs.
+            with code.loop(0, -(-_WAYS // self.lanes)) as block:
+                begin = block * self.lanes
+                with code.loop(0, self.lanes) as place:
+                    for end in range(2):
+                        point = _least(code, a + (begin + place + end) * stride, b)
+                        code.store(code.load(self.type, x, point), self.type, between, place + end * self.lanes)
+                found.value = found.value | (self._intervals_that_differ(code, lane, between) << begin.to("i32"))
             with code.during() as searching:
                 left = found.value
                 searching.stop_unless(~left.equals(0))

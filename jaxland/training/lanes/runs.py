@@ -134,11 +134,15 @@ def advance_runs(ensemble: Ensemble, runs: Runs, group: LanesGroup, steps: int, 
 
 def _change_places(ensemble: Ensemble, group: LanesGroup) -> None:
     """Fits with many runs come to stand beside each other."""
-    memory = lists_of(ensemble, group.layout.lanes)
-    size = group.layout.lanes * 4
-    counts = [lists[memory.count : memory.count + size].view(np.int32) for lists in group.lists]
-    order = np.argsort(-np.concatenate(counts), kind="stable")
+    memory, lanes = lists_of(ensemble, group.layout.lanes), group.layout.lanes
+
+    def of_lanes(start: int) -> list[np.ndarray]:
+        return [lists[start : start + 4 * lanes].view(np.int32).reshape(1, lanes) for lists in group.lists]
+
+    order = np.argsort(-np.concatenate(of_lanes(memory.count), axis=1)[0], kind="stable")
     group.rearrange(order)
+    # What else a fit keeps beyond its runs, which are made anew.
+    exchange(of_lanes(memory.waits), order)
     if ensemble.targets is not None:
         _move_targets(ensemble, group, order)
 

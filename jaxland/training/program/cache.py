@@ -60,11 +60,14 @@ def load(key: str) -> bytes | None:
         descriptor = os.open(directory / key, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not _private(status):
             return None
-        entry = file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            entry = file.read()
+    finally:
+        os.close(descriptor)
     start = len(_MAGIC) + _DIGEST
     if entry[: len(_MAGIC)] != _MAGIC or entry[len(_MAGIC) : start] != _checksum(key, entry[start:]):
         return None

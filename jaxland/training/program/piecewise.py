@@ -12,6 +12,7 @@ is as exact as the sum over all points.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -20,7 +21,15 @@ import numpy as np
 
 from jaxland._precision import numerics
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.program.expression import COMPARISONS, FLOATS, Builder, Expression, Unlowerable, reachable
+from jaxland.training.program.expression import (
+    COMPARISONS,
+    FLOATS,
+    Builder,
+    Expression,
+    Unlowerable,
+    evaluate,
+    reachable,
+)
 from jaxland.training.program.scalarize import scalarize
 from jaxland.training.program.schedule import Line, Result, schedule
 from jaxland.training.program.trace import input_scalars
@@ -65,6 +74,7 @@ def trace_runs(ensemble: Ensemble) -> RunPrograms:
     pieces = _Pieces(build)
     pieces.visit([*outputs.ravel(), *gradient])
     pieces.check_outputs(outputs)
+    pieces.check_gradient(list(gradient))
     pairs = pieces.pairs()
     weight = curvature * ensemble.problem.loss.weight(*ensemble.y_shape)
     whole, alone = _Run(build, pairs, outputs), _Run(build, pairs, outputs)
@@ -86,26 +96,44 @@ def _check_points(ensemble: Ensemble) -> None:
 def _curvature(ensemble: Ensemble) -> float:
     """k of a loss that is the sum over outputs of k (prediction - target)^2 / 2.
 
+    What JAX says of its second derivative would not do: a `stop_gradient` hides from it what is there. So the loss and
+    its gradient must be polynomials, and those of squared errors at more places than others of any degree could be.
+
     Raises:
         Unlowerable: the loss is another one.
     """
-    loss, count = ensemble.problem.loss, ensemble.y_shape[1]
+    loss, count, dtype = ensemble.problem.loss, ensemble.y_shape[1], ensemble.number_format
 
-    def value(both):
-        return jnp.sum(loss.values(both[None, :count], both[None, count:]))
+    def value(prediction, target):
+        return jnp.sum(loss.values(prediction[None], target[None]))
 
-    build, dtype = Builder(), ensemble.number_format
+    build, shape = Builder(), jax.ShapeDtypeStruct((count,), dtype)
     with numerics(dtype):
-        program = jax.make_jaxpr(jax.hessian(value))(jax.ShapeDtypeStruct((2 * count,), dtype))
-        at_zero = [np.asarray(part) for part in jax.value_and_grad(value)(jnp.zeros(2 * count, dtype))]
-    arguments = [input_scalars(build, "both", (2 * count,), ensemble.scalar_type)]
-    (entries,) = scalarize(build, program, arguments)
-    if all(entry.op == "constant" for entry in entries.ravel()) and not any(part.any() for part in at_zero):
-        hessian = np.array([[float(entry.value) for entry in row] for row in entries])
-        curvature, one = hessian[0, 0], np.eye(count)
-        if curvature > 0 and np.array_equal(hessian, curvature * np.block([[one, -one], [-one, one]])):
-            return float(curvature)
+        program = jax.make_jaxpr(jax.value_and_grad(value))(shape, shape)
+    kinds = "prediction", "target"
+    total, gradient = scalarize(
+        build, program, [input_scalars(build, k, (count,), ensemble.scalar_type) for k in kinds]
+    )
+    nodes = [total.item(), *gradient.ravel()]
+    curvature = 0.0
+    if all(node.op in _POLYNOMIAL for node in reachable(nodes)):
+        rng = np.random.default_rng(0)
+        sizes = 10.0 ** rng.uniform(-3, 3, _PLACES)
+        p, t = (sizes * rng.uniform(-1, 1, (count, _PLACES)) for _ in kinds)
+        p, t = p.astype(dtype), t.astype(dtype)
+        inputs = {(kind, k): values[k] for kind, values in zip(kinds, (p, t), strict=True) for k in range(count)}
+        value_there, *slopes = (np.broadcast_to(each, _PLACES) for each in evaluate(nodes, inputs))
+        curvature = float(np.median(slopes[0] / (p[0] - t[0])))
+        off = p - t
+        near = partial(np.allclose, rtol=_DIGITS * np.finfo(dtype).eps, atol=0)
+        if curvature > 0 and near(slopes, curvature * off) and near(value_there, curvature / 2 * (off**2).sum(0)):
+            return curvature
     raise Unlowerable(f"runs of points need a loss of squared errors, which {loss.name!r} is not.")
+
+
+# Nodes of polynomials; and how many places, and how many units of the last place, tell one from another.
+_POLYNOMIAL = {"add", "sub", "mul", "sum", "neg", "constant", "input"}
+_PLACES, _DIGITS = 64, 64
 
 
 def _forward_and_back(ensemble: Ensemble, build: Builder):
@@ -124,6 +152,11 @@ def _forward_and_back(ensemble: Ensemble, build: Builder):
     arguments = [input_scalars(build, kind, shape, type) for kind, shape in kinds]
     return scalarize(build, program, arguments)
 
+
+_NOT_PIECEWISE = (
+    "runs of points need a network that is piecewise linear in its input, as those of ReLU, leaky ReLU, absolute "
+    "values, maxima and clipping are; tanh, exp, roundings and products of what depends on the input are not."
+)
 
 _Known = frozenset[tuple[str, int]]
 """What a scalar is of degree one in: `("x", point)`, `("slope", point)`."""
@@ -158,6 +191,13 @@ class _Pieces:
             if any(self.known[node.number] - {("x", point)} for node in row):
                 raise Unlowerable("the network couples points, so that runs of points have no gradient of their own.")
 
+    def check_gradient(self, gradient: Sequence[Expression]) -> None:
+        """Raises Unlowerable where an entry is something without any residual."""
+        for node in gradient:
+            residuals = any(kind == "slope" for kind, _ in self.known[node.number])
+            if not residuals and not _is_zero(node):
+                raise Unlowerable("runs of points need a gradient that is linear in the residuals.")
+
     def pairs(self) -> list[tuple[Expression, Expression]]:
         """The comparisons at one point, each with that at the other."""
         first = list(self.compared.values())
@@ -186,17 +226,16 @@ class _Pieces:
             return self._sum(node.args, args)
         if node.op == "select" and not args[0]:
             return self._sum(node.args[1:], args[1:])
-        raise Unlowerable(f"runs of points need a network that is piecewise linear in its input; it has `{node.op}`.")
+        raise Unlowerable(_NOT_PIECEWISE)
 
     def _product(self, one: _Known, other: _Known) -> _Known:
         if one & other or (len({point for _, point in one | other}) > 1 and one and other):
-            raise Unlowerable("runs of points need a network that is piecewise linear in its input; it has a product.")
+            raise Unlowerable(_NOT_PIECEWISE)
         return one | other
 
     def _sum(self, terms: Sequence[Expression], known: Sequence[_Known]) -> _Known:
         sloped = [any(kind == "slope" for kind, _ in one) for one in known]
-        zero = [term.op == "constant" and term.value == 0 for term in terms]
-        if any(sloped) and not all(a or b for a, b in zip(sloped, zero, strict=True)):
+        if any(sloped) and not all(a or _is_zero(term) for a, term in zip(sloped, terms, strict=True)):
             raise Unlowerable("runs of points need a gradient that is linear in the residuals.")
         return frozenset(each for one in known for each in one)
 
@@ -213,6 +252,10 @@ class _Pieces:
         if ("x", 0) in known and one.type != "i1":
             node = self.build(op, one, other)
             self.compared[node.number] = node
+
+
+def _is_zero(node: Expression) -> bool:
+    return node.op == "constant" and node.value == 0
 
 
 def _is_x(node: Expression) -> bool:

@@ -212,8 +212,9 @@ def same_bits(one, other):
 
 @pytest.fixture
 def often(monkeypatch):
-    """Fits change places, and runs are made anew, every eight steps."""
+    """Fits change places, and runs are made anew, every eight steps, in as large groups as can be."""
     monkeypatch.setattr(runs, "REGROUPED", 8)
+    monkeypatch.setattr("jaxland.training.trainer._ROUNDS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -318,15 +319,15 @@ def test_trajectories_stay_as_close_as_rounding_lets_them():
 
 REFUSED = {
     "sigmoid": (ensemble(jl.mlp([1, 3, 1], "sigmoid")), "piecewise linear"),
-    "square": (ensemble(network(lambda z: z * z)), "product"),
+    "square": (ensemble(network(lambda z: z * z)), "products"),
     "two inputs": (ensemble(jl.mlp([2, 3, 1]), problem=jl.Problem(np.c_[X, Y], Y)), "one shared column"),
     "own inputs": (ensemble(inputs=np.tile(X[:, None], (2, 1, 1))), "one shared column"),
     "equal points": (ensemble(problem=jl.Problem(np.repeat(X, 2), np.repeat(Y, 2))), "differ from each other"),
     "absolute error": (ensemble(problem=jl.Problem(X, Y, "mean_absolute_error")), "squared errors"),
-    "steps": (ensemble(network(lambda z: jnp.floor(4 * z))), "`floor`"),
+    "steps": (ensemble(network(lambda z: jnp.floor(4 * z))), "piecewise linear"),
     "straight through": (
         ensemble(network(lambda z: z + jax.lax.stop_gradient(jnp.exp(z) - z))),
-        "`",
+        "piecewise linear",
     ),
 }
 
@@ -341,10 +342,56 @@ def test_what_has_no_runs_is_refused_with_the_reason(name):
     assert LanesTrainer(refused).settings["compress"] is None
 
 
-def test_a_loss_with_a_term_of_its_own_is_none_of_squared_errors():
-    loss = jl.problems.Loss("odd", lambda p, t: (p - t) ** 2 + 0.1 * p, least_squares=True)
+def _stopped(change):
+    """A loss of squared errors, as far as its derivatives show."""
+    return lambda p, t: (p + jax.lax.stop_gradient(change(p) - p) - t) ** 2
+
+
+LOSSES = {
+    "a linear term": lambda p, t: (p - t) ** 2 + 0.1 * p,
+    "a clamp that derivatives do not see": _stopped(lambda p: jnp.clip(p, -2.5, 2.5)),
+    "a power that derivatives do not see": _stopped(lambda p: p * p),
+    "a term that derivatives do not see": lambda p, t: (p - t) ** 2 + jax.lax.stop_gradient(jnp.maximum(p - 4, 0)) * p,
+    "huber": lambda p, t: optax.huber_loss(p, t),
+    "a fourth power": lambda p, t: (p - t) ** 2 + 1e-3 * (p - t) ** 4,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_that_only_look_like_squared_errors(name):
+    loss = jl.problems.Loss("odd", LOSSES[name], least_squares=True)
     with pytest.raises(Unlowerable, match="squared errors"):
         trace_runs(ensemble(problem=jl.Problem(X, Y, loss)))
+
+
+@jax.custom_vjp
+def _counting(z, count):
+    return z - 0 * count
+
+
+_counting.defvjp(lambda z, count: (z - 0 * count, z), lambda z, slope: (slope, jnp.sum(jnp.where(z > 2.5, 0.01, 0.0))))
+
+
+def test_a_gradient_without_residuals_is_refused():
+    net = jl.Network(
+        lambda key: {"w": jax.random.normal(key, (1, 1)), "count": jnp.zeros(())},
+        lambda p, x: _counting(jax.nn.relu(x @ p["w"]), p["count"]),
+    )
+    with pytest.raises(Unlowerable, match="linear in the residuals"):
+        trace_runs(ensemble(net))
+
+
+def test_what_a_fit_waits_for_goes_with_it(monkeypatch):
+    """Over so many steps that lists have been made anew sooner for some fits and later for others."""
+    monkeypatch.setattr(runs, "REGROUPED", 64)
+    x = np.random.default_rng(3).uniform(-1, 1, 120)
+    one = ensemble(problem=jl.Problem(x, np.sin(9 * x)), steps=500)
+    many = trainer(one)
+    group, lists = many.begin(one.members(np.arange(4 * many.width))), lists_of(one, many.width)
+    group = many.advance(group, 500)
+    waits = [memory[lists.waits : lists.waits + 4 * many.width].view(np.int32) for memory in group.lists]
+    assert len(np.unique(waits)) > 1
+    same_bits(many.finish(group), train(trainer(one), one, 0, 4 * many.width)[0])
 
 
 def test_a_wrong_kernel_is_found_before_it_trains(monkeypatch, tmp_path):
