@@ -17,7 +17,7 @@ from jaxland.bench.timing import medians, steady
 from jaxland.training import Ensemble, train, versions
 from jaxland.training.lanes import LanesTrainer
 
-_ROUNDS = 3
+_ROUNDS, _SECONDS = 3, 3
 _POINTS, _SEGMENTS = (320, 3200, 32_000), 32
 
 
@@ -42,18 +42,20 @@ def whole_runs(fits: int, steps: int) -> None:
 
 
 def growth() -> None:
-    """In points, in the middle of training."""
-    print("\nGrowth in points: the sawtooth's network, momentum, one thread, 4,000 steps into training:\n")
+    """In points, 4,000 steps into training or where some seconds lead; runs are taken from the first step on."""
+    print("\nGrowth in points: the sawtooth's network, momentum, one thread:\n")
     print("| points | all points, net-steps/s | compressed, exact-gradient net-steps/s | ratio |")
     print("|---|---|---|---|")
     for points in _POINTS:
         problem = jl.problems.sawtooth(points_per_segment=points // _SEGMENTS)
         ensemble = Ensemble(MAIN.ensemble.network, problem, MAIN.ensemble.optimizer, steps=10**6)
+        trainers = [LanesTrainer(ensemble, compress=compress) for compress in (False, True)]
+        trainers[1] = LanesTrainer(ensemble, {**trainers[1].settings, "compress": 0})
         ways = {
-            compress: steady(LanesTrainer(ensemble, compress=compress), ensemble, trained=4000, seconds=1)
-            for compress in (False, True)
+            str(bool(compress)): steady(trainer, ensemble, trained=4000, seconds=_SECONDS)
+            for compress, trainer in enumerate(trainers)
         }
-        rates = medians({str(compress): way for compress, way in ways.items()}, _ROUNDS)
+        rates = medians(ways, _ROUNDS)
         plain, compressed = rates["False"], rates["True"]
         print(f"| {points:,} | {plain:.3g} | {compressed:.3g} | {compressed / plain:.1f} |")
 

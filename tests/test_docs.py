@@ -19,6 +19,7 @@ def test_the_landscape_page_runs(tmp_path, monkeypatch):
     assert (tmp_path / "landscape.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_placebo_page_runs_and_so_do_its_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict = {}

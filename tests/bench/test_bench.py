@@ -159,6 +159,7 @@ def _kept(kept, weights, *args):
     return kept[-1]
 
 
+@pytest.mark.slow
 def test_on_an_accelerator_every_backend_has_its_column(monkeypatch):
     module = import_module("jaxland.bench.report")  # which the function of the same name hides
     monkeypatch.setattr(module, "local_platform", lambda: "gpu")

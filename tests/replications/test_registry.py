@@ -12,7 +12,7 @@ from jaxland.studies import STUDIES, Claim, Context, from_json, titles_of, to_js
 
 ANALYSES = [(name, analysis) for name in STUDIES for analysis in STUDIES[name].analyses]
 # Seconds together; the others take a minute and more.
-QUICK = {("placebo", "overview"), ("backprop", "basins")}
+QUICK = {("placebo", "overview")}
 
 
 @pytest.mark.parametrize("name", list(STUDIES))

@@ -107,7 +107,9 @@ FACTOR = 1.0
 
 
 @BACKENDS
-@pytest.mark.parametrize("where", ["network", "loss", "optimizer", "init"])
+@pytest.mark.parametrize(
+    "where", ["network", "init", *(pytest.param(where, marks=pytest.mark.slow) for where in ("loss", "optimizer"))]
+)
 def test_a_global_that_changes_is_seen(backend, where, monkeypatch):
     plain, sgd = jl.mlp([1, 3, 1]), optax.sgd(0.1)
 

@@ -106,7 +106,12 @@ def trained(ensemble, steps):
     return made.parameters(made.advance(made.begin(ensemble.members(np.arange(16))), steps))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+_SOME = {"two outputs", "leaky", "where", "maximum"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in _SOME else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
 def test_gradients_are_those_of_all_points(name):
     net = NETWORKS[name]
     outputs = 2 if name == "two outputs" else 1
