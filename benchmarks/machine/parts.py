@@ -91,7 +91,7 @@ class Parts:
         What is not implemented or not installed may be missing; any other error counts as failed.
         """
         self._remember(error)
-        if not isinstance(error, NotImplementedError | ImportError):
+        if not isinstance(error, NotImplementedError | ImportError):  # a backend's `Unlowerable`, a library not here
             self.failed.append(name)
         self.say(f"\n{name}: left out: {type(error).__name__}: {str(error)[:300]}\n")
 

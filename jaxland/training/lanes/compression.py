@@ -13,8 +13,9 @@ train(state, lists, trace, first, count, every, renew)
         take note of the loss, update parameters and optimizer state: as in `kernel`
         for each lane whose pieces have cost more than making them anew: divide(lane)
 divide(lane)   makes the fewest runs there are for the parameters as they stand
-search(lane, a, b, ...)   makes a run at each place between a and b at which comparisons change: as many intervals as
-    there are lanes are compared at a time, and those whose ends differ are searched in turn
+search(lane, a, b, s)   makes a run at each place between a and b at which comparisons change: sixteen intervals are
+    compared, and those whose ends differ are searched in turn
+append(lane, a, b, s)   puts a run into the next slot, in step s
 part(lane, slot)   its two ends were taken as two points; what is between is appended, to be taken in the same step
 put(lane, slot, a, b, apart)   points a to b as a run or, apart, as two points (one, where a is b)
 
@@ -172,7 +173,7 @@ class _CompressedWriter(KernelWriter):
     def __init__(self, ensemble, programs, runs, layout, target):
         super().__init__(ensemble, programs, layout, target)
         self.runs = runs
-        self.driver = _Driver(ensemble, programs, runs, lists_of(ensemble, layout.lanes), layout, target)
+        self.driver = _Driver(ensemble, runs, layout, target)
 
     def text(self) -> str:
         functions = [
@@ -242,8 +243,8 @@ class _CompressedWriter(KernelWriter):
 class _Driver:
     """What keeps the lists of runs, in scalar code."""
 
-    def __init__(self, ensemble: Ensemble, programs: Programs, runs: RunPrograms, lists: Lists, layout: Layout, target):
-        self.lists, self.layout, self.target, self.runs = lists, layout, target, runs
+    def __init__(self, ensemble: Ensemble, runs: RunPrograms, layout: Layout, target: Target):
+        self.lists, self.layout, self.target, self.runs = lists_of(ensemble, layout.lanes), layout, target, runs
         self.type, self.lanes = ensemble.scalar_type, layout.lanes
         self.points, self.outputs = ensemble.y_shape
         self.own = ensemble.targets is not None
@@ -513,8 +514,7 @@ class _Driver:
             self._set(code, lane, slot, B, 0.0)
             self._set(code, lane, slot, C, code.choose(a.equals(b), code.constant(0.0, self.type), 1.0))
             for output in range(self.outputs):
-                ends_y = ((V_A, a), (V_B, b))
-                for field, point in ends_y:
+                for field, point in ((V_A, a), (V_B, b)):
                     self._set(code, lane, slot, SHARED + EACH * output + field, self._target(code, lane, output, point))
                 self._set(code, lane, slot, SHARED + EACH * output + REST, 0.0)
         with code.when(whole):

@@ -27,7 +27,8 @@ class LanesGradient:
         """The loss at each point, and its gradient."""
         losses, gradients = np.empty(len(params), self._dtype), np.empty(params.shape, self._dtype)
         group = self._group()
-        weights, slopes, loss = (self._matrix(group, kind) for kind in ("param", "grad", "loss"))
+        blocks = (self._trainer._layout.blocks(group.buffer, kind) for kind in ("param", "grad", "loss"))
+        (weights,), (slopes,), (loss,) = blocks
         for start in range(0, len(params), self._trainer.width):
             block = params[start : start + self._trainer.width]
             # Lanes without a point of their own go on with what they held.
@@ -43,10 +44,3 @@ class LanesGradient:
             members = self._trainer.ensemble.members(np.zeros(self._trainer.width, np.int64))
             self._memory.group = new_group(self._trainer.ensemble, self._trainer._layout, members)
         return self._memory.group
-
-    def _matrix(self, group: Group, kind: str) -> np.ndarray:
-        """All entries of a kind, (entries, lanes), as a view: entries of one type stand one after the other."""
-        layout = self._trainer._layout
-        start, entries = layout.offset((kind, 0)), len(layout.kinds[kind])
-        size = entries * layout.lanes * self._dtype.itemsize
-        return group.buffer[start : start + size].view(self._dtype).reshape(entries, layout.lanes)

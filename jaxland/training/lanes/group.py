@@ -1,7 +1,6 @@
 """Groups of fits that are trained one after the other by the same thread, and may change places."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -57,18 +56,12 @@ class LanesGroup:
         """Steps done."""
         return self.parts[0].step
 
-    @step.setter
-    def step(self, step: int) -> None:
-        for part in self.parts:
-            part.step = step
-
     def rearrange(self, order: np.ndarray) -> None:
         """Puts fits into another order, with all that is theirs but their data."""
         self._settle_trace()
-        for start, end, size in self._segments():
-            exchange(
-                [part.buffer[start:end].view(f"V{size}").reshape(-1, self.layout.lanes) for part in self.parts], order
-            )
+        for kind in self.layout.kinds.keys() - {"scratch"}:
+            for blocks in zip(*(self.layout.blocks(part.buffer, kind) for part in self.parts), strict=True):
+                exchange(blocks, order)
         self.order = self.order[order]
 
     def restore(self) -> None:
@@ -83,18 +76,6 @@ class LanesGroup:
         if rows > self._traced:
             exchange([part.trace[self._traced : rows] for part in self.parts], back)
             self._traced = rows
-
-    def _segments(self) -> Iterator[tuple[int, int, int]]:
-        """Pieces of a group's buffer in which all entries of a lane have one size: start, end and size."""
-        layout = self.layout
-        slots = [
-            (layout.offset((kind, k)), layout.slot(type))
-            for kind, types in layout.kinds.items()
-            for k, type in enumerate(types)
-        ]
-        for slot, group in groupby(slots, key=lambda entry: entry[1]):
-            starts = [start for start, _ in group]
-            yield starts[0], starts[-1] + slot, slot // layout.lanes
 
     def entries(self, kind: str) -> np.ndarray:
         """All entries of a kind, (W, K), in the order of the members."""

@@ -15,10 +15,8 @@ from jaxland.training.lanes.compression import lists_of, new_lists, write_compre
 from jaxland.training.lanes.emit import Target
 from jaxland.training.lanes.group import LanesGroup, exchange, split
 from jaxland.training.lanes.machine import ADDRESS, INTEGER
-from jaxland.training.lanes.tuning import kernel_key, kernel_of
+from jaxland.training.lanes.tuning import kernel_key, kernel_of, recalled, remembering
 from jaxland.training.plain import PlainProgram, code_version
-from jaxland.training.program import cache
-from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.piecewise import trace_runs
 from jaxland.training.program.programs import Programs, update_lines
@@ -34,7 +32,7 @@ TOGETHER = 16
 # A deep network has about half as many runs as comparisons, its lists hold nearly twice as many, and one of them costs
 # as much as two points and a bit.
 _POINTS_A_COMPARISON = 4
-# Measured up to a network of ten layers of ten units, where runs of 1,000 points are 2.5 times as fast as loops.
+# Runs are straight code: it is tried up to a network of some ten layers of ten units.
 _MOST_PARAMETERS = 1300
 _SIGNATURE = {"train": [ADDRESS] * 3 + [INTEGER] * 4}
 
@@ -74,26 +72,16 @@ def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target
     data = ensemble.inputs is not None, ensemble.targets is not None, bool(ensemble.subnormal), _distinct(ensemble)
     memory = layout.lanes, layout.bytes, layout.offset(("differs", 0))
     key = kernel_key("runs", f"{plain.key} {data} {memory} {code_version()}", target)
-    known = cache.load_choice(key) or {}
-    if "refused" in known:
-        raise Unlowerable(known["refused"])
-    code = cache.load(known["key"]) if known else None
-    if code is not None:
-        return Runs(machine.load_object(code, _SIGNATURE), **known)
-    try:
+    known = recalled(key)
+    if known is not None:
+        return Runs(machine.load_object(known[1], _SIGNATURE), **known[0])
+    with remembering(key, plain) as choice:
         runs = trace_runs(ensemble)
-    except Unlowerable as reason:
-        if plain.unchanged():
-            cache.store_choice(key, {"refused": str(reason)})
-        raise
-    update = update_lines(trace_update(ensemble))
-    programs = Programs(ensemble.x_shape[0], 1, [], [], update, [])
-    assembly = write_compressed_kernel(ensemble, programs, runs, layout, target)
-    known = {"key": kernel_key("kernel", assembly, target), "comparisons": runs.comparisons}
-    kernel = kernel_of(assembly, target, _SIGNATURE)
-    if plain.unchanged():
-        cache.store_choice(key, known)
-    return Runs(kernel, **known)
+        programs = Programs(ensemble.x_shape[0], 1, [], [], update_lines(trace_update(ensemble)), [])
+        assembly = write_compressed_kernel(ensemble, programs, runs, layout, target)
+        kernel = kernel_of(assembly, target, _SIGNATURE)
+        choice |= {"key": kernel_key("kernel", assembly, target), "comparisons": runs.comparisons}
+    return Runs(kernel, **choice)
 
 
 def _distinct(ensemble: Ensemble) -> int:

@@ -52,9 +52,6 @@ class Scalar:
     def __lshift__(self, other: Operand) -> "Scalar":
         return self._with("shl", "", other)
 
-    def __rshift__(self, other: Operand) -> "Scalar":
-        return self._with("lshr", "", other)
-
     def __invert__(self) -> "Scalar":
         return self._with("xor", "", True if self.type == "i1" else -1)
 

@@ -1,7 +1,9 @@
 """The form of a kernel and the size of its tiles, chosen by measurement and remembered, and the kernel itself."""
 
 import time
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,23 +87,42 @@ def prepare_kernel(
     own = ensemble.inputs is not None, ensemble.targets is not None
     chosen = f"{bool(ensemble.subnormal)} {lanes} {tile} {largest} {form}"
     key = kernel_key("plan", f"{plain.key} {own} {chosen} {code_version()}", target)
+    known = recalled(key)
+    if known is not None:
+        return Plan(**known[0]), machine.load_object(known[1])
+    # XLA and LLVM compile side by side; what this compiles is needed as soon as the kernel is there.
+    exact_program(ensemble, plain).compile_aside()
+    with remembering(key, plain) as choice:
+        plan, kernel = _made(ensemble, target, lanes, tile, largest, form)
+        choice |= plan._asdict()
+    return plan, kernel
+
+
+def recalled(key: str) -> tuple[dict[str, Any], bytes] | None:
+    """What is known of a kernel, with its machine code, which is named by its `key`; None where it has to be made.
+
+    Raises:
+        Unlowerable: it is known that there is none.
+    """
     known = cache.load_choice(key) or {}
     if "refused" in known:
         raise Unlowerable(known["refused"])
     code = cache.load(known["key"]) if known else None
-    if code is not None:
-        return Plan(**known), machine.load_object(code)
-    # XLA and LLVM compile side by side; what this compiles is needed as soon as the kernel is there.
-    exact_program(ensemble, plain).compile_aside()
+    return None if code is None else (known, code)
+
+
+@contextmanager
+def remembering(key: str, plain: PlainProgram) -> Iterator[dict[str, Any]]:
+    """Keeps what is put into a dictionary, or that there is no kernel, unless the functions changed meanwhile."""
+    choice: dict[str, Any] = {}
     try:
-        plan, kernel = _made(ensemble, target, lanes, tile, largest, form)
+        yield choice
     except Unlowerable as reason:
         if plain.unchanged():
             cache.store_choice(key, {"refused": str(reason)})
         raise
     if plain.unchanged():
-        cache.store_choice(key, plan._asdict())
-    return plan, kernel
+        cache.store_choice(key, choice)
 
 
 def _made(ensemble, target, lanes, tile, largest, form) -> tuple[Plan, machine.Kernel]:

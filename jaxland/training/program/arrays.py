@@ -5,7 +5,6 @@ another view; elementwise primitives are nodes that remember the scalar function
 reductions are nodes with the axes they sum over. `loops` makes loops of these nodes.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,11 +15,10 @@ from jax import lax
 
 from jaxland.training.program import approximations
 from jaxland.training.program.expression import FLOATS, TYPES, Builder, Expression, Unlowerable
+from jaxland.training.program.interpreter import Interpreter, parts_of_scan
 from jaxland.training.program.scalarize import (
     ELEMENTWISE,
-    LONGEST_SCAN,
     apply_scalar,
-    inner_program,
     scatter_add,
     type_name,
 )
@@ -188,49 +186,30 @@ def evaluate_arrays(graph: Graph, closed_jaxpr: Any, arguments: Sequence[Array])
     Raises:
         Unlowerable: a primitive has no loops; the message names it.
     """
-    constants = [graph.constant(constant) for constant in closed_jaxpr.consts]
-    return _Evaluator(graph).run(closed_jaxpr.jaxpr, constants, list(arguments))
+    return _Evaluator(graph).closed(closed_jaxpr, arguments)
 
 
-class _Evaluator:
+class _Evaluator(Interpreter[Array]):
     def __init__(self, graph: Graph):
         self.graph = graph
 
-    def run(self, jaxpr, constants, arguments) -> list[Array]:
-        values = dict(zip(jaxpr.constvars, constants, strict=True))
-        values.update(zip(jaxpr.invars, arguments, strict=True))
+    def constant(self, value, dtype=None) -> Array:
+        return self.graph.constant(value, dtype)
 
-        def read(atom):
-            return self.graph.constant(atom.val, atom.aval.dtype) if hasattr(atom, "val") else values[atom]
-
-        for equation in jaxpr.eqns:
-            outputs = self.equation(equation, [read(atom) for atom in equation.invars])
-            values.update(zip(equation.outvars, outputs, strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
-
-    def equation(self, equation, inputs) -> list[Array]:
+    def apply(self, equation, inputs) -> Array | list[Array]:
         name = equation.primitive.name
-        inner = inner_program(equation)
-        if inner is not None:
-            return self.closed(inner, inputs)
         if name in ("add", "add_any"):
             together = self.together(*inputs)
             if together is not None:
-                return [together]
+                return together
         if name in _MAPS:
             aval = equation.outvars[0].aval
             function = partial(apply_scalar, equation)
-            return [self.graph.map(function, aval.shape, type_name(aval.dtype), inputs, name)]
+            return self.graph.map(function, aval.shape, type_name(aval.dtype), inputs, name)
         rule = getattr(self, f"p_{name.replace('-', '_')}", None)
         if rule is None:
             raise Unlowerable(f"the primitive `{name}` has no loops.")
-        result = rule(*inputs, **equation.params)
-        return result if isinstance(result, list) else [result]
-
-    def closed(self, program, inputs):
-        if hasattr(program, "consts"):
-            return self.run(program.jaxpr, [self.graph.constant(c) for c in program.consts], inputs)
-        return self.run(program, [], inputs)
+        return rule(*inputs, **equation.params)
 
     # Control flow.
 
@@ -246,13 +225,9 @@ class _Evaluator:
         return result
 
     def p_scan(self, *inputs, jaxpr, length, reverse, num_consts=0, num_carry=0, ft_in=None, **_):
-        if length > LONGEST_SCAN or not length:
-            raise Unlowerable(f"the primitive `scan` is unrolled up to {LONGEST_SCAN} times, not {length}.")
-        if ft_in is None:
-            firsts = (0, num_consts, num_consts + num_carry, len(inputs))
-            constants, carry, sequences = (list(inputs[i:j]) for i, j in itertools.pairwise(firsts))
-        else:
-            constants, carry, sequences = map(list, ft_in.update(inputs).unpack())
+        if not length:
+            raise Unlowerable("the primitive `scan` of no turns has no loops.")
+        constants, carry, sequences = parts_of_scan(inputs, length, num_consts, num_carry, ft_in)
         num_carry, stacked = len(carry), []
         for step in range(length)[:: -1 if reverse else 1]:
             entries = [self._entry(sequence, step) for sequence in sequences]
@@ -263,9 +238,7 @@ class _Evaluator:
         return [*carry, *(self.p_stack(*column, axis=0) for column in columns)]
 
     def _entry(self, array, place):
-        rest = array.shape[1:]
-        part = array.view.sliced((place, *[0] * len(rest)), (place + 1, *rest))
-        return self.viewed(array, part.reshaped(rest))
+        return Array(array.node, _entry(array.view, 0, place).transposed(range(1, len(array.shape))))
 
     # Sums and products over axes.
 
@@ -300,7 +273,7 @@ class _Evaluator:
         view = x.view.transposed([*kept, *sorted(axes)])
         shape, lengths = view.shape[: len(kept)], view.shape[len(kept) :]
         if math.prod(lengths) == 1:
-            return self.viewed(x, View(shape, view.strides[: len(kept)], view.offset))
+            return Array(x.node, View(shape, view.strides[: len(kept)], view.offset))
         return self.graph.reduce(kind, shape, (Array(x.node, view),), lengths)
 
     def p_reduce_sum(self, x, *, axes, **_):
@@ -322,10 +295,6 @@ class _Evaluator:
         return self._reduced("or", x, axes)
 
     # Moving numbers.
-
-    def viewed(self, array, view) -> Array:
-        """What a view sees, after a copy where no view can say it."""
-        return Array(array.node, view)
 
     def p_broadcast_in_dim(self, x, *_, shape, broadcast_dimensions, **__):
         return broadcast(x, shape, broadcast_dimensions)

@@ -69,13 +69,16 @@ class Layout:
             return None
         return self.offset(second) - self.offset(first)
 
+    def blocks(self, buffer: np.ndarray, kind: str) -> list[np.ndarray]:
+        """The entries of a kind in a buffer of bytes: a view (entries, lanes) for each run of them of one type."""
+        return [
+            buffer[run.start : run.start + run.count * run.size].view(run.dtype).reshape(run.count, self.lanes)
+            for run in self._runs[kind]
+        ]
+
     def view(self, buffer: np.ndarray, kind: str) -> list[np.ndarray]:
         """The entries of a kind in a buffer of bytes, each a view of shape (lanes,)."""
-        entries: list[np.ndarray] = []
-        for run in self._runs[kind]:
-            part = buffer[run.start : run.start + run.count * run.size]
-            entries += list(part.view(run.dtype).reshape(run.count, self.lanes))
-        return entries
+        return [entry for block in self.blocks(buffer, kind) for entry in block]
 
 
 def memory_type(type: str) -> np.dtype:

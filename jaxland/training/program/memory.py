@@ -32,8 +32,8 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
     dtype = ensemble.number_format
     buffer = aligned(layout.bytes, np.dtype(np.uint8))
     params = initial_parameters(ensemble, members)
-    for entry, column in zip(layout.view(buffer, "param"), params.T, strict=True):
-        entry[:] = column
+    (entry,) = layout.blocks(buffer, "param")
+    entry[:] = params.T
     for entry, name in zip(layout.view(buffer, "hyper"), sorted(ensemble.hyperparameters), strict=True):
         entry[:] = members.hyperparameters[name]
     layout.view(buffer, "best_loss")[0][:] = np.inf
@@ -44,7 +44,7 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
 
 def entries(layout: Layout, buffer: np.ndarray, kind: str) -> np.ndarray:
     """All entries of a kind in a group's buffer, (W, K)."""
-    return np.stack(layout.view(buffer, kind), axis=1)
+    return np.concatenate(layout.blocks(buffer, kind) or [np.empty((0, layout.lanes))]).T.copy()
 
 
 def result_of(layout: Layout, buffer: np.ndarray, trace: Float[np.ndarray, "T W"]) -> GroupResult:

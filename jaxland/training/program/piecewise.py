@@ -77,7 +77,7 @@ def trace_runs(ensemble: Ensemble) -> RunPrograms:
     pieces.check_gradient(list(gradient))
     pairs = pieces.pairs()
     weight = curvature * ensemble.problem.loss.weight(*ensemble.y_shape)
-    whole, alone = _Run(build, pairs, outputs), _Run(build, pairs, outputs)
+    whole, alone = _Run(pairs, outputs), _Run(pairs, outputs)
     return RunPrograms(
         schedule(whole.gradient(gradient, curvature / 2, weight)),
         schedule([Result(("differs", 0), alone.differs)]),
@@ -275,8 +275,8 @@ def _is_sign(node: Expression) -> bool:
 class _Run:
     """Writes the program of a run in the order in which it is best computed: predictions and comparisons first."""
 
-    def __init__(self, build: Builder, pairs: Sequence[tuple[Expression, Expression]], outputs):
-        self.source, self.build, self.outputs = build, Builder(), outputs
+    def __init__(self, pairs: Sequence[tuple[Expression, Expression]], outputs):
+        self.build, self.outputs = Builder(), outputs
         self.copies: dict[int, Expression] = {}
         wanted = [*outputs.ravel(), *(node for pair in pairs for node in pair)]
         self.type = outputs.ravel()[0].type

@@ -26,11 +26,11 @@ from jaxland.training.program.expression import (
     Expression,
     Unlowerable,
 )
+from jaxland.training.program.interpreter import Interpreter, parts_of_scan
 
 Scalars = np.ndarray
 """An object array whose elements are expressions."""
 
-LONGEST_SCAN = 256
 """Repetitions of a loop that is unrolled."""
 
 
@@ -45,8 +45,7 @@ def scalarize(build: Builder, closed_jaxpr: Any, arguments: Sequence[Scalars]) -
     Raises:
         Unlowerable: a primitive or a type has no scalar form; the message names it.
     """
-    constants = [constants_of(build, constant) for constant in closed_jaxpr.consts]
-    return _Evaluator(build).run(closed_jaxpr.jaxpr, constants, arguments)
+    return _Evaluator(build).closed(closed_jaxpr, arguments)
 
 
 def constants_of(build: Builder, values: Any, dtype: Any = None) -> Scalars:
@@ -104,45 +103,26 @@ def map_scalars(function: Callable[..., Expression], *arrays: np.ndarray) -> Sca
     return result
 
 
-class _Evaluator:
+class _Evaluator(Interpreter[Scalars]):
     def __init__(self, build: Builder):
         self.build = build
 
-    def run(self, jaxpr, constants, arguments):
-        values = dict(zip(jaxpr.constvars, constants, strict=True))
-        values.update(zip(jaxpr.invars, arguments, strict=True))
+    def constant(self, value, dtype=None) -> Scalars:
+        return constants_of(self.build, value, dtype)
 
-        def read(atom):
-            # A literal may be a number of Python, whose own type is not that of the program.
-            return constants_of(self.build, atom.val, atom.aval.dtype) if hasattr(atom, "val") else values[atom]
-
-        for equation in jaxpr.eqns:
-            outputs = self.equation(equation, [read(atom) for atom in equation.invars])
-            values.update(zip(equation.outvars, outputs, strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
-
-    def equation(self, equation, inputs) -> list[Scalars]:
+    def apply(self, equation, inputs) -> Scalars | list[Scalars]:
         name = equation.primitive.name
-        inner = inner_program(equation)
-        if inner is not None:
-            return self.closed(inner, inputs)
         if name in _INDEXED:
-            return [self.indexed(equation, inputs)]
+            return self.indexed(equation, inputs)
         if name in approximations.FUNCTIONS:
             function = approximations.FUNCTIONS[name]
-            return [map_scalars(lambda x: function(self.build, x), *inputs)]
+            return map_scalars(lambda x: function(self.build, x), *inputs)
         if name in ELEMENTWISE:
-            return [map_scalars(lambda *scalars: self.build(ELEMENTWISE[name], *scalars), *inputs)]
+            return map_scalars(lambda *scalars: self.build(ELEMENTWISE[name], *scalars), *inputs)
         rule = getattr(self, f"p_{name}", None)
         if rule is None:
             raise Unlowerable(f"the primitive `{name}` has no scalar form.")
-        result = rule(*inputs, **equation.params)
-        return result if isinstance(result, list) else [result]
-
-    def closed(self, program, inputs):
-        if hasattr(program, "consts"):
-            return self.run(program.jaxpr, [constants_of(self.build, c) for c in program.consts], inputs)
-        return self.run(program, [], inputs)
+        return rule(*inputs, **equation.params)
 
     def each(self, function, *arrays):
         return map_scalars(function, *arrays)
@@ -166,14 +146,7 @@ class _Evaluator:
         return self.each(lambda c, a, b: self.build("select", c, a, b), chosen, one, other)
 
     def p_scan(self, *inputs, jaxpr, length, reverse, num_consts=0, num_carry=0, ft_in=None, **_):
-        if length > LONGEST_SCAN:
-            raise Unlowerable(f"the primitive `scan` is unrolled up to {LONGEST_SCAN} times, not {length}.")
-        if ft_in is None:
-            firsts = (0, num_consts, num_consts + num_carry, len(inputs))
-            constants, carry, sequences = (list(inputs[i:j]) for i, j in itertools.pairwise(firsts))
-        else:
-            # JAX from 0.11 on has a tree in the place of the numbers.
-            constants, carry, sequences = map(list, ft_in.update(inputs).unpack())
+        constants, carry, sequences = parts_of_scan(inputs, length, num_consts, num_carry, ft_in)
         num_carry = len(carry)
         stacked = []
         for step in range(length)[:: -1 if reverse else 1]:
@@ -608,26 +581,5 @@ def scatter_add(operand: np.ndarray, indices: np.ndarray, updates: np.ndarray, p
     )
 
 
-_CALLS = {
-    "jit",
-    "pjit",
-    "closed_call",
-    "core_call",
-    "core_closed_call",
-    "checkpoint",
-    "remat2",
-    "custom_jvp_call",
-    "custom_vjp_call",
-    "custom_vjp_call_jaxpr",
-}
-"""Primitives that run their program once on their inputs, and are nothing beside it."""
-
 _PRECISION = {"f32": (8, 23), "f64": (11, 52)}
 """Bits of exponent and mantissa."""
-
-
-def inner_program(equation):
-    """The program a call-like equation runs once on its inputs, or None."""
-    if equation.primitive.name not in _CALLS:
-        return None
-    return next(equation.params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in equation.params)

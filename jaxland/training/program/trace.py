@@ -18,7 +18,8 @@ import optax
 from jaxland._precision import numerics
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.program.expression import Builder, Expression, Unlowerable, reachable
-from jaxland.training.program.scalarize import Scalars, inner_program, map_scalars, scalarize, type_name
+from jaxland.training.program.interpreter import inner_program
+from jaxland.training.program.scalarize import Scalars, map_scalars, scalarize, type_name
 
 
 class Coupled(Unlowerable):

@@ -3,6 +3,7 @@
 import numpy as np
 import optax
 import pytest
+from training.lanes.bits import same_bits
 
 import jaxland as jl
 from jaxland.training import Ensemble, train
@@ -26,11 +27,6 @@ def trainer(ensemble, make_trainer):
 @pytest.fixture(scope="module")
 def everything(trainer, ensemble):
     return train(trainer, ensemble, 0, FITS, threads=2)[0]
-
-
-def same_bits(one, other):
-    for name, a, b in zip(one._fields, one, other, strict=True):
-        assert a.tobytes() == b.tobytes(), name
 
 
 @pytest.mark.parametrize("first", [0, 5, 16, 1017])

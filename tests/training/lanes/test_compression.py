@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
+from training.lanes.bits import same_bits
 
 import jaxland as jl
 from jaxland.training import Ensemble, fit, train
@@ -208,11 +209,6 @@ def test_lists_cover_every_point_once():
                 a, b = (array.reshape(points, lanes)[slot, lane] for array in (first, last))
                 covered += list(range(a, b + 1)) if core[slot] >> lane & 1 else sorted({a, b})
             assert sorted(covered) == list(range(points))
-
-
-def same_bits(one, other):
-    for name, a, b in zip(one._fields, one, other, strict=True):
-        assert a.tobytes() == b.tobytes(), name
 
 
 @pytest.fixture
@@ -420,13 +416,18 @@ def test_it_is_chosen_where_points_are_many_and_steps_too():
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [optax.sgd(0.01, momentum=0.9), optax.adam(1e-3), optax.adadelta(1.0)])
 def test_losses_have_the_same_distribution(optimizer):
-    """2 x 2,048 fits of the sawtooth's network, the same starts: criterion, Kolmogorov-Smirnov at 5 %."""
+    """2 x 2,048 fits of the sawtooth's network, the same starts: criterion, Kolmogorov-Smirnov at 5 %.
+
+    A tenth of them become constant and have one loss, of which rounding moves the last place; the statistic would take
+    that for a distance of a twentieth, so losses are compared to seven decimals, a hundred-thousandth of that loss.
+    """
     one = Ensemble(jl.mlp([1, 5, 5, 5, 5, 5, 1]), jl.problems.sawtooth(), optimizer, steps=6000)
     with_runs, without = (train(LanesTrainer(one, compress=c), one, 0, 2048)[0].loss for c in (True, False))
     assert not np.array_equal(with_runs, without)
-    assert stats.ks_2samp(with_runs, without).pvalue > 0.05
+    with_runs, without = (np.round(losses.astype(np.float64), 7) for losses in (with_runs, without))
+    assert stats.ks_2samp(with_runs, without, method="asymp").pvalue > 0.05
     # And where there is a difference, it is seen.
-    assert stats.ks_2samp(with_runs, without * 1.02).pvalue < 0.05
+    assert stats.ks_2samp(with_runs, without * 1.02, method="asymp").pvalue < 0.05
 
 
 def test_the_public_function_says_how_it_trained():

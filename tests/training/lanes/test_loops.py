@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from training.lanes.bits import same_bits
 
 import jaxland as jl
 from jaxland.problems import Loss
@@ -118,11 +119,6 @@ def run(ensemble, text, layout, target, steps):
         run_kernel(kernel, group, count)
     run_kernel(kernel, group, 1, closing=True)
     return [entries(layout, group.buffer, kind) for kind in ("param", "loss", "grad")]
-
-
-def same_bits(one, other):
-    for a, b in zip(one, other, strict=True):
-        assert a.tobytes() == b.tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
