@@ -7,6 +7,7 @@ from jaxland._lazy import attach
 if TYPE_CHECKING:
     from jaxland.statistics.calibration import (
         ClassificationScores,
+        calibration_error,
         classification_scores,
         interval_coverage,
         reliability,
@@ -45,6 +46,7 @@ __all__ = [
     "TwoWayComponents",
     "binned_shares",
     "bootstrap_interval",
+    "calibration_error",
     "classification_scores",
     "crps",
     "dip_test",

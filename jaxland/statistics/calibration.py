@@ -62,12 +62,20 @@ def classification_scores(
         nll = -np.log(given).mean()
     # |p - e|^2 = |p|^2 - 2 p_label + 1 would cancel where predictions are good.
     brier = ((mean - np.eye(mean.shape[1])[labels]) ** 2).sum(axis=1).mean()
-    filled = table[table["count"] > 0]
-    error = np.average((filled["accuracy"] - filled["confidence"]).abs(), weights=filled["count"])
-    right = (mean.argmax(axis=1) == labels).mean()
     return ClassificationScores(
-        float(nll), float(brier), float(error), float(right), float(mean.max(axis=1).mean()), len(labels)
+        nll=float(nll),
+        brier=float(brier),
+        calibration_error=calibration_error(table),
+        accuracy=float((mean.argmax(axis=1) == labels).mean()),
+        confidence=float(mean.max(axis=1).mean()),
+        points=len(labels),
     )
+
+
+def calibration_error(table: pd.DataFrame) -> float:
+    """The expected calibration error of a table that `reliability` made: Guo and others (2017), eq. 3."""
+    filled = table[table["count"] > 0]
+    return float(np.average((filled["accuracy"] - filled["confidence"]).abs(), weights=filled["count"]))
 
 
 def reliability(

@@ -71,7 +71,7 @@ def paired_tests(
     wide = _wide(table, value, factor, names)
     rows = [
         {"level": one, "against": other, **_compared(wide[one], wide[other], confidence)}
-        for one, other in _level_pairs(list(wide.columns), baseline, factor)
+        for one, other in _level_pairs(wide.columns.tolist(), baseline, factor)
     ]
     found = pd.DataFrame(rows)
     for test in ("wilcoxon", "t"):
@@ -91,13 +91,16 @@ def _wide(table, value, factor, names):
             raise ValueError(f"column {name!r} is empty in {table[name].isna().sum()} of {len(table)} rows.")
     twice = table.duplicated(keys)
     if twice.any():
-        first = ", ".join(f"{name}={table.loc[twice, name].iloc[0]!r}" for name in keys)
+        first = ", ".join(f"{name}={table.loc[twice, name].tolist()[0]!r}" for name in keys)
         raise ValueError(
             f"there are several values for {first}. Name all columns that tell pairs apart in pairing, or take a mean "
             "first."
         )
-    numbers = table[keys].assign(value=table[value].astype(float).replace(-np.inf, np.inf).fillna(np.inf).to_numpy())
-    return numbers.pivot(index=names, columns=factor, values="value")
+    numbers = table[value].to_numpy(np.float64)
+    numbers = np.where(np.isfinite(numbers), numbers, np.inf)
+    # Levels in the order of their categories, where they have one.
+    levels = pd.factorize(table[factor], sort=True)[1]
+    return pd.Series(numbers, index=pd.MultiIndex.from_frame(table[keys])).unstack(level=0)[list(levels)]
 
 
 def _level_pairs(levels, baseline, factor):
@@ -150,12 +153,15 @@ def _tests(differences, spread):
         return nothing, nothing
     student = nothing
     if spread > 0:
-        statistic, p_value = stats.ttest_1samp(differences, 0.0)
-        student = float(statistic), float(p_value)
+        student = _numbers(stats.ttest_1samp(differences, 0.0))
     if not differences.any():
         return (0.0, 1.0), student
-    statistic, p_value = stats.wilcoxon(differences)
-    return (float(statistic), float(p_value)), student
+    return _numbers(stats.wilcoxon(differences)), student
+
+
+def _numbers(result) -> tuple[float, float]:
+    statistic, p_value = result
+    return float(statistic), float(p_value)
 
 
 def _rank_biserial(differences):

@@ -151,6 +151,8 @@ def variance_components(
         Arvesen, Jackknifing U-statistics (1969).
     """
     factors = list(factors)
+    if not factors:
+        raise ValueError("factors must name at least one column.")
     columns(table, [value, *factors])
     numbers = finite(f"values of column {value!r}", table[value].to_numpy(np.float64))
     levels = [_codes(table, factor) for factor in factors]
@@ -178,14 +180,12 @@ def _codes(table, factor):
     if (codes < 0).any():
         raise ValueError(f"column {factor!r} is empty in {(codes < 0).sum()} of {len(table)} rows.")
     if len(levels) < 2:
-        raise ValueError(f"factor {factor!r} has a single level, {levels[0]!r}; leave it out.")
+        raise ValueError(f"factor {factor!r} has a single level, {levels.tolist()[0]!r}; leave it out.")
     return codes
 
 
 def _subsets(count, interactions, *, replicated):
     """Axes of the factors of each component but the rest, factors first."""
-    if not count:
-        raise ValueError("factors must name at least one column.")
     largest = 1 if not interactions else count if replicated else count - 1
     subsets = [each for size in range(1, largest + 1) for each in itertools.combinations(range(count), size)]
     if not subsets or (count == 1 and not replicated):

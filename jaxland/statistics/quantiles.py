@@ -87,7 +87,7 @@ def ecdf(
 
     Returns:
         One row for each distinct value, in order: `value`; `share` of values up to it; `low` and `high`, bounds of the
-        band from this value to the next.
+        band from this value to the next; `count`, F.
 
     Raises:
         ValueError: there are no values, one is NaN, the confidence is not between 0 and 1, or the band is unknown.
@@ -106,7 +106,7 @@ def ecdf(
         low, high = np.clip(share - half, 0, 1), np.clip(share + half, 0, 1)
     else:
         low, high = _pointwise(below, count, confidence)
-    return pd.DataFrame({"value": distinct, "share": share, "low": low, "high": high})
+    return pd.DataFrame({"value": distinct, "share": share, "low": low, "high": high, "count": count})
 
 
 def _pointwise(below, count, confidence):

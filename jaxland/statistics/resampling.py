@@ -85,7 +85,7 @@ def bootstrap_interval(
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(
             "there is no BCa interval: the statistic is the same without any one row, or all resamples lie on one side "
-            "of it, as with an extreme. Take method='percentile'."
+            "of it. Take method='percentile'."
         )
     distribution = np.ldexp(np.asarray(found.bootstrap_distribution), shift)
     return BootstrapInterval(value, low, high, error, distribution, confidence, method, len(values))

@@ -94,8 +94,8 @@ def members_and_targets(predictions, targets) -> tuple[Float[np.ndarray, "M N"],
         broken |= ~np.isfinite(part).all(axis=1)
     if broken.any():
         raise ValueError(
-            f"{broken.sum()} of {len(broken)} members predict what is not finite. Leave out fits that diverged, and say "
-            "how many they are."
+            f"{broken.sum()} of {len(broken)} members predict what is not finite. Leave out fits that diverged, and "
+            "say how many they are."
         )
     return predictions, targets
 
