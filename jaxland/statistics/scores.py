@@ -73,7 +73,10 @@ def gaussian_nll(predictions: Float[np.ndarray, "M N"], targets: Float[np.ndarra
         spread = deviation(part, ddof=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             away = (wanted - part.mean(axis=0)) / spread
-            scores.append(np.log(2 * np.pi) / 2 + np.log(spread) + np.where(np.isnan(away), 0.0, away**2 / 2))
+            score = np.log(2 * np.pi) / 2 + np.log(spread) + away**2 / 2
+        # Of members that agree rounding would make a spread, or none.
+        agreed = (part == part[0]).all(axis=0)
+        scores.append(np.where(agreed, np.where(part[0] == wanted, -np.inf, np.inf), score))
     return np.concatenate(scores)
 
 
