@@ -89,6 +89,8 @@ def paired_differences(
 ) -> Axes:
     """Draws the median difference of each two levels with its interval; p-values and numbers of pairs stand beside.
 
+    An interval without a bound, of few pairs, leads out of the axes.
+
     Args:
         table: what `statistics.paired_tests` returns.
         xlabel: quantity and unit of the differences.
@@ -101,7 +103,6 @@ def paired_differences(
     middle = table["median_difference"].to_numpy()
     bounds = table[["low", "high"]].to_numpy().T
     reach = np.abs(np.concatenate([middle, bounds[np.isfinite(bounds)]]))
-    # Infinite bounds, of few pairs, lead out of the axes.
     limit = 1.08 * float(np.nanmax(reach, initial=0.0)) or 1.0
     ax.hlines(place, np.clip(bounds[0], -2 * limit, None), np.clip(bounds[1], None, 2 * limit), color="C0", lw=1.6)
     ax.plot(middle, place, "o", ms=6, color="C0", label="median difference and interval")

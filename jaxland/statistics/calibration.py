@@ -93,8 +93,8 @@ def reliability(
             probability p of one of two classes is the pair (1 - p, p).
         labels: which class each point has, from 0 to C - 1.
         bins: how many.
-        strategy: `"uniform"` for bins of equal width from 0 to 1, `"quantile"` for about as many points in each, fewer
-            bins where many are equally sure. A bin holds its lower bound, the last one both.
+        strategy: `"uniform"` for bins of equal width from 0 to 1, `"quantile"` for about as many points in each, from
+            the least sure to the most, and fewer bins where many are equally sure. A bin holds its lower bound, the last one both.
         confidence: of the intervals.
 
     Returns:
@@ -113,7 +113,8 @@ def reliability(
     sure = np.minimum(mean.max(axis=1), 1.0)
     edges = np.linspace(0, 1, bins + 1)
     if strategy == "quantile":
-        edges = np.unique(np.concatenate([[0.0], np.quantile(sure, edges[1:-1]), [1.0]]))
+        quantiles = np.unique(np.quantile(sure, edges))
+        edges = quantiles if len(quantiles) > 1 else edges[[0, -1]]
     shares = binned_shares(sure, mean.argmax(axis=1) == labels, edges, confidence=confidence)
     total = np.histogram(sure, edges, weights=sure)[0]
     return pd.DataFrame(

@@ -1,10 +1,13 @@
 """What arguments of several statistics must be: refused before any work where they are not."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Shaped
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def ordered(name: str, values: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "F"]:
@@ -50,7 +53,7 @@ def probability(name: str, value: float) -> None:
         raise ValueError(f"{name} must lie between 0 and 1; got {value}.")
 
 
-def columns(table: pd.DataFrame, names: Sequence[str]) -> None:
+def columns(table: "pd.DataFrame", names: Sequence[str]) -> None:
     """Raises:
     ValueError: a column is not in the table, or is named twice.
     """

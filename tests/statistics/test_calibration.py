@@ -34,7 +34,7 @@ def test_bins_are_those_of_scikit_learn(strategy):
     np.testing.assert_allclose(filled["confidence"], confidence, atol=0.01 if strategy == "quantile" else 1e-12)
     assert found["count"].sum() == 300
     for row in filled.itertuples():
-        inside = (sure >= row.bin_low) & ((sure < row.bin_high) | (row.bin_high == 1))
+        inside = (sure >= row.bin_low) & ((sure < row.bin_high) | (row.bin_high == found["bin_high"].iloc[-1]))
         assert (row.count, row.accuracy) == (inside.sum(), pytest.approx(right[inside].mean()))
         assert (row.low, row.high) == pytest.approx(wilson_interval(int(right[inside].sum()), int(inside.sum())))
     assert found.loc[found["count"] == 0, ["confidence", "accuracy", "low", "high"]].isna().all(axis=None)
@@ -73,8 +73,10 @@ def test_labels_drawn_from_the_probabilities_are_calibrated():
 
 def test_equally_sure_points_share_a_bin():
     table = reliability(np.tile([0.25, 0.75], (40, 1)), np.zeros(40, int), bins=5, strategy="quantile")
-    assert table["count"].tolist() == [0, 40]
+    assert table[["bin_low", "bin_high", "count"]].to_numpy().tolist() == [[0, 1, 40]]
     assert calibration_error(table) == 0.75
+    two = reliability(np.repeat([[0.25, 0.75], [0.4, 0.6]], 20, axis=0), np.zeros(40, int), strategy="quantile")
+    assert two["count"].sum() == 40
 
 
 def test_float32_softmax_is_accepted():
