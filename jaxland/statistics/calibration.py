@@ -94,7 +94,8 @@ def reliability(
         labels: which class each point has, from 0 to C - 1.
         bins: how many.
         strategy: `"uniform"` for bins of equal width from 0 to 1, `"quantile"` for about as many points in each, from
-            the least sure to the most, and fewer bins where many are equally sure. A bin holds its lower bound, the last one both.
+            the least sure to the most, and fewer bins where many are equally sure. A bin holds its lower bound, the
+            last one both.
         confidence: of the intervals.
 
     Returns:
