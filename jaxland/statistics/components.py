@@ -1,7 +1,7 @@
 """Random effects: how much of a variance is due to rows and columns, or to any factors, and to several together."""
 
 import itertools
-import warnings
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
+from scipy import linalg, optimize, sparse, stats
+from threadpoolctl import threadpool_limits
 
 from jaxland._scaling import exponent
 from jaxland.statistics.checks import columns, finite
@@ -122,8 +123,8 @@ def variance_components(
 
     A balanced table, every combination of levels equally often, has the estimates of the analysis of variance, without
     bias, so that a component that is zero may come out negative; with two factors and one value each they are those of
-    `two_way_components`. Any other has those of restricted maximum likelihood, by `statsmodels`, which are never
-    negative; that takes effects and rest to be normal.
+    `two_way_components`. Any other has those of restricted maximum likelihood, which are never negative; that
+    takes effects and rest to be normal, and time with the cube of the number of levels and combinations.
 
     Args:
         table: one row a value.
@@ -142,23 +143,26 @@ def variance_components(
         or for the rest how many values; `method`, `"mean squares"` or `"REML"`.
 
     Raises:
-        ValueError: a column is missing, a value is not finite or a level missing, a factor has a single level, or there
-            is no more than one value for each of the effects, so that nothing is left for the rest.
-        RuntimeError: the likelihood of an unbalanced table finds no maximum.
+        ValueError: a column is missing, a value is not finite or a level missing, all values are equal, a factor has a
+            single level, or there is no more than one value for each of the effects, so that nothing is left for the
+            rest.
 
     References:
         Searle, Casella and McCulloch, Variance Components (1992), chapters 4 and 6.
         Arvesen, Jackknifing U-statistics (1969).
+        Bates, Mächler, Bolker and Walker, Fitting linear mixed-effects models using lme4 (2015), eq. 41.
     """
     factors = list(factors)
     if not factors:
         raise ValueError("factors must name at least one column.")
     columns(table, [value, *factors])
     numbers = finite(f"values of column {value!r}", table[value].to_numpy(np.float64))
+    if np.ptp(numbers) == 0:
+        raise ValueError(f"all values of column {value!r} are equal: there is no variance to be told apart.")
     levels = [_codes(table, factor) for factor in factors]
     shape = [int(codes.max()) + 1 for codes in levels]
     cell = np.ravel_multi_index(levels, shape)
-    counts = np.bincount(cell, minlength=int(np.prod(shape)))
+    counts = np.bincount(cell, minlength=math.prod(shape))
     subsets = _subsets(len(factors), interactions, replicated=bool((counts > 1).any()))
     shift = int(exponent(numbers - numbers.mean())[0])
     scaled = np.ldexp(numbers - numbers.mean(), -shift)
@@ -169,7 +173,7 @@ def variance_components(
         found = _by_likelihood(scaled, levels, subsets)
     names = [":".join(factors[axis] for axis in subset) for subset in subsets] + ["residual"]
     found[["variance", "low", "high"]] = np.ldexp(found[["variance", "low", "high"]].to_numpy(), 2 * shift)
-    sizes = [int(np.prod([shape[axis] for axis in subset])) for subset in subsets] + [len(numbers)]
+    sizes = [math.prod(shape[axis] for axis in subset) for subset in subsets] + [len(numbers)]
     found.insert(0, "component", names)
     found.insert(found.shape[1] - 1, "levels", sizes)
     return found
@@ -206,7 +210,7 @@ def _by_mean_squares(cells: Float[np.ndarray, "*levels replicates"], subsets) ->
         effect = cells.mean(axis=tuple(axis for axis in axes if axis not in subset), keepdims=True)
         for axis in subset:
             effect = effect - effect.mean(axis=axis, keepdims=True)
-        freedom = int(np.prod([cells.shape[axis] - 1 for axis in subset]))
+        freedom = math.prod(cells.shape[axis] - 1 for axis in subset)
         mean_squares[subset] = (effect**2).sum() * (cells.size / effect.size) / freedom
         rest, degrees = rest - effect, degrees - freedom
     residual = (rest**2).sum() / degrees
@@ -222,7 +226,7 @@ def _by_mean_squares(cells: Float[np.ndarray, "*levels replicates"], subsets) ->
 
 
 def _per_combination(shape, subset):
-    return np.prod([size for axis, size in enumerate(shape) if axis not in subset])
+    return math.prod(size for axis, size in enumerate(shape) if axis not in subset)
 
 
 def _jackknifed(cells, subsets, confidence):
@@ -230,7 +234,8 @@ def _jackknifed(cells, subsets, confidence):
 
     def estimates(cells):
         components = np.array(list(_by_mean_squares(cells, subsets).values()))
-        return np.concatenate([components, components / components.sum()])
+        with np.errstate(invalid="ignore"):  # without the only level at which values differ there are no shares
+            return np.concatenate([components, components / components.sum()])
 
     value, count = estimates(cells), len(subsets) + 1
     half = np.full(len(value), np.nan)
@@ -247,30 +252,55 @@ def _jackknifed(cells, subsets, confidence):
 
 
 def _by_likelihood(values, levels, subsets):
-    from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
+    """By largest restricted likelihood, in ratios to the residual variance.
 
+    All of the table that enters are cross products with the indicators of levels, so that many rows take no longer than
+    few. `MixedLM` of statsmodels, which has the rows in every step, takes minutes for ten thousand, and stops short of
+    components that are zero.
+    """
     designs = [_indicators([levels[axis] for axis in subset]) for subset in subsets]
-    if max(design.shape[1] for design in designs) == len(values):
+    widths = np.array([design.sum(axis=0).size for design in designs])
+    if widths.max() == len(values):
         raise ValueError("no combination of levels holds two values: nothing tells the factors from the rest.")
-    names = [str(subset) for subset in subsets]
-    spec = VCSpec(names, [[list(map(str, range(each.shape[1])))] for each in designs], [[each] for each in designs])
-    everyone = np.ones((len(values), 1))
-    model = MixedLM(values, everyone, groups=everyone[:, 0], exog_vc=spec)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is tried on the way, and of components that are zero
-        fit = model.fit(reml=True, method=["lbfgs", "powell"])
-    if not fit.converged:
-        raise RuntimeError(
-            "the likelihood of the components finds no maximum. Make the table balanced, with as many rows for every "
-            "combination of levels, or leave interactions out."
+    design, columns_of_both = sparse.hstack(designs), np.stack([np.ones(len(values)), values], axis=1)
+    products = (design.T @ design).toarray(), design.T @ columns_of_both, columns_of_both.T @ columns_of_both
+
+    def ratios(shares):
+        return shares / (1 - shares)
+
+    # Matrices of a few hundred rows are sooner solved than shared out among threads.
+    with threadpool_limits(1):
+        found = optimize.minimize(
+            lambda shares: _restricted(np.repeat(np.sqrt(ratios(shares)), widths), *products)[0],
+            np.full(len(subsets), 0.5),
+            method="L-BFGS-B",
+            # Shares of component and residual: of all positive ratios, and with a slope at zero, which roots have not.
+            bounds=[(0, 1 - 1e-9)] * len(subsets),
+            options={"ftol": 1e-13, "gtol": 1e-7},
         )
-    variance = np.append(fit.vcomp, fit.scale)
-    nothing = dict.fromkeys(("low", "high"), np.nan)
-    shares = {"share": variance / variance.sum(), "share_low": np.nan, "share_high": np.nan}
-    return pd.DataFrame({"variance": variance, **nothing, **shares}).assign(method="REML")
+    residual = _restricted(np.repeat(np.sqrt(ratios(found.x)), widths), *products)[1]
+    variance = np.append(ratios(found.x) * residual, residual)
+    table = {"variance": variance, "low": np.nan, "high": np.nan, "share": variance / variance.sum()}
+    return pd.DataFrame({**table, "share_low": np.nan, "share_high": np.nan}).assign(method="REML")
+
+
+def _restricted(scale, within, across, totals):
+    """Twice the negative restricted log-likelihood, but for a constant, and the residual variance that makes it least.
+
+    Args:
+        scale: square root of the ratio of its component to the residual variance, for each column of the design.
+        within, across, totals: products of the columns of the design, of them with a column of ones and the values, and
+            of these two.
+    """
+    factor = linalg.cholesky(np.eye(len(scale)) + scale[:, None] * within * scale, lower=True)
+    solved = linalg.solve_triangular(factor, scale[:, None] * across, lower=True)
+    ones, both, values = (totals - solved.T @ solved)[[0, 0, 1], [0, 1, 1]]
+    degrees = totals[0, 0] - 1
+    residual = max(values - both**2 / ones, np.finfo(float).tiny) / degrees
+    return 2 * np.log(np.diag(factor)).sum() + np.log(ones) + degrees * np.log(residual), residual
 
 
 def _indicators(codes):
     _, combination = np.unique(np.stack(codes), axis=1, return_inverse=True)
-    combination = combination.ravel()
-    return (combination[:, None] == np.arange(combination.max() + 1)).astype(float)
+    combination, rows = combination.ravel(), np.arange(combination.size)
+    return sparse.csr_array((np.ones(len(rows)), (rows, combination)))

@@ -150,9 +150,40 @@ def test_an_unbalanced_table_has_the_components_of_the_largest_restricted_likeli
     best = optimize.minimize(
         lambda logarithms: -_log_likelihood(np.exp(logarithms), table), np.log(found["variance"]), method="Nelder-Mead"
     )
-    np.testing.assert_allclose(found["variance"], np.exp(best.x), rtol=0.02)
+    np.testing.assert_allclose(found["variance"], np.exp(best.x), rtol=1e-3)
     assert set(found["method"]) == {"REML"}
     assert found[["low", "high", "share_low", "share_high"]].isna().all(axis=None)
+
+
+def test_restricted_likelihood_against_statsmodels():
+    table = _crossed(np.random.default_rng(7), (9,), {(0,): 1.0, (0, 1): 0.5}, 6).sample(frac=0.7, random_state=0)
+    fit = smf.mixedlm("loss ~ 1", table, groups="a").fit(reml=True)
+    found = variance_components(table, value="loss", factors=["a"])["variance"]
+    np.testing.assert_allclose(found, [fit.cov_re.iloc[0, 0], fit.scale], rtol=1e-3)
+
+
+def test_restricted_likelihood_of_a_balanced_table_has_its_mean_squares_where_none_is_negative():
+    table = _crossed(np.random.default_rng(8), (6, 5), {(0,): 1.0, (1,): 0.8, (0, 1): 0.6, (0, 1, 2): 0.5}, 2)
+    balanced = variance_components(table, value="loss", factors=["a", "b"])["variance"]
+    # A value that says nothing: one more of a cell, and its mean. The likelihood hardly moves.
+    extra = pd.concat([table] * 40, ignore_index=True)
+    many = variance_components(extra, value="loss", factors=["a", "b"])["variance"]
+    one_less = variance_components(extra.iloc[1:], value="loss", factors=["a", "b"])["variance"]
+    np.testing.assert_allclose(one_less, many, rtol=5e-3)
+    assert (balanced > 0).all()
+
+
+def test_components_that_are_not_there_are_zero():
+    random = np.random.default_rng(9)
+    table = _crossed(random, (8, 6), {(0, 1, 2): 1.0}, 4).iloc[1:]
+    found = [
+        variance_components(table.assign(loss=random.normal(size=len(table))), value="loss", factors=["a", "b"])
+        for _ in range(20)
+    ]
+    components = np.array([each["variance"] for each in found])
+    assert (components >= 0).all()
+    assert 0.25 < np.mean(components[:, :2] == 0) < 0.85
+    assert components[:, -1].mean() == pytest.approx(1, abs=0.06)
 
 
 def test_a_factor_with_two_levels_has_an_estimate_and_no_interval():
@@ -168,6 +199,7 @@ def test_a_factor_with_two_levels_has_an_estimate_and_no_interval():
         (lambda table: table, ["a", "width"], "no column 'width'"),
         (lambda table: table, [], "factors must name at least one"),
         (lambda table: table.assign(loss=np.inf), ["a"], "24 of 24 values of column 'loss' are not finite"),
+        (lambda table: table.assign(loss=2.5), ["a"], "all values of column 'loss' are equal"),
         (lambda table: table.assign(b=0), ["a", "b"], "factor 'b' has a single level, 0; leave it out"),
         (lambda table: table.assign(a=np.nan), ["a"], "column 'a' is empty in 24 of 24 rows"),
         (lambda table: table[(table["b"] == 0) & (table["seed"] == 0)], ["a"], "one value for each level"),
