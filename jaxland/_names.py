@@ -1,7 +1,7 @@
 """Looking a name up in a registry, with a helpful refusal."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,6 +15,19 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
     """
     if name in registry:
         return registry[name]
-    near = difflib.get_close_matches(str(name), registry, n=2)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ValueError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(sorted(registry))}.")
+    raise ValueError(f"unknown {kind} {name!r}.{near(name, registry)} Known: {', '.join(sorted(registry))}.")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Which of the known names may be meant, as a question after a blank; empty where none is near.
+
+    What `lr` is to `learning_rate`, letters of a longer name in their order that begin with its first, is near, too.
+    """
+    names = list(known)
+    found = difflib.get_close_matches(str(name), names, n=2) or [each for each in names if _abbreviates(name, each)]
+    return f" Did you mean {' or '.join(map(repr, found[:2]))}?" if found else ""
+
+
+def _abbreviates(short: str, name: str) -> bool:
+    letters = iter(str(name))
+    return len(short) > 1 and name.startswith(short[0]) and all(letter in letters for letter in short)

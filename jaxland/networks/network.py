@@ -50,13 +50,18 @@ class Network:
 
     Attributes:
         init: `key -> params`, any pytree of floating-point arrays.
-        apply: `(params, x) -> y` with x of shape (N, D) and y of shape (N, O).
+        apply: `(params, x) -> y` with x of shape (N, D) and y of shape (N, O); `(params, x, key) -> y` where
+            `takes_key`.
         spec: name, widths and symmetry; may be left out.
+        takes_key: whether `apply` takes a key for noise, such as dropout, as its third argument. It is given another
+            one for each fit and step while it is trained, and None, which stands for no noise, wherever else it is
+            evaluated.
     """
 
     init: Callable[[PRNGKeyArray], Params]
-    apply: Callable[[Params, Float[AnyArray, "N D"]], Float[AnyArray, "N O"]]
+    apply: Callable[..., Float[AnyArray, "N O"]]
     spec: NetworkSpec = NetworkSpec()
+    takes_key: bool = False
 
     @cached_property
     def _template(self) -> tuple[list[tuple[Any, jax.ShapeDtypeStruct]], Any]:
@@ -114,5 +119,9 @@ class Network:
         return jax.tree.unflatten(self._template[1], leaves)
 
     def apply_flat(self, vector: Float[AnyArray, "P"], x: Float[AnyArray, "N D"]) -> Float[AnyArray, "N O"]:
-        """`apply` for parameters given as a flat vector."""
-        return self.apply(self.unflatten(vector), x)
+        """`apply` for parameters given as a flat vector, without noise."""
+        return self.predict(self.unflatten(vector), x)
+
+    def predict(self, params: Params, x: Float[AnyArray, "N D"], key: PRNGKeyArray | None = None) -> AnyArray:
+        """`apply`, with noise from a key where the network takes one."""
+        return self.apply(params, x, key) if self.takes_key else self.apply(params, x)

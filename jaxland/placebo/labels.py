@@ -43,7 +43,10 @@ def split(problem: Problem, share: float = 0.25, seed: int = 0) -> Split:
 
 
 def _part(problem: Problem, points: Int[np.ndarray, "M"]) -> Problem:
-    return Problem(problem.x[points], problem.y[points], problem.loss, problem.name)
+    weights = None if problem.weights is None else problem.weights[points]
+    return Problem(
+        problem.x[points], problem.y[points], problem.loss, problem.name, weights=weights, penalty=problem.penalty
+    )
 
 
 def random_order(random: np.random.Generator, points: int, groups: np.ndarray | None = None) -> Int[np.ndarray, "N"]:

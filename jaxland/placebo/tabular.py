@@ -1,6 +1,7 @@
 """A table of a user's data as a problem: columns chosen, checked and standardised."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,6 +164,6 @@ def _standardised(training: Problem, held_out: Problem | None, inputs, target) -
 
     def scaled(problem: Problem) -> Problem:
         x, y = ((each - mean) / scale for each, (mean, scale) in zip((problem.x, problem.y), scales, strict=True))
-        return Problem(x, y, problem.loss, problem.name)
+        return replace(problem, x=x, y=y)
 
     return scaled(training), None if held_out is None else scaled(held_out)

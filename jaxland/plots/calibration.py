@@ -33,8 +33,8 @@ def reliability_diagram(
     for index, (name, table) in enumerate(tables.items()):
         color = color_of(name, index, colors)
         filled = table[table["count"] > 0]
-        points = filled["count"].to_numpy().sum()
-        x, y = filled["confidence"].to_numpy(), filled["accuracy"].to_numpy()
+        points = np.sum(filled["count"])
+        x, y = np.asarray(filled["confidence"]), np.asarray(filled["accuracy"])
         bars = np.clip([y - filled["low"], filled["high"] - y], 0, None)
         label = f"{name}: calibration error {calibration_error(table):.3f} (n = {points:,})"
         ax.errorbar(x, y, yerr=bars, fmt="o-", ms=4, lw=1.2, capsize=2, color=color, label=label)

@@ -111,7 +111,7 @@ def distribution_bands(
     ax = own_axes(ax)
     for index, (name, table) in enumerate(tables.items()):
         color, finite = color_of(name, index, colors), table[np.isfinite(table["value"])]
-        shares = finite["share"].to_numpy()
+        shares = np.asarray(finite["share"])
         rows = np.unique(np.searchsorted(shares, np.linspace(0, shares.max(initial=0), _LEVELS)))
         shown = finite.iloc[rows[rows < len(finite)]]
         ax.fill_between(shown["value"], shown["low"], shown["high"], step="post", color=color, alpha=0.2, lw=0)

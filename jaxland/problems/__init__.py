@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from jaxland.problems.gradients import Evaluate, Objective, gradients_of
     from jaxland.problems.images import Images, digits, idx_images, read_idx
     from jaxland.problems.losses import LOSSES, Loss, get_loss
-    from jaxland.problems.problem import Problem
+    from jaxland.problems.penalties import Penalty, l1, l2
+    from jaxland.problems.problem import Problem, checked_weights
     from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
 
 __all__ = [
@@ -17,13 +18,17 @@ __all__ = [
     "Images",
     "Loss",
     "Objective",
+    "Penalty",
     "Problem",
     "SawtoothProblem",
     "SawtoothTarget",
+    "checked_weights",
     "digits",
     "get_loss",
     "gradients_of",
     "idx_images",
+    "l1",
+    "l2",
     "read_idx",
     "sawtooth",
 ]

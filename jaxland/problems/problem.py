@@ -1,17 +1,19 @@
 """A problem: data, a loss and, where one is known, the global minimum."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
+from jaxland._names import lookup
 from jaxland._numbers import real_numbers
 from jaxland._types import AnyArray
 from jaxland.networks import Network
 from jaxland.problems.losses import Loss, get_loss
+from jaxland.problems.penalties import Penalty
 
 
 class _AsLoss:
@@ -30,10 +32,29 @@ class _AsLoss:
         vars(problem)["loss"] = loss if isinstance(loss, Loss) else Loss(getattr(loss, "__name__", "custom"), loss)
 
 
+class _AsPenalties:
+    """The field `Problem.penalty`: whatever is given, a tuple of `Penalty` is kept."""
+
+    @overload
+    def __get__(self, problem: None, owner: type) -> None: ...
+    @overload
+    def __get__(self, problem: object, owner: type) -> tuple[Penalty, ...]: ...
+    def __get__(self, problem: object | None, owner: type) -> tuple[Penalty, ...] | None:
+        return None if problem is None else vars(problem)["penalty"]
+
+    def __set__(self, problem: object, penalty: Penalty | Callable | Sequence[Penalty | Callable] | None) -> None:
+        given = penalty if isinstance(penalty, Sequence) else [] if penalty is None else [penalty]
+        vars(problem)["penalty"] = tuple(
+            each if isinstance(each, Penalty) else Penalty(getattr(each, "__name__", "custom"), each) for each in given
+        )
+
+
 if TYPE_CHECKING:
     _LossField = _AsLoss
+    _PenaltyField = _AsPenalties
 else:
     _LossField = Loss | str | Callable
+    _PenaltyField = Penalty | Callable | Sequence | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +65,20 @@ class Problem:
         x: inputs (N, D), float64; a vector is taken as one column.
         y: targets (N, O), float64, likewise.
         loss: a `Loss`, the name of one (see `LOSSES`), or a function of prediction and target that works elementwise;
-            its mean over outputs and points is taken. One that couples the outputs of a point, such as cross-entropy,
-            is `Loss(name, pointwise=function)`.
+            its mean over outputs and points is taken. One that couples the outputs of a point is
+            `Loss(name, pointwise=function)`.
         name: used in tables.
         network: the architecture for which a global minimum is known, or None.
         minimum: its parameters (P,), float64, or None.
+        weights: of the points, (N,), or None for equal ones. A mean over points is weighted by them, and does not
+            depend on their scale; in a sum they are factors.
+        penalty: terms of the objective in the parameters, see `l1` and `l2`: a `Penalty`, a function of the network's
+            parameters, or several of them.
 
     Raises:
-        ValueError: empty, masked, missing, non-finite or mismatched data, or a minimum that does not fit the network.
+        TypeError: two of loss and penalties take numbers of one name.
+        ValueError: empty, masked, missing, non-finite or mismatched data, weights that are negative or all zero, or a
+            minimum that does not fit the network.
     """
 
     x: np.ndarray
@@ -60,6 +87,8 @@ class Problem:
     name: str = "custom"
     network: Network | None = None
     minimum: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    penalty: _PenaltyField = _AsPenalties()
 
     def __repr__(self) -> str:
         sizes = f"{len(self.x):,} points, {self.x.shape[1]} inputs, {self.y.shape[1]} outputs"
@@ -71,17 +100,64 @@ class Problem:
         set_field(self, "y", _columns("y", self.y))
         if len(self.x) != len(self.y):
             raise ValueError(f"x has {len(self.x)} points but y has {len(self.y)}; give one target for each input.")
+        if self.weights is not None:
+            set_field(self, "weights", checked_weights("weights", self.weights, (len(self.x),)))
+        names = [name for each in (self.loss, *self.penalty) for name in each.numbers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise TypeError(f"loss and penalties both take a number {twice[0]!r}; give one another name.")
         if self.minimum is not None and (self.network is None or np.shape(self.minimum) != (self.network.size,)):
             raise ValueError("a known minimum needs the network it belongs to and one entry for each parameter.")
 
-    def objective(self, network: Network) -> Callable[[Float[AnyArray, "P"]], Float[Array, ""]]:
-        """The loss of one fit as a pure function of its flat parameters, in the dtype of these."""
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Numbers that loss and penalties take, by name, with the values they have by default."""
+        return {name: value for each in (self.loss, *self.penalty) for name, value in each.numbers.items()}
+
+    @property
+    def factors(self) -> Float[np.ndarray, "N"] | None:
+        """What the loss of each point is multiplied by; None where there are no weights."""
+        return None if self.weights is None else self.loss.normalized(self.weights)
+
+    def penalties(self, params: PyTree, numbers: Mapping[str, Any] = {}) -> Float[Array, ""]:
+        """The sum of all penalties, of parameters as a pytree and numbers in place of those by default."""
+        return sum((each(params, numbers) for each in self.penalty), start=jnp.zeros(()))
+
+    def objective(self, network: Network, **numbers: float) -> Callable[[Float[AnyArray, "P"]], Float[Array, ""]]:
+        """The loss of one fit, weights and penalties included, as a pure function of its flat parameters.
+
+        Args:
+            network: whose parameters they are; the dtype of these is kept.
+            numbers: in place of those of loss and penalties.
+
+        Raises:
+            ValueError: neither takes a number of such a name.
+        """
+        for name in numbers:
+            lookup("number of the loss", name, self.numbers)
 
         def objective(params):
             x, y = (jnp.asarray(values, params.dtype) for values in (self.x, self.y))
-            return self.loss(network.apply_flat(params, x), y)
+            weights = None if self.factors is None else jnp.asarray(self.factors, params.dtype)
+            value = self.loss(network.apply_flat(params, x), y, weights, numbers)
+            return value + self.penalties(network.unflatten(params), numbers) if self.penalty else value
 
         return objective
+
+
+def checked_weights(name: str, weights: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Weights of points as float64.
+
+    Raises:
+        ValueError: another shape, negative ones, or none that is not zero.
+    """
+    weights = real_numbers(name, weights)
+    if weights.shape != shape:
+        raise ValueError(f"{name} must be one for each of the {shape[-1]} points, shape {shape}; got {weights.shape}.")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights.sum(axis=-1) > 0).all()):
+        raise ValueError(f"{name} must be finite, not negative, and some of them above zero.")
+    weights.setflags(write=False)
+    return weights
 
 
 def _columns(name: str, values: Any) -> np.ndarray:

@@ -75,7 +75,7 @@ def classification_scores(
 def calibration_error(table: pd.DataFrame) -> float:
     """The expected calibration error of a table that `reliability` made: Guo and others (2017), eq. 3."""
     filled = table[table["count"] > 0]
-    return float(np.average((filled["accuracy"] - filled["confidence"]).abs(), weights=filled["count"]))
+    return float(np.average(np.abs(filled["accuracy"] - filled["confidence"]), weights=filled["count"]))
 
 
 def reliability(

@@ -8,6 +8,7 @@ that does not agree.
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,11 +130,21 @@ def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
     return Shard({name: _array(table.column(name)) for name in table.column_names}, metadata)
 
 
-def read_table(shard: ShardFile, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
-    """The same as a table of Arrow, and what the file says of itself; raises as `read_shard` does."""
+def read_table(
+    shard: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The same as a table of Arrow, and what the file says of itself; raises as `read_shard` does.
+
+    Args:
+        shard, columns: as of `read_shard`.
+        optional: names to read besides where they are there.
+    """
     # Arrow's pools of threads can abort a process that ends soon after (apache/arrow#34314), so none is begun.
     source = pa.BufferReader(_verified(shard))
-    table = pq.ParquetFile(source, pre_buffer=False).read(columns, use_threads=False)
+    file = pq.ParquetFile(source, pre_buffer=False)
+    if columns is not None:
+        columns = [*columns, *(name for name in optional if name in file.schema_arrow.names)]
+    table = file.read(columns, use_threads=False)
     return table, _metadata(shard, table.schema.metadata)
 
 

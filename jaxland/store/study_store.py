@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -282,10 +282,10 @@ class StudyStore:
         return shard
 
     def read_table(
-        self, ensemble: str, file: ShardFile, columns: list[str] | None = None
+        self, ensemble: str, file: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()
     ) -> tuple[pa.Table, dict[str, Any]]:
-        """Reads one shard as a table of Arrow, with what it says of itself; raises as `read` does."""
-        table, metadata = read_table(file, columns)
+        """Reads one shard as `shard.read_table` does; raises as `read` does."""
+        table, metadata = read_table(file, columns, optional=optional)
         self._require_own(ensemble, file, metadata)
         return table, metadata
 

@@ -22,12 +22,13 @@ from jaxland.training import (
     Interrupted,
     Trainer,
     choose_backend,
+    columns_of,
     device,
     fingerprint,
     fingerprint_parts,
     progress_bar,
     status_names,
-    train,
+    train_judged,
     versions,
 )
 
@@ -264,8 +265,8 @@ def train_shard(
     on_progress: Callable[[int], object] = lambda net_steps: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Trains one shard and commits it, with the losses on the way where the ensemble keeps them."""
-    result, _ = train(
+    """Trains one shard and commits it, with losses on the way and what validation found where the ensemble has them."""
+    trained = train_judged(
         prepared.trainer,
         prepared.ensemble,
         task.start,
@@ -274,11 +275,12 @@ def train_shard(
         on_progress=on_progress,
         stop=stop,
     )
+    result = trained.result
     arrays = {"fit": np.arange(task.start, task.stop), "status": status_names(result.diverged_step)}
     names = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step", "params")
     if prepared.ensemble.trace_every is not None:
         names = (*names, "trace")
-    arrays |= {name: getattr(result, name) for name in names}
+    arrays |= {name: getattr(result, name) for name in names} | columns_of(trained.judged)
     store.commit_shard(task.ensemble, task.start, task.stop, arrays)
 
 

@@ -147,17 +147,19 @@ class StoredStudy:
             ValueError: there is no such ensemble, or none of these fits.
         """
         from jaxland.studies.fitting import ensembles_of, open_study
-        from jaxland.training import Fits
+        from jaxland.training import Fits, judged_of, names_of_columns
 
         name = self._named(ensemble)
         _, study, config = open_study(self.path, self._study)
         self._store.shards(name)  # refuses a name that is none
         kept = ensembles_of(study, config)[name]
         columns = [*_OF_A_FIT, "trace"] if kept.trace_every is not None else [*_OF_A_FIT]
-        parts = list(self.stream(name, columns, fits))
+        judged = names_of_columns(kept)
+        parts = list(self.stream(name, [*columns, *judged], fits))
         if not parts:
             raise ValueError(f"{self.path} has none of these fits of {name!r} yet; see status().")
         arrays = {column: np.concatenate([part[column] for part in parts]) for column in columns}
+        found = {column: np.concatenate([part[column] for part in parts]) for column in judged}
         empty = np.zeros((len(arrays["fit"]), 0), arrays["params"].dtype)
         backend = self._store.manifest.provenance["backends"][name]["name"]
         return Fits(
@@ -165,6 +167,7 @@ class StoredStudy:
             **{"trace": empty, **arrays},
             snapshots=np.zeros((len(empty), 0, arrays["params"].shape[1]), empty.dtype),
             explanation=f"{backend}: read from {self.path}.",
+            judged=judged_of(found),
         )
 
 

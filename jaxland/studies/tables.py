@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FIT_COLUMNS = ("fit", "status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 """What a shard holds of each fit, one number a fit."""
+JUDGED_COLUMNS = ("best_validation", "best_validation_step", "stopped_step")
+"""What a shard holds besides of fits that were judged."""
 FORMATS = (".csv", ".parquet")
 _FORMATS = {"float": "float32", "double": "float64"}
 
@@ -27,12 +29,24 @@ def arrow_parts(store: StudyStore) -> Iterator[pa.Table]:
     # Ensembles may have other number formats; a column has one.
     schema = pa.unify_schemas(first, promote_options="permissive") if first else None
     for ensemble, each in files.items():
-        yield from (arrow_table(store, ensemble, file).cast(schema) for file in each)
+        yield from (_in_schema(arrow_table(store, ensemble, file), schema) for file in each)
+
+
+def _in_schema(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
+    """A table with the columns of all: those that it has none of are empty."""
+    assert schema is not None
+    columns = [
+        table.column(field.name).cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     """The rows of a shard; text that they share is kept once."""
-    table, metadata = store.read_table(ensemble, file, list(FIT_COLUMNS))
+    table, metadata = store.read_table(ensemble, file, list(FIT_COLUMNS), optional=JUDGED_COLUMNS)
     note = metadata["provenance"]
     before = {"study": metadata["study"], "ensemble": ensemble}
     after = {"config_hash": metadata["config_hash"]}
@@ -40,7 +54,7 @@ def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     after["precision"] = _FORMATS[str(table.schema.field("loss").type)]
     after["backend"] = note["backends"][ensemble]["name"]
     columns: dict[str, Any] = {name: _same(value, len(table)) for name, value in before.items()}
-    columns |= {name: table.column(name) for name in FIT_COLUMNS}
+    columns |= {name: table.column(name) for name in table.column_names}
     columns["status"] = columns["status"].dictionary_encode()
     columns |= {name: _same(value, len(table)) for name, value in after.items()}
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))

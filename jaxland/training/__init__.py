@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jaxland.training.fits import Fits
     from jaxland.training.gradients import gradients
     from jaxland.training.initial import draw_parameters
+    from jaxland.training.judging import Judged, columns_of, judged_of, names_of_columns
     from jaxland.training.optimizers import (
         OPTIMIZERS,
         Adadelta,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from jaxland.training.progress import progress_bar
     from jaxland.training.provenance import device, fingerprint, fingerprint_parts, status_names, versions
     from jaxland.training.solvers import SOLVERS, Solved, solve
-    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train
+    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train, train_judged
+    from jaxland.training.validation import Validation, accuracy
     from jaxland.training.xla import XlaTrainer
 
 __all__ = [
@@ -43,15 +45,19 @@ __all__ = [
     "Fits",
     "GroupResult",
     "Interrupted",
+    "Judged",
     "Momentum",
     "OptimizerConfig",
     "Sgd",
     "Solved",
     "Trainer",
     "Unlowerable",
+    "Validation",
     "XlaTrainer",
+    "accuracy",
     "available_threads",
     "choose_backend",
+    "columns_of",
     "device",
     "draw_parameters",
     "fingerprint",
@@ -60,14 +66,17 @@ __all__ = [
     "get_dtype",
     "get_optimizer",
     "gradients",
+    "judged_of",
     "local_devices",
     "local_platform",
     "make_optimizer",
+    "names_of_columns",
     "numerics",
     "progress_bar",
     "solve",
     "status_names",
     "train",
+    "train_judged",
     "versions",
 ]
 

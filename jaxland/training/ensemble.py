@@ -9,14 +9,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 
+from jaxland._names import near
 from jaxland._numbers import in_dtype
 from jaxland._precision import get_dtype
 from jaxland.networks import Network
-from jaxland.problems import Problem
+from jaxland.problems import Problem, checked_weights
+from jaxland.training import batches
+from jaxland.training.step import Points
 from jaxland.training.traced import trace_optimizer, traced
 from jaxland.training.transformations import taking_what_it_takes
+from jaxland.training.validation import Validation, is_split, require_apart
 
 # Enough to tell a row for each from one for all.
 _PROBED = 3
@@ -42,7 +46,29 @@ class Members(NamedTuple):
     x: np.ndarray
     """(N, D), shared, or (W, N, D), each fit's own."""
     y: np.ndarray
-    """(N, O), shared, or (W, N, O), each fit's own."""
+    """(N, K), shared, or (W, N, K), each fit's own."""
+    weights: np.ndarray | None
+    """Factors of the points (N,), shared, or (W, N), each fit's own; None where there are none."""
+    keys: Integer[np.ndarray, "W 2"]
+    """The key of each fit, by words."""
+    held_out: tuple[np.ndarray, np.ndarray] | None
+    """Inputs and targets of the validation, shared or each fit's own."""
+
+    def rows(self, rows: slice) -> "Members":
+        """Those of some of the fits."""
+        own: dict[str, Any] = {name: values[rows] for name in ("x", "y") if (values := getattr(self, name)).ndim == 3}
+        if self.held_out is not None:
+            own["held_out"] = tuple(values[rows] if values.ndim == 3 else values for values in self.held_out)
+        if self.weights is not None and self.weights.ndim == 2:
+            own["weights"] = self.weights[rows]
+        return self._replace(
+            fits=self.fits[rows],
+            hyperparameters={name: values[rows] for name, values in self.hyperparameters.items()},
+            init_scale=self.init_scale[rows],
+            start=None if self.start is None else self.start[rows],
+            keys=self.keys[rows],
+            **own,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +79,24 @@ class Ensemble:
         network: what is trained.
         problem: what it is trained on.
         optimizer: an optax transformation, or a factory such as `optax.adam` to be called with `hyperparameters`.
-        steps: optimizer steps of each fit.
+        steps: optimizer steps of each fit; left out where `epochs` are given.
         seed: the key of fit i is `jax.random.fold_in(jax.random.key(seed), i)`.
         dtype: `"float32"` or `"float64"`. Initial parameters are drawn in float32 in both cases, so that a fit starts
             from the same point in either.
-        hyperparameters: numbers for the factory, each one for all fits or one a fit, (F,). They are traced: changing
-            them compiles nothing, and what the factory decides by them in Python belongs into `functools.partial`.
+        hyperparameters: numbers for the factory, and those that the problem's loss and penalties take, each one for
+            all fits or one a fit, (F,). They are traced: changing them compiles nothing, and what the factory decides
+            by them in Python belongs into `functools.partial`.
         init_scale: factor on the initial parameters, one for all or one a fit.
         start: own starting points (F, P) instead of `network.init`.
         inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
-        targets: own targets of each fit (F, N, O) instead of `problem.y`; these may be non-finite.
-            Each of these five may also be a function of the fits' numbers, see `ByNumber`.
+        targets: own targets of each fit (F, N, K) instead of `problem.y`; these may be non-finite.
+        weights: own weights of each fit's points (F, N) instead of `problem.weights`.
+            Each of these six may also be a function of the fits' numbers, see `ByNumber`.
+        batch_size: B, points of a step; all by default. See `batches` for the order in which they are taken.
+        epochs: passes over the points of each fit, in place of `steps`; a step is one where there are no batches.
+        replacement: whether each point of a batch is drawn from all, whatever was drawn before; by default all points
+            are shuffled anew every epoch, and each is taken once in it.
+        validation: see `Validation`.
         first: the fit to which entry 0 of every per-fit array belongs.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k; None keeps none.
         snapshots: steps whose parameters are kept.
@@ -75,7 +108,7 @@ class Ensemble:
     network: Network
     problem: Problem
     optimizer: optax.GradientTransformation | OptimizerFactory
-    steps: int
+    steps: int = 0
     seed: int = 0
     dtype: str = "float32"
     hyperparameters: Mapping[str, float | np.ndarray | ByNumber] = field(default_factory=dict)
@@ -83,7 +116,12 @@ class Ensemble:
     start: np.ndarray | ByNumber | None = None
     inputs: np.ndarray | ByNumber | None = None
     targets: np.ndarray | ByNumber | None = None
+    weights: np.ndarray | ByNumber | None = None
     first: int = 0
+    batch_size: int | None = None
+    replacement: bool = False
+    epochs: int | None = None
+    validation: Validation | None = None
     trace_every: int | None = None
     snapshots: tuple[int, ...] = ()
 
@@ -91,18 +129,21 @@ class Ensemble:
         for name, kind in (("network", Network), ("problem", Problem)):
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name} must be a jaxland {kind.__name__}; got {type(getattr(self, name)).__name__}.")
-        positive("steps", self.steps)
         get_dtype(self.dtype)
         if not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be an integer in [0, 2**32); got {self.seed!r}.")
         if self.trace_every is not None:
             positive("trace_every", self.trace_every)
-        object.__setattr__(self, "snapshots", tuple(sorted({int(step) for step in self.snapshots})))
-        if self.snapshots and not 0 <= self.snapshots[0] <= self.snapshots[-1] <= self.steps:
-            raise ValueError(f"snapshots must be steps between 0 and {self.steps}; got {list(self.snapshots)}.")
+        if self.validation is not None:
+            self._set_aside()
         self._check_optimizer()
         self._check_numbers()
         self._check_data()
+        self._check_batches()
+        self._count_steps()
+        object.__setattr__(self, "snapshots", tuple(sorted({int(step) for step in self.snapshots})))
+        if self.snapshots and not 0 <= self.snapshots[0] <= self.snapshots[-1] <= self.steps:
+            raise ValueError(f"snapshots must be steps between 0 and {self.steps}; got {list(self.snapshots)}.")
         self.per_fit_count()
         self._check_widths()
         traced(self, self.number_format)
@@ -135,25 +176,91 @@ class Ensemble:
         held = {name: _rows(name, v, probed) if callable(v) else v for name, v in given.items() if v is not None}
         return " and ".join(name for name, values in held.items() if _has_subnormal(values, self.number_format))
 
+    def _set_aside(self):
+        """What `validation` sets aside of each fit's points is no training point of it."""
+        if not isinstance(self.validation, Validation):
+            raise TypeError(f"validation must be a jaxland.training.Validation; got {self.validation!r}.")
+        if self.validation.share is None:
+            return
+        given = {name: getattr(self, name) for name in ("inputs", "targets", "weights")}
+        taken = [name for name, values in given.items() if values is not None and not is_split(values)]
+        if taken:
+            raise ValueError(
+                f"validation takes a share of the problem's points, but {taken[0]} gives each fit its own; give "
+                "validation=(x, y), which may be functions of the fits' numbers, too."
+            )
+        for name, value in self.validation.split(self.problem, self.keys).items():
+            object.__setattr__(self, name, value)
+
+    def keys(self, fits: Int[np.ndarray, "W"]) -> Integer[np.ndarray, "W 2"]:
+        """The keys of fits, `fold_in(key(seed), fit)`, by words."""
+        return np.asarray(batches.fold_in(batches.key_of(self.seed), fits))
+
+    @cached_property
+    def optimizer_numbers(self) -> dict[str, Any]:
+        """Those of the hyperparameters that the optimizer is made with."""
+        return {name: value for name, value in self.hyperparameters.items() if name not in self.problem.numbers}
+
     def _check_optimizer(self):
+        for name, value in self.hyperparameters.items():
+            _check_hyperparameter(name, value)
+        numbers = self.optimizer_numbers
         if isinstance(self.optimizer, optax.GradientTransformation):
-            if self.hyperparameters:
+            if numbers:
+                known = self.problem.numbers
+                of_loss = f" The loss and its penalties take {', '.join(known)}." if known else ""
                 raise TypeError(
                     "hyperparameters need an optimizer that is a factory: pass optax.adam and "
-                    "hyperparameters={'learning_rate': ...}, not optax.adam(...)."
+                    f"hyperparameters={{'learning_rate': ...}}, not optax.adam(...).{of_loss}"
                 )
             return
         if not callable(self.optimizer):
             raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
-        for name, value in self.hyperparameters.items():
-            _check_hyperparameter(name, value)
+        signature = inspect.signature(self.optimizer)
+        both = sorted(self.problem.numbers.keys() & signature.parameters.keys() & self.hyperparameters.keys())
+        if both:
+            raise TypeError(
+                f"hyperparameters[{both[0]!r}] is a number of the optimizer and of the loss or a penalty; give that of "
+                "the loss or the penalty another name."
+            )
         try:
-            inspect.signature(self.optimizer).bind(**self.hyperparameters)
+            signature.bind(**numbers)
         except TypeError as error:
             raise TypeError(
-                f"the optimizer cannot be made: {error}. Give hyperparameters={{'learning_rate': ...}}, or pass a "
-                "finished one such as optax.adam(0.01)."
+                f"the optimizer cannot be made: {error}.{self._near(signature)} Give "
+                "hyperparameters={'learning_rate': ...}, or pass a finished one such as optax.adam(0.01)."
             ) from None
+
+    def _near(self, signature: inspect.Signature) -> str:
+        """Of a hyperparameter that nothing takes, those that may be meant."""
+        known = [*signature.parameters, *self.problem.numbers]
+        strange = [name for name in self.optimizer_numbers if name not in known]
+        return "".join(f" It takes no {name!r}.{near(name, known)}" for name in strange[:1])
+
+    def _count_steps(self):
+        """Makes steps of epochs, which then are gone: what is trained is counted in steps."""
+        if self.epochs is None:
+            positive("steps", self.steps)
+        elif self.steps:
+            raise ValueError(f"give steps or epochs, not both; got steps={self.steps} and epochs={self.epochs}.")
+        else:
+            positive("epochs", self.epochs)
+            object.__setattr__(self, "steps", int(self.epochs) * self.steps_an_epoch)
+            object.__setattr__(self, "epochs", None)
+        if self.batch_size is not None and self.steps >= 2**31:
+            raise ValueError(f"batches are numbered in 32 bits; steps={self.steps} are too many.")
+
+    def _check_batches(self):
+        if self.batch_size is None:
+            if self.replacement:
+                raise ValueError("replacement=True is about the points of a batch; give batch_size, too.")
+            return
+        positive("batch_size", self.batch_size)
+        if self.batch_size > self.x_shape[0]:
+            raise ValueError(
+                f"batch_size={self.batch_size} is more than the {self.x_shape[0]} points of a fit; leave it out to "
+                "train with all of them."
+            )
 
     def _check_data(self):
         data = {"inputs": (self.inputs, self.problem.x), "targets": (self.targets, self.problem.y)}
@@ -163,8 +270,24 @@ class Ensemble:
                 raise ValueError(f"{name} must have shape (fits, points, {shared.shape[1]} components); got {shape}.")
         if self.x_shape[0] != self.y_shape[0]:
             raise ValueError(f"a fit has {self.x_shape[0]} inputs but {self.y_shape[0]} targets.")
+        if self.weights is not None and self._shape(self.weights)[1:] != self.x_shape[:1]:
+            raise ValueError(f"weights must have shape (fits, {self.x_shape[0]}); got {self._shape(self.weights)}.")
+        if self.validation is not None:
+            self._check_held_out()
         if self.start is not None and self._shape(self.start)[1:] != (self.network.size,):
             raise ValueError(f"start must have shape (fits, {self.network.size}); got {self._shape(self.start)}.")
+
+    def _check_held_out(self):
+        validation = self.validation
+        assert validation is not None
+        shapes = [self._shape(values)[-2:] for values in (validation.x, validation.y)]
+        for name, shape, own in zip("xy", shapes, (self.x_shape, self.y_shape), strict=True):
+            if shape[-1:] != own[1:]:
+                raise ValueError(f"validation {name} must have {own[1]} components, as {name} has; got {shape[-1:]}.")
+        if shapes[0][0] != shapes[1][0]:
+            raise ValueError(f"validation has {shapes[0][0]} inputs but {shapes[1][0]} targets.")
+        if self.inputs is None and self.targets is None and not validation.per_fit:
+            require_apart(self.problem, validation)
 
     def _check_numbers(self):
         """What is not asked of functions here is checked as `members` asks them."""
@@ -182,6 +305,8 @@ class Ensemble:
             "start": self.start,
             "inputs": self.inputs,
             "targets": self.targets,
+            "weights": self.weights,
+            **(self.validation.per_fit if self.validation else {}),
         }
 
     def _shape(self, values: Any) -> tuple[int, ...]:
@@ -205,6 +330,36 @@ class Ensemble:
         x_shape, y_shape = (np.shape(shared) if own is None else self._shape(own)[1:] for shared, own in (x, y))
         return x_shape, y_shape
 
+    @property
+    def points_a_step(self) -> int:
+        """B, of a batch, or N where all are taken."""
+        return self.x_shape[0] if self.batch_size is None else int(self.batch_size)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the loss of a step is one of many that the same parameters may have: of a batch, or with noise."""
+        return self.batch_size is not None or self.network.takes_key
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """In which each point is taken once; the last batch has what is left."""
+        return -(-self.x_shape[0] // self.points_a_step)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the points of a step have factors: given weights, or those of a last batch that is not full."""
+        uneven = not self.replacement and self.x_shape[0] % self.points_a_step != 0
+        return self.weights is not None or self.problem.weights is not None or uneven
+
+    def points_of(self, count: int, dtype: np.dtype) -> Points:
+        """The shapes of so many points, as a step or a part of one takes them."""
+        x, y, weights = (jax.ShapeDtypeStruct(shape, dtype) for shape in self._shapes_of(count))
+        noise = jax.ShapeDtypeStruct((2,), np.uint32) if self.network.takes_key else None
+        return Points(x, y, weights if self.weighted else None, noise)
+
+    def _shapes_of(self, count: int) -> list[tuple[int, ...]]:
+        return [(count, *self.x_shape[1:]), (count, *self.y_shape[1:]), (count,)]
+
     def _check_widths(self):
         name, widths, inputs = self.network.spec.name, self.network.spec.widths, self.x_shape[1]
         if widths and widths[0] != inputs:
@@ -217,14 +372,19 @@ class Ensemble:
             prediction, y: of the network and of the targets, while they are traced.
 
         Raises:
-            ValueError: they do not fit.
+            ValueError: they do not fit, or the loss has no meaning for the targets.
         """
         name, loss = self.network.spec.name, self.problem.loss
-        if prediction.shape != y.shape:
+        shaped = len(prediction.shape) == 2 and prediction.shape[0] == y.shape[0]
+        if not shaped or not loss.takes(prediction.shape[1], y.shape[1]):
+            components = {"labels": ", or one component, the number of the class", "half": "/2"}
+            also = components.get(loss.components, "")
             raise ValueError(
-                f"network {name!r} returns shape {prediction.shape} for x of shape {self.x_shape}, but y has shape "
-                f"{y.shape}; apply must return (points, outputs)."
+                f"network {name!r} returns shape {prediction.shape} for {y.shape[0]} points, but y has shape "
+                f"{y.shape}; apply must return (points, outputs), and loss {loss.name!r} takes targets (points, "
+                f"outputs{also})."
             )
+        self._check_targets(prediction.shape[1])
         values = jax.eval_shape(lambda p, t: loss.values(p, t), prediction, y)
         if values.shape != (y.shape if loss.pointwise is None else y.shape[:1]):
             remedy = "give a function that works elementwise" if loss.pointwise is None else "it must return (points,)"
@@ -234,10 +394,21 @@ class Ensemble:
                 "point, as cross-entropy has, is Loss(name, pointwise=function)."
             )
 
+    def _check_targets(self, outputs: int) -> None:
+        given = {"y": self.problem.y if self.targets is None else self.targets}
+        if self.validation is not None:
+            given["validation y"] = self.validation.y
+        for name, targets in given.items():
+            values = targets(np.arange(_PROBED) + self.first) if callable(targets) else targets
+            wrong = self.problem.loss.what_is_wrong(np.asarray(values, np.float64), outputs)
+            if wrong:
+                raise ValueError(f"{name} {wrong} (loss {self.problem.loss.name!r}).")
+
     @property
     def has_own_numbers(self) -> bool:
         """Whether anything is given that fits can differ in, besides the keys of `network.init`."""
-        return any(callable(values) for values in self._per_fit.values()) or self.per_fit_count() is not None
+        given = any(callable(values) for values in self._per_fit.values()) or self.per_fit_count() is not None
+        return given or self.batch_size is not None or self.network.takes_key
 
     def per_fit_count(self) -> int | None:
         """How many fits the per-fit arrays describe, or None where there are no such arrays.
@@ -264,7 +435,7 @@ class Ensemble:
         """
         made = self.optimizer
         if not isinstance(made, optax.GradientTransformation):
-            made = made(**hyperparameters)
+            made = made(**{name: hyperparameters[name] for name in self.optimizer_numbers})
         if not isinstance(made, optax.GradientTransformation):
             raise TypeError(
                 f"the optimizer made a {type(made).__name__}, no optax transformation; of optax.MultiSteps give "
@@ -327,7 +498,37 @@ class Ensemble:
             start=None if self.start is None else own("start", self.start),
             x=np.asarray(self.problem.x, dtype) if self.inputs is None else own("inputs", self.inputs),
             y=np.asarray(self.problem.y, dtype) if self.targets is None else own("targets", self.targets),
+            weights=self._factors(own),
+            keys=self.keys(fits),
+            held_out=self._held_out(fits, own),
         )
+
+    def _held_out(self, fits, own) -> tuple[np.ndarray, np.ndarray] | None:
+        if self.validation is None:
+            return None
+        given = ("validation x", self.validation.x), ("validation y", self.validation.y)
+        x, y = (
+            own(name, values) if callable(values) or values.ndim == 3 else in_dtype(name, values, self.number_format)
+            for name, values in given
+        )
+        return x, y
+
+    def _factors(self, own: Callable[[str, Any], np.ndarray]) -> np.ndarray | None:
+        if self.weights is None:
+            factors = self.problem.factors
+            return None if factors is None else np.asarray(factors, self.number_format)
+        given = own("weights", self.weights)
+        weights = checked_weights("weights", given, (len(given), self.x_shape[0]))
+        return np.asarray(self.problem.loss.normalized(weights), self.number_format)
+
+    @property
+    def validation_steps(self) -> Int[np.ndarray, "T"]:
+        """The steps in which fits are judged: 0, k, 2k, ... and the last."""
+        if self.validation is None:
+            return np.arange(0)
+        by_default = max(1, self.steps // 100) if self.batch_size is None else self.steps_an_epoch
+        every = self.validation.every or by_default
+        return np.append(np.arange(0, self.steps, every), self.steps)
 
     @property
     def trace_steps(self) -> Int[np.ndarray, "T"]:

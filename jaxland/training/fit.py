@@ -1,7 +1,9 @@
 """Training an ensemble in memory: the function most users need."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import optax
@@ -15,7 +17,8 @@ from jaxland.training.fits import Fits
 from jaxland.training.initial import begin_drawing, prepare_drawing, warn_of_equal_fits
 from jaxland.training.progress import progress_bar
 from jaxland.training.traced import traced
-from jaxland.training.trainer import train
+from jaxland.training.trainer import train_judged
+from jaxland.training.validation import Validation
 
 
 def fit(
@@ -24,7 +27,8 @@ def fit(
     optimizer: optax.GradientTransformation | OptimizerFactory,
     *,
     fits: int,
-    steps: int,
+    steps: int = 0,
+    epochs: int | None = None,
     seed: int = 0,
     first: int = 0,
     dtype: str = "float32",
@@ -33,6 +37,14 @@ def fit(
     start: np.ndarray | ByNumber | None = None,
     inputs: np.ndarray | ByNumber | None = None,
     targets: np.ndarray | ByNumber | None = None,
+    weights: np.ndarray | ByNumber | None = None,
+    batch_size: int | None = None,
+    replacement: bool = False,
+    validation: Validation | tuple | float | None = None,
+    validate_every: int | None = None,
+    metrics: Mapping[str, Callable] | None = None,
+    patience: int | None = None,
+    min_gain: float = 0.0,
     trace_every: int | None = None,
     snapshots: Sequence[int] = (),
     backend: str = "auto",
@@ -41,7 +53,7 @@ def fit(
     progress: bool = False,
     on_device: bool = False,
 ) -> Fits:
-    """Trains `fits` copies of a network with the full batch, each from its own initial parameters.
+    """Trains `fits` copies of a network, each from its own initial parameters, with all points or batches of them.
 
     Fit i is a function of the other arguments and of i alone: asking for more fits, in other portions or on more
     threads gives the same fits.
@@ -49,6 +61,7 @@ def fit(
         fits = jl.fit(net, problem, optax.sgd(0.01, momentum=0.9), fits=2048, steps=50_000)
         fits = jl.fit(net, problem, optax.adam, hyperparameters={"learning_rate": np.geomspace(1e-4, 1, 512)},
                       fits=512, steps=10_000)
+        fits = jl.fit(net, problem, optax.adam(1e-3), fits=1000, epochs=200, batch_size=32, validation=0.2, patience=20)
 
     Args:
         network: `Network(init, apply)`, or `mlp(...)`.
@@ -56,15 +69,27 @@ def fit(
         optimizer: an optax transformation, or a factory of one, to be called with `hyperparameters`.
         fits: F, how many.
         steps: S, optimizer steps of each fit.
+        epochs: passes over the points, instead of steps.
         seed: the key of fit i is `fold_in(key(seed), i)`.
         first: number of the first fit.
         dtype: `"float32"` or `"float64"`.
-        hyperparameters: numbers for the factory, one for all fits or one a fit (F,); changing them compiles nothing.
+        hyperparameters: numbers for the factory, and for the loss and the penalties of the problem, one for all fits or
+            one a fit (F,); changing them compiles nothing.
         init_scale: factor on the initial parameters, one for all fits or one a fit (F,).
         start: starting points (F, P) instead of `network.init`.
         inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
-        targets: each fit's own targets (F, N, O) instead of `problem.y`.
-            These five may also be functions from fits' numbers (W,) to arrays with a row for each.
+        targets: each fit's own targets (F, N, K) instead of `problem.y`.
+        weights: each fit's own weights of its points (F, N) instead of `problem.weights`.
+            These six may also be functions from fits' numbers (W,) to arrays with a row for each.
+        batch_size: B, points of a step; all by default. Points are shuffled anew every epoch by the fit's own key, and
+            the last batch of an epoch has what is left (see `jaxland.training.batches`).
+        replacement: draw each point of a batch from all, whatever was drawn before.
+        validation: points to judge fits on: a pair (x, y), shared (M, D) or each fit's own (F, M, D), or the share of
+            the problem's points to be set aside for each fit, drawn by its key, such as 0.2; or a `Validation`.
+        validate_every: steps from one judgement to the next; by default an epoch, or a hundredth of all steps.
+        metrics: further numbers to be judged by, by name: functions of predictions (M, O) and targets (M, K).
+        patience: judgements without a gain after which a fit stops; by default none does.
+        min_gain: by how much a loss must fall below the best so far to count as a gain.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
@@ -98,6 +123,7 @@ def fit(
             problem=problem,
             optimizer=optimizer,
             steps=steps,
+            epochs=epochs,
             seed=seed,
             dtype=dtype,
             hyperparameters=dict(hyperparameters or {}),
@@ -105,6 +131,10 @@ def fit(
             start=start,
             inputs=inputs,
             targets=targets,
+            weights=weights,
+            batch_size=batch_size,
+            replacement=replacement,
+            validation=_validation(validation, validate_every, metrics, patience, min_gain),
             first=first,
             trace_every=trace_every,
             snapshots=tuple(snapshots),
@@ -117,18 +147,39 @@ def fit(
         choice = choose_backend(ensemble, backend, compress=compress)
     if fits > 1:
         warn_of_equal_fits(ensemble)
-    with progress_bar(fits * steps, problem.name, show=progress) as on_progress:
-        result, kept = train(
+    with progress_bar(fits * ensemble.steps, problem.name, show=progress) as on_progress:
+        trained = train_judged(
             choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress, on_device=on_device
         )
-    _warn_of_no_finite_loss(result.initial_loss)
+    _warn_of_no_finite_loss(trained.result.initial_loss)
     return Fits(
         ensemble=ensemble,
         fit=first + np.arange(fits),
-        snapshots=kept,
+        snapshots=trained.snapshots,
         explanation=choice.explanation,
-        **result._asdict(),
+        judged=trained.judged,
+        **trained.result._asdict(),
     )
+
+
+def _validation(given: Any, every: Any, metrics: Any, patience: Any, min_gain: float) -> Validation | None:
+    """What the arguments of `fit` about validation say together."""
+    about = {"every": every, "metrics": metrics, "patience": patience, "min_gain": min_gain or None}
+    asked = {name: value for name, value in about.items() if value is not None}
+    if given is None:
+        if asked:
+            name = {"every": "validate_every"}.get(min(asked), min(asked))
+            raise ValueError(
+                f"{name} is about points that are held out: give validation=(x, y), or a share such as 0.2."
+            )
+        return None
+    if isinstance(given, Validation):
+        return replace(given, **asked)
+    if isinstance(given, float | int) and not isinstance(given, bool):
+        return Validation(share=float(given), **asked)
+    if isinstance(given, tuple | list) and len(given) == 2:
+        return Validation(*given, **asked)
+    raise TypeError(f"validation must be a pair (x, y) or a share of the points such as 0.2; got {given!r}.")
 
 
 def _warn_of_a_constant_network(ensemble: Ensemble) -> None:

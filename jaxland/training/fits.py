@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland.training.ensemble import Ensemble
+from jaxland.training.judging import Judged
 from jaxland.training.provenance import device, fingerprint, status_names, versions
 from jaxland.training.trainer import Values
 
@@ -29,6 +30,8 @@ class Fits:
         trace: losses at `ensemble.trace_steps`.
         snapshots: parameters at `ensemble.snapshots`.
         explanation: which backend trained the fits, and why.
+        judged: what was found on the points of a validation, None where there were none. There are `fits.validation`,
+            (F, T) losses at `ensemble.validation_steps`, and `fits.best_params`, (F, P), besides.
     """
 
     ensemble: Ensemble
@@ -42,6 +45,31 @@ class Fits:
     trace: Float[Values, "F T"]
     snapshots: Float[np.ndarray, "F S P"]
     explanation: str
+    judged: Judged | None = None
+
+    @property
+    def validation(self) -> Float[np.ndarray, "F T"]:
+        """Losses on the points of the validation.
+
+        Raises:
+            AttributeError: there was none.
+        """
+        return self._judged.validation
+
+    @property
+    def best_params(self) -> Float[np.ndarray, "F P"]:
+        """Parameters where the loss on the points of the validation was smallest.
+
+        Raises:
+            AttributeError: there was none.
+        """
+        return self._judged.best_params
+
+    @property
+    def _judged(self) -> Judged:
+        if self.judged is None:
+            raise AttributeError("these fits were judged on no points; give jaxland.fit validation=(x, y) or a share.")
+        return self.judged
 
     def __len__(self) -> int:
         return len(self.fit)
@@ -80,6 +108,7 @@ class Fits:
             "best_loss": self.best_loss,
             "best_step": self.best_step,
             "diverged_step": self.diverged_step,
+            **self._judgements,
             **{
                 name: value(self.fit) if callable(value) else value
                 for name, value in self.ensemble.hyperparameters.items()
@@ -90,3 +119,19 @@ class Fits:
             "precision": self.ensemble.dtype,
         }
         return pd.DataFrame(columns, index=range(len(self)))
+
+    @property
+    def _judgements(self) -> dict[str, np.ndarray]:
+        """What the table says of validation: where it was best, where a fit stopped, and the metrics of its best."""
+        judged = self.judged
+        if judged is None:
+            return {}
+        steps = self.ensemble.validation_steps
+        best = np.searchsorted(steps, judged.best_validation_step)
+        rows = np.arange(len(self))
+        return {
+            "best_validation": judged.best_validation,
+            "best_validation_step": judged.best_validation_step,
+            "stopped_step": judged.stopped_step,
+            **{f"best_{name}": values[rows, best] for name, values in judged.metrics.items()},
+        }

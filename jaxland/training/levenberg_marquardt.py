@@ -64,23 +64,24 @@ def residuals_and_jacobian(network: Network, problem: Problem) -> Callable[[Floa
     Where points do not depend on each other each row is the gradient of one output at one point: three evaluations of
     the network for the whole matrix, and not one for each parameter.
     """
-    scale = 1 / np.sqrt(problem.y.size)
+    factors = np.ones(len(problem.x)) if problem.factors is None else problem.factors
+    scales = np.sqrt(factors / problem.y.size)
 
-    def whole(params, x, y):
-        return scale * jnp.ravel(network.apply_flat(params, x) - y)
+    def whole(params, x, y, scale):
+        return jnp.ravel(scale[:, None] * (network.apply_flat(params, x) - y))
 
-    def of_point(params, x, y):
-        return whole(params, x[None], y[None])
+    def of_point(params, x, y, scale):
+        return whole(params, x[None], y[None], scale[None])
 
     apart = _points_apart(network, problem)
 
     def linear(params):
-        x, y = (jnp.asarray(values, params.dtype) for values in (problem.x, problem.y))
+        points = [jnp.asarray(values, params.dtype) for values in (problem.x, problem.y, scales)]
         if apart:
-            jacobian = jax.vmap(jax.jacrev(of_point), in_axes=(None, 0, 0))(params, x, y)
+            jacobian = jax.vmap(jax.jacrev(of_point), in_axes=(None, 0, 0, 0))(params, *points)
         else:
-            jacobian = jax.jacfwd(whole)(params, x, y)
-        return whole(params, x, y), jacobian.reshape(-1, network.size)
+            jacobian = jax.jacfwd(whole)(params, *points)
+        return whole(params, *points), jacobian.reshape(-1, network.size)
 
     return linear
 

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.step import make_step
+from jaxland.training.step import Points, make_step
 from jaxland.training.traced import traced
 
 # It runs for milliseconds, so it is compiled as quickly as XLA can; not every version of it knows every option.
@@ -52,21 +52,20 @@ class At(NamedTuple):
         hyperparameters: one number each, by sorted name.
         params: (P,).
         state: leaves of the optimizer's state; None before the first step.
-        x, y: (N, D) and (N, O).
+        points: what the step takes.
         gradient, loss: what the optimizer is given; the program's own where None.
     """
 
     hyperparameters: list[np.ndarray]
     params: Float[np.ndarray, "P"]
     state: list[np.ndarray] | None
-    x: Float[np.ndarray, "N D"]
-    y: Float[np.ndarray, "N O"]
+    points: Points
     gradient: Float[np.ndarray, "P"] | None = None
     loss: np.ndarray | None = None
 
 
 class PlainProgram:
-    """The step of one fit of an ensemble, over the whole data in one dtype."""
+    """The step of one fit of an ensemble, over all its points at once, in one dtype."""
 
     def __init__(self, ensemble: Ensemble, dtype: np.dtype):
         self._ensemble, self._dtype, self._future = ensemble, dtype, None
@@ -96,21 +95,21 @@ class PlainProgram:
             state = step.start(dict(zip(names, numbers, strict=True)), network.unflatten(vector))
             return jax.tree.leaves(state)
 
-        def advance(numbers, vector, leaves, x, y, gradient, value):
+        def advance(numbers, vector, leaves, points, gradient, value):
             hyperparameters, params = dict(zip(names, numbers, strict=True)), network.unflatten(vector)
-            loss, own = jax.value_and_grad(step.loss)(params, x, y)
+            loss, own = jax.value_and_grad(step.loss, argnums=1)(hyperparameters, params, points)
             tree = jax.tree.structure(jax.eval_shape(step.start, hyperparameters, params))
             state = jax.tree.unflatten(tree, leaves)
-            new, state = step.update(hyperparameters, params, state, network.unflatten(gradient), value, x, y)
+            new, state = step.update(hyperparameters, params, state, network.unflatten(gradient), value, points)
             stepped = loss, network.flatten(own), network.flatten(new), jax.tree.leaves(state)
             return stepped, start(numbers, vector)
 
         scalar, vector = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((), (network.size,)))
-        x, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (ensemble.x_shape, ensemble.y_shape))
+        points = ensemble.points_of(ensemble.points_a_step, dtype)
         numbers = [scalar] * len(names)
         with self._numerics():
             state = jax.eval_shape(start, numbers, vector)
-            return jax.jit(advance).lower(numbers, vector, state, x, y, vector, scalar), state
+            return jax.jit(advance).lower(numbers, vector, state, points, vector, scalar), state
 
     def lower(self) -> Self:
         """Traces the program now, where it has not been, so that it stays what it is."""
@@ -146,10 +145,13 @@ class PlainProgram:
         return self._run(at, none, np.zeros(at.params.shape), np.zeros(()))[1]
 
     def _run(self, at, state, gradient, loss):
-        real = [np.asarray(values, self._dtype) for values in (at.params, at.x, at.y, gradient, loss)]
-        numbers = [np.asarray(value, self._dtype) for value in at.hyperparameters]
+        params, gradient, loss, *numbers = (
+            np.asarray(values, self._dtype) for values in (at.params, gradient, loss, *at.hyperparameters)
+        )
+        x, y, weights = (None if a is None else np.asarray(a, self._dtype) for a in at.points[:3])
+        points = Points(x, y, weights, at.points.key)
         with self._numerics():
-            stepped, start = jax.tree.map(np.asarray, self._program(numbers, real[0], state, *real[1:]))
+            stepped, start = jax.tree.map(np.asarray, self._program(numbers, params, state, points, gradient, loss))
         return Stepped(*stepped), start
 
 

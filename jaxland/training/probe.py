@@ -13,7 +13,7 @@ program is run in float32, which shows how many digits it loses on the way.
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,8 @@ from jaxland.training.initial import draw_parameters, initial_parameters
 from jaxland.training.plain import At, PlainProgram, Stepped, code_version, exact_program
 from jaxland.training.program import cache
 from jaxland.training.program.expression import Unlowerable
+from jaxland.training.step import Points
+from jaxland.training.step_data import StepData
 from jaxland.training.trainer import Trainer
 
 # All in units of the last place. Numbers that enter are changed by so many; what comes out may differ by so many times
@@ -105,9 +107,57 @@ def require_agreement(trainer: Fused, ensemble: Ensemble, plain: PlainProgram, *
         )
 
 
+def require_losses(
+    losses: Callable[[Float[np.ndarray, "W P"]], Float[np.ndarray, "W"]],
+    ensemble: Ensemble,
+    plain: PlainProgram,
+    width: int,
+    *kernel: str,
+) -> None:
+    """Holds a kernel that takes losses alone against the plain program, as `require_agreement` does.
+
+    Args:
+        losses: from starts of the first fits to the kernel's losses.
+        ensemble: whose losses.
+        plain: its plain program.
+        width: W.
+        kernel: texts that name the kernel.
+
+    Raises:
+        Disagreement: they differ by more than rounding.
+    """
+    key = cache.key_of("losses", *kernel, plain.key, code_version(), _data_key(ensemble, width))
+    known = cache.load_choice(key)
+    if known is None:
+        with np.errstate(all="ignore"):
+            known = {"differs": _losses_differ(losses, ensemble, exact_program(ensemble, plain), width)}
+        cache.store_choice(key, known)
+    if known["differs"]:
+        raise Disagreement(f"the kernel does not compute the losses of all points: {known['differs']}.")
+
+
+def _losses_differ(losses, ensemble, exact, width) -> str:
+    members = _beside_their_starts(ensemble, width)
+    comparison, start = _Comparison(ensemble, members, exact), members.start
+    assert start is not None
+    found = losses(start)
+    for fit in range(min(2, width)):
+        at = comparison.at(fit, None, _Seen(start, found, None, start), 0)
+        expected, kernel = {"loss": exact.step(at).loss}, {"loss": np.asarray(found[fit], np.float64)}
+        if not (np.isfinite(found[fit]) or np.isfinite(expected["loss"])):
+            continue
+        allowed = comparison.allowed_of(expected, at, _MANY)
+        if _beyond(kernel, expected, allowed):
+            return _in_words("loss", kernel["loss"], expected["loss"], allowed["loss"]) + f" of fit {members.fits[fit]}"
+    return ""
+
+
 def _data_key(ensemble: Ensemble, width: int) -> str:
     members = ensemble.members(np.arange(width) + ensemble.first)
-    return hashlib.sha256(members.x.tobytes() + members.y.tobytes()).hexdigest()
+    weights = b"" if members.weights is None else members.weights.tobytes()
+    batches = f"{ensemble.batch_size} {ensemble.replacement}".encode() + members.keys.tobytes()
+    drawn = batches if ensemble.batch_size else b""
+    return hashlib.sha256(members.x.tobytes() + members.y.tobytes() + weights + drawn).hexdigest()
 
 
 def differs(trainer: Fused, ensemble: Ensemble, exact: PlainProgram) -> str:
@@ -134,7 +184,7 @@ def _differs(trainer, ensemble, exact):
             extent = _affordable(comparison, seen)
             followed = {fit: None for fit in extent.fits if fit < trainer.width}
         for fit, state in list(followed.items()):
-            at = comparison.at(fit, state, seen)
+            at = comparison.at(fit, state, seen, step)
             plain = exact.step(at)
             if not (np.isfinite(seen.loss[fit]) or np.isfinite(plain.loss)):
                 del followed[fit]  # it has diverged, in both
@@ -160,7 +210,7 @@ def _watch(trainer: Fused, members: Members) -> Iterator[_Seen]:
 
 def _affordable(comparison: "_Comparison", seen: _Seen) -> _Extent:
     began = time.perf_counter()
-    comparison.exact.step(comparison.at(0, None, seen))
+    comparison.exact.step(comparison.at(0, None, seen, 0))
     seconds = time.perf_counter() - began
     for extent in _EXTENTS[:-1]:
         if seconds * len(extent.fits) * extent.steps * (1 + extent.changes) <= _SECONDS:
@@ -192,10 +242,11 @@ class _Comparison:
 
     def __init__(self, ensemble: Ensemble, members: Members, exact: PlainProgram):
         self.ensemble, self.members, self.exact = ensemble, members, exact
+        self.data = StepData(ensemble, members)
         self.unit = float(np.finfo(ensemble.number_format).eps)
         self.of_a_step = _OF_A_STEP[ensemble.dtype]
         # A sum of N numbers, one after the other, wanders by some roots of N.
-        self.allowed = self.unit * (_ALLOWED + 4 * np.sqrt(ensemble.x_shape[0]))
+        self.allowed = self.unit * (_ALLOWED + 4 * np.sqrt(ensemble.points_a_step))
         self.rng = np.random.default_rng(1)
 
     @cached_property
@@ -203,19 +254,18 @@ class _Comparison:
         """The plain program in float32."""
         return PlainProgram(self.ensemble, np.dtype(np.float32))
 
-    def at(self, fit: int, state: list[np.ndarray] | None, seen: _Seen) -> At:
+    def at(self, fit: int, state: list[np.ndarray] | None, seen: _Seen, step: int) -> At:
         """Where a fit stands before a step, with the loss and the gradient of the kernel where both are known."""
-        x, y = (values[fit] if values.ndim == 3 else values for values in (self.members.x, self.members.y))
         numbers = [values[fit] for _, values in sorted(self.members.hyperparameters.items())]
         known = (None, None) if seen.gradient is None else (seen.gradient[fit], seen.loss[fit])
-        return At(numbers, seen.params[fit], state, x, y, *known)
+        return At(numbers, seen.params[fit], state, self.data.points(fit, step), *known)
 
     def differs(self, fit: int, seen: _Seen, at: At, plain: Stepped, changes: int) -> str:
         """What differs by more than rounding, in words; empty where nothing does."""
         kernel = _results(seen.loss[fit], at.gradient, seen.after[fit])
         expected = _of_plain(plain, at)
         for count in (changes, _MANY):
-            allowed = self._allowed(expected, at, count)
+            allowed = self.allowed_of(expected, at, count)
             if not _beyond(kernel, expected, allowed):
                 return ""
         allowed = self._lost_inside(expected, allowed, at)
@@ -239,9 +289,10 @@ class _Comparison:
                 lost[name] = np.maximum(lost[name], allowed[name] + error)
         return lost
 
-    def _allowed(self, expected: _Results, at: At, changes: int) -> _Results:
+    def allowed_of(self, expected: _Results, at: At, changes: int) -> _Results:
         """By how much rounding may change each result."""
-        others = [_of_plain(self.exact.step(self._changed(at, self.unit)), at) for _ in range(changes)]
+        stepped = [self.exact.step(self._changed(at, self.unit)) for _ in range(changes)]
+        others = [_results(each.loss, each.gradient, each.params) for each in stepped]
         allowed = {}
         for name, values in expected.items():
             changed = np.max([np.abs(other[name] - values) for other in others], axis=0)
@@ -261,7 +312,8 @@ class _Comparison:
             return (np.asarray(values, np.float64) * (1 + noise)).astype(dtype)
 
         state = None if at.state is None else [change(leaf).astype(leaf.dtype) for leaf in at.state]
-        return At([*map(change, at.hyperparameters)], change(at.params), state, *map(change, at[3:]))
+        points = Points(*map(change, at.points))
+        return At([*map(change, at.hyperparameters)], change(at.params), state, points, *map(change, at[4:]))
 
 
 def _results(loss, gradient, params) -> _Results:

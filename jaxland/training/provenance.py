@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
 import jax
 import numpy as np
@@ -48,8 +49,9 @@ def fingerprint(ensemble: Ensemble) -> str:
     """
     program = PlainProgram(ensemble, ensemble.number_format).text.encode()
     numbers = [numbers for _, numbers in _numbers(ensemble)]
-    scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode()
-    return _hash(program, _drawing(ensemble), *numbers, scalars)[:16]
+    scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}"
+    more = "".join(f" {name} {value}" for name, value in _more(ensemble).items())
+    return _hash(program, _drawing(ensemble), *numbers, (scalars + more).encode())[:16]
 
 
 def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
@@ -66,10 +68,12 @@ def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
         "seed": ensemble.seed,
         "number format": ensemble.dtype,
         "number of the first fit": ensemble.first,
+        **_more(ensemble),
     }
     parts = {
         "network": _worded(_network, ensemble),
         "loss": _worded(_loss, ensemble),
+        **({"penalties": _worded(_penalties, ensemble)} if ensemble.problem.penalty else {}),
         "optimizer": _worded(_optimizer, ensemble),
         "initial parameters": _drawing(ensemble),
         **numbers,
@@ -95,9 +99,24 @@ def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
     given += [("inputs", ensemble.problem.x), ("targets", ensemble.problem.y)]
     given += [("inputs", ensemble.inputs), ("targets", ensemble.targets)]
     given += [("starting points", ensemble.start), ("scale of the initial parameters", ensemble.init_scale)]
+    validation = ensemble.validation
+    more = [("weights", ensemble.problem.weights), ("weights", ensemble.weights)]
+    more += [("validation", validation.x), ("validation", validation.y)] if validation else []
+    given += [(name, value) for name, value in more if value is not None]
     for name, value in given:
         value = value(probed) if callable(value) else value
         yield name, b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes()
+
+
+def _more(ensemble: Ensemble) -> dict[str, Any]:
+    """How points are taken and fits are judged, where that is not the usual way."""
+    more = {}
+    if ensemble.batch_size is not None:
+        more = {"batch size": ensemble.batch_size, "replacement": ensemble.replacement}
+    if ensemble.validation is not None:
+        validation, steps = ensemble.validation, ensemble.validation_steps
+        more["stopping"] = f"{validation.patience} {validation.min_gain} {steps[:2].tolist()} {validation.share}"
+    return more
 
 
 def _worded(program: Callable[..., str], ensemble: Ensemble) -> bytes:
@@ -116,8 +135,23 @@ def _network(ensemble: Ensemble, points: int, dtype: np.dtype) -> str:
 
 
 def _loss(ensemble: Ensemble, points: int, dtype: np.dtype) -> str:
-    y = _of(dtype, (points, *ensemble.y_shape[1:]))
-    return jax.jit(lambda prediction, y: ensemble.problem.loss(prediction, y)).lower(y, y).as_text()
+    vector, x, y = (
+        _of(dtype, shape)
+        for shape in ((ensemble.network.size,), (points, *ensemble.x_shape[1:]), (points, *ensemble.y_shape[1:]))
+    )
+    prediction = jax.eval_shape(ensemble.network.apply_flat, vector, x)
+    return jax.jit(lambda prediction, y: ensemble.problem.loss(prediction, y)).lower(prediction, y).as_text()
+
+
+def _penalties(ensemble: Ensemble, points: int, dtype: np.dtype) -> str:
+    del points
+    vector, problem = _of(dtype, (ensemble.network.size,)), ensemble.problem
+    numbers = {name: _of(dtype, ()) for name in problem.numbers}
+    return (
+        jax.jit(lambda vector, numbers: problem.penalties(ensemble.network.unflatten(vector), numbers))
+        .lower(vector, numbers)
+        .as_text()
+    )
 
 
 def _optimizer(ensemble: Ensemble, points: int, dtype: np.dtype) -> str:

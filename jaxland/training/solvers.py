@@ -148,6 +148,10 @@ def solve(
     if solver in _LEAST_SQUARES and not loss.least_squares:
         known = ", ".join(name for name, each in LOSSES.items() if each.least_squares)
         raise ValueError(f"{solver} takes squared errors only: {known}; the loss is {loss.name!r}.")
+    if solver in _LEAST_SQUARES and problem.penalty:
+        raise ValueError(
+            f"{solver} takes squared errors only; the problem has the penalty {problem.penalty[0].name!r}."
+        )
     program = _program(network, problem, solver, int(evaluations), float(first_step))
     blocks = [np.resize(start[at : at + _WIDTH], (_WIDTH, network.size)) for at in range(0, len(start), _WIDTH)]
     with ThreadPoolExecutor(min(threads or available_threads(), len(blocks))) as pool:

@@ -9,7 +9,7 @@ from jax.extend import core
 
 from jaxland._precision import numerics
 from jaxland.training.calls import once
-from jaxland.training.step import HasStep, make_step
+from jaxland.training.step import HasStep, Points, make_step
 from jaxland.training.wording import Unworded, digest
 
 
@@ -22,13 +22,12 @@ class Checked(HasStep, Protocol):
         ...
 
     @property
-    def x_shape(self) -> tuple[int, ...]:
-        """(N, D)."""
+    def points_a_step(self) -> int:
+        """B."""
         ...
 
-    @property
-    def y_shape(self) -> tuple[int, ...]:
-        """(N, O)."""
+    def points_of(self, count: int, dtype: np.dtype) -> Points:
+        """The shapes of so many points."""
         ...
 
     def check_shapes(self, prediction: Any, y: Any) -> None:
@@ -71,17 +70,16 @@ def traced(ensemble: Checked, dtype: np.dtype, *, anew: bool = False) -> Traced:
 
 def _traced(ensemble, dtype) -> Traced:
     with numerics(dtype):
-        scalar, vector, x, y = (
-            _of(dtype, shape) for shape in ((), (ensemble.network.size,), ensemble.x_shape, ensemble.y_shape)
-        )
-        forward, params = _trace_loss(ensemble, vector, x, y)
+        scalar, vector = _of(dtype, ()), _of(dtype, (ensemble.network.size,))
+        points = ensemble.points_of(ensemble.points_a_step, dtype)
+        forward, params = _trace_loss(ensemble, vector, points)
         loss = make_step(ensemble).loss
-        gradient = jax.make_jaxpr(jax.value_and_grad(loss))(params, x, y)
         numbers = dict.fromkeys(sorted(ensemble.hyperparameters), scalar)
+        gradient = jax.make_jaxpr(jax.value_and_grad(loss, argnums=1))(numbers, params, points)
         try:
-            start, update = trace_optimizer(ensemble, numbers, params, x, y)
+            start, update = trace_optimizer(ensemble, numbers, params, points)
         except Exception as error:  # of any kind: it comes from the optimizer's code or the user's, and is named
-            raise ensemble.why_no_step(error, numbers, params, x, y) from error
+            raise ensemble.why_no_step(error, numbers, params, points) from error
         state = tuple(jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in start.out_avals)
         try:
             key = digest(forward, gradient, start, update)
@@ -90,29 +88,29 @@ def _traced(ensemble, dtype) -> Traced:
         return Traced(key, _depends(forward.jaxpr), state)
 
 
-def _trace_loss(ensemble, vector, x, y) -> tuple[core.ClosedJaxpr, Any]:
+def _trace_loss(ensemble, vector, points) -> tuple[core.ClosedJaxpr, Any]:
     """The program of prediction and loss, from the flat parameters, and the shapes of these as a pytree."""
     network, seen = ensemble.network, []
 
-    def both(vector, x, y):
+    def both(vector, points):
         params = network.unflatten(vector)
         seen.append(jax.tree.map(lambda leaf: _of(leaf.dtype, leaf.shape), params))
-        prediction = network.apply(params, x)
-        ensemble.check_shapes(prediction, y)
-        return prediction, ensemble.problem.loss(prediction, y)
+        prediction = network.predict(params, points.x)
+        ensemble.check_shapes(prediction, points.y)
+        return prediction, ensemble.problem.loss(prediction, points.y)
 
-    return jax.make_jaxpr(both)(vector, x, y), seen[-1]
+    return jax.make_jaxpr(both)(vector, points), seen[-1]
 
 
 def trace_optimizer(
-    ensemble: Checked, numbers: Mapping[str, Any], params: Any, x: Any, y: Any
+    ensemble: Checked, numbers: Mapping[str, Any], params: Any, points: Points
 ) -> tuple[core.ClosedJaxpr, core.ClosedJaxpr]:
     """The programs of the optimizer's initial state and of its update.
 
     Args:
         ensemble: what is trained.
         numbers: shapes of hyperparameters, or values, which are then no inputs of the programs.
-        params, x, y: shapes.
+        params, points: shapes.
 
     Raises:
         Exception: of any kind, what the optimizer raises.
@@ -124,12 +122,14 @@ def trace_optimizer(
     def start(numbers, params):
         return step.start({**fixed, **numbers}, params)
 
-    def update(numbers, params, state, gradient, value, x, y):
-        return step.update({**fixed, **numbers}, params, state, gradient, value, x, y)
+    def update(numbers, params, state, gradient, value, points):
+        return step.update({**fixed, **numbers}, params, state, gradient, value, points)
 
     started, state = jax.make_jaxpr(start, return_shape=True)(traced_numbers, params)
-    value = _of(x.dtype, ())
-    updated, (_, after) = jax.make_jaxpr(update, return_shape=True)(traced_numbers, params, state, params, value, x, y)
+    value = _of(points.x.dtype, ())
+    updated, (_, after) = jax.make_jaxpr(update, return_shape=True)(
+        traced_numbers, params, state, params, value, points
+    )
     _check_state(state, after)
     return started, updated
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from jaxland._precision import numerics
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.judging import Judge, Judged, metrics_of
 
 # Long enough that the host costs nothing, short enough that Ctrl-C and the progress bar are prompt.
 _BLOCK_SECONDS = 0.3
@@ -73,6 +74,22 @@ class Trainer(Protocol):
 
     def finish(self, group: Any, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step, of NumPy or, on the device where they are, of JAX."""
+        ...
+
+
+class Judges(Trainer, Protocol):
+    """A trainer that can take ensembles with a validation."""
+
+    def judge(self, group: Any) -> Float[np.ndarray, "W"]:
+        """The loss of each member on the points of the ensemble's validation."""
+        ...
+
+    def evaluate(self, group: Any) -> Float[np.ndarray, "W"]:
+        """The loss of each member over all its points, penalties included."""
+        ...
+
+    def results(self, group: Any) -> GroupResult:
+        """The results of a group as it stands, but for `loss`."""
         ...
 
 
@@ -158,7 +175,50 @@ def train(
     stop: threading.Event | None = None,
     on_device: bool = False,
 ) -> tuple[GroupResult, Float[np.ndarray, "F S P"]]:
-    """Trains fits `first` to `first + count - 1`.
+    """Trains fits `first` to `first + count - 1`; as `train_judged` does, without what was found by judging.
+
+    Returns:
+        The results of the F fits, and their parameters at the S steps of `ensemble.snapshots`.
+    """
+    trained = train_judged(
+        trainer,
+        ensemble,
+        first,
+        count,
+        threads=threads,
+        on_progress=on_progress,
+        stop=stop,
+        on_device=on_device,
+    )
+    return trained.result, trained.snapshots
+
+
+class Trained(NamedTuple):
+    """Some trained fits.
+
+    Attributes:
+        result: of the F fits.
+        snapshots: their parameters at the S steps of `ensemble.snapshots`.
+        judged: what the ensemble's validation found; None where it has none.
+    """
+
+    result: GroupResult
+    snapshots: Float[np.ndarray, "F S P"]
+    judged: Judged | None
+
+
+def train_judged(
+    trainer: Trainer,
+    ensemble: Ensemble,
+    first: int,
+    count: int,
+    *,
+    threads: int | None = None,
+    on_progress: Callable[[int], object] = lambda net_steps: None,
+    stop: threading.Event | None = None,
+    on_device: bool = False,
+) -> Trained:
+    """Trains fits `first` to `first + count - 1`, and judges them where the ensemble has a validation.
 
     Args:
         trainer: the backend, made ready for `ensemble`.
@@ -170,9 +230,6 @@ def train(
         on_progress: called, one call at a time, with the net-steps done since the last call.
         stop: when set, training ends at the next block of steps.
         on_device: return results as arrays of JAX, on the first of the trainer's devices.
-
-    Returns:
-        The results of the F fits, and their parameters at the S steps of `ensemble.snapshots`.
 
     Raises:
         Interrupted: `stop` was set.
@@ -186,6 +243,7 @@ def train(
 
     starts = _starts(trainer, first, count, threads or trainer.workers)
     workers = min(threads or trainer.workers, len(starts))
+    measure = metrics_of(ensemble, trainer.width)
     idle: SimpleQueue[int] = SimpleQueue()
     for worker in range(workers):
         idle.put(worker % trainer.devices)
@@ -195,7 +253,8 @@ def train(
         device = idle.get()
         try:
             fits = np.arange(start, start + starts.step)
-            return _train_group(trainer, ensemble, fits, device, (first, count), report, stop, on_device)
+            asked = (fits >= first) & (fits < first + count)
+            return _train_group(trainer, ensemble, fits, device, asked, report, stop, on_device, measure)
         finally:
             idle.put(device)
 
@@ -215,9 +274,13 @@ def train(
     inside = slice(first - starts[0], first - starts[0] + count)
     join = _join_on_device if on_device else np.concatenate
     with numerics(ensemble.number_format):
-        joined = GroupResult(*(join(parts)[inside] for parts in zip(*(r for r, _ in results), strict=True)))
+        fields = zip(*(each.result for each in results), strict=True)
+        joined = GroupResult(*(join(parts)[inside] for parts in fields))
         joined = _with_unseen(joined, ensemble.steps)
-    return joined, np.concatenate([snapshots for _, snapshots in results])[inside]
+    judged = None
+    if ensemble.validation is not None:
+        judged = jax.tree.map(lambda *parts: np.concatenate(parts)[inside], *(each.judged for each in results))
+    return Trained(joined, np.concatenate([each.snapshots for each in results])[inside], judged)
 
 
 def _starts(trainer: Trainer, first: int, count: int, workers: int) -> range:
@@ -239,12 +302,18 @@ def _join_on_device(parts) -> Any:
     return parts[0] if len(parts) == 1 else jnp.concatenate([jax.device_put(part, device) for part in parts])
 
 
-def _train_group(trainer, ensemble, fits, device, asked, report, stop, on_device):
-    mine = np.count_nonzero((fits >= asked[0]) & (fits < sum(asked)))
-    group = trainer.begin(ensemble.members(fits), device)
+def _train_group(trainer, ensemble, fits, device, asked, report, stop, on_device, measure) -> Trained:
+    members = ensemble.members(fits)
+    group = trainer.begin(members, device)
+    judge = None if ensemble.validation is None else Judge(ensemble, trainer, members, measure)
+    judged_at = set() if judge is None else set(ensemble.validation_steps.tolist())
     snapshots = np.empty((len(fits), len(ensemble.snapshots), ensemble.network.size), ensemble.dtype)
-    done, block = 0, 64
-    for stop_at in sorted({*ensemble.snapshots, ensemble.steps}):
+    done, block, mine = 0, 64, np.count_nonzero(asked)
+    for stop_at in sorted({*ensemble.snapshots, *judged_at, ensemble.steps}):
+        ended = judge is not None and judge.all_stopped(asked)
+        if ended:  # nothing of what would follow is kept
+            report((stop_at - done) * mine)
+            done = stop_at
         while done < stop_at:
             if stop.is_set():
                 raise Interrupted
@@ -254,9 +323,13 @@ def _train_group(trainer, ensemble, fits, device, asked, report, stop, on_device
             block = _next_block(steps, time.perf_counter() - began)
             done += steps
             report(steps * mine)
+        if judge is not None and stop_at in judged_at and not ended:
+            judge.look(group, stop_at)
         if stop_at in ensemble.snapshots:
-            snapshots[:, ensemble.snapshots.index(stop_at)] = trainer.parameters(group)
-    return trainer.finish(group, on_device=on_device), snapshots
+            params = trainer.parameters(group)
+            snapshots[:, ensemble.snapshots.index(stop_at)] = params if judge is None else judge.parameters(params)
+    result = trainer.finish(group, on_device=on_device)
+    return Trained(result, snapshots, None) if judge is None else Trained(judge.settle(result), snapshots, judge.found)
 
 
 def _next_block(steps: int, seconds: float) -> int:

@@ -9,16 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
 from jaxland._names import lookup
 from jaxland._precision import get_dtype, numerics
-from jaxland.training import executables
+from jaxland.training import batches, executables
 from jaxland.training.devices import Device, local_devices
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.executables import Executable
@@ -27,7 +28,7 @@ from jaxland.training.plain import code_version
 from jaxland.training.products import products_as_sums
 from jaxland.training.program import cache
 from jaxland.training.provenance import versions
-from jaxland.training.step import make_step
+from jaxland.training.step import Points, make_step
 from jaxland.training.traced import traced
 from jaxland.training.trainer import GroupResult, available_threads
 
@@ -46,6 +47,7 @@ class _State(NamedTuple):
     step: Int[Array, ""]
     params: Any
     optimizer: Any
+    order: Int[Array, "W N"] | None
     initial_loss: Float[Array, "W"]
     best_loss: Float[Array, "W"]
     best_step: Int[Array, "W"]
@@ -53,12 +55,22 @@ class _State(NamedTuple):
     trace: Float[Array, "W T"]
 
 
+class _Data(NamedTuple):
+    """What is given to the fits of a group; keys are by words, None where nothing is drawn."""
+
+    hyperparameters: dict[str, Float[Array, "W"]]
+    points: Points
+    order: Integer[Array, "W 2"] | None
+    noise: Integer[Array, "W 2"] | None
+
+
 class _Group(NamedTuple):
     """A group of fits on a device, the number of which is `device`."""
 
     device: int
     state: _State
-    data: Any
+    data: _Data
+    held_out: Points | None
 
 
 class _Programs(NamedTuple):
@@ -68,6 +80,8 @@ class _Programs(NamedTuple):
     advance: Executable
     finish: Executable
     parameters: Executable
+    evaluate: Executable | None = None
+    judge: Executable | None = None
 
 
 class XlaTrainer:
@@ -127,11 +141,13 @@ class XlaTrainer:
         """Takes the step of one fit to that of a group."""
         step, form = make_step(self.ensemble), lookup("matmul", matmul, MATMULS)
         self._matmul = matmul
-        x_axis = 0 if self.ensemble.inputs is not None else None
-        y_axis = 0 if self.ensemble.targets is not None else None
-        self._loss = jax.vmap(form(step.loss), in_axes=(0, x_axis, y_axis))
-        self._start = jax.vmap(step.start)
-        self._step = jax.vmap(form(step.advance), in_axes=(0, 0, 0, x_axis, y_axis))
+        self._loss, self._advance, self._start = form(step.loss), form(step.advance), jax.vmap(step.start)
+
+        def judged(hyperparameters, params, points):
+            prediction = self.ensemble.network.predict(params, points.x)
+            return self.ensemble.problem.loss(prediction, points.y, None, hyperparameters)
+
+        self._judged = form(judged)
 
     def _fastest_matmul(self) -> str:
         """Measured the first time, then remembered for this program and device."""
@@ -164,17 +180,23 @@ class XlaTrainer:
         return np.arange(self.width) + self.ensemble.first
 
     def _lowered(self) -> dict[str, Any]:
-        """The programs of `_Programs`, of flat arguments, not yet compiled."""
-        shapes = _shapes(self._data(self.ensemble.members(self._first()))), self._vectors()
-        state = jax.eval_shape(lambda data, vectors: self._initial_state(data, vectors), *shapes)
+        """The programs, of flat arguments, not yet compiled: `judge` for ensembles with a validation alone."""
+        members = self.ensemble.members(self._first())
+        data, held_out = _shapes(self._data(members)), _shapes(self._held_out(members))
+        state = jax.eval_shape(lambda data, vectors: self._initial_state(data, vectors), data, self._vectors())
         count = jax.ShapeDtypeStruct((), np.int32)
         # New functions each time: JAX would take what it traced with the other products for one it has seen.
-        return {
-            "begin": _flat(lambda data, vectors: self._initial_state(data, vectors), *shapes),
-            "advance": _flat(lambda count, state, data: self._steps(count, state, data), count, state, shapes[0]),
-            "finish": _flat(lambda state, data: self._closing_losses(state, data), state, shapes[0]),
+        programs = {
+            "begin": _flat(lambda data, vectors: self._initial_state(data, vectors), data, self._vectors()),
+            "advance": _flat(lambda count, state, data: self._steps(count, state, data), count, state, data),
+            "finish": _flat(lambda state, data: self._closing_losses(state, data), state, data),
             "parameters": _flat(lambda state: jax.vmap(self.ensemble.network.flatten)(state.params), state),
         }
+        if held_out is not None:
+            judged = data.hyperparameters, held_out
+            programs["evaluate"] = _flat(lambda state, data: self._losses(state.params, data), state, data)
+            programs["judge"] = _flat(lambda state, data: self._judgements(state.params, *data), state, judged)
+        return programs
 
     def _vectors(self) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((self.width, self.ensemble.network.size), self._dtype)
@@ -184,23 +206,23 @@ class XlaTrainer:
         with self._compiling[device]:
             if device not in self._programs:
                 with self._on(device):
-                    self._programs[device] = self._found(self._devices[device])
+                    self._programs[device] = _Programs(**self._found(self._devices[device]))
         return self._programs[device]
 
-    def _found(self, device: Device) -> _Programs:
+    def _found(self, device: Device) -> dict[str, Executable]:
         keys = self._keys(device)
         # All are begun before the first is waited for.
-        begun = [executables.find(key, device) for key in keys.values()]
-        kept = [program for future in begun if future and (program := future.result())]
-        if len(kept) == len(_Programs._fields):
-            return _Programs(*kept)
+        begun = {name: executables.find(key, device) for name, key in keys.items()}
+        kept = {name: program for name, future in begun.items() if future and (program := future.result())}
+        if keys and len(kept) == len(keys):
+            return kept
         lowered = self._lowered()
         # What is the same before and after it was traced is what the keys say, and may be kept.
         keys = keys if keys == self._keys(device, anew=True) else {}
         programs = {name: program.compile() for name, program in lowered.items()}
         for name, key in keys.items():
             executables.keep(key, programs[name], device, jax.tree.leaves(lowered[name].in_avals))
-        return _Programs(**programs)
+        return programs
 
     def _keys(self, device: Device, *, anew: bool = False) -> dict[str, str]:
         """Names of the programs, none where their functions have no text."""
@@ -208,10 +230,13 @@ class XlaTrainer:
         key = traced(ensemble, self._dtype, anew=anew).key
         if key is None:
             return {}
-        own = ensemble.inputs is not None, ensemble.targets is not None
-        kept = ensemble.trace_every, len(ensemble.trace_steps)
-        group = f"{self._matmul} {self.width} {own} {kept} {ensemble.x_shape} {ensemble.y_shape} {self._dtype}"
-        return {name: executables.key_on(device, name, key, group, code_version()) for name in _Programs._fields}
+        members = ensemble.members(self._first())
+        # Programs depend on the data's shapes, and on how a step takes its points.
+        shapes = jax.tree.leaves(_shapes((self._data(members), self._held_out(members))))
+        kept = ensemble.trace_every, len(ensemble.trace_steps), ensemble.batch_size, ensemble.replacement
+        group = f"{self._matmul} {self.width} {shapes} {kept} {self._dtype}"
+        names = [name for name in _Programs._fields if ensemble.validation or name not in _Programs._field_defaults]
+        return {name: executables.key_on(device, name, key, group, code_version()) for name in names}
 
     @contextmanager
     def _on(self, device: int) -> Iterator[None]:
@@ -224,7 +249,8 @@ class XlaTrainer:
         with self._on(device):
             data = jax.device_put(self._data(members), self._devices[device])
             vectors = jax.device_put(self._starting_parameters(members), self._devices[device])
-            return _Group(device, self._state(programs.begin(*jax.tree.leaves(data), vectors)), data)
+            held_out = jax.device_put(self._held_out(members), self._devices[device])
+            return _Group(device, self._state(programs.begin(*jax.tree.leaves(data), vectors)), data, held_out)
 
     def advance(self, group: _Group, steps: int) -> _Group:
         """The group `steps` steps later; returns when the work is done."""
@@ -238,17 +264,39 @@ class XlaTrainer:
         with self._on(group.device):
             return np.asarray(self._parameters(group.device, group.state), self._result)
 
+    def evaluate(self, group: _Group) -> Float[np.ndarray, "W"]:
+        """The loss of each member over all its points, without noise."""
+        program = self._programs_on(group.device).evaluate
+        assert program is not None
+        with self._on(group.device):
+            return np.asarray(program(*jax.tree.leaves((group.state, group.data)))[0], self._result)
+
+    def judge(self, group: _Group) -> Float[np.ndarray, "W"]:
+        """The loss of each member on the points of the validation."""
+        program = self._programs_on(group.device).judge
+        assert program is not None
+        with self._on(group.device):
+            given = group.state, (group.data.hyperparameters, group.held_out)
+            return np.asarray(program(*jax.tree.leaves(given))[0], self._result)
+
+    def results(self, group: _Group) -> GroupResult:
+        """The results as they stand, but for the loss, which is that of no step."""
+        with self._on(group.device):
+            return self._results(group.device, group.state, group.state.best_loss, on_device=False)
+
     def finish(self, group: _Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         with self._on(group.device):
             program = self._programs_on(group.device).finish
             *leaves, loss = program(*jax.tree.leaves((group.state, group.data)))
-            state = self._state(leaves)
-            values: list[Any] = [self._parameters(group.device, state), state.initial_loss, loss, state.best_loss]
-            values += [state.best_step, state.diverged_step, state.trace]
-            if self._dtype != self._result:
-                values = [v if v.dtype == np.int32 else v.astype(self._result) for v in values]
-            return GroupResult(*(values if on_device else map(np.asarray, values)))
+            return self._results(group.device, self._state(leaves), loss, on_device)
+
+    def _results(self, device: int, state: _State, loss: Array, on_device: bool) -> GroupResult:
+        values: list[Any] = [self._parameters(device, state), state.initial_loss, loss, state.best_loss]
+        values += [state.best_step, state.diverged_step, state.trace]
+        if self._dtype != self._result:
+            values = [v if v.dtype == np.int32 else v.astype(self._result) for v in values]
+        return GroupResult(*(values if on_device else map(np.asarray, values)))
 
     def _parameters(self, device: int, state: _State) -> Array:
         return self._programs_on(device).parameters(*jax.tree.leaves(state))[0]
@@ -256,13 +304,34 @@ class XlaTrainer:
     def _state(self, leaves: Sequence[Array]) -> _State:
         """A state from its leaves; the pytrees in it are lists."""
         count = len(self.ensemble.network.leaf_shapes)
-        step, params, optimizer, record = leaves[0], leaves[1 : 1 + count], leaves[1 + count : -5], leaves[-5:]
-        return _State(step, list(params), list(optimizer), *record)
+        kept = 6 if self._shuffles else 5
+        step, params, optimizer, record = leaves[0], leaves[1 : 1 + count], leaves[1 + count : -kept], leaves[-kept:]
+        kept_last: Any = record if self._shuffles else (None, *record)
+        return _State(step, list(params), list(optimizer), *kept_last)
 
-    def _data(self, members: Members):
-        own = members.hyperparameters.items()
-        hyperparameters = {name: np.asarray(values, self._dtype) for name, values in own}
-        return hyperparameters, np.asarray(members.x, self._dtype), np.asarray(members.y, self._dtype)
+    @property
+    def _shuffles(self) -> bool:
+        return self.ensemble.batch_size is not None and not self.ensemble.replacement
+
+    def _data(self, members: Members) -> Any:
+        ensemble, own = self.ensemble, members.hyperparameters.items()
+
+        def keys(given: bool, number: int) -> Any:
+            return batches.fold_in(members.keys, number) if given else None
+
+        hyperparameters: Any = {name: np.asarray(values, self._dtype) for name, values in own}
+        return _Data(
+            hyperparameters,
+            self._points(members.x, members.y, members.weights),
+            keys(ensemble.batch_size is not None, batches.ORDER),
+            keys(ensemble.network.takes_key, batches.NOISE),
+        )
+
+    def _held_out(self, members: Members) -> Any:
+        return None if members.held_out is None else self._points(*members.held_out)
+
+    def _points(self, *values: np.ndarray | None) -> Points:
+        return Points(*(None if each is None else np.asarray(each, self._dtype) for each in values))
 
     def _starting_parameters(self, members: Members):
         return np.asarray(initial_parameters(self.ensemble, members), self._dtype)
@@ -271,11 +340,13 @@ class XlaTrainer:
         params = jax.vmap(self.ensemble.network.unflatten)(vectors)
         width = len(vectors)
         infinite = jnp.full(width, jnp.inf, self._dtype)
+        order = jnp.zeros((width, self.ensemble.x_shape[0]), jnp.int32) if self._shuffles else None
         return _State(
             step=jnp.int32(0),
             params=params,
-            optimizer=self._start(data[0], params),
-            initial_loss=infinite,
+            optimizer=self._start(data.hyperparameters, params),
+            order=order,
+            initial_loss=self._losses(params, data) if self.ensemble.sampled else infinite,
             best_loss=infinite,
             best_step=jnp.zeros(width, jnp.int32),
             diverged_step=jnp.full(width, -1, jnp.int32),
@@ -286,15 +357,48 @@ class XlaTrainer:
         return jax.lax.fori_loop(0, count, lambda _, state: self._one_step(state, data), state)
 
     def _one_step(self, state, data):
-        params, optimizer, loss = self._step(data[0], state.params, state.optimizer, *data[1:])
-        return self._record(state, loss)._replace(step=state.step + 1, params=params, optimizer=optimizer)
+        order, points = self._points_of_step(state, data)
+        advance = jax.vmap(self._advance, in_axes=(0, 0, 0, _axes(points)))
+        params, optimizer, loss = advance(data.hyperparameters, state.params, state.optimizer, points)
+        recorded = self._record(state, loss)
+        return recorded._replace(step=state.step + 1, params=params, optimizer=optimizer, order=order)
 
-    def _record(self, state: _State, loss) -> _State:
-        """Takes note of the loss at `state.step`. Comparisons with NaN are false, so best losses stay finite."""
-        better = loss < state.best_loss
+    def _points_of_step(self, state: _State, data: _Data) -> tuple[Any, Points]:
+        """What the members take in a step, and the order in which they go on."""
+        ensemble, points, order = self.ensemble, data.points, state.order
+        if ensemble.batch_size is not None:
+            assert data.order is not None
+            every = order if order is not None else jnp.zeros((self.width, ensemble.x_shape[0]), jnp.int32)
+            draw = partial(batches.next_batch, size=ensemble.points_a_step, replacement=ensemble.replacement)
+            every, taken, factors = jax.vmap(draw, in_axes=(0, 0, None))(data.order, every, state.step)
+            order = None if order is None else every
+            points = jax.vmap(lambda points, rows: jax.tree.map(lambda a: a[rows], points), in_axes=(_axes(points), 0))(
+                points, taken
+            )
+            if ensemble.weighted:
+                factors = factors.astype(self._dtype)
+                points = points._replace(weights=factors if points.weights is None else factors * points.weights)
+        if data.noise is not None:
+            points = points._replace(key=batches.fold_in(data.noise, state.step))
+        return order, points
+
+    def _losses(self, params, data: _Data):
+        loss = jax.vmap(self._loss, in_axes=(0, 0, _axes(data.points)))
+        return loss(data.hyperparameters, params, data.points)
+
+    def _judgements(self, params, hyperparameters, points: Points):
+        return jax.vmap(self._judged, in_axes=(0, 0, _axes(points)))(hyperparameters, params, points)
+
+    def _record(self, state: _State, loss, *, closing: bool = False) -> _State:
+        """Takes note of the loss at `state.step`. Comparisons with NaN are false, so best losses stay finite.
+
+        The loss of a sample, be it a batch or one with noise, is not set beside that of all points.
+        """
+        sampled = self.ensemble.sampled
+        better = (loss < state.best_loss) & ~jnp.asarray(sampled and closing)
         diverged = (state.diverged_step < 0) & ~jnp.isfinite(loss)
         return state._replace(
-            initial_loss=jnp.where(state.step == 0, loss, state.initial_loss),
+            initial_loss=state.initial_loss if sampled else jnp.where(state.step == 0, loss, state.initial_loss),
             best_loss=jnp.where(better, loss, state.best_loss),
             best_step=jnp.where(better, state.step, state.best_step),
             diverged_step=jnp.where(diverged, state.step, state.diverged_step),
@@ -310,8 +414,15 @@ class XlaTrainer:
         return state.trace.at[:, column].set(kept)
 
     def _closing_losses(self, state, data):
-        loss = self._loss(state.params, *data[1:])
-        return self._record(state, loss), loss
+        loss = self._losses(state.params, data)
+        return self._record(state, loss, closing=True), loss
+
+
+def _axes(points: Points) -> Any:
+    """Along which the members of a group are: of what is each one's own, the first."""
+    rank = {"x": 3, "y": 3, "weights": 2, "key": 2}
+    given = points._asdict().items()
+    return Points(**{name: None if a is None or a.ndim < rank[name] else 0 for name, a in given})
 
 
 def _shapes(tree: Any) -> Any:

@@ -35,7 +35,8 @@ class CudaGroup:
 def begin(built: Built, ensemble: Ensemble, members: Members) -> CudaGroup:
     """The memory of a group before its first step, the optimizer's state included."""
     host = new_group(ensemble, built.layout, members)
-    state, x, y, trace = (built.device.upload(array) for array in (host.buffer, host.x, host.y, host.trace))
+    arrays = host.buffer, host.points.x, host.points.y, host.trace
+    state, x, y, trace = (built.device.upload(array) for array in arrays)
     group = CudaGroup(built, state, x, y, trace)
     blocks = -(-built.layout.lanes // built.variant.block)
     built.device.launch(built.kernels, "start", blocks, built.variant.block, [group.state])

@@ -21,7 +21,7 @@ from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import memory_type
 from jaxland.training.program.memory import RECORD
-from jaxland.training.program.trace import check_points_apart, trace_update
+from jaxland.training.program.trace import check_points_apart, require_all_points_alike, trace_update
 from jaxland.training.trainer import GroupResult, check_settings, check_trace
 
 # A thread has 255 registers for gradients and all else; what does not fit is written to memory and read again: by
@@ -63,6 +63,7 @@ class CudaTrainer:
     ):
         if ensemble.steps >= 2**31:
             raise Unlowerable("cuda counts steps in 32 bits.")
+        require_all_points_alike(ensemble, "cuda")
         if ensemble.network.size > largest:
             raise Unlowerable(f"the network has {ensemble.network.size} parameters; cuda is made for up to {largest}.")
         if settings is not None:

@@ -38,6 +38,7 @@ from jaxland.training.program.memory import aligned
 from jaxland.training.program.piecewise import EACH, REST, SHARED, V_A, V_B, Y_A, Y_B, A, B, C, RunPrograms
 from jaxland.training.program.programs import Programs
 from jaxland.training.program.roll import roll
+from jaxland.training.program.schedule import Line
 
 # Differences of sums over all points lose digits in a short run: what its points times the square of its width must be,
 # as a share of the sum of all x^2, for all digits of float32.
@@ -196,7 +197,7 @@ class _CompressedWriter(KernelWriter):
             code.call("divide", "%state", "%lists", lane)
         with code.loop(code.given("%first", "i64"), code.given("%first", "i64") + code.given("%count", "i64")) as step:
             w.do(f"%s = add i64 {step.text}, 0")
-            emit_segments(w, Straight(w), roll(self._zeros(("wild", 0)), "grad", self.layout))
+            emit_segments(w, Straight(w), roll(self._clear_lines(), "grad", self.layout))
             self.driver.each_slot(code, step, self._run)
             self._spoil(w)
             loss = self._record(w)
@@ -205,6 +206,10 @@ class _CompressedWriter(KernelWriter):
         if self.flushes:
             w.restore_subnormals()
         return self.driver.end(code)
+
+    def _clear_lines(self) -> list[Line]:
+        zero = Expression(-1, "constant", (), self.type, 0.0)
+        return [Line("store", (zero,), self.type, ("wild", 0)), *self.programs.clear_lines]
 
     def _run(self, w: Writer, ends: str, numbers: str) -> None:
         """The gradient over the runs of a slot."""

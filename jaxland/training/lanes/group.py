@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from jaxland.training.ensemble import Ensemble, Members
@@ -13,18 +14,7 @@ from jaxland.training.trainer import GroupResult
 def split(members: Members, lanes: int) -> list[Members]:
     """The members of each group of so many lanes."""
     starts = range(0, len(members.fits), lanes)
-    return [_rows(members, slice(start, start + lanes)) for start in starts]
-
-
-def _rows(members: Members, rows: slice) -> Members:
-    return Members(
-        fits=members.fits[rows],
-        hyperparameters={name: values[rows] for name, values in members.hyperparameters.items()},
-        init_scale=members.init_scale[rows],
-        start=None if members.start is None else members.start[rows],
-        x=members.x[rows] if members.x.ndim == 3 else members.x,
-        y=members.y[rows] if members.y.ndim == 3 else members.y,
-    )
+    return [members.rows(slice(start, start + lanes)) for start in starts]
 
 
 def exchange(parts: Sequence[np.ndarray], order: np.ndarray) -> None:
@@ -47,7 +37,8 @@ class LanesGroup:
 
     def __init__(self, ensemble: Ensemble, layout: Layout, members: Members):
         self.layout, self.lists = layout, []
-        self.parts = [new_group(ensemble, layout, part) for part in split(members, layout.lanes)]
+        shared: dict = {}
+        self.parts = [new_group(ensemble, layout, part, shared) for part in split(members, layout.lanes)]
         self.order = np.arange(len(members.fits))
         self._every, self._traced = ensemble.trace_every, 0
 
@@ -83,7 +74,10 @@ class LanesGroup:
         return found[np.argsort(self.order)]
 
     def result(self) -> GroupResult:
-        """What the groups hold after their last step."""
-        self.restore()
-        results = [result_of(self.layout, part.buffer, part.trace) for part in self.parts]
-        return GroupResult(*(np.concatenate(parts) for parts in zip(*results, strict=True)))
+        """What the groups hold, in the order of the members; fits stay where they are."""
+        self._settle_trace()
+        parts = [result_of(self.layout, part.buffer, part.trace) for part in self.parts]
+        joined: GroupResult = jax.tree.map(lambda *values: np.concatenate(values), *parts)
+        back = np.argsort(self.order)
+        ordered: GroupResult = jax.tree.map(lambda values: values[back], joined)
+        return ordered._replace(trace=joined.trace)

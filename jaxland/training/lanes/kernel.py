@@ -1,8 +1,9 @@
 """The kernel of an ensemble: the whole training loop of one group of lanes, as LLVM assembly.
 
-train(state, x, y, trace, first, count, every, closing)
+train(state, x, y, w, trace, first, count, every, closing)
     for step in first ... first + count - 1:
-        set gradients and loss to zero
+        fetch the points of the step, where they are a batch (see `sampling`)
+        set gradients and loss to zero, or to those of penalties
         for each tile of points: add its loss and its gradients
         the points left over: likewise
         take note of the loss: initial, best and its step, first that is not finite, trace
@@ -10,6 +11,11 @@ train(state, x, y, trace, first, count, every, closing)
         update parameters and optimizer state
 start(state)
     set the optimizer's state
+
+And, in a module of its own, for points that are judged:
+
+evaluate(state, x, y, w)
+    add the losses of all points
 """
 
 from collections.abc import Sequence
@@ -17,19 +23,21 @@ from typing import NamedTuple
 
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.lanes.emit import Straight, Target, Writer, emit_segments
+from jaxland.training.lanes.sampling import DATA, write_take
+from jaxland.training.lanes.sampling import HEAD as TAKE
 from jaxland.training.program.expression import Expression
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.programs import Programs
 from jaxland.training.program.roll import roll
-from jaxland.training.program.schedule import Line
 
 
 class _Data(NamedTuple):
-    """How a kernel reads x or y: `components` a point, one number for all lanes or one each."""
+    """How a kernel reads x, y or w: `components` a point, one number for all lanes or one each."""
 
     name: str
     components: int
     own: bool
+    base: str
 
     def numbers(self, points: int, lanes: int) -> int:
         return points * self.components * (lanes if self.own else 1)
@@ -40,33 +48,45 @@ def write_kernel(ensemble: Ensemble, programs: Programs, layout: Layout, target:
     return KernelWriter(ensemble, programs, layout, target).text()
 
 
+def write_evaluation(ensemble: Ensemble, programs: Programs, layout: Layout, target: Target) -> str:
+    """The assembly of `evaluate`, for programs whose tiles add losses alone."""
+    return KernelWriter(ensemble, programs, layout, target).evaluation()
+
+
 class KernelWriter:
     """Writes kernels: the parts that all of them have."""
 
     def __init__(self, ensemble, programs, layout, target):
-        self.programs, self.layout, self.target = programs, layout, target
+        self.ensemble, self.programs, self.layout, self.target = ensemble, programs, layout, target
         self.type = ensemble.scalar_type
         outputs = ensemble.y_shape[1]
+        self.batches = ensemble.batch_size is not None
+        own = {"x": ensemble.inputs is not None, "y": ensemble.targets is not None, "w": ensemble.weights is not None}
+        components = {"x": ensemble.x_shape[1], "y": outputs, **({"w": 1} if ensemble.weighted else {})}
         self.data = {
-            "x": _Data("x", ensemble.x_shape[1], ensemble.inputs is not None),
-            "y": _Data("y", outputs, ensemble.targets is not None),
+            name: _Data(name, count, own[name] or self.batches, f"%{'batch_' * self.batches}{name}")
+            for name, count in components.items()
         }
         self.declarations: set[str] = set()
         self.flushes = not ensemble.subnormal
         self.loss_weight = ensemble.problem.loss.weight(programs.points, outputs)
 
     def text(self) -> str:
+        take = [write_take(self.ensemble, self.layout, self.target)] if self.batches else []
         return self.module(
             [
                 self.function(
-                    "void @train(ptr noalias %state, ptr noalias readonly %x, ptr noalias readonly %y, "
-                    "ptr noalias %trace, i64 %first, i64 %count, i64 %every, i64 %closing)",
+                    f"void @train({DATA}, ptr noalias %trace, i64 %first, i64 %count, i64 %every, i64 %closing)",
                     self._train(),
                 ),
                 self.function("void @start(ptr noalias %state)", self._start()),
                 *self.functions(),
+                *(self.function(TAKE, body, "internal ") for body in take),
             ]
         )
+
+    def evaluation(self) -> str:
+        return self.module([self.function(f"void @evaluate({DATA})", self._evaluate()), *self.functions()])
 
     def function(self, head: str, body: Writer, linkage: str = "") -> str:
         """The text of a function."""
@@ -82,6 +102,19 @@ class KernelWriter:
         )
         return "\n".join([*functions, *sorted(self.declarations), attributes]) + "\n"
 
+    def _evaluate(self) -> Writer:
+        w = Writer(self.layout, self.target, self.type)
+        w.label("entry")
+        if self.flushes:
+            w.flush_subnormals()
+        self._clear(w)
+        self._points(w)
+        w.store(("judged", 0), self._loss(w), self.type)
+        if self.flushes:
+            w.restore_subnormals()
+        w.do("ret void")
+        return w
+
     def functions(self) -> list[str]:
         """Texts of further functions."""
         return []
@@ -91,8 +124,8 @@ class KernelWriter:
         emit_segments(w, Straight(w), roll(self.programs.start_lines, "state", self.layout))
 
     def _clear(self, w: Writer) -> None:
-        """Sets gradients and loss to zero."""
-        emit_segments(w, Straight(w), roll(self._zeros(), "grad", self.layout))
+        """Sets gradients and loss to what they begin with."""
+        emit_segments(w, Straight(w), roll(self.programs.clear_lines, "grad", self.layout))
 
     def _add(self, w: Writer, tile: str, rest: bool) -> None:
         """Adds the loss and the gradient of a tile, or of the points left over."""
@@ -110,11 +143,15 @@ class KernelWriter:
         w.label("entry")
         if self.flushes:
             w.flush_subnormals()
+        for data in self.data.values() if self.batches else ():
+            w.do(f"{data.base} = getelementptr i8, ptr %state, i64 {self.layout.offset((data.base[1:], 0))}")
         w.do("%last = add i64 %first, %count")
         w.do("%any = icmp sgt i64 %count, 0")
         w.do("br i1 %any, label %step, label %done")
         w.label("step")
         w.do("%s = phi i64 [ %first, %entry ], [ %s.next, %updated ]")
+        if self.batches:
+            w.do("call void @take(ptr %state, ptr %x, ptr %y, ptr %w, i64 %s)")
         self._clear(w)
         self._points(w)
         loss = self._record(w)
@@ -136,11 +173,6 @@ class KernelWriter:
     def _update(self, w, loss) -> None:
         straight = Straight(w, lambda node: loss if node.value[0] == "loss" else None)
         emit_segments(w, straight, roll(self.programs.update_lines, "param", self.layout))
-
-    def _zeros(self, *others: tuple) -> list[Line]:
-        zero = Expression(-1, "constant", (), self.type, 0.0)
-        targets = [(kind, k) for kind in ("total", "grad") for k in range(len(self.layout.kinds[kind]))]
-        return [Line("store", (zero,), self.type, target) for target in (*others, *targets)]
 
     def _points(self, w):
         tiles = self.programs.points // self.programs.tile
@@ -166,7 +198,7 @@ class KernelWriter:
         for data in self.data.values():
             stride = data.numbers(self.programs.tile, self.layout.lanes) * size
             start = w.put(f"mul i64 {tile}, {stride}")
-            bases[data.name] = w.put(f"getelementptr i8, ptr %{data.name}, i64 {start}")
+            bases[data.name] = w.put(f"getelementptr i8, ptr {data.base}, i64 {start}")
         return bases
 
     def _tile(self, w, tile, lines):
@@ -188,18 +220,23 @@ class KernelWriter:
 
         Straight(w, read).emit(lines)
 
+    def _loss(self, w) -> str:
+        loss = w.load(("total", 0), self.type)
+        if self.loss_weight == 1:
+            return loss
+        return w.put(f"fmul {w.vector(self.type)} {loss}, {w.constant(self.loss_weight, self.type)}")
+
     def _record(self, w) -> str:
         """Takes note of the loss of step %s. Comparisons with NaN are false, so best losses stay finite."""
         type, vector, steps = self.type, w.vector(self.type), w.vector("i32")
-        loss = w.load(("total", 0), type)
-        if self.loss_weight != 1:
-            loss = w.put(f"fmul {vector} {loss}, {w.constant(self.loss_weight, type)}")
+        loss = self._loss(w)
         w.store(("loss", 0), loss, type)
         now = w.splat(w.put("trunc i64 %s to i32"), "i32")
 
-        initial = w.load(("initial_loss", 0), type)
-        is_first = w.put("icmp eq i64 %s, 0")
-        w.store(("initial_loss", 0), w.put(f"select i1 {is_first}, {vector} {loss}, {vector} {initial}"), type)
+        if not self.batches:  # the first loss is that of all points
+            initial = w.load(("initial_loss", 0), type)
+            is_first = w.put("icmp eq i64 %s, 0")
+            w.store(("initial_loss", 0), w.put(f"select i1 {is_first}, {vector} {loss}, {vector} {initial}"), type)
 
         best, best_step = w.load(("best_loss", 0), type), w.load(("best_step", 0), "i32")
         better = w.put(f"fcmp olt {vector} {loss}, {best}")

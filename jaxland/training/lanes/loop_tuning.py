@@ -33,14 +33,14 @@ class LoopAssemblies:
     def __init__(self, ensemble: Ensemble, target: Target, lanes: int, tile: int | None = None):
         self.ensemble, self.target, self.lanes = ensemble, target, lanes
         self.update = update_loops(ensemble)
-        self.tiles = loop_tiles(ensemble.x_shape[0], self._work) if tile is None else [tile]
+        self.tiles = loop_tiles(ensemble.points_a_step, self._work) if tile is None else [tile]
         self._written: dict[int, str] = {}
         self._programs: dict[int, LoopPrograms] = {}
         self.programs(self.tiles[0])
 
     @property
     def _work(self) -> float:
-        return 6.0 * self.ensemble.network.size * self.ensemble.x_shape[0] * self.lanes
+        return 6.0 * self.ensemble.network.size * self.ensemble.points_a_step * self.lanes
 
     def programs(self, tile: int) -> LoopPrograms:
         """The programs for tiles of so many points."""

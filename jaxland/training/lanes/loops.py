@@ -26,6 +26,11 @@ def write_loop_kernel(ensemble: Ensemble, programs: LoopPrograms, layout: Layout
     return _LoopWriter(ensemble, programs, layout, target).text()
 
 
+def write_loop_evaluation(ensemble: Ensemble, programs: LoopPrograms, layout: Layout, target: Target) -> str:
+    """The assembly of `evaluate` and of its nests, for programs whose tiles add losses alone."""
+    return _LoopWriter(ensemble, programs, layout, target).evaluation()
+
+
 class _LoopWriter(KernelWriter):
     programs: LoopPrograms
 
@@ -45,6 +50,9 @@ class _LoopWriter(KernelWriter):
         self._run(w, self.programs.start_loops)
 
     def _clear(self, w: Writer) -> None:
+        if self.programs.clear_loops is not None:
+            self._run(w, self.programs.clear_loops)
+            return
         w.store(("total", 0), w.constant(0.0, self.type), self.type)
         entries = len(self.layout.kinds["grad"])
         memory = Memory("grad", 0, self.type)

@@ -13,10 +13,11 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from jaxland.training.lanes.emit import Target
-from jaxland.training.program.memory import Group
+from jaxland.training.program.memory import Group, Points
 
 ADDRESS, INTEGER = ctypes.c_void_p, ctypes.c_int64
-TRAINING = {"train": [ADDRESS] * 4 + [INTEGER] * 4, "start": [ADDRESS]}
+TRAINING = {"train": [ADDRESS] * 5 + [INTEGER] * 4, "start": [ADDRESS]}
+EVALUATION = {"evaluate": [ADDRESS] * 4}
 
 
 class Kernel(NamedTuple):
@@ -124,9 +125,14 @@ def load_object(code: bytes, signatures: dict[str, list] = TRAINING) -> Kernel:
 
 def run_kernel(kernel: Kernel, group: Group, steps: int, *, every: int = 0, closing: bool = False) -> None:
     """Trains a group for `steps` steps, keeping the loss of each `every`-th, or only takes note of its last loss."""
-    arrays = (array.ctypes.data for array in (group.buffer, group.x, group.y, group.trace))
+    arrays = (array.ctypes.data for array in (group.buffer, *group.points, group.trace))
     kernel.functions["train"](*arrays, group.step, steps, every, int(closing))
     group.step += 0 if closing else steps
+
+
+def run_evaluation(kernel: Kernel, group: Group, points: Points) -> None:
+    """Takes the losses of a group's members on some points; they are then in its memory, as `judged`."""
+    kernel.functions["evaluate"](*(array.ctypes.data for array in (group.buffer, *points)))
 
 
 _LINKING = threading.Lock()

@@ -19,7 +19,7 @@ from jaxland.training.lanes.tuning import kernel_key, kernel_of, recalled, remem
 from jaxland.training.plain import PlainProgram, code_version
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.piecewise import trace_runs
-from jaxland.training.program.programs import Programs, update_lines
+from jaxland.training.program.programs import Programs, clear_lines, update_lines
 from jaxland.training.program.trace import count_comparisons, trace_update
 
 # Steps of all points before the first of runs: at the start kinks sweep over the points, and runs do not last.
@@ -77,7 +77,9 @@ def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target
         return Runs(machine.load_object(known[1], _SIGNATURE), **known[0])
     with remembering(key, plain) as choice:
         runs = trace_runs(ensemble)
-        programs = Programs(ensemble.x_shape[0], 1, [], [], update_lines(trace_update(ensemble)), [])
+        programs = Programs(
+            ensemble.x_shape[0], 1, [], [], update_lines(trace_update(ensemble)), [], clear_lines(ensemble)
+        )
         assembly = write_compressed_kernel(ensemble, programs, runs, layout, target)
         kernel = kernel_of(assembly, target, _SIGNATURE)
         choice |= {"key": kernel_key("kernel", assembly, target), "comparisons": runs.comparisons}

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from copy import copy
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.evaluation import of_all_points, of_held_out
 from jaxland.training.lanes import machine
 from jaxland.training.lanes.emit import Target
+from jaxland.training.lanes.evaluation import Evaluation, prepare_evaluation
 from jaxland.training.lanes.group import LanesGroup
-from jaxland.training.lanes.machine import run_kernel
+from jaxland.training.lanes.machine import run_evaluation, run_kernel
 from jaxland.training.lanes.runs import (
     PLAIN_STEPS,
     TOGETHER,
@@ -22,9 +25,9 @@ from jaxland.training.lanes.runs import (
     with_runs,
     worthwhile,
 )
-from jaxland.training.lanes.tuning import VERSION, prepare_kernel
+from jaxland.training.lanes.tuning import VERSION, Plan, prepare_kernel
 from jaxland.training.plain import PlainProgram
-from jaxland.training.probe import require_agreement
+from jaxland.training.probe import require_agreement, require_losses
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.loop_programs import loop_layout
@@ -80,14 +83,38 @@ class LanesTrainer:
         plain = PlainProgram(ensemble, ensemble.number_format)
         plan, self._kernel = prepare_kernel(ensemble, plain, target, lanes, tile, largest, form)
         self.width, self.devices, self.workers = lanes, 1, available_threads()
-        self.together, self._runs = 1, None
+        self.together, self._runs = TOGETHER if ensemble.validation else 1, None
+        self._evaluations: dict[str, Evaluation] = {}
         self._layout: Layout = loop_layout(ensemble, plan, lanes, plan.scratch_bytes)
+        if ensemble.sampled or ensemble.validation:
+            self._prepare_evaluations(target, plan)
         require_agreement(self, ensemble, plain, plan.key)
         # The program of runs is straight code, so for a large network it is asked first whether it can pay.
         if compress or (compress is None and (plan.form == "straight" or may_be_worthwhile(ensemble))):
             self._compress(plain, target, insist=compress is True)
         self.settings = {"lanes": lanes, "form": plan.form, "tile": plan.tile, "fused": target.fused, "kernel": VERSION}
         self.settings["compress"] = None if self._runs is None else self._first
+
+    def _prepare_evaluations(self, target: Target, plan: Plan) -> None:
+        evaluated = {"all": of_all_points(self.ensemble)}
+        if self.ensemble.validation:
+            evaluated["held out"] = of_held_out(self.ensemble)
+        scratch = plan.scratch_bytes
+        for name, ensemble in evaluated.items():
+            plain = PlainProgram(ensemble, ensemble.number_format)
+            made = self._evaluations[name] = prepare_evaluation(ensemble, plain, self._layout, target, plan.form)
+            scratch = max(scratch, made.scratch_bytes)
+        # What is scratch comes last, so everything else stays where the kernels have it.
+        self._layout = loop_layout(self.ensemble, plan, self.width, scratch)
+        for name, ensemble in evaluated.items():
+            plain = PlainProgram(ensemble, ensemble.number_format)
+            require_losses(partial(self._first_losses, name), ensemble, plain, self.width, self._evaluations[name].key)
+
+    def _first_losses(self, name: str, start: Float[np.ndarray, "W P"]) -> Float[np.ndarray, "W"]:
+        """Losses of the first members, from other starts."""
+        members = self.ensemble.members(np.arange(self.width) + self.ensemble.first)
+        members = members._replace(start=start, init_scale=np.ones(self.width, start.dtype))
+        return self._evaluated(LanesGroup(self.ensemble, self._layout, members), name)
 
     def _compress(self, plain: PlainProgram, target: Target, *, insist: bool) -> None:
         layout = with_runs(self._layout, self.ensemble.scalar_type)
@@ -124,7 +151,34 @@ class LanesTrainer:
             self._kernel.functions["start"](part.buffer.ctypes.data)
         if self._runs is not None:
             begin_runs(self.ensemble, self._layout, group, members)
+        if self.ensemble.sampled:
+            self._take_all_points(group, "initial_loss")
         return group
+
+    def evaluate(self, group: LanesGroup) -> Float[np.ndarray, "W"]:
+        """The loss of each member over all its points."""
+        return self._evaluated(group, "all")
+
+    def judge(self, group: LanesGroup) -> Float[np.ndarray, "W"]:
+        """The loss of each member on the points of the validation."""
+        return self._evaluated(group, "held out")
+
+    def _evaluated(self, group: LanesGroup, name: str) -> Float[np.ndarray, "W"]:
+        self._evaluate(group, name)
+        return group.entries("judged")[:, 0]
+
+    def _evaluate(self, group: LanesGroup, name: str) -> None:
+        for part in group.parts:
+            points = part.points if name == "all" else part.held_out
+            assert points is not None
+            run_evaluation(self._evaluations[name].kernel, part, points)
+
+    def _take_all_points(self, group: LanesGroup, slot: str) -> None:
+        """Puts the loss over all points where it belongs in the record."""
+        self._evaluate(group, "all")
+        for part in group.parts:
+            view = self._layout.view
+            view(part.buffer, slot)[0][:] = view(part.buffer, "judged")[0]
 
     def advance(self, group: LanesGroup, steps: int) -> LanesGroup:
         """The group `steps` steps later."""
@@ -147,6 +201,23 @@ class LanesTrainer:
     def finish(self, group: LanesGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         group.restore()
-        for part in group.parts:
-            run_kernel(self._kernel, part, 1, every=self.ensemble.trace_every or 0, closing=True)
+        if self.ensemble.sampled:
+            self._close(group)
+        else:
+            for part in group.parts:
+                run_kernel(self._kernel, part, 1, every=self.ensemble.trace_every or 0, closing=True)
         return as_jax_arrays(group.result()) if on_device else group.result()
+
+    def results(self, group: LanesGroup) -> GroupResult:
+        """The results as they stand, but for the loss, which is that of the last step."""
+        return group.result()
+
+    def _close(self, group: LanesGroup) -> None:
+        """Takes note of the loss over all points after the last step, which is not set beside those of batches."""
+        self._take_all_points(group, "loss")
+        every = self.ensemble.trace_every
+        for part in group.parts:
+            loss, diverged = (self._layout.view(part.buffer, name)[0] for name in ("loss", "diverged_step"))
+            diverged[(diverged < 0) & ~np.isfinite(loss)] = part.step
+            if every and part.step % every == 0:
+                part.trace[part.step // every] = loss

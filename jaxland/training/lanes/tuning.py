@@ -85,7 +85,12 @@ def prepare_kernel(
         Unlowerable: it has no kernel; this is remembered, too.
     """
     own = ensemble.inputs is not None, ensemble.targets is not None
+    own = *own, ensemble.weights is not None, ensemble.problem.weights is not None
     chosen = f"{bool(ensemble.subnormal)} {lanes} {tile} {largest} {form}"
+    if ensemble.batch_size is not None:
+        chosen += f" {ensemble.x_shape} {ensemble.replacement}"
+    if ensemble.validation is not None:
+        chosen += " judged"
     key = kernel_key("plan", f"{plain.key} {own} {chosen} {code_version()}", target)
     known = recalled(key)
     if known is not None:

@@ -1,7 +1,7 @@
 """The loop nests of an ensemble: of the gradient over tiles of points, and of the optimizer."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ from jaxland.training.program.layout import Layout
 from jaxland.training.program.loops import Loops, Output, loops_of
 from jaxland.training.program.programs import HasState, layout_of
 from jaxland.training.program.scalarize import type_name
-from jaxland.training.program.trace import tile_jaxpr, update_jaxprs
+from jaxland.training.program.trace import loss_jaxpr, penalties_jaxpr, tile_inputs, tile_jaxpr, update_jaxprs
 
 
 class LoopUpdate(NamedTuple):
@@ -34,6 +34,7 @@ class LoopPrograms(NamedTuple):
         update_loops: the optimizer's update.
         start_loops: its initial state.
         state_types: of the entries of its state.
+        clear_loops: what loss and gradients begin with where there are penalties; None stands for zero.
     """
 
     points: int
@@ -43,14 +44,17 @@ class LoopPrograms(NamedTuple):
     update_loops: Loops
     start_loops: Loops
     state_types: list[str]
+    clear_loops: Loops | None = None
 
     @property
     def scratch_bytes(self) -> int:
         """Of a lane, for whichever program needs most."""
-        return max(loops.scratch_bytes for loops in (self.tile_loops, self.rest_loops, *self[4:6]))
+        programs = self.tile_loops, self.rest_loops, self.update_loops, self.start_loops, self.clear_loops
+        return max(loops.scratch_bytes for loops in programs if loops is not None)
 
 
-_NOTHING = Loops([], {}, 0, [])
+NOTHING = Loops([], {}, 0, [])
+"""A program that does nothing."""
 
 
 def loop_programs(ensemble: Ensemble, update: LoopUpdate, tile: int) -> LoopPrograms:
@@ -59,25 +63,57 @@ def loop_programs(ensemble: Ensemble, update: LoopUpdate, tile: int) -> LoopProg
     Raises:
         Unlowerable: something in it has no loops; the message names the primitive.
     """
-    points = ensemble.x_shape[0]
+    points = ensemble.points_a_step
     rest = points % tile
     return LoopPrograms(
         points,
         tile,
-        tile_loops(ensemble, tile) if points >= tile else _NOTHING,
-        tile_loops(ensemble, rest) if rest else _NOTHING,
+        tile_loops(ensemble, tile) if points >= tile else NOTHING,
+        tile_loops(ensemble, rest) if rest else NOTHING,
         *update,
+        penalty_loops(ensemble),
     )
 
 
 def tile_loops(ensemble: Ensemble, points: int) -> Loops:
     """The loss and its gradient over some points, added to `("total", 0)` and the entries of `"grad"`."""
-    graph, type = Graph(), ensemble.scalar_type
-    program = tile_jaxpr(ensemble, points)
-    kinds = zip(("param", "x", "y"), program.in_avals, strict=True)
-    arguments = [graph.memory(kind, 0, aval.shape, type) for kind, aval in kinds]
-    gradient, value = evaluate_arrays(graph, program, arguments)
+    graph = Graph()
+    gradient, value = evaluate_arrays(graph, *_with_memory(graph, ensemble, tile_jaxpr(ensemble, points)))
     return loops_of(graph, [Output(value, "total", 0, True), Output(gradient, "grad", 0, True)])
+
+
+def loss_loops(ensemble: Ensemble, points: int) -> Loops:
+    """The sum of losses over some points, added to `("total", 0)`."""
+    graph = Graph()
+    (value,) = evaluate_arrays(graph, *_with_memory(graph, ensemble, loss_jaxpr(ensemble, points)))
+    return loops_of(graph, [Output(value, "total", 0, True)])
+
+
+def penalty_loops(ensemble: Ensemble) -> Loops | None:
+    """Penalties and their gradient, with which `("total", 0)` and the entries of `"grad"` begin."""
+    penalties = penalties_jaxpr(ensemble)
+    if penalties is None:
+        return None
+    graph = Graph()
+    gradient, value = evaluate_arrays(graph, *_with_memory(graph, ensemble, *penalties))
+    return loops_of(graph, [Output(value, "total", 0), Output(gradient, "grad", 0)])
+
+
+def penalty_value_loops(ensemble: Ensemble) -> Loops:
+    """Penalties, or zero, with which `("total", 0)` begins where no gradient is wanted."""
+    graph, penalties = Graph(), penalties_jaxpr(ensemble)
+    if penalties is None:
+        return loops_of(graph, [Output(graph.constant(np.zeros((), ensemble.number_format)), "total", 0)])
+    _, value = evaluate_arrays(graph, *_with_memory(graph, ensemble, *penalties))
+    return loops_of(graph, [Output(value, "total", 0)])
+
+
+def _with_memory(graph: Graph, ensemble: Ensemble, program: Any, inputs: list[tuple[str, int]] | None = None):
+    """A program, and its arguments: by default those of a tile."""
+    places = tile_inputs(ensemble) if inputs is None else inputs
+    type = ensemble.scalar_type
+    kinds = zip(places, program.in_avals, strict=True)
+    return program, [graph.memory(kind, first, aval.shape, type) for (kind, first), aval in kinds]
 
 
 def update_loops(ensemble: Ensemble) -> LoopUpdate:

@@ -1,10 +1,12 @@
 """The memory of a group of fits on the host."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from jaxland.training.batches import ORDER, fold_in
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.initial import initial_parameters
 from jaxland.training.program.layout import Layout
@@ -16,19 +18,42 @@ RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 _ALIGNMENT = 64
 
 
-@dataclass
-class Group:
-    """The fits of one group while they are trained. Kernels change it in place."""
+class Points(NamedTuple):
+    """Points as kernels read them; `w`, their factors, is empty where there are none."""
 
-    buffer: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    w: np.ndarray
+
+
+@dataclass
+class Group:
+    """The fits of one group while they are trained. Kernels change it in place.
+
+    Attributes:
+        buffer: all that is a fit's, see `Layout`.
+        points: what they are trained on.
+        trace: losses on the way.
+        held_out: what they are judged on; None where there is nothing.
+        step: steps done.
+    """
+
+    buffer: np.ndarray
+    points: Points
     trace: Float[np.ndarray, "T W"]
+    held_out: Points | None = None
     step: int = 0
 
 
-def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
-    """The memory of a group, with everything in it but the optimizer's state."""
+def new_group(ensemble: Ensemble, layout: Layout, members: Members, shared: dict | None = None) -> Group:
+    """The memory of a group, with everything in it but the optimizer's state.
+
+    Args:
+        ensemble: what is trained.
+        layout: of the memory.
+        members: of the group.
+        shared: remembers what all fits have in common from one group to the next.
+    """
     dtype = ensemble.number_format
     buffer = aligned(layout.bytes, np.dtype(np.uint8))
     params = initial_parameters(ensemble, members)
@@ -38,8 +63,19 @@ def new_group(ensemble: Ensemble, layout: Layout, members: Members) -> Group:
         entry[:] = members.hyperparameters[name]
     layout.view(buffer, "best_loss")[0][:] = np.inf
     layout.view(buffer, "diverged_step")[0][:] = -1
+    if ensemble.batch_size is not None:
+        (entry,) = layout.blocks(buffer, "key")
+        entry[:] = fold_in(members.keys, ORDER).T.view(np.int32)
     trace = aligned(len(ensemble.trace_steps) * layout.lanes, dtype).reshape(-1, layout.lanes)
-    return Group(buffer, _by_lanes(members.x, dtype), _by_lanes(members.y, dtype), trace)
+    shared = {} if shared is None else shared
+    points = _points(dtype, shared, members.x, members.y, members.weights)
+    held_out = None if members.held_out is None else _points(dtype, shared, *members.held_out, None)
+    return Group(buffer, points, trace, held_out)
+
+
+def _points(dtype: np.dtype, shared: dict, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Points:
+    weights = np.empty((0, 1), dtype) if weights is None else weights[..., None]
+    return Points(*(_by_lanes(values, dtype, shared) for values in (x, y, weights)))
 
 
 def entries(layout: Layout, buffer: np.ndarray, kind: str) -> np.ndarray:
@@ -53,11 +89,18 @@ def result_of(layout: Layout, buffer: np.ndarray, trace: Float[np.ndarray, "T W"
     return GroupResult(params=entries(layout, buffer, "param"), trace=trace.T.copy(), **record)
 
 
-def _by_lanes(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _by_lanes(values: np.ndarray, dtype: np.dtype, shared: dict) -> np.ndarray:
     """Shared data (N, D) as it is, each fit's own (W, N, D) with fits on the minor axis."""
-    ordered = values.transpose(1, 2, 0) if values.ndim == 3 else values
-    result = aligned(ordered.size, dtype)
-    result[:] = ordered.ravel()
+    if values.ndim == 3:
+        return _aligned_copy(values.transpose(1, 2, 0), dtype)
+    if id(values) not in shared:
+        shared[id(values)] = values, _aligned_copy(values, dtype)  # kept, so that its number is not another's
+    return shared[id(values)][1]
+
+
+def _aligned_copy(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    result = aligned(values.size, dtype)
+    result[:] = values.ravel()
     return result
 
 

@@ -6,7 +6,7 @@ depend on how many points a tile has.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -29,7 +29,8 @@ class Coupled(Unlowerable):
 class TileProgram(NamedTuple):
     """The gradient over a tile.
 
-    Inputs: `("param", k)`, `("x", (point, component))` and `("y", (point, component))`.
+    Inputs: `("param", k)`, `("x", (point, component))`, `("y", (point, component))`, and where the ensemble has them
+    `("w", (point, 0))` and `("hyper", k)`.
     """
 
     points: int
@@ -68,35 +69,147 @@ def trace_tile(ensemble: Ensemble, points: int, *, float64: bool = True, most: i
     type = ensemble.scalar_type
     build = Builder(float64, most)
     program = tile_jaxpr(ensemble, points)
-    shapes = [aval.shape for aval in program.in_avals]
-    kinds = zip(("param", "x", "y"), shapes, strict=True)
-    arguments = [input_scalars(build, kind, shape, type) for kind, shape in kinds]
-    gradient, value = scalarize(build, program, arguments)
+    gradient, value = scalarize(build, program, _arguments(build, tile_inputs(ensemble), program, type))
     return TileProgram(points, value.item(), list(gradient))
 
 
+def trace_loss(ensemble: Ensemble, points: int, *, most: int | None = None) -> Expression:
+    """The scalar program of the sum of losses over `points` points, of the same inputs as `trace_tile`."""
+    build, program = Builder(most=most), loss_jaxpr(ensemble, points)
+    (value,) = scalarize(build, program, _arguments(build, tile_inputs(ensemble), program, ensemble.scalar_type))
+    return value.item()
+
+
+def trace_penalties(ensemble: Ensemble) -> tuple[list[Expression], Expression] | None:
+    """The scalar program of penalties: their gradient and their sum, see `Penalties`; None where there are none."""
+    penalties = penalties_jaxpr(ensemble)
+    if penalties is None:
+        return None
+    build = Builder()
+    arguments = _arguments(build, penalties.inputs, penalties.program, ensemble.scalar_type)
+    gradient, value = scalarize(build, penalties.program, arguments)
+    return list(gradient), value.item()
+
+
+def _arguments(build: Builder, inputs: list[tuple[str, int]], program: Any, type: str) -> list[Scalars]:
+    """The inputs of a program by kind: single numbers by their place, arrays from their first entry on."""
+    return [
+        np.array(build.input(kind, place, type), dtype=object)
+        if aval.shape == ()
+        else input_scalars(build, kind, aval.shape, type)
+        for (kind, place), aval in zip(inputs, program.in_avals, strict=True)
+    ]
+
+
+def tile_inputs(ensemble: Ensemble) -> list[tuple[str, int]]:
+    """What the arguments of `tile_jaxpr` are: kinds of memory, and the place of the first entry."""
+    weights = [("w", 0)] if ensemble.weighted else []
+    return [("param", 0), ("x", 0), ("y", 0), *weights, *_numbers_of_loss(ensemble)]
+
+
+def _numbers_of_loss(ensemble: Ensemble, of: Mapping[str, Any] | None = None) -> list[tuple[str, int]]:
+    known = ensemble.problem.loss.numbers if of is None else of
+    return [("hyper", k) for k, name in enumerate(sorted(ensemble.hyperparameters)) if name in known]
+
+
 def tile_jaxpr(ensemble: Ensemble, points: int) -> Any:
-    """The jaxpr from parameters, inputs and targets of `points` points to the gradient (P,) and the sum of losses.
+    """The jaxpr from `tile_inputs` at `points` points to the gradient (P,) and the sum of losses.
 
     Raises:
         Unlowerable: the network or the loss cannot be traced at so few points.
     """
-    network, loss = ensemble.network, ensemble.problem.loss
-    (total, inputs), outputs = _data_shapes(ensemble)
-    weight = loss.weight(total, outputs)
+    total, outputs = ensemble.points_a_step, ensemble.y_shape[1]
+    weight = ensemble.problem.loss.weight(total, outputs)
 
-    def objective(vector, x, y):
-        prediction = network.apply(network.unflatten(vector), x)
-        if prediction.shape != y.shape:
-            raise Unlowerable(f"the network returns shape {prediction.shape} where targets have {y.shape}.")
-        value = jnp.sum(loss.values(prediction, y))
+    def objective(*arguments):
+        value = _sum_of_losses(ensemble, *arguments)
         return (value if weight == 1 else weight * value), value
 
-    shapes = [(network.size,), (points, inputs), (points, outputs)]
+    return _tile_jaxpr(ensemble, points, jax.grad(objective, has_aux=True), total)
+
+
+def loss_jaxpr(ensemble: Ensemble, points: int) -> Any:
+    """The jaxpr from `tile_inputs` at `points` points to the sum of their losses.
+
+    Raises:
+        Unlowerable: the network or the loss cannot be traced at so few points.
+    """
+    return _tile_jaxpr(ensemble, points, lambda *arguments: _sum_of_losses(ensemble, *arguments), points)
+
+
+def _tile_jaxpr(ensemble, points, function, total) -> Any:
+    require_without_noise(ensemble)
     with numerics(ensemble.number_format):
-        abstract = [jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in shapes]
+        x, y, weights, _ = ensemble.points_of(points, ensemble.number_format)
+        scalar, vector = (jax.ShapeDtypeStruct(shape, ensemble.dtype) for shape in ((), (ensemble.network.size,)))
+        column = [] if weights is None else [jax.ShapeDtypeStruct((points, 1), ensemble.dtype)]
         with _of_few_points(points, total):
-            return jax.make_jaxpr(jax.grad(objective, has_aux=True))(*abstract)
+            return jax.make_jaxpr(function)(vector, x, y, *column, *[scalar] * len(_numbers_of_loss(ensemble)))
+
+
+def _sum_of_losses(ensemble, vector, x, y, *others):
+    network, loss = ensemble.network, ensemble.problem.loss
+    names = [name for name in sorted(ensemble.hyperparameters) if name in loss.numbers]
+    weights = others[0][:, 0] if ensemble.weighted else None
+    prediction = network.apply(network.unflatten(vector), x)
+    if prediction.shape[0] != y.shape[0] or not loss.takes(prediction.shape[1], y.shape[1]):
+        raise Unlowerable(f"the network returns shape {prediction.shape} where targets have {y.shape}.")
+    numbers = dict(zip(names, others[ensemble.weighted :], strict=True))
+    return jnp.sum(loss.weighted(prediction, y, weights, numbers))
+
+
+def require_without_noise(ensemble: Ensemble) -> None:
+    """Raises Unlowerable where the network takes a key: noise is drawn for all points of a step together."""
+    if ensemble.network.takes_key:
+        raise Unlowerable("the network takes a key for its noise, which is drawn for all points of a step at once.")
+
+
+def require_all_points_alike(ensemble: Ensemble, backend: str) -> None:
+    """Makes sure that a step is nothing but the sum of the same loss over all points, for backends that know no more.
+
+    Raises:
+        Unlowerable: it is more.
+    """
+    problem = ensemble.problem
+    more = {
+        "mini-batches": ensemble.batch_size is not None,
+        "weights of points": ensemble.weighted,
+        "noise": ensemble.network.takes_key,
+        "numbers of the loss that fits differ in": any(name in problem.numbers for name in ensemble.hyperparameters),
+        "penalties": bool(problem.penalty),
+        "validation": ensemble.validation is not None,
+    }
+    for name in (name for name, given in more.items() if given):
+        raise Unlowerable(f"{backend} has no kernels for {name}; lanes and xla have.")
+
+
+class Penalties(NamedTuple):
+    """The jaxpr of an ensemble's penalties, and what its arguments are.
+
+    Its results are the gradient (P,) of their sum, and the sum in units of the loss before `Loss.weight`.
+    """
+
+    program: Any
+    inputs: list[tuple[str, int]]
+
+
+def penalties_jaxpr(ensemble: Ensemble) -> Penalties | None:
+    """The penalties of an ensemble; None where it has none."""
+    problem, network, dtype = ensemble.problem, ensemble.network, ensemble.number_format
+    if not problem.penalty:
+        return None
+    taken = {name for each in problem.penalty for name in each.numbers}
+    names = [name for name in sorted(ensemble.hyperparameters) if name in taken]
+    weight = problem.loss.weight(ensemble.points_a_step, ensemble.y_shape[1])
+
+    def penalties(vector, *numbers):
+        value = problem.penalties(network.unflatten(vector), dict(zip(names, numbers, strict=True)))
+        return value, value / weight
+
+    with numerics(dtype):
+        scalar, vector = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((), (network.size,)))
+        program = jax.make_jaxpr(jax.grad(penalties, has_aux=True))(vector, *[scalar] * len(names))
+    return Penalties(program, [("param", 0), *_numbers_of_loss(ensemble, dict.fromkeys(taken))])
 
 
 def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
@@ -109,8 +222,7 @@ def check_points_apart(ensemble: Ensemble, most: int | None = None) -> None:
     Raises:
         Coupled: it does, as with batch normalisation, so that gradients over tiles do not add up.
     """
-    network = ensemble.network
-    (_, inputs), _ = _data_shapes(ensemble)
+    network, inputs = ensemble.network, ensemble.x_shape[1]
     dtype = ensemble.number_format
     build = Builder(most=most)
     with numerics(dtype):
@@ -243,11 +355,6 @@ def _owners(shapes, param_shapes):
 
 def _no_second_evaluation(*_, **__):
     raise Unlowerable("the optimizer evaluates the loss a second time within a step (a line search).")
-
-
-def _data_shapes(ensemble):
-    """((N, D), O)."""
-    return ensemble.x_shape, ensemble.y_shape[1]
 
 
 def input_scalars(build: Builder, kind: str, shape: tuple[int, ...], type: str) -> Scalars:

@@ -21,7 +21,7 @@ from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.memory import entries, new_group, result_of
 from jaxland.training.program.programs import layout_of, schedule_programs
-from jaxland.training.program.trace import check_points_apart, trace_update
+from jaxland.training.program.trace import check_points_apart, require_all_points_alike, trace_update
 from jaxland.training.tpu.kernel import make_kernel, memory_needed
 from jaxland.training.tpu.tiles import FITS, TILE, check_types
 from jaxland.training.trainer import GroupResult, as_jax_arrays, check_settings, check_trace
@@ -94,6 +94,7 @@ class TpuTrainer:
     ):
         if ensemble.steps >= 2**31:
             raise Unlowerable("tpu counts steps in 32 bits.")
+        require_all_points_alike(ensemble, "tpu")
         if ensemble.dtype != "float32":
             raise Unlowerable("a TPU has no float64; train in float32, or with backend='xla'.")
         if ensemble.subnormal:
@@ -153,7 +154,7 @@ class TpuTrainer:
         host = new_group(self.ensemble, self._layout, members)
         kept = [host.buffer.view(np.float32), *([host.trace] if self.ensemble.trace_every else [])]
         own = self.ensemble.inputs is not None, self.ensemble.targets is not None
-        x, y = (self._tiles(data) if given else data for data, given in zip((host.x, host.y), own, strict=True))
+        x, y = (self._tiles(data) if given else data for data, given in zip(host.points[:2], own, strict=True))
         return TpuGroup(0, [self._tiles(array) for array in kept], x, y)
 
     def _tiles(self, array: np.ndarray) -> np.ndarray:

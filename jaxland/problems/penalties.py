@@ -1,0 +1,69 @@
+"""Terms of the objective in the parameters alone."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxtyping import PyTree
+
+from jaxland._types import AnyArray, Array
+
+Leaves = Iterable[AnyArray]
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A term of the objective in the parameters, added to the loss.
+
+        Penalty("smoothness", lambda params, smoothness: smoothness * jnp.sum(jnp.diff(params.weight) ** 2),
+                numbers={"smoothness": 0.1})
+
+    Attributes:
+        name: used in tables.
+        function: from the network's parameters, as its `init` makes them, and the numbers by name to a number.
+        numbers: what the function takes by name, with the values it has unless `hyperparameters` of a fit say
+            otherwise.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __call__(self, params: PyTree, numbers: Mapping[str, Any] = {}) -> Array:
+        """Its value.
+
+        Args:
+            params: of a network.
+            numbers: in place of its own.
+        """
+        return self.function(params, **{name: numbers.get(name, value) for name, value in self.numbers.items()})
+
+
+def l2(strength: float = 0.0, *, biases: bool = False, name: str = "l2") -> Penalty:
+    """The sum of squares of all weights, times a strength.
+
+    Args:
+        strength: unless `hyperparameters={name: ...}` gives each fit its own.
+        biases: whether vectors and scalars count as well as matrices.
+        name: of the penalty and of its number.
+    """
+
+    def function(params, **numbers):
+        return numbers[name] * sum((leaf**2).sum() for leaf in _counted(params, biases))
+
+    return Penalty(name, function, {name: strength})
+
+
+def l1(strength: float = 0.0, *, biases: bool = False, name: str = "l1") -> Penalty:
+    """The sum of absolute values of all weights, times a strength; arguments as in `l2`."""
+
+    def function(params, **numbers):
+        return numbers[name] * sum(abs(leaf).sum() for leaf in _counted(params, biases))
+
+    return Penalty(name, function, {name: strength})
+
+
+def _counted(params, biases) -> Leaves:
+    import jax
+
+    return [leaf for leaf in jax.tree.leaves(params) if biases or leaf.ndim > 1]

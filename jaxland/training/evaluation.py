@@ -1,0 +1,33 @@
+"""What the parameters of fits are judged by besides the steps of their training, as ensembles of their own."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from jaxland.problems import Problem
+from jaxland.training.ensemble import Ensemble
+
+
+def of_all_points(ensemble: Ensemble) -> Ensemble:
+    """The same fits with all their points in every step: its loss is the objective."""
+    return replace(ensemble, batch_size=None, replacement=False, validation=None, trace_every=None, snapshots=())
+
+
+def of_held_out(ensemble: Ensemble) -> Ensemble:
+    """The same fits on the points of the validation, without weights and penalties: its loss judges them.
+
+    The loss takes the numbers that each fit has of it.
+    """
+    validation = ensemble.validation
+    assert validation is not None
+    first = np.array([ensemble.first])
+    own, points = {}, []
+    for name, values in (("inputs", validation.x), ("targets", validation.y)):
+        shared = not callable(values) and values.ndim == 2
+        own[name] = None if shared else values
+        points.append(values if shared else np.asarray(values(first) if callable(values) else values)[0])
+    unused = {name for penalty in ensemble.problem.penalty for name in penalty.numbers}
+    numbers = {name: value for name, value in ensemble.hyperparameters.items() if name not in unused}
+    problem = Problem(points[0], points[1], ensemble.problem.loss, ensemble.problem.name)
+    whole = of_all_points(ensemble)
+    return replace(whole, problem=problem, hyperparameters=numbers, weights=None, **own)

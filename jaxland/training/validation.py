@@ -1,0 +1,164 @@
+"""Points on which fits are judged while they are trained, and what follows from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from jaxland._numbers import real_numbers
+from jaxland.problems import Problem
+from jaxland.training import batches
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Held-out points, judged every so many steps and after the last.
+
+        Validation(x, y, every=100, patience=10)
+        Validation(share=0.2, metrics={"accuracy": jl.training.accuracy})
+
+    Attributes:
+        x: inputs (M, D), or each fit's own (F, M, D), or a function of the fits' numbers to such.
+        y: targets, likewise.
+        share: instead of x and y, the share of the problem's points that is set aside for each fit, drawn by its key.
+        every: steps from one judgement to the next; an epoch by default, or a hundredth of all steps where there are no
+            batches.
+        patience: a fit stops after so many judgements without a gain; None lets all fits go on to the end. What is
+            returned of a stopped fit is what it was in that step.
+        min_gain: by how much a loss must fall below the best so far to count as a gain.
+        metrics: further numbers to be kept, by name: functions of predictions (M, O) and targets (M, K) to a number, or
+            to a number for each point, whose mean is taken.
+
+    Raises:
+        TypeError, ValueError: a field out of range, naming the field, the value and the remedy.
+    """
+
+    x: Any = None
+    y: Any = None
+    share: float | None = None
+    every: int | None = None
+    patience: int | None = None
+    min_gain: float = 0.0
+    metrics: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.share is not None and not 0 < self.share < 1:
+            raise ValueError(f"validation: share must lie between 0 and 1; got {self.share!r}.")
+        if (self.x is None) != (self.y is None) or (self.x is None and self.share is None):
+            raise ValueError("validation needs x and y, or a share of the problem's points.")
+        for name in ("every", "patience"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+                raise ValueError(f"validation: {name} must be a positive integer; got {value!r}.")
+        if not self.min_gain >= 0:
+            raise ValueError(f"validation: min_gain must not be negative; got {self.min_gain!r}.")
+        for name, metric in self.metrics.items():
+            if not callable(metric):
+                raise TypeError(f"metrics[{name!r}] must be a function of predictions and targets; got {metric!r}.")
+        for name in ("x", "y"):
+            values = getattr(self, name)
+            if values is not None and not callable(values):
+                object.__setattr__(self, name, _points(name, values))
+
+    @property
+    def per_fit(self) -> dict[str, Any]:
+        """Points that are each fit's own, by name."""
+        named = {"validation x": self.x, "validation y": self.y}
+        return {name: values for name, values in named.items() if callable(values) or np.ndim(values) == 3}
+
+    def split(self, problem: Problem, keys: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+        """What becomes of an ensemble's fields when each fit sets its share of points aside.
+
+        Args:
+            problem: whose points.
+            keys: of fits, by their numbers.
+        """
+        assert self.share is not None
+        count = len(problem.x)
+        held = round(self.share * count)
+        if not 0 < held < count:
+            raise ValueError(
+                f"validation: a share of {self.share:g} of {count} points is {held}, which leaves nothing to "
+                f"{'judge on' if held == 0 else 'train on'}."
+            )
+
+        def rows(values: np.ndarray, part: slice) -> Callable[[np.ndarray], np.ndarray]:
+            return _Split(lambda fits: values[_permutations(keys(fits), count)[:, part]])
+
+        aside, kept = slice(0, held), slice(held, None)
+        weights = problem.weights
+        return {
+            "inputs": rows(problem.x, kept),
+            "targets": rows(problem.y, kept),
+            "weights": None if weights is None else rows(weights, kept),
+            "validation": replace(self, x=rows(problem.x, aside), y=rows(problem.y, aside)),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """Points of each fit by a share; made anew from it for another ensemble."""
+
+    rows: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, fits: np.ndarray) -> np.ndarray:
+        return self.rows(np.asarray(fits))
+
+
+def is_split(values: Any) -> bool:
+    """Whether an ensemble's field is what a share made of it."""
+    return isinstance(values, _Split)
+
+
+def require_apart(problem: Problem, validation: Validation) -> None:
+    """Makes sure that no point that is trained on is held out.
+
+    Where data repeat points among themselves, a point on both sides is no sign of a mistake.
+
+    Raises:
+        ValueError: some are.
+    """
+    trained = np.concatenate([problem.x, problem.y], axis=1)
+    held_out = np.concatenate([validation.x, validation.y], axis=1)
+    known = {row.tobytes() for row in trained}
+    rows = [row.tobytes() for row in held_out]
+    both = [place for place, row in enumerate(rows) if row in known]
+    repeated = len(known) < len(trained) or len(set(rows)) < len(rows)
+    if both and (not repeated or len(both) == len(rows)):
+        raise ValueError(
+            f"validation holds {len(both)} of the points that are trained on, the first in row {both[0]}; leave them "
+            "out of one of the two, or give validation=0.2 to set a share of the problem's points aside."
+        )
+
+
+def _permutations(keys: np.ndarray, count: int) -> np.ndarray:
+    """The points in an order of each fit, (W, N)."""
+    return batches.order_of(np.asarray(batches.fold_in(keys, batches.SHARE)), 0, count)
+
+
+def _points(name: str, values: Any) -> np.ndarray:
+    values = real_numbers(f"validation {name}", values)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim not in (2, 3) or values.size == 0:
+        raise ValueError(
+            f"validation {name} must hold at least one point, shape (points, components), or (fits, points, "
+            f"components); got {values.shape}."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"validation {name} has NaN or infinite values.")
+    return values
+
+
+def accuracy(prediction: Any, target: Any) -> Any:
+    """The share of points whose class is right: of the largest logit, or of the sign of a single one.
+
+    Args:
+        prediction: logits (M, O), of two classes (M, 1).
+        target: numbers of classes (M, 1), or a share for each (M, O).
+    """
+    if prediction.shape[1] == 1:
+        return (prediction[:, 0] > 0) == (target[:, 0] > 0.5)
+    labels = target[:, 0] if target.shape[1] == 1 else target.argmax(axis=1)
+    return prediction.argmax(axis=1) == labels

@@ -1,0 +1,181 @@
+"""Validation and early stopping, against loops written out; neighbours of a fit that stops are none the wiser."""
+
+import numpy as np
+import optax
+import pytest
+from sklearn.metrics import accuracy_score
+
+import jaxland as jl
+from jaxland.training import Ensemble, Validation, accuracy, choose_backend, train_judged
+
+_RNG = np.random.default_rng(0)
+TRUE = _RNG.normal(size=(4, 1))
+
+
+def _points(count):
+    x = _RNG.normal(size=(count, 4))
+    return x, x @ TRUE + _RNG.normal(size=(count, 1))
+
+
+X, Y = _points(12)
+HELD_OUT = _points(9)
+LINEAR = jl.mlp([4, 1], bias=False)
+PROBLEM = jl.Problem(X, Y)
+STEPS, FITS = 60, 20
+
+
+def _by_hand(start, rate, every, patience, min_gain):
+    """Gradient descent on a line, judged every so many steps: losses and where it stopped, the best, and the end."""
+    weight, losses, params = start.copy(), {}, {}
+    reference, waited = np.inf, 0
+    for step in range(STEPS + 1):
+        if step % every == 0 or step == STEPS:
+            loss = np.mean((HELD_OUT[0] @ weight - HELD_OUT[1][:, 0]) ** 2)
+            losses[step], params[step] = loss, weight.copy()
+            waited = 0 if loss < reference - min_gain else waited + 1
+            reference = min(reference, loss) if waited == 0 else reference
+            if waited >= patience and step < STEPS:
+                return losses, params, step, weight
+        error = X @ weight - Y[:, 0]
+        weight = weight - (rate * 2 / len(X) * X.T @ error if step < STEPS else 0)
+    return losses, params, -1, weight
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+@pytest.mark.parametrize(("patience", "min_gain"), [(1, 0.0), (3, 0.0), (2, 0.05), (1000, 0.0)])
+def test_stopping_is_that_of_the_loop(backend, patience, min_gain):
+    start, rate = np.random.default_rng(1).normal(size=(FITS, 4)), 0.03
+    fits = jl.fit(
+        LINEAR, PROBLEM, optax.sgd(rate), fits=FITS, steps=STEPS, start=start, dtype="float64", backend=backend,
+        validation=HELD_OUT, validate_every=7, patience=patience, min_gain=min_gain, trace_every=5, snapshots=(20,),
+    )  # fmt: skip
+    steps = fits.ensemble.validation_steps
+    np.testing.assert_array_equal(steps, [*range(0, STEPS, 7), STEPS])
+    stopped = 0
+    for fit in range(FITS):
+        losses, params, stop, last = _by_hand(start[fit], rate, 7, patience, min_gain)
+        found = fits.judged
+        assert found.stopped_step[fit] == stop
+        expected = [losses.get(step, np.nan) for step in steps]
+        np.testing.assert_allclose(fits.validation[fit], expected, rtol=1e-10)
+        best = min(losses, key=losses.get)
+        assert found.best_validation_step[fit] == best
+        np.testing.assert_allclose(fits.best_params[fit], params[best], rtol=1e-10)
+        np.testing.assert_allclose(fits.params[fit], last, rtol=1e-10)
+        np.testing.assert_allclose(fits.loss[fit], np.mean((X @ last - Y[:, 0]) ** 2), rtol=1e-10)
+        seen = fits.ensemble.trace_steps <= (STEPS if stop < 0 else stop)
+        np.testing.assert_array_equal(np.isnan(fits.trace[fit]), ~seen)
+        if 0 <= stop <= 20:
+            np.testing.assert_array_equal(fits.snapshots[fit, 0], fits.params[fit])
+        stopped += stop >= 0
+    assert (stopped > 0) == (patience < 1000)
+    assert list(fits.table["stopped_step"]) == list(fits.judged.stopped_step)
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+@pytest.mark.parametrize("more", [{}, {"batch_size": 5}, {"validation": Validation(share=0.4, patience=2, every=5)}])
+def test_bits_do_not_depend_on_neighbours_that_stop(backend, more):
+    given = {"validation": Validation(*HELD_OUT, patience=2, every=5), **more}
+    ensemble = Ensemble(jl.mlp([4, 3, 1], "tanh"), PROBLEM, optax.adam(0.05), steps=STEPS, **given)
+    trainer = choose_backend(ensemble, backend).trainer
+    whole = train_judged(trainer, ensemble, 0, 64, threads=2)
+    part = train_judged(trainer, ensemble, 21, 6, threads=1)
+    stopped = whole.judged.stopped_step
+    assert len(np.unique(stopped)) > 2
+    for name in ("params", "loss", "best_loss", "best_step", "trace"):
+        assert getattr(whole.result, name)[21:27].tobytes() == getattr(part.result, name).tobytes(), name
+    for name in ("validation", "best_params", "stopped_step"):
+        assert getattr(whole.judged, name)[21:27].tobytes() == getattr(part.judged, name).tobytes(), name
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_being_judged_changes_no_bits(compress):
+    """Where no fit stops, training is what it is without."""
+    problem = jl.problems.sawtooth()
+    held_out = Validation(problem.x[::40] + 1e-3, problem.y[::40], every=128)
+    alone, judged = (
+        Ensemble(jl.mlp([1, 3, 1]), problem, optax.sgd(0.01), steps=600, trace_every=100, validation=each)
+        for each in (None, held_out)
+    )
+    trainers = [choose_backend(each, "lanes", compress=compress).trainer for each in (alone, judged)]
+    results = [train_judged(trainer, e, 0, 300).result for trainer, e in zip(trainers, (alone, judged), strict=True)]
+    for one, other in zip(*results, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_the_best_parameters_are_those_whose_loss_is_said():
+    """By the landscape's own losses."""
+    fits = jl.fit(
+        jl.mlp([4, 8, 1], "tanh"), PROBLEM, optax.adam(0.05), fits=8, epochs=40, batch_size=4, validation=HELD_OUT
+    )
+    found = jl.landscape.losses(fits.ensemble.network, PROBLEM.loss, fits.best_params, *HELD_OUT)
+    np.testing.assert_allclose(found, fits.judged.best_validation, rtol=1e-5)
+    np.testing.assert_array_equal(np.nanmin(fits.validation, axis=1), fits.judged.best_validation)
+    assert len(fits.ensemble.validation_steps) == 41  # once an epoch
+
+
+def test_a_share_is_set_aside_for_each_fit():
+    ensemble = Ensemble(LINEAR, PROBLEM, optax.sgd(0.1), steps=1, validation=Validation(share=0.25), seed=4)
+    members = ensemble.members(np.arange(6))
+    held_x, held_y = members.held_out
+    assert (members.x.shape, held_x.shape) == ((6, 9, 4), (6, 3, 4))
+    for fit in range(6):
+        rows = np.concatenate([np.hstack([held_x[fit], held_y[fit]]), np.hstack([members.x[fit], members.y[fit]])])
+        whole = np.hstack([X, Y]).astype(np.float32)
+        np.testing.assert_array_equal(rows[np.lexsort(rows.T)], whole[np.lexsort(whole.T)])
+    assert len({held_x[fit].tobytes() for fit in range(6)}) > 3
+    again = Ensemble(LINEAR, PROBLEM, optax.sgd(0.1), steps=1, validation=Validation(share=0.25), seed=4)
+    np.testing.assert_array_equal(again.members(np.array([3])).x[0], members.x[3])
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+def test_metrics(backend):
+    rng = np.random.default_rng(3)
+    x, labels = rng.normal(size=(40, 2)), rng.integers(0, 3, 40)
+    problem = jl.Problem(x[:25], labels[:25], loss="softmax_cross_entropy")
+    network = jl.mlp([2, 5, 3], "tanh")
+    fits = jl.fit(
+        network, problem, optax.adam(0.05), fits=4, steps=20, backend=backend, validation=(x[25:], labels[25:]),
+        validate_every=10, metrics={"accuracy": accuracy, "largest": lambda p, t: p.max()}, snapshots=(10,),
+    )  # fmt: skip
+    for fit in range(4):
+        for column, params in ((1, fits.snapshots[fit, 0]), (2, fits.params[fit])):
+            scores = np.asarray(network.apply_flat(params, x[25:].astype(np.float32)))
+            found = {name: values[fit, column] for name, values in fits.judged.metrics.items()}
+            assert found["accuracy"] == pytest.approx(accuracy_score(labels[25:], scores.argmax(axis=1)))
+            assert found["largest"] == pytest.approx(scores.max(), rel=1e-5)
+    assert "best_accuracy" in fits.table
+
+
+def test_accuracy_of_two_classes_and_of_shares():
+    logits, labels = np.array([[-1.0], [2.0], [0.5]]), np.array([[0.0], [1.0], [0.0]])
+    assert accuracy(logits, labels).tolist() == [True, True, False]
+    assert accuracy(np.hstack([-logits, logits]), np.hstack([1 - labels, labels])).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"validation": (X[:3], Y[:3])}, "holds 3 of the points that are trained on, the first in row 0"),
+        ({"validation": (np.vstack([HELD_OUT[0], X[:1]]), np.vstack([HELD_OUT[1], Y[:1]]))}, "holds 1 of the points"),
+        ({"validation": (HELD_OUT[0][:, :3], HELD_OUT[1])}, "validation x must have 4 components"),
+        ({"validation": (HELD_OUT[0], HELD_OUT[1][:5])}, "validation has 9 inputs but 5 targets"),
+        ({"validation": (HELD_OUT[0] * np.nan, HELD_OUT[1])}, "validation x has NaN"),
+        ({"validation": 1.5}, "share must lie between 0 and 1; got 1.5"),
+        ({"validation": 0.01}, "leaves nothing to judge on"),
+        ({"validation": HELD_OUT, "patience": 0}, "patience must be a positive integer; got 0"),
+        ({"validation": HELD_OUT, "validate_every": 0}, "every must be a positive integer; got 0"),
+        ({"validation": HELD_OUT, "min_gain": -1}, "min_gain must not be negative"),
+        ({"patience": 3}, "patience is about points held out|patience is about points that are held out"),
+        ({"validation": 0.5, "inputs": np.zeros((2, 12, 4))}, "inputs gives each fit its own"),
+    ],
+)
+def test_bad_input(given, message):
+    with pytest.raises(ValueError, match=message):
+        jl.fit(LINEAR, PROBLEM, optax.sgd(0.1), fits=2, steps=3, **given)
+
+
+def test_there_is_nothing_to_ask_without_a_validation():
+    fits = jl.fit(LINEAR, PROBLEM, optax.sgd(0.1), fits=2, steps=3)
+    with pytest.raises(AttributeError, match="judged on no points"):
+        _ = fits.best_params
