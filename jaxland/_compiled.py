@@ -1,10 +1,23 @@
-"""Programs compiled once for each shape, of whose trace nothing is kept."""
+"""Compiling: with what XLA knows of options, and once for each shape, with nothing kept of the trace."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+Options = dict[str, Any]
+"""Of XLA's compiler."""
+
+
+def compile_with(lowered: jax.stages.Lowered, choices: list[Options]) -> jax.stages.Compiled:
+    """Compiles with the first options that this version of XLA knows; the last ones have to be known."""
+    for options in choices[:-1]:
+        try:
+            return lowered.compile(compiler_options=options)
+        except jax.errors.JaxRuntimeError:
+            continue
+    return lowered.compile(compiler_options=choices[-1])
 
 
 def compiled(function: Callable[..., Any], static: tuple[int, ...] = ()) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_repr
 from jaxland.studies.options import RunOptions
 from jaxland.studies.request import Wanted, check_wanted, remember
 from jaxland.studies.study import Outcome, Study, study_of_values
-from jaxland.training import Ensemble, available_threads
+from jaxland.training import Ensemble, available_threads, one_call
 
 
 class Plan(NamedTuple):
@@ -104,10 +104,12 @@ def run_with(
     study, config, out = request
     check_wanted(study, analyses)
     recorded = _recorded(out)
-    prepared = _prepare(study, config, options, recorded)
-    if recorded is None:
-        require_reproducible(study, config, prepared)
-    store = StudyStore.create(out, _manifest(request, options, prepared, recorded))
+    with one_call():
+        prepared = _prepare(study, config, options, recorded)
+        if recorded is None:
+            require_reproducible(study, config, prepared)
+        manifest = _manifest(request, options, prepared, recorded)
+    store = StudyStore.create(out, manifest)
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
     with store.writing():
@@ -140,8 +142,9 @@ def plan_with(request: Request, options: RunOptions) -> Plan:
     """`plan`, with what was asked for and how it is done as one value each."""
     study, config, out = request
     recorded = _recorded(out)
-    prepared = _prepare(study, config, options, recorded)
-    manifest = _manifest(request, options, prepared, recorded)
+    with one_call():
+        prepared = _prepare(study, config, options, recorded)
+        manifest = _manifest(request, options, prepared, recorded)
     shard_fits = options.shard_fits or (recorded and recorded.shard_fits) or shard_size(manifest.fits, prepared)
     tasks = plan_shards(StudyStore.missing_for(out, manifest), shard_fits)
     rate = {name: measure_rate(each, options.threads) for name, each in prepared.items()}
@@ -227,7 +230,7 @@ def _bytes_per_fit(ensemble: Ensemble) -> int:
 _FIRST_STEPS = 2048
 
 
-def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float = 1.0) -> float:
+def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float = 0.25) -> float:
     """Net-steps per second of an ensemble on all threads, from a short run whose results are thrown away."""
     ensemble, trainer = prepared.ensemble, prepared.trainer
     members = ensemble.members(np.arange(trainer.width))

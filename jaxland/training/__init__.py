@@ -7,6 +7,7 @@ from jaxland._lazy import attach
 if TYPE_CHECKING:
     from jaxland._precision import get_dtype, numerics
     from jaxland.training.backends import BACKENDS, choose_backend
+    from jaxland.training.calls import one_call
     from jaxland.training.devices import local_devices, local_platform
     from jaxland.training.ensemble import ByNumber, Ensemble
     from jaxland.training.fit import fit
@@ -72,6 +73,7 @@ __all__ = [
     "make_optimizer",
     "names_of_columns",
     "numerics",
+    "one_call",
     "progress_bar",
     "solve",
     "status_names",

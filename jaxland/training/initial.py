@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland._blocks import in_blocks
+from jaxland._compiled import Options, compile_with
 from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.training import executables
@@ -24,6 +25,8 @@ from jaxland.training.wording import Unworded, digest
 # so that no more is drawn than a group of fits needs.
 _WIDTH = 256
 _ENTRIES = 2**21
+# XLA at its usual level takes twice as long over such a program, which is then no faster and draws the same bits.
+_LESS: list[Options] = [{"xla_backend_optimization_level": 1}, {}]
 
 
 def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
@@ -133,7 +136,7 @@ class _Drawing:
         return self._device or jax.local_devices()[0]
 
     def _compiled(self, program, key) -> executables.Executable | None:
-        compiled = program.compile()
+        compiled = compile_with(program, _LESS)
         if key is not None:
             executables.keep(key, compiled, self._home(), self._shapes())
         return compiled

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._compiled import Options, compile_with
 from jaxland._precision import get_dtype, numerics
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble
@@ -22,7 +23,7 @@ from jaxland.training.step import Points, make_step
 from jaxland.training.traced import traced
 
 # It runs for milliseconds, so it is compiled as quickly as XLA can; not every version of it knows every option.
-_QUICKLY: list[dict[str, Any]] = [
+_QUICKLY: list[Options] = [
     {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False},
     {"xla_backend_optimization_level": 0},
     {},
@@ -125,11 +126,11 @@ class PlainProgram:
     def compile_aside(self) -> None:
         """Begins to compile in another thread."""
         if self._future is None:
-            self._future = _COMPILER.submit(_compiled, self._lowered[0])
+            self._future = _COMPILER.submit(compile_with, self._lowered[0], _QUICKLY)
 
     @cached_property
     def _program(self) -> Any:
-        return _compiled(self._lowered[0]) if self._future is None else self._future.result()
+        return compile_with(self._lowered[0], _QUICKLY) if self._future is None else self._future.result()
 
     def step(self, at: At) -> Stepped:
         """Takes a step."""
@@ -156,15 +157,6 @@ class PlainProgram:
 
 
 _COMPILER = ThreadPoolExecutor(1, "jaxland-plain")
-
-
-def _compiled(lowered):
-    for options in _QUICKLY[:-1]:
-        try:
-            return lowered.compile(compiler_options=options)
-        except jax.errors.JaxRuntimeError:
-            continue
-    return lowered.compile(compiler_options=_QUICKLY[-1])
 
 
 _EXACT: dict[str, PlainProgram] = {}

@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from jaxland._precision import get_dtype, numerics
 from jaxland._version import __version__
+from jaxland.training.calls import once
 from jaxland.training.devices import local_devices
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.plain import PlainProgram
@@ -47,6 +48,10 @@ def fingerprint(ensemble: Ensemble) -> str:
     the version of JAX, which words programs differently; tables therefore carry versions as well. What made it change
     is told by `fingerprint_parts`.
     """
+    return once(ensemble, "fingerprint", lambda: _fingerprint(ensemble))
+
+
+def _fingerprint(ensemble: Ensemble) -> str:
     program = PlainProgram(ensemble, ensemble.number_format).text.encode()
     numbers = [numbers for _, numbers in _numbers(ensemble)]
     scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}"
@@ -88,8 +93,12 @@ def _hash(*texts: bytes) -> str:
 
 def _drawing(ensemble: Ensemble) -> bytes:
     """The program that draws initial parameters."""
+    return once(ensemble, "program of drawing", lambda: _drawing_text(ensemble)).encode()
+
+
+def _drawing_text(ensemble: Ensemble) -> str:
     with jax.enable_x64(False):  # as starting points are drawn
-        return jax.jit(lambda key: ensemble.network.init(key)).lower(jax.random.key(0)).as_text().encode()
+        return jax.jit(lambda key: ensemble.network.init(key)).lower(jax.random.key(0)).as_text()
 
 
 def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:

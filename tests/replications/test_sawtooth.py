@@ -12,53 +12,48 @@ from jaxland.store import StudyStore
 from jaxland.studies import STUDIES
 from jaxland.training import make_optimizer
 
-CONFIG = SawtoothConfig(steps=300)
+# That of `finished_sawtooth`.
+CONFIG = SawtoothConfig(steps=200)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    path = tmp_path_factory.mktemp("studies") / "sawtooth"
-    return jl.run("sawtooth", CONFIG, path, fits=48, shard_fits=16)
-
-
-def test_a_run_leaves_table_figures_and_claims(finished):
-    names = {str(path.relative_to(finished.path)) for path in finished.files}
+def test_a_run_leaves_table_figures_and_claims(finished_sawtooth):
+    names = {str(path.relative_to(finished_sawtooth.path)) for path in finished_sawtooth.files}
     assert {"table.parquet", "claims.csv", "summary.md", "analysis/curves.csv"} <= names
     for figure in range(1, 8):
         assert sum(name.startswith(f"figures/figure-{figure:02d}-") for name in names) == 2
     assert any("direction-cosines" in name for name in names)
-    assert all((finished.path / name).stat().st_size > 100 for name in names)
-    claims = pd.read_csv(finished.path / "claims.csv")
+    assert all((finished_sawtooth.path / name).stat().st_size > 100 for name in names)
+    claims = pd.read_csv(finished_sawtooth.path / "claims.csv")
     assert set(claims["verdict"]) <= {"agrees", "differs", "not tested"}
     assert {"1, section 2", "2", "3", "4", "5", "6", "7, 8", "section 1", "section 4.4", "section 4.5"} == set(
         claims["figure"].astype(str)
     )
-    assert "| momentum | 48 | 0 |" in (finished.path / "summary.md").read_text()
+    assert "| momentum | 32 | 0 |" in (finished_sawtooth.path / "summary.md").read_text()
 
 
-def test_stored_fits_are_those_of_jl_fit(finished):
-    table = pd.read_parquet(finished.path / "table.parquet")
-    assert table.shape[0] == 96
+def test_stored_fits_are_those_of_jl_fit(finished_sawtooth):
+    table = pd.read_parquet(finished_sawtooth.path / "table.parquet")
+    assert table.shape[0] == 64
     for name, optimizer in (("momentum", CONFIG.momentum), ("adadelta", CONFIG.adadelta)):
-        fits = jl.fit(CONFIG.network, CONFIG.problem, make_optimizer(optimizer), fits=48, steps=300)
+        fits = jl.fit(CONFIG.network, CONFIG.problem, make_optimizer(optimizer), fits=32, steps=200)
         rows = table[table["ensemble"] == name]
         np.testing.assert_array_equal(rows["loss"], fits.loss)
         np.testing.assert_array_equal(rows["best_step"], fits.best_step)
-        store = StudyStore.open(finished.path)
+        store = StudyStore.open(finished_sawtooth.path)
         stored = np.concatenate([shard.arrays["params"] for shard in store.stream(name)])
         np.testing.assert_array_equal(stored, fits.params)
 
 
-def test_both_optimizers_start_from_the_same_points(finished):
-    table = pd.read_parquet(finished.path / "table.parquet").pivot(
+def test_both_optimizers_start_from_the_same_points(finished_sawtooth):
+    table = pd.read_parquet(finished_sawtooth.path / "table.parquet").pivot(
         index="fit", columns="ensemble", values="initial_loss"
     )
     np.testing.assert_allclose(table["momentum"], table["adadelta"], rtol=1e-6)
 
 
-def test_claims_are_not_judged_from_too_little(finished):
-    assert {claim.verdict for claim in finished.claims} == {"not tested"}
-    assert "10,000 steps" in finished.claims[0].detail
+def test_claims_are_not_judged_from_too_little(finished_sawtooth):
+    assert {claim.verdict for claim in finished_sawtooth.claims} == {"not tested"}
+    assert "10,000 steps" in finished_sawtooth.claims[0].detail
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,14 @@ import shutil
 import pytest
 from html_page import Page
 
-import jaxland as jl
-from jaxland.replications import SawtoothConfig
 from jaxland.report import write_report
 
 SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "study"
-    jl.run("sawtooth", SawtoothConfig(steps=200), path, fits=32, shard_fits=8)
-    return path
+def study(finished_sawtooth, tmp_path_factory):
+    return shutil.copytree(finished_sawtooth.path, tmp_path_factory.mktemp("report") / "study")
 
 
 @pytest.fixture

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import optax
 import pandas as pd
 import pytest
 from html_page import Page
 
 import jaxland as jl
-from jaxland.replications import SawtoothConfig
 from jaxland.report import MissingPlotly, write_report
 from jaxland.store import StoreError, StudyStore
+from jaxland.studies import NoSettings
 
 
 def _page(study, **arguments):
@@ -211,8 +213,9 @@ def test_what_others_add_is_picked_up(copy):
 
 
 def test_diverged_fits_are_counted(tmp_path):
-    config = SawtoothConfig(optimizers=("sgd",), sgd=jl.training.Sgd(1e6), steps=50)
-    jl.run("sawtooth", config, tmp_path / "s", fits=8)
+    x = np.linspace(-1, 1, 8)
+    ensemble = jl.Ensemble(jl.mlp([1, 2, 1]), jl.Problem(x, x), optax.sgd(1e6), steps=50)
+    jl.run(jl.Study("small", NoSettings, lambda config: {"sgd": ensemble}, analyses={}), tmp_path / "s", fits=8)
     diverged = jl.studies.study_status(tmp_path / "s")["ensembles"]["sgd"]["diverged"]
     words = _page(tmp_path / "s").words
     assert diverged > 0
