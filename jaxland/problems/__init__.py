@@ -7,6 +7,7 @@ from jaxland._lazy import attach
 if TYPE_CHECKING:
     from jaxland.problems.gradients import Evaluate, Objective, gradients_of
     from jaxland.problems.images import Images, digits, idx_images, read_idx
+    from jaxland.problems.labels import class_numbers, one_hot
     from jaxland.problems.losses import LOSSES, Loss, get_loss
     from jaxland.problems.problem import Problem
     from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
@@ -20,10 +21,12 @@ __all__ = [
     "Problem",
     "SawtoothProblem",
     "SawtoothTarget",
+    "class_numbers",
     "digits",
     "get_loss",
     "gradients_of",
     "idx_images",
+    "one_hot",
     "read_idx",
     "sawtooth",
 ]
