@@ -84,7 +84,9 @@ class SymmetryTest:
         return float(np.abs(self.expected).max())
 
     def _change(self, layer: UnitLayer, **element) -> float:
-        difference = np.abs(self.outputs(Symmetry((layer,)).transform(self.params, **element)) - self.expected)
+        moved = self.outputs(Symmetry((layer,)).transform(self.params, **element))
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(moved - self.expected)
         return float(np.where(np.isnan(difference), np.inf, difference).max())
 
 
