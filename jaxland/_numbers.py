@@ -9,16 +9,40 @@ def real_numbers(name: str, values: Any) -> np.ndarray:
     """The values as a float64 array of the same shape; NaN and infinities pass.
 
     Raises:
-        ValueError: an entry is masked, missing (None, pandas NA), text, a date or complex.
+        ValueError: an entry is masked, missing (None, pandas NA), text, a date or complex; of a table or series it is
+            the column that is named.
     """
+    columns = named_columns(values)
+    if not columns:
+        return _real_numbers(name, values)
+    parts = [_real_numbers(f"{name} (column {column!r})", each) for column, each in columns]
+    return parts[0] if len(np.shape(values)) == 1 else np.stack(parts, axis=1)
+
+
+def named_columns(values: Any) -> list[tuple[Any, Any]]:
+    """The columns of a table or series of pandas, Polars or Arrow with their names; none of anything else."""
+    if hasattr(values, "iter_columns"):  # a table of Polars
+        return [(each.name, each) for each in values.iter_columns()]
+    if hasattr(values, "itercolumns"):  # of Arrow
+        return list(zip(values.column_names, values.itercolumns(), strict=True))
+    if hasattr(values, "iloc") and values.ndim == 2:  # of pandas
+        return list(values.items())
+    return [(values.name, values)] if hasattr(values, "to_frame") and values.name not in (None, "") else []
+
+
+def _real_numbers(name: str, values: Any) -> np.ndarray:
     if _masked(values):
         raise ValueError(
             f"{name} has masked entries, which are missing values; drop or fill them (values.filled(...))."
         )
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array of numbers; are its rows of one length? ({error})") from None
     kind = _no_number(array)
     if kind:
-        raise ValueError(f"{name} must be real numbers; got {kind}. Drop, fill in or encode what is not a number.")
+        remedy = "Drop, fill in or encode what is not a number; jaxland.problems.one_hot encodes labels."
+        raise ValueError(f"{name} must be real numbers; got {kind}. {remedy}")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:

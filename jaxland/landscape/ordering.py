@@ -73,16 +73,31 @@ def _sizes(layer, vector):
 
 
 def _ordered(vector, entries, layers, classes, own):
-    """The weights of each unit of a layer, in the order of the classes at their other ends, and by size within one."""
-    labels = np.tile(np.arange(entries.shape[1]), (len(entries), 1)) + len(vector)
+    """The weights of each unit of a layer, in the order of the classes at their other ends, and by size within one.
+
+    Where two units share several weights, as channels of convolutions do, each of these has its place.
+    """
+    width = entries.shape[1]
+    labels = np.tile(np.arange(width), (len(entries), 1)) + width * (1 + max(map(len, classes)))
     for index, layer in enumerate(layers):
         if index != own:
             for others in (layer.incoming, layer.outgoing):
-                label = np.full(len(vector), -1)
-                label[others] = classes[index][:, None]
-                labels = np.where(label[entries] >= 0, label[entries], labels)
+                unit, column = np.full(len(vector), -1), np.zeros(len(vector), np.int64)
+                unit[others], column[others] = np.arange(len(others))[:, None], np.arange(others.shape[1])
+                shared = width * classes[index][unit[entries]] + _ranks(unit[entries], column[entries])
+                labels = np.where(unit[entries] >= 0, shared, labels)
     values = vector[entries]
     return np.take_along_axis(values, np.lexsort((values, labels), axis=-1), axis=-1)
+
+
+def _ranks(units, columns):
+    """The place of each entry among those of its row that belong to the same unit, in the order of columns."""
+    order = np.lexsort((columns, units), axis=-1)
+    ordered, each = np.take_along_axis(units, order, axis=-1), np.arange(units.shape[1])
+    first = np.diff(ordered, axis=-1, prepend=-2) != 0
+    ranks = np.empty_like(units)
+    np.put_along_axis(ranks, order, each - np.maximum.accumulate(np.where(first, each, 0), axis=-1), axis=-1)
+    return ranks
 
 
 def _by_norm(norms, tolerance):

@@ -10,8 +10,9 @@ from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland.networks import Network
 
-# Bounds memory: 512 fits on a thousand points are a few megabytes a layer.
-_WIDTH = 512
+# Bounds memory: 512 fits on a thousand points are a few megabytes a layer. Of large networks fewer make a block, since
+# one that is not full costs as much as one that is.
+_WIDTH, _ENTRIES = 512, 2**20
 
 
 def outputs(
@@ -33,7 +34,8 @@ def outputs(
             f"params must have shape (fits, {network.size}); got {params.shape}. A single fit is params[None]."
         )
     x = x[:, None] if x.ndim == 1 else x
-    return in_blocks(_program(network), _WIDTH, params.dtype, shared=(1,))(params, x.astype(params.dtype))
+    width = max(1, min(_WIDTH, _ENTRIES // max(network.size, 1)))
+    return in_blocks(_program(network), width, params.dtype, shared=(1,))(params, x.astype(params.dtype))
 
 
 @lru_cache(maxsize=64)

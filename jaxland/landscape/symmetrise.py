@@ -1,5 +1,6 @@
 """One representative of all parameter vectors that the declared symmetry makes equal."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxland._scaling import norm
 from jaxland.landscape.ordering import canonical_orders, tied_rows
 from jaxland.landscape.outputs import outputs
 from jaxland.networks import Network, Symmetry, minimum_energy
+from jaxland.networks.declared import standard_points
 
 # Norms and entries that differ by this many epsilons of the dtype differ by rounding: `minimum_energy` balances to 64.
 _ROUNDING = 256
@@ -39,7 +41,8 @@ def symmetrise(
     `sort_units` and, for units with an odd activation, `fix_signs`. The function does not change.
 
     Args:
-        network: declares its symmetry in `network.spec.symmetry`; a network that declares none is left as it is.
+        network: declares its symmetry in `network.spec.symmetry`, as that of `mlp` does; see `declare_symmetry` for
+            others. Fits of a network that declares none come back as they are, with a warning.
         params: flat parameters.
         x: points at which the drift of the output is measured; by default 64 standard-normal ones.
 
@@ -53,6 +56,12 @@ def symmetrise(
     if params.ndim != 2 or params.shape[1] != network.size:
         raise ValueError(
             f"params must have shape (fits, {network.size}); got {params.shape}. A single fit is params[None]."
+        )
+    if not network.spec.symmetry.layers and len(network.spec.widths) != 2:
+        warnings.warn(
+            f"network {network.spec.name!r} declares no symmetry, so fits come back as they are, and distances between "
+            "them count the order and scale of units; declare it with jaxland.networks.declare_symmetry.",
+            stacklevel=2,
         )
     balanced = minimum_energy(network.spec.symmetry, params)
     finite = np.isfinite(params).all(axis=1)
@@ -119,16 +128,6 @@ def _tolerance(values) -> float:
 
 
 def _drift(network, before, after, x):
-    if x is None:
-        inputs = _input_components(network)
-        x = np.random.default_rng(0).normal(size=(64, inputs))
+    x = standard_points(network) if x is None else x
     wide = [outputs(network, np.asarray(params, np.float64), np.asarray(x)) for params in (before, after)]
     return np.abs(wide[0] - wide[1]).max(axis=(1, 2))
-
-
-def _input_components(network):
-    if not network.spec.widths:
-        raise ValueError(
-            f"network {network.spec.name!r} does not say how many inputs it takes; pass points x of shape (N, D)."
-        )
-    return network.spec.widths[0]

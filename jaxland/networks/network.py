@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,18 @@ from jaxland.networks.activations import Activation
 from jaxland.networks.symmetry import Symmetry
 
 Params = PyTree[Float[AnyArray, "..."]]
+
+
+class Origin(NamedTuple):
+    """The library that a network comes from.
+
+    Attributes:
+        library: its name, as it is imported.
+        rebuild: makes what the library knows a network by, from parameters as a tree.
+    """
+
+    library: str
+    rebuild: Callable[[Params], Any]
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,8 @@ class NetworkSpec:
         output_activation: name of the activation of the last layer, "" where there is none to name.
         replace_activation: makes the same network, with the same flat vector, that has another activation wherever
             the one of this name stands; None where the network does not know how.
+        inputs: D, the components of a point; 0 where neither this nor `widths` says.
+        origin: the library whose module the network was made from, None where there is none.
     """
 
     name: str = "custom"
@@ -38,6 +52,8 @@ class NetworkSpec:
     symmetry: Symmetry = field(default_factory=Symmetry)
     output_activation: str = ""
     replace_activation: Callable[[str, Activation], "Network"] | None = field(default=None, compare=False, repr=False)
+    inputs: int = 0
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +104,23 @@ class Network:
         return tuple(leaf.shape for _, leaf in self._template[0])
 
     @cached_property
+    def leaf_names(self) -> tuple[str, ...]:
+        """A name for each of the parameters' arrays, such as `0.weight`, in the order of `leaf_shapes`."""
+        return tuple(jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in self._template[0])
+
+    @cached_property
     def entry_names(self) -> tuple[str, ...]:
         """A name for each of the P entries of the flat vector, such as `0.weight[2,0]`; a scalar's has no brackets."""
         names = []
-        for path, leaf in self._template[0]:
-            stem = jax.tree_util.keystr(path, simple=True, separator=".")
-            places = [f"[{','.join(map(str, index))}]" for index in np.ndindex(*leaf.shape)] if leaf.shape else [""]
+        for stem, shape in zip(self.leaf_names, self.leaf_shapes, strict=True):
+            places = [f"[{','.join(map(str, index))}]" for index in np.ndindex(*shape)] if shape else [""]
             names += [stem + place for place in places]
         return tuple(names)
+
+    @property
+    def inputs(self) -> int:
+        """D, the components of a point, as far as the spec says; 0 where it does not."""
+        return self.spec.widths[0] if self.spec.widths else self.spec.inputs
 
     def flatten(self, params: Params) -> Float[AnyArray, "P"]:
         """The parameters as one vector: the leaves of the pytree in order, each in row-major order."""

@@ -1,5 +1,6 @@
 """A table of a user's data as a problem: columns chosen, checked and standardised."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from jaxtyping import Float
 from jaxland._names import lookup
 from jaxland._scaling import deviation
 from jaxland.placebo.labels import split
+from jaxland.placebo.separated import looks_like_a_number, read_separated
 from jaxland.problems import Problem
 
-FORMATS = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+FORMATS = {".csv": read_separated, ".parquet": pd.read_parquet}
 
 
 class TableProblem(NamedTuple):
@@ -40,7 +42,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """Reads a .csv or .parquet file.
 
     Raises:
-        ValueError: it is not there, has another ending or no rows, or cannot be read.
+        ValueError: it is not there, has another ending or no rows, or cannot be read; see `read_separated`.
     """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: a table ends in {' or '.join(FORMATS)}.")
@@ -48,7 +50,7 @@ def read_table(path: Path) -> pd.DataFrame:
         table = FORMATS[path.suffix.lower()](path)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file.") from None
-    except (OSError, ValueError, pd.errors.ParserError, pa.ArrowException) as error:
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise ValueError(f"{path} cannot be read as {path.suffix.lower()[1:]}: {error}") from error
     table.columns = [str(name) for name in table.columns]
     if not len(table):
@@ -139,10 +141,11 @@ def _without_missing(table: pd.DataFrame, drop: bool) -> tuple[pd.DataFrame, int
 def _numbers(table: pd.DataFrame, column: str) -> Float[np.ndarray, "N"]:
     values = table[column]
     if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
-        raise ValueError(
-            f"column {column!r} holds no numbers but {values.dtype}, such as {values.iloc[0]!r}: encode it as numbers, "
-            "or name the columns to use with --inputs."
-        )
+        first = values.iloc[0]
+        remedy = "encode it as numbers, or name the columns to use with --inputs"
+        if looks_like_a_number(first):
+            remedy = "write numbers with decimal points, and without marks at thousands"
+        raise ValueError(f"column {column!r} holds no numbers but {values.dtype}, such as {first!r}: {remedy}.")
     if pd.api.types.is_complex_dtype(values):
         raise ValueError(f"column {column!r} holds complex numbers.")
     numbers = values.to_numpy(np.float64)

@@ -7,6 +7,7 @@ from jaxland._lazy import attach
 if TYPE_CHECKING:
     from jaxland.problems.gradients import Evaluate, Objective, gradients_of
     from jaxland.problems.images import Images, digits, idx_images, read_idx
+    from jaxland.problems.labels import class_numbers, one_hot
     from jaxland.problems.losses import LOSSES, Loss, get_loss
     from jaxland.problems.penalties import Penalty, l1, l2
     from jaxland.problems.problem import Problem, checked_weights
@@ -23,12 +24,14 @@ __all__ = [
     "SawtoothProblem",
     "SawtoothTarget",
     "checked_weights",
+    "class_numbers",
     "digits",
     "get_loss",
     "gradients_of",
     "idx_images",
     "l1",
     "l2",
+    "one_hot",
     "read_idx",
     "sawtooth",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from jaxland._names import lookup
-from jaxland._numbers import real_numbers
+from jaxland._numbers import named_columns, real_numbers
 from jaxland._types import AnyArray
 from jaxland.networks import Network
 from jaxland.problems.losses import Loss, get_loss
@@ -50,9 +50,17 @@ class _AsPenalties:
 
 
 if TYPE_CHECKING:
+
+    class _Points:
+        """The fields `Problem.x` and `Problem.y`: whatever is given, an array is kept."""
+
+        def __get__(self, problem: object | None, owner: type) -> np.ndarray: ...
+        def __set__(self, problem: object, values: Any) -> None: ...
+
     _LossField = _AsLoss
     _PenaltyField = _AsPenalties
 else:
+    _Points = Any
     _LossField = Loss | str | Callable
     _PenaltyField = Penalty | Callable | Sequence | None
 
@@ -62,7 +70,8 @@ class Problem:
     """What every fit of an ensemble is trained on.
 
     Attributes:
-        x: inputs (N, D), float64; a vector is taken as one column.
+        x: inputs (N, D), float64; lists, arrays and tables of pandas, Polars or Arrow become such an array, and a
+            vector one column. Text is not guessed at: see `one_hot`.
         y: targets (N, O), float64, likewise.
         loss: a `Loss`, the name of one (see `LOSSES`), or a function of prediction and target that works elementwise;
             its mean over outputs and points is taken. One that couples the outputs of a point is
@@ -81,8 +90,8 @@ class Problem:
             minimum that does not fit the network.
     """
 
-    x: np.ndarray
-    y: np.ndarray
+    x: _Points
+    y: _Points
     loss: _LossField = _AsLoss()
     name: str = "custom"
     network: Network | None = None
@@ -161,14 +170,20 @@ def checked_weights(name: str, weights: Any, shape: tuple[int, ...]) -> np.ndarr
 
 
 def _columns(name: str, values: Any) -> np.ndarray:
+    columns = named_columns(values)
     values = real_numbers(name, values)
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.size == 0:
         shape = tuple(values.shape)
         raise ValueError(f"{name} must hold at least one point, shape (points, components) or (points,); got {shape}.")
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(bad):
-        raise ValueError(f"{name} has NaN or infinite values in {len(bad)} of {len(values)} points, first at {bad[0]}.")
+    bad = ~np.isfinite(values)
+    rows = np.flatnonzero(bad.any(axis=1))
+    if len(rows):
+        named = [repr(name) for (name, _), some in zip(columns, bad.any(axis=0), strict=False) if some]
+        where = f" (column {', '.join(named)})" if named else ""
+        raise ValueError(
+            f"{name}{where} has NaN or infinite values in {len(rows)} of {len(values)} points, first at {rows[0]}."
+        )
     values.setflags(write=False)
     return values

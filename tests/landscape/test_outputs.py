@@ -24,6 +24,15 @@ def test_outputs_equal_a_loop():
     assert outputs(NETWORK, PARAMS.astype(np.float32), X).dtype == np.float32
 
 
+def test_large_networks_make_small_blocks():
+    network = mlp([1, 60, 60, 60, 1])
+    params, x = np.random.default_rng(3).normal(size=(145, network.size)) / 8, np.linspace(-1, 1, 5)[:, None]
+    assert 2**20 // network.size < 145
+    with jax.enable_x64(True):
+        expected = np.asarray(jax.vmap(network.apply_flat, (0, None))(params, x))
+    np.testing.assert_allclose(outputs(network, params, x), expected, rtol=1e-11, atol=1e-13)
+
+
 def test_a_vector_of_points_is_one_column():
     network = mlp([1, 3, 1])
     params, x = np.random.default_rng(2).normal(size=(4, network.size)), np.linspace(-1, 1, 9)

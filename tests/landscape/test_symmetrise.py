@@ -126,9 +126,17 @@ def test_diverged_fits_pass_through(params):
 def test_a_network_without_symmetry_is_left_alone():
     network = jl.Network(lambda key: jax.numpy.zeros(3), lambda params, x: x * params[0])
     params = np.random.default_rng(0).normal(size=(4, 3))
-    np.testing.assert_array_equal(symmetrise(network, params, x=X).params, params)
-    with pytest.raises(ValueError, match="pass points x"):
+    with pytest.warns(UserWarning, match=r"'custom' declares no symmetry.*declare_symmetry") as warned:
+        np.testing.assert_array_equal(symmetrise(network, params, x=X).params, params)
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match="no symmetry"), pytest.raises(ValueError, match="pass points x"):
         symmetrise(network, params)
+
+
+def test_a_network_without_hidden_units_has_nothing_to_declare():
+    network = jl.mlp([1, 2])
+    params = np.random.default_rng(0).normal(size=(4, 4))
+    np.testing.assert_array_equal(symmetrise(network, params, x=X).params, params)
 
 
 def test_wrong_shape():

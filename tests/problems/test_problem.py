@@ -1,7 +1,12 @@
+from datetime import datetime
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from jaxland.problems import Problem, get_loss
@@ -88,3 +93,42 @@ def test_what_is_missing_or_no_number_is_refused(name, values, message):
 
 def test_a_mask_that_hides_nothing_is_no_matter():
     assert Problem(np.ma.array([1.0, 2.0], mask=[False, False]), np.ones(2)).x.tolist() == [[1.0], [2.0]]
+
+
+TABLES: list[Any] = [pd.DataFrame, pl.DataFrame, pa.table]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_their_numbers(table):
+    given = table({"a": [1.0, 2.0, 3.0], "b": [4, 5, 6], "c": [True, False, True]})
+    np.testing.assert_array_equal(Problem(given, [0, 1, 2]).x, [[1, 4, 1], [2, 5, 0], [3, 6, 1]])
+
+
+def test_series_and_integers_are_one_column():
+    for y in (pd.Series([0, 1, 2]), pl.Series("label", [0, 1, 2]), [0, 1, 2], np.arange(3, dtype=np.uint8)):
+        assert Problem(np.zeros(3), y).y.tolist() == [[0.0], [1.0], [2.0]]
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["m", "f", "m"], r"\(column 'sex'\) must be real numbers; got .*one_hot"),
+        ([1.0, None, np.inf], r"\(column 'sex'\) has NaN or infinite values in 2 of 3 points, first at 1"),
+        ([datetime(2020, 1, 1)] * 3, r"\(column 'sex'\) must be real numbers; got dates"),
+    ],
+)
+def test_the_column_that_is_no_number_is_named(table, values, message):
+    with pytest.raises(ValueError, match=rf"^x {message}"):
+        Problem(table({"a": [1.0, 2.0, 3.0], "sex": values}), np.zeros(3))
+
+
+def test_a_series_that_is_no_number_is_named():
+    for y in (pd.Series(["a", "b"], name="species"), pl.Series("species", ["a", "b"])):
+        with pytest.raises(ValueError, match=r"y \(column 'species'\) must be real numbers"):
+            Problem(np.zeros(2), y)
+
+
+def test_rows_of_different_lengths():
+    with pytest.raises(ValueError, match="x is no array of numbers; are its rows of one length"):
+        Problem([[1, 2], [3]], [0, 1])

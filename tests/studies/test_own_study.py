@@ -20,6 +20,7 @@ from jaxland.store import StoreError
 from jaxland.studies import Analysis, Findings, NoSettings, find_study, open_study
 from jaxland.studies.engine import make_request
 from jaxland.studies.finding import from_origin, origin_of
+from jaxland.studies.general.distances import DistanceSettings
 
 SOURCE = """
 from dataclasses import dataclass
@@ -336,6 +337,17 @@ def test_general_analyses_are_right(tmp_path):
     assert apart.loc["parameters", "q50"] == pytest.approx(np.median(every), rel=0.02)
     assert apart.loc["parameters", "largest"] <= every.max() * (1 + 1e-6)
     assert apart.loc["symmetrised", "q50"] < apart.loc["parameters", "q50"]
+
+
+@pytest.mark.slow
+def test_distances_say_where_no_symmetry_is_declared(tmp_path):
+    known, said = _ensemble(), []
+    network = jl.Network(known.network.init, known.network.apply)
+    made = {"a": dataclasses.replace(known, network=network)}
+    jl.run(made, tmp_path / "s", fits=4, analyses={"distances": DistanceSettings(fits=4)}, say=said.append)
+    assert any("network 'custom' declares no symmetry" in line for line in said)
+    table = pd.read_csv(tmp_path / "s" / "analysis" / "distances.csv")
+    assert table["distance"].tolist() == ["parameters", "outputs"]
 
 
 @pytest.mark.parametrize(

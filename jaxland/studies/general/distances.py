@@ -56,6 +56,8 @@ def _distances(context: Context, name: str) -> dict[str, Float[np.ndarray, "pair
     found = {"parameters": pair_distances(params, pairs)}
     if network.spec.symmetry.layers:
         found["symmetrised"] = pair_distances(symmetrise(network, params, x=x).params, pairs)
+    else:
+        context.say(f"  {name}: network {network.spec.name!r} declares no symmetry, so parameters are as trained only")
     values = outputs(network, params, x).reshape(len(params), -1)
     return {**found, "outputs": pair_distances(values, pairs) / np.sqrt(values.shape[1])}
 
