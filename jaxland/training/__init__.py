@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jaxland.training.fit import fit
     from jaxland.training.fits import Fits
     from jaxland.training.gradients import gradients
-    from jaxland.training.initial import draw_parameters
+    from jaxland.training.initial import draw_parameters, starting_points
     from jaxland.training.optimizers import (
         OPTIMIZERS,
         Adadelta,
@@ -66,6 +66,7 @@ __all__ = [
     "numerics",
     "progress_bar",
     "solve",
+    "starting_points",
     "status_names",
     "train",
     "versions",

@@ -36,6 +36,8 @@ class Members(NamedTuple):
     """The per-fit inputs of some fits; W is how many."""
 
     fits: Int[np.ndarray, "W"]
+    seeds: Int[np.ndarray, "W"]
+    """What enters the key of each fit: its number, or what `Ensemble.seeds` has for it."""
     hyperparameters: dict[str, Float[np.ndarray, "W"]]
     init_scale: Float[np.ndarray, "W"]
     start: Float[np.ndarray, "W P"] | None
@@ -63,7 +65,9 @@ class Ensemble:
         start: own starting points (F, P) instead of `network.init`.
         inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
         targets: own targets of each fit (F, N, O) instead of `problem.y`; these may be non-finite.
-            Each of these five may also be a function of the fits' numbers, see `ByNumber`.
+        seeds: what enters the key of each fit (F,) in place of its number, integers in [0, 2**32): fits for which it is
+            the same start from the same parameters.
+            Each of these six may also be a function of the fits' numbers, see `ByNumber`.
         first: the fit to which entry 0 of every per-fit array belongs.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k; None keeps none.
         snapshots: steps whose parameters are kept.
@@ -83,6 +87,7 @@ class Ensemble:
     start: np.ndarray | ByNumber | None = None
     inputs: np.ndarray | ByNumber | None = None
     targets: np.ndarray | ByNumber | None = None
+    seeds: np.ndarray | ByNumber | None = None
     first: int = 0
     trace_every: int | None = None
     snapshots: tuple[int, ...] = ()
@@ -102,6 +107,7 @@ class Ensemble:
             raise ValueError(f"snapshots must be steps between 0 and {self.steps}; got {list(self.snapshots)}.")
         self._check_optimizer()
         self._check_numbers()
+        self._seeds_of(np.array([self.first]), np.array([0]))
         self._check_data()
         self.per_fit_count()
         self._check_widths()
@@ -237,7 +243,7 @@ class Ensemble:
     @property
     def has_own_numbers(self) -> bool:
         """Whether anything is given that fits can differ in, besides the keys of `network.init`."""
-        return any(callable(values) for values in self._per_fit.values()) or self.per_fit_count() is not None
+        return any(callable(v) or (v is not None and np.ndim(v) > 0) for v in self._per_fit.values())
 
     def per_fit_count(self) -> int | None:
         """How many fits the per-fit arrays describe, or None where there are no such arrays.
@@ -247,7 +253,7 @@ class Ensemble:
         """
         lengths = {
             name: len(values)
-            for name, values in self._per_fit.items()
+            for name, values in {**self._per_fit, "seeds": self.seeds}.items()
             if values is not None and not callable(values) and np.ndim(values) > 0
         }
         deep = [name for name, value in self.hyperparameters.items() if len(self._shape(value)) > 1]
@@ -322,12 +328,21 @@ class Ensemble:
 
         return Members(
             fits=fits,
+            seeds=self._seeds_of(fits, rows),
             hyperparameters={name: each(name, value) for name, value in self.hyperparameters.items()},
             init_scale=each("init_scale", self.init_scale),
             start=None if self.start is None else own("start", self.start),
             x=np.asarray(self.problem.x, dtype) if self.inputs is None else own("inputs", self.inputs),
             y=np.asarray(self.problem.y, dtype) if self.targets is None else own("targets", self.targets),
         )
+
+    def _seeds_of(self, fits: Int[np.ndarray, "W"], rows: Int[np.ndarray, "W"] | None) -> Int[np.ndarray, "W"]:
+        if self.seeds is None:
+            return fits
+        given = np.asarray(_rows("seeds", self.seeds, fits) if callable(self.seeds) else self.seeds)
+        if given.ndim != 1 or not len(given) or given.dtype.kind not in "iu" or ((given < 0) | (given >= 2**32)).any():
+            raise ValueError(f"seeds must be integers in [0, 2**32), one a fit with shape (fits,); got {self.seeds!r}.")
+        return (given if callable(self.seeds) else given[rows]).astype(np.int64)
 
     @property
     def trace_steps(self) -> Int[np.ndarray, "T"]:

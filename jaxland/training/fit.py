@@ -33,6 +33,7 @@ def fit(
     start: np.ndarray | ByNumber | None = None,
     inputs: np.ndarray | ByNumber | None = None,
     targets: np.ndarray | ByNumber | None = None,
+    seeds: np.ndarray | ByNumber | None = None,
     trace_every: int | None = None,
     snapshots: Sequence[int] = (),
     backend: str = "auto",
@@ -64,7 +65,9 @@ def fit(
         start: starting points (F, P) instead of `network.init`.
         inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
         targets: each fit's own targets (F, N, O) instead of `problem.y`.
-            These five may also be functions from fits' numbers (W,) to arrays with a row for each.
+        seeds: what enters the key of each fit (F,) in place of its number: `fold_in(key(seed), seeds[i])`. Fits for which
+            it is the same start from the same parameters, as those of a sweep do at each level of a factor.
+            These six may also be functions from fits' numbers (W,) to arrays with a row for each.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
@@ -105,6 +108,7 @@ def fit(
             start=start,
             inputs=inputs,
             targets=targets,
+            seeds=seeds,
             first=first,
             trace_every=trace_every,
             snapshots=tuple(snapshots),

@@ -48,7 +48,7 @@ def fingerprint(ensemble: Ensemble) -> str:
     """
     program = PlainProgram(ensemble, ensemble.number_format).text.encode()
     numbers = [numbers for _, numbers in _numbers(ensemble)]
-    scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode()
+    scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}".encode() + _seeds(ensemble)
     return _hash(program, _drawing(ensemble), *numbers, scalars)[:16]
 
 
@@ -63,7 +63,6 @@ def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
         numbers[name] += values
     scalars = {
         "steps": ensemble.steps,
-        "seed": ensemble.seed,
         "number format": ensemble.dtype,
         "number of the first fit": ensemble.first,
     }
@@ -74,6 +73,7 @@ def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
         "initial parameters": _drawing(ensemble),
         **numbers,
         **{name: str(value).encode() for name, value in scalars.items()},
+        "seed": str(ensemble.seed).encode() + _seeds(ensemble),
     }
     return {name: _hash(part)[:8] for name, part in parts.items()}
 
@@ -98,6 +98,14 @@ def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
     for name, value in given:
         value = value(probed) if callable(value) else value
         yield name, b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes()
+
+
+def _seeds(ensemble: Ensemble) -> bytes:
+    """What enters keys in place of fits' numbers, nothing where these do."""
+    if ensemble.seeds is None:
+        return b""
+    seeds = ensemble.seeds(np.arange(_PROBED) + ensemble.first) if callable(ensemble.seeds) else ensemble.seeds
+    return np.ascontiguousarray(seeds, np.int64).tobytes()
 
 
 def _worded(program: Callable[..., str], ensemble: Ensemble) -> bytes:

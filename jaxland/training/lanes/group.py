@@ -19,6 +19,7 @@ def split(members: Members, lanes: int) -> list[Members]:
 def _rows(members: Members, rows: slice) -> Members:
     return Members(
         fits=members.fits[rows],
+        seeds=members.seeds[rows],
         hyperparameters={name: values[rows] for name, values in members.hyperparameters.items()},
         init_scale=members.init_scale[rows],
         start=None if members.start is None else members.start[rows],
