@@ -65,8 +65,8 @@ def fit(
         start: starting points (F, P) instead of `network.init`.
         inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
         targets: each fit's own targets (F, N, O) instead of `problem.y`.
-        seeds: what enters the key of each fit (F,) in place of its number: `fold_in(key(seed), seeds[i])`. Fits for which
-            it is the same start from the same parameters, as those of a sweep do at each level of a factor.
+        seeds: what enters the key of each fit (F,) in place of its number: `fold_in(key(seed), seeds[i])`. Fits for
+            which it is the same start from the same parameters, as those of a sweep do at each level of a factor.
             These six may also be functions from fits' numbers (W,) to arrays with a row for each.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
