@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxland.networks.minimum_energy import MinimumEnergy, minimum_energy
     from jaxland.networks.mlp import Dense, mlp, smoothed
     from jaxland.networks.network import Network, NetworkSpec
+    from jaxland.networks.outputs import outputs
     from jaxland.networks.slices import entry_indices, filled, sliced
     from jaxland.networks.symmetry import Symmetry, UnitLayer
 
@@ -31,6 +32,7 @@ __all__ = [
     "get_initializer",
     "minimum_energy",
     "mlp",
+    "outputs",
     "sliced",
     "smooth_relu",
     "smoothed",

@@ -17,7 +17,8 @@ from jaxland.training.ensemble import Ensemble
 from jaxland.training.plain import PlainProgram
 from jaxland.training.trainer import Values
 
-_PROBED = 16
+PROBED = 16
+"""How many of its first fits a function of fits' numbers is known by."""
 # Points at which network and loss are known, if they can be evaluated there: their texts then say nothing of the data.
 _FEW = 2
 
@@ -90,7 +91,7 @@ def _drawing(ensemble: Ensemble) -> bytes:
 
 def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
     """Every array of numbers, and what it is of; a function of fits' numbers is known by what it gives the first."""
-    probed = np.arange(_PROBED) + ensemble.first
+    probed = np.arange(PROBED) + ensemble.first
     given = [("hyperparameters", ensemble.hyperparameters[name]) for name in sorted(ensemble.hyperparameters)]
     given += [("inputs", ensemble.problem.x), ("targets", ensemble.problem.y)]
     given += [("inputs", ensemble.inputs), ("targets", ensemble.targets)]
@@ -104,7 +105,7 @@ def _seeds(ensemble: Ensemble) -> bytes:
     """What enters keys in place of fits' numbers, nothing where these do."""
     if ensemble.seeds is None:
         return b""
-    seeds = ensemble.seeds(np.arange(_PROBED) + ensemble.first) if callable(ensemble.seeds) else ensemble.seeds
+    seeds = ensemble.seeds(np.arange(PROBED) + ensemble.first) if callable(ensemble.seeds) else ensemble.seeds
     return np.ascontiguousarray(seeds, np.int64).tobytes()
 
 
