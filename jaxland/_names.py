@@ -15,6 +15,10 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
     """
     if name in registry:
         return registry[name]
-    near = difflib.get_close_matches(str(name), registry, n=2)
+    near = difflib.get_close_matches(str(name), registry, n=2) or [each for each in registry if _initials(each) == name]
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(sorted(registry))}.")
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jaxland.plots.curves import all_fits, fit_curve, predictions, target_curve, tube
     from jaxland.plots.descent import error_curves, share_curves, sharpness_curves
     from jaxland.plots.diagram import network_diagram
+    from jaxland.plots.factors import factor_curves
     from jaxland.plots.histograms import compared_histograms, distributions
     from jaxland.plots.path_maps import path_map
     from jaxland.plots.paths import path_angles, path_energies, path_with_interpolation
@@ -52,6 +53,7 @@ __all__ = [
     "duration_map",
     "error_curves",
     "explained_variance",
+    "factor_curves",
     "fit_curve",
     "leaf_order",
     "mark_stationary",

@@ -117,7 +117,7 @@ class Fits:
         `precision`. They go with the table into Parquet.
         """
         table = self._frame()
-        table.attrs = self._origin()
+        table.attrs.update(self._origin())
         return table
 
     def _origin(self) -> dict[str, str]:

@@ -49,9 +49,11 @@ def summarise(
         raise ValueError(f"quantiles must be levels between 0 and 1, such as (0.05, 0.5, 0.95); got {levels!r}.")
 
     def statistics(points):
-        values = outputs(network, params, points)
-        mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-        return mean, std, np.moveaxis(np.quantile(values, q, axis=0), 0, 1).astype(np.float64)
+        # Members last: their order statistics are found faster where they lie side by side.
+        values = np.ascontiguousarray(np.moveaxis(outputs(network, params, points), 0, -1))
+        mean, std = values.mean(axis=-1, dtype=np.float64), values.std(axis=-1, dtype=np.float64)
+        found = np.quantile(values, q, axis=-1, overwrite_input=True).astype(np.float64)
+        return mean, std, np.moveaxis(found, 0, 1)
 
     of_a_point = jax.eval_shape(network.apply_flat, params[0], x[:1]).shape[1]
     width = max(1, min(len(x), _VALUES // (len(params) * of_a_point)))

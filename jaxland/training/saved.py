@@ -143,7 +143,7 @@ def _encoded_object(place: str, value: Any, held: dict[str, np.ndarray]) -> Any:
         if not isinstance(made_by, MultilayerPerceptron) or value.init != made_by.initialize:
             raise _Code(f"a network that mlp did not make ({value!r})")
         return {"network": _encoded(place, made_by, held)}
-    kind = next((name for name, each in _KINDS.items() if isinstance(value, each)), "")
+    kind = next((each.__name__ for each in type(value).__mro__ if each in _KINDS.values()), "")
     if kind in _REGISTRIES and _REGISTRIES[kind].get(value.name) == value:
         return {"named": kind, "name": value.name}
     if kind:
