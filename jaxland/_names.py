@@ -15,7 +15,9 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
     """
     if name in registry:
         return registry[name]
-    near = difflib.get_close_matches(str(name), registry, n=2) or [each for each in registry if _initials(each) == name]
+    near = difflib.get_close_matches(str(name), registry, n=2)
+    # `lr` means `learning_rate`, and is near to nothing.
+    near = near or [each for each in registry if "_" in each and _initials(each) == name]
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(sorted(registry))}.")
 

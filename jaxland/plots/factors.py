@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Levels so many times apart are drawn on a logarithmic axis.
 _DECADES = 100
+# Between what is drawn at one level, where levels are no numbers and one apart.
+_APART = 0.08
 
 
 def factor_curves(
@@ -35,7 +37,7 @@ def factor_curves(
     Args:
         table: one row a fit, such as `sweep.table`.
         factor: name of the column along the axis, which is logarithmic where its numbers span two decades. What is no
-            number is drawn in the order of the table.
+            number is drawn in the order of the table, and not joined by lines.
         value: name of the column of results.
         by: name of a column of which each level is a curve of its own.
         band: share of the fits within the band, 0 to 1.
@@ -61,9 +63,13 @@ def factor_curves(
         held = [bool(len(each)) for each in fits]
         low, middle, high = np.transpose([_quantiles(each, band) for each in fits if len(each)])
         color, x = color_of(label, index, colors), places[held]
-        ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
         counted = f"median and middle {band:.0%} of {_count(fits)}"
         name = counted if by is None else f"{by} {label}: {counted}"
+        if xscale is None:
+            x = x + _APART * (index - (len(curves) - 1) / 2)
+            ax.errorbar(x, middle, [middle - low, high - middle], fmt="o", capsize=4, color=color, label=name)
+            continue
+        ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
         ax.plot(x, middle, "o-", ms=3.5, lw=1.6, color=color, label=name)
     if xscale is None:
         ax.set_xticks(places, [str(level) for level in levels])

@@ -1,9 +1,10 @@
 """From a design to calls of `fit`: who takes which factor, and which rows are trained together."""
 
 import inspect
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +58,7 @@ class _Signature(NamedTuple):
         return self.any or name in self.names
 
 
+@lru_cache(maxsize=256)
 def _signature(function: Callable[..., Any]) -> _Signature:
     parameters = inspect.signature(function).parameters.values()
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -164,6 +166,10 @@ def factors_of(design: pd.DataFrame) -> Factors:
     """
     columns = {str(name): [_plain(str(name), value) for value in design[name]] for name in design.columns}
     for name, values in columns.items():
+        # What was a column of whole numbers until some rows were left empty.
+        if any(map(_missing, values)) and all(_missing(v) or (_number(v) and v == int(v)) for v in values):
+            columns[name] = [v if _missing(v) else int(v) for v in values]
+    for name, values in columns.items():
         levels = dict.fromkeys(each for each in values if not _missing(each))
         named: dict[Any, Any] = {name_of(each): each for each in levels}
         if len(named) < len(levels):
@@ -193,7 +199,7 @@ def _number(value: Any) -> bool:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 class _Settings(NamedTuple):
@@ -282,7 +288,7 @@ def _check_options(factors: Factors, options: Mapping[str, Any]) -> None:
 
 
 def _check_names(factors: Factors, makers: Sequence[_Maker], optimizers: Sequence[Any]) -> None:
-    signatures = {id(each): _taken_by(each) for each in optimizers}.values()
+    signatures = [_taken_by(each) for each in dict.fromkeys(optimizers)]
     known = {_SEED, *_FACTORS}.union(*(maker.signature.names for maker in makers), *(each.names for each in signatures))
     known |= {_OPTIMIZER} if _OPTIMIZER in factors.columns else set()
     for name in factors.columns:

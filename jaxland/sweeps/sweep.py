@@ -69,10 +69,14 @@ class Sweep:
         found = group.fits.table.drop(columns=known, errors="ignore").set_index(group.rows)
         return found.assign(group=place)
 
-    def fits_of(self, rows: int | Sequence[int] | np.ndarray) -> Fits:
-        """The fits of some rows of the design, counted from 0, with their parameters.
+    def fits_of(self, rows: Any) -> Fits:
+        """The fits of some rows of the design, with their parameters.
 
             best = sweep.fits_of(sweep.table["loss"].idxmin())
+            wide = sweep.fits_of(sweep.table.query("width == 16 and optimizer == 'adam'").index)
+
+        Args:
+            rows: a number of a row, counted from 0, or several.
 
         Raises:
             IndexError: there is no such row.
@@ -81,7 +85,7 @@ class Sweep:
         wanted = np.atleast_1d(np.asarray(rows, np.int64))
         if ((wanted < 0) | (wanted >= len(self))).any():
             raise IndexError(f"rows are numbers from 0 to {len(self) - 1}; got {rows!r}.")
-        groups = self.table["group"].to_numpy()[wanted]
+        groups = self.table["group"].to_numpy()[wanted].tolist()
         if len(set(groups)) != 1:
             raise ValueError(f"these rows are of groups {sorted(set(groups))}; take those of one, see table['group'].")
         group = self.groups[groups[0]]
