@@ -1,7 +1,7 @@
 """Fits over the levels of factors, as one table."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -98,8 +98,8 @@ def _shared(values: list[str]) -> str:
 
 def sweep(
     design: pd.DataFrame | Mapping[str, Sequence[Any]],
-    network: Network | Any,
-    problem: Problem | Any,
+    network: Network | Callable[..., Network],
+    problem: Problem | Callable[..., Problem],
     optimizer: optax.GradientTransformation | OptimizerFactory | Mapping[str, OptimizerFactory] | None = None,
     *,
     steps: int | None = None,

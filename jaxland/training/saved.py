@@ -29,7 +29,8 @@ from jaxland.training.provenance import PROBED, fingerprint, fingerprint_parts, 
 
 _HEADER, _FORMAT = "header", 1
 _PER_FIT = ("hyperparameters", "init_scale", "start", "inputs", "targets", "seeds")
-_LIBRARIES = ("optax", "optax.contrib", "optax.losses", "jax.nn", "jax.numpy")
+# None of their functions reads or writes files, as some of jax.numpy do: a file must not be able to call those.
+_LIBRARIES = ("optax", "optax.contrib", "optax.losses", "jax.nn")
 _KINDS = {kind.__name__: kind for kind in (Problem, Loss, Activation, MultilayerPerceptron)}
 _REGISTRIES: dict[str, Mapping[str, Any]] = {"Loss": LOSSES, "Activation": ACTIVATIONS}
 # What JAX words otherwise in another version.
@@ -178,7 +179,7 @@ def read(path: Path, code: Mapping[str, Any]) -> tuple[Ensemble, dict[str, np.nd
         known = header["format"] == _FORMAT
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path} holds no fits that Fits.save wrote, or is damaged: {error}.") from None
-    if not known:
+    if not known or set(header["ensemble"]) - {each.name for each in fields(Ensemble)}:
         raise ValueError(f"{path} was written by jaxland {header['jaxland']}, which this version cannot read.")
     ensemble = _ensemble(path, header, held, code)
     _check(path, header, ensemble, code)
@@ -233,7 +234,12 @@ def _decoded(value: Any, held: Mapping[str, np.ndarray]) -> Any:
         return _REGISTRIES[value["named"]][value["name"]]
     if "kind" in value:
         return _KINDS[value["kind"]](**{name: _decoded(each, held) for name, each in value["fields"].items()})
-    return _found(value["of"], value["function"])
+    found = _found(value["of"], value["function"])
+    if found is None:
+        raise ValueError(
+            f"the file names {value['of']}.{value['function']}, which is not there, or is none of a file's."
+        )
+    return found
 
 
 def _check(path: Path, header: dict, ensemble: Ensemble, code: Mapping[str, Any]) -> None:

@@ -63,6 +63,14 @@ def test_some_fits_are_fits(fits, rows, places):
     assert some.config_hash == fits.config_hash
 
 
+def test_fits_on_the_device_are_fits(tmp_path):
+    there, here = _fit(on_device=True)[[1, 6]], _fit()[[1, 6]]
+    assert isinstance(there.params, jax.Array)
+    there.save(tmp_path / "kept")
+    _same(here, jl.Fits.load(tmp_path / "kept"))
+    np.testing.assert_array_equal(there.predict(X).std, here.predict(X).std)
+
+
 def test_fits_are_gone_through_one_by_one(fits):
     assert [each.fit.tolist() for each in fits] == [[number] for number in range(100, 108)]
 
@@ -248,6 +256,14 @@ def test_files_that_are_none_are_refused(tmp_path, fits):
     fits.save(path)
     _rewritten(path, lambda header: header.update(format=99, jaxland="7.0"))
     with pytest.raises(ValueError, match="written by jaxland 7"):
+        jl.Fits.load(path)
+    fits.save(path)
+    _rewritten(path, lambda header: header["ensemble"].update(batches=3))
+    with pytest.raises(ValueError, match="this version cannot read"):
+        jl.Fits.load(path)
+    fits.save(path)
+    _rewritten(path, lambda header: header["ensemble"].update(optimizer={"function": "load", "of": "jax.numpy"}))
+    with pytest.raises(ValueError, match=r"names jax.numpy.load, which is not there, or is none"):
         jl.Fits.load(path)
     with pytest.raises(FileNotFoundError, match="there is no directory"):
         fits.save(tmp_path / "nowhere" / "kept")
