@@ -20,6 +20,15 @@ def test_the_landscape_page_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_page_on_statistics_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    compared = sum(run(code, names) for code in blocks("docs/statistics.md"))
+    assert compared >= 8
+    assert (tmp_path / "statistics.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_the_placebo_page_runs_and_so_do_its_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict = {}

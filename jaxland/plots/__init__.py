@@ -7,11 +7,18 @@ from jaxland._lazy import attach
 if TYPE_CHECKING:
     from jaxland.plots.animation import animate
     from jaxland.plots.basin import basin_scatter
+    from jaxland.plots.calibration import coverage_curve, reliability_diagram
     from jaxland.plots.curves import all_fits, fit_curve, predictions, target_curve, tube
     from jaxland.plots.descent import error_curves, share_curves, sharpness_curves
     from jaxland.plots.diagram import network_diagram
+    from jaxland.plots.estimates import (
+        bootstrap_distribution,
+        paired_differences,
+        quantile_ranges,
+        variance_shares,
+    )
     from jaxland.plots.factors import factor_curves
-    from jaxland.plots.histograms import compared_histograms, distributions
+    from jaxland.plots.histograms import compared_histograms, distribution_bands, distributions, modality
     from jaxland.plots.path_maps import path_map
     from jaxland.plots.paths import path_angles, path_energies, path_with_interpolation
     from jaxland.plots.placebo import null_distribution, p_value_distributions
@@ -43,12 +50,15 @@ __all__ = [
     "barrier_matrix",
     "basin_map",
     "basin_scatter",
+    "bootstrap_distribution",
     "compared_histograms",
     "contour_map",
+    "coverage_curve",
     "descent_3d",
     "descent_contours",
     "descent_path",
     "disconnectivity_graph",
+    "distribution_bands",
     "distributions",
     "duration_map",
     "error_curves",
@@ -57,17 +67,21 @@ __all__ = [
     "fit_curve",
     "leaf_order",
     "mark_stationary",
+    "modality",
     "network_diagram",
     "new_figure",
     "null_distribution",
     "own_axes",
     "p_value_distributions",
+    "paired_differences",
     "paired_strips",
     "path_angles",
     "path_energies",
     "path_map",
     "path_with_interpolation",
     "predictions",
+    "quantile_ranges",
+    "reliability_diagram",
     "render",
     "share_curves",
     "sharpness_curves",
@@ -82,6 +96,7 @@ __all__ = [
     "target_curve",
     "training_curves",
     "tube",
+    "variance_shares",
     "weight_paths",
 ]
 

@@ -1,13 +1,17 @@
 """Histograms of ensembles, side by side in one axes."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import color_of, own_axes
-from jaxland.statistics import Histogram
+from jaxland.plots.style import TARGET_COLOR, color_of, own_axes
+from jaxland.statistics import DipTest, Histogram
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LEVELS = 1000
 
@@ -82,6 +86,68 @@ def distributions(
         ax.step(quantiles, levels, where="post", color=color, lw=1.6, label=f"{name} (n = {len(values):,})")
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale=xscale)
     ax.legend()
+    return ax
+
+
+def distribution_bands(
+    tables: "Mapping[str, pd.DataFrame]",
+    *,
+    xlabel: str,
+    colors: Mapping[str, str] | None = None,
+    title: str = "Share of fits up to a value, with a band",
+    xscale: str = "linear",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws the empirical distribution function of each group with the band for the true one.
+
+    Args:
+        tables: what `statistics.ecdf` found for each group, by label; infinite values are in the shares and not drawn.
+        xlabel: quantity and unit.
+        colors: of the groups, by label; the others take the next of the usual ones.
+        title: of the axes.
+        xscale: kind of the axis, as matplotlib names it.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    for index, (name, table) in enumerate(tables.items()):
+        color, finite = color_of(name, index, colors), table[np.isfinite(table["value"])]
+        shares = finite["share"].to_numpy()
+        rows = np.unique(np.searchsorted(shares, np.linspace(0, shares.max(initial=0), _LEVELS)))
+        shown = finite.iloc[rows[rows < len(finite)]]
+        ax.fill_between(shown["value"], shown["low"], shown["high"], step="post", color=color, alpha=0.2, lw=0)
+        label = f"{name} (n = {table['count'].iloc[0]:,})"
+        ax.step(shown["value"], shown["share"], where="post", color=color, lw=1.6, label=label)
+    ax.set(title=title, xlabel=xlabel, ylabel="share", xscale=xscale, ylim=(0, 1))
+    ax.legend()
+    return ax
+
+
+def modality(
+    values: Float[np.ndarray, "F"],
+    test: DipTest,
+    *,
+    xlabel: str,
+    title: str = "One mode or several",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws values as a histogram with the result of the dip test and the modal interval that it found.
+
+    Args:
+        values: finite.
+        test: what `statistics.dip_test` found for them.
+        xlabel: quantity and unit.
+        title: of the axes.
+        ax: where to draw.
+    """
+    ax = own_axes(ax)
+    ax.hist(values, bins=_bins(len(values)), color="C0", alpha=0.45, lw=0, label=f"{len(values):,} fits")
+    ax.axvspan(test.low, test.high, color=TARGET_COLOR, alpha=0.12, lw=0, label="modal interval")
+    p_value = test.p_value
+    found = f"one mode: dip = {test.dip:.3g}, p = {p_value.value:.2g} ({p_value.low:.2g} to {p_value.high:.2g})"
+    ax.plot([], [], " ", label=found)
+    ax.set(title=title, xlabel=xlabel, ylabel="fits per bin")
+    ax.set_ylim(0, 1.35 * ax.get_ylim()[1])  # room for the legend
+    ax.legend(loc="upper left")
     return ax
 
 

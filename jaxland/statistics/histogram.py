@@ -120,3 +120,26 @@ class Histogram:
         return Histogram(
             edges, counts, self.below + below, self.above + above, self.invalid, self.smallest, self.largest
         )
+
+
+def histogram(values: Float[np.ndarray, "F"], bins: int = 100) -> Histogram:
+    """The histogram of values in equal bins over the range of the finite ones.
+
+    To count a part at a time, begin with `Histogram.spanning`.
+
+    Args:
+        values: infinite ones are counted outside, NaN as invalid.
+        bins: how many.
+
+    Raises:
+        ValueError: no value is finite.
+    """
+    values = np.asarray(values, np.float64).ravel()
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        raise ValueError(f"a histogram needs a finite value; all {len(values)} are infinite or NaN.")
+    low, high = float(finite.min()), float(finite.max())
+    if low == high:
+        # Bins of some width about a single value, in its own unit.
+        low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
+    return Histogram.spanning(low, high, bins).add(values)

@@ -51,3 +51,8 @@ class Moments:
     def deviation(self) -> Float[np.ndarray, "..."] | float:
         """Standard deviation with divisor count - 1."""
         return np.sqrt(self.variance)
+
+
+def moments(values: Float[np.ndarray, "F ..."]) -> Moments:
+    """The moments of F rows. To take them a part at a time, begin with `Moments()`."""
+    return Moments().add(np.asarray(values))

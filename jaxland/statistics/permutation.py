@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from jaxland.statistics.checks import probability
+
 Alternative = Literal["less", "greater"]
 
 
@@ -110,7 +112,7 @@ def permutations_to_resolve(level: float) -> int:
     Raises:
         ValueError: the level is not between 0 and 1.
     """
-    _probability("level", level)
+    probability("level", level)
     return max(_whole(1 / level) - 1, 1)
 
 
@@ -123,7 +125,7 @@ def permutations_to_measure(p_value: float, relative_error: float = 0.1) -> int:
     Raises:
         ValueError: the p-value is not between 0 and 1, or the error is not positive.
     """
-    _probability("p_value", p_value)
+    probability("p_value", p_value)
     if not relative_error > 0:
         raise ValueError(f"relative_error must be positive; got {relative_error}.")
     return _whole((1 - p_value) / (p_value * relative_error**2))
@@ -145,8 +147,8 @@ def permutations_to_decide(p_value: float, level: float, confidence: float = 0.9
     Raises:
         ValueError: a probability is not between 0 and 1.
     """
-    _probability("level", level)
-    _probability("confidence", confidence)
+    probability("level", level)
+    probability("confidence", confidence)
     if p_value == 0:
         return math.ceil(math.log((1 - confidence) / 2) / math.log1p(-level))
     if not 0 < p_value <= 1:
@@ -156,8 +158,3 @@ def permutations_to_decide(p_value: float, level: float, confidence: float = 0.9
     quantile = float(stats.norm.ppf((1 + confidence) / 2))
     needed = quantile**2 * p_value * (1 - p_value) / (p_value - level) ** 2
     return max(math.ceil(needed), permutations_to_resolve(level))
-
-
-def _probability(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(f"{name} must lie between 0 and 1; got {value}.")

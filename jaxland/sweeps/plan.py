@@ -111,6 +111,8 @@ def name_of(value: Any) -> str | float | int | bool:
         return value.spec.name
     if isinstance(value, Problem):
         return value.name
+    if isinstance(value, optax.GradientTransformation):
+        return type(value).__name__
     return value if isinstance(value, int | float | bool | str) else getattr(value, "__name__", str(value))
 
 

@@ -1,6 +1,10 @@
 """What becomes of every public statistic when the unit of its data changes: nothing but its own unit."""
 
+import gc
+import itertools
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,12 +14,23 @@ from jaxland.statistics import (
     Histogram,
     Moments,
     binned_shares,
+    bootstrap_interval,
+    crps,
+    dip_test,
+    ecdf,
+    gaussian_nll,
+    histogram,
+    interval_coverage,
     logistic_fit,
     lowess,
     mean_interval,
+    moments,
+    paired_tests,
     permutation_p_value,
+    quantile_intervals,
     sample_interval,
     two_way_components,
+    variance_components,
 )
 
 
@@ -82,29 +97,124 @@ def _sample_interval(rng, unit, _):
     yield (1, 0), sample_interval(rng.normal(size=10) * unit)
 
 
+def _histogram_of(rng, unit, _):
+    found = histogram(unit * rng.normal(size=30), bins=7)
+    yield (0, 0), found.counts
+    yield (1, 0), [*found.edges, *histogram(np.full(3, 0.7 * unit), bins=2).edges]
+
+
+def _moments_of(rng, unit, _):
+    found = moments(unit * rng.normal(size=(9, 2)))
+    yield (1, 0), [*found.mean, *found.deviation]
+
+
+def _bootstrap(rng, unit, _):
+    values = rng.normal(size=12)
+    for method, statistic in itertools.product(("bca", "percentile"), (np.mean, lambda rows: np.sort(rows)[2:9].sum())):
+        found = bootstrap_interval(unit * values, statistic, seed=0, method=method, resamples=40)
+        yield (1, 0), [*found[:4], *found.distribution]
+
+
+def _quantiles(rng, unit, _):
+    found = quantile_intervals(unit * rng.normal(size=30), (0.01, 0.5, 0.8))
+    yield (1, 0), found[["quantile", "low", "high"]]
+    yield (0, 0), found[["low_rank", "high_rank", "coverage"]]
+
+
+def _ecdf(rng, unit, _):
+    found = ecdf(unit * rng.normal(size=30))
+    yield (1, 0), found["value"]
+    yield (0, 0), found[["share", "low", "high"]]
+
+
+def _dip(rng, unit, _):
+    found = dip_test(unit * rng.normal(size=30) ** 3, seed=0, simulations=5)
+    yield (1, 0), [found.low, found.high]
+    yield (0, 0), [found.dip, *found.p_value, *found.null]
+
+
+def _crossed(rng, unit):
+    rows = list(itertools.product("abc", range(4), range(3)))
+    table = pd.DataFrame(rows, columns=["optimizer", "width", "seed"])
+    effects = rng.normal(size=3)[table["optimizer"].factorize()[0]] + rng.normal(size=4)[table["width"]]
+    return table.assign(loss=unit * (effects + rng.normal(size=36)))
+
+
+def _paired(rng, unit, _):
+    found = paired_tests(_crossed(rng, unit), value="loss", factor="optimizer", pairing=["width", "seed"])
+    yield (1, 0), found[["mean_difference", "median_difference", "low", "high"]]
+    yield (0, 0), found.drop(columns=["level", "against", "mean_difference", "median_difference", "low", "high"])
+
+
+def _variances(rng, unit, _):
+    table = _crossed(rng, unit)
+    for rows in (table, table.iloc[3:]):
+        found = variance_components(rows, value="loss", factors=["optimizer", "width"], interactions=False)
+        yield (2, 0), found[["variance", "low", "high"]]
+        yield (0, 0), found[["share", "share_low", "share_high"]]
+
+
+def _predictions(rng, unit):
+    return unit * rng.normal(size=(40, 5)), unit * rng.normal(size=5)
+
+
+def _crps(rng, unit, _):
+    predictions, targets = _predictions(rng, unit)
+    yield (1, 0), crps(predictions, targets)
+    yield (1, 0), crps(predictions, targets, fair=True)
+
+
+def _gaussian_nll(rng, unit, _):
+    # A density has the unit's inverse.
+    yield (0, 0), gaussian_nll(*_predictions(rng, unit)) - np.log(unit)
+
+
+def _coverage(rng, unit, _):
+    found = interval_coverage(*_predictions(rng, unit))
+    yield (1, 0), found["width"]
+    yield (0, 0), found.drop(columns="width")
+
+
 # Of a function that yields parts of its result, each with the powers of both units that it is multiplied by.
 TABLE = {
     "Histogram": _histogram,
     "Moments": _moments,
     "binned_shares": _shares,
+    "bootstrap_interval": _bootstrap,
+    "crps": _crps,
+    "dip_test": _dip,
+    "ecdf": _ecdf,
+    "gaussian_nll": _gaussian_nll,
+    "histogram": _histogram_of,
+    "interval_coverage": _coverage,
     "logistic_fit": _logistic,
     "lowess": _lowess,
     "mean_interval": _mean_interval,
+    "moments": _moments_of,
+    "paired_tests": _paired,
     "permutation_p_value": _p_value,
+    "quantile_intervals": _quantiles,
     "sample_interval": _sample_interval,
     "two_way_components": _components,
+    "variance_components": _variances,
 }
 WITHOUT_UNITS = {
     "BinnedShares": "what binned_shares returns",
+    "BootstrapInterval": "what bootstrap_interval returns",
+    "ClassificationScores": "what classification_scores returns",
+    "DipTest": "what dip_test returns",
     "Estimate": "what TwoWayComponents.estimate returns",
     "LogisticFit": "what logistic_fit returns",
     "Lowess": "what lowess returns",
     "PermutationPValue": "what permutation_p_value returns",
     "TwoWayComponents": "what two_way_components returns",
+    "calibration_error": "takes what reliability returns",
+    "classification_scores": "takes probabilities and labels",
     "distribution_band": "takes a count and a probability",
     "permutations_to_decide": "takes probabilities",
     "permutations_to_measure": "takes probabilities",
     "permutations_to_resolve": "takes a probability",
+    "reliability": "takes probabilities and labels",
     "wilson_interval": "takes counts and a probability",
 }
 
@@ -114,6 +224,14 @@ def test_every_public_name_is_looked_at():
 
 
 exponents = st.integers(-400, 400)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_to_collect():
+    """statsmodels collects garbage at every correction of p-values, among all that other tests have left."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -126,3 +244,40 @@ def test_the_unit_of_the_data_is_that_of_the_result(name, seed, first, second):
     for (powers, before), (_, after) in zip(plain, scaled, strict=True):
         shift = int(np.dot(powers, (first, second)))
         np.testing.assert_allclose(np.ldexp(np.asarray(after, float), -shift), before, rtol=1e-9, atol=1e-300)
+
+
+_SHIFTS = {
+    "bootstrap_interval": lambda values: bootstrap_interval(values, np.mean, seed=0, resamples=40)[:3],
+    "ecdf": lambda values: ecdf(values)["value"],
+    "quantile_intervals": lambda values: quantile_intervals(values)[["quantile", "low", "high"]],
+    "modal interval": lambda values: dip_test(values, seed=0, simulations=1)[2:4],
+}
+_NOTHING = {
+    "dip": lambda values: dip_test(values, seed=0, simulations=1).dip,
+    "components": lambda values: variance_components(
+        pd.DataFrame({"a": np.arange(24) // 4, "loss": values}), value="loss", factors=["a"]
+    )["variance"],
+    "paired": lambda values: paired_tests(
+        pd.DataFrame({"a": np.arange(24) // 12, "seed": np.arange(24) % 12, "loss": values}),
+        value="loss",
+        factor="a",
+        pairing="seed",
+    ).drop(columns=["level", "against"]),
+    "crps": lambda values: crps(values[4:].reshape(5, 4), values[:4]),
+    "nll": lambda values: gaussian_nll(values[4:].reshape(5, 4), values[:4]),
+}
+
+
+@pytest.mark.parametrize("name", [*_SHIFTS, *_NOTHING])
+def test_the_origin_of_the_data_is_that_of_places_and_nothing_to_differences(name):
+    values, shift = np.random.default_rng(0).normal(size=24), 1000.0
+    function = {**_SHIFTS, **_NOTHING}[name]
+    before, after = (np.asarray(function(each), float) for each in (values, values + shift))
+    np.testing.assert_allclose(after - shift * (name in _SHIFTS), before, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["ecdf", "quantile_intervals", "modal interval", "dip"])
+def test_the_order_of_fits_does_not_matter(name):
+    values = np.random.default_rng(1).normal(size=24)
+    function = {**_SHIFTS, **_NOTHING}[name]
+    np.testing.assert_array_equal(function(values), function(values[::-1]))

@@ -3,26 +3,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxland.statistics import Histogram, Moments, mean_interval, sample_interval, wilson_interval
+from jaxland.statistics import (
+    Histogram,
+    Moments,
+    histogram,
+    mean_interval,
+    moments,
+    sample_interval,
+    wilson_interval,
+)
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=8), max_size=6))
 def test_moments_of_parts_equal_those_of_the_whole(parts):
-    moments = Moments()
+    merged = Moments()
     for part in parts:
-        moments = moments.add(np.array(part, float))
+        merged = merged.add(np.array(part, float))
     whole = np.array([value for part in parts for value in part])
-    assert moments.count == len(whole)
+    assert merged.count == len(whole)
     if len(whole):
-        np.testing.assert_allclose(moments.mean, whole.mean(), rtol=1e-9, atol=1e-6)
+        np.testing.assert_allclose(merged.mean, whole.mean(), rtol=1e-9, atol=1e-6)
     if len(whole) > 1:
-        np.testing.assert_allclose(moments.variance, whole.var(ddof=1), rtol=1e-6, atol=1e-3)
+        np.testing.assert_allclose(merged.variance, whole.var(ddof=1), rtol=1e-6, atol=1e-3)
 
 
 def test_moments_keep_the_other_axes():
     values = np.random.default_rng(0).normal(size=(50, 3, 2))
-    moments = Moments().add(values[:20]).merge(Moments().add(values[20:]))
-    np.testing.assert_allclose(moments.deviation, values.std(axis=0, ddof=1))
+    merged = moments(values[:20]).merge(moments(values[20:]))
+    np.testing.assert_allclose(merged.deviation, values.std(axis=0, ddof=1))
     assert np.isnan(Moments().add(values[:1]).variance).all()
 
 
@@ -80,6 +88,17 @@ def test_coarser_bins_are_of_one_width(low, high):
 def test_other_edges_cannot_be_merged():
     with pytest.raises(ValueError, match="edges"):
         Histogram.spanning(0, 1, 2).merge(Histogram.spanning(0, 2, 2))
+
+
+def test_a_histogram_spans_the_finite_values():
+    values = np.array([3.0, np.nan, 1.0, np.inf, 5.0, 4.9, -np.inf])
+    found = histogram(values, bins=4)
+    np.testing.assert_array_equal(found.edges, [1, 2, 3, 4, 5])
+    assert found.counts.tolist() == [1, 0, 1, 2]
+    assert (found.below, found.above, found.invalid, found.total) == (1, 1, 1, 6)
+    np.testing.assert_allclose(histogram(np.full(3, -4.0), bins=2).edges, [-6, -4, -2])
+    with pytest.raises(ValueError, match="needs a finite value; all 2 are infinite or NaN"):
+        histogram(np.array([np.nan, np.inf]))
 
 
 def test_wilson_interval_known_value():

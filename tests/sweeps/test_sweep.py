@@ -215,6 +215,8 @@ def test_an_optimizer_without_a_factor_that_others_take():
     twice = jl.grid(width=[2], learning_rate=0.1, optimizer=[lambda learning_rate: None, lambda learning_rate: None])
     with pytest.raises(ValueError, match="both called '<lambda>'"):
         _plan(twice)
+    finished = jl.grid(width=[2], optimizer=np.array(["a", "b"]))
+    assert len(_plan(finished, optimizer={"a": ADAM(0.1), "b": ADAM(0.2)})) == 2
 
 
 def test_starts_of_a_sweep_are_starting_points(swept):
