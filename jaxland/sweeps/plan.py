@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -122,7 +122,7 @@ class Factors:
 
     Attributes:
         columns: values of each factor, (R,); None or NaN where a row has none.
-        numbers: names of those that are numbers throughout.
+        numbers: names of those that are numbers throughout, and may be hyperparameters.
     """
 
     columns: dict[str, list]
@@ -229,14 +229,23 @@ class _Part(NamedTuple):
 
 
 def calls(
-    design: pd.DataFrame, network: Any, problem: Any, optimizer: Any, steps: int | None, options: Mapping[str, Any]
+    design: pd.DataFrame,
+    network: Any,
+    problem: Any,
+    optimizer: Any,
+    steps: int | None,
+    options: Mapping[str, Any],
+    static: Sequence[str] = (),
 ) -> list[Call]:
-    """What to train, in the order in which the design has it first.
+    """What to train, in the order in which the design has it first; see `sweep` for the arguments.
 
     Raises:
         TypeError, ValueError: a factor that nothing takes, or one that is missing, or an argument out of range.
     """
     factors = factors_of(design)
+    for name in static:
+        lookup("factor in static", name, factors.columns)
+    factors = replace(factors, numbers=factors.numbers - set(static))
     makers = _Maker(Network, network), _Maker(Problem, problem)
     chosen = _optimizers(factors, optimizer)
     common = {**({} if steps is None else {"steps": steps}), **options}
@@ -295,12 +304,20 @@ def _check_names(factors: Factors, makers: Sequence[_Maker], optimizers: Sequenc
     known |= {_OPTIMIZER} if _OPTIMIZER in factors.columns else set()
     for name in factors.columns:
         if not any(each.any for each in signatures):
-            lookup("factor, which neither network, problem nor optimizer takes:", name, dict.fromkeys(sorted(known)))
+            _check_name(name, known, finished=_NOTHING in signatures)
     for maker in makers:
         for name in sorted(maker.signature.required - factors.columns.keys()):
             raise ValueError(
                 f"{maker.name} takes {name!r}, which is no factor of the design ({', '.join(factors.columns)})."
             )
+
+
+def _check_name(name: str, known: set[str], *, finished: bool) -> None:
+    try:
+        lookup("factor, which neither network, problem nor optimizer takes:", name, dict.fromkeys(sorted(known)))
+    except ValueError as error:
+        remedy = " A finished optimizer takes none: give optax.adam in place of optax.adam(...)." if finished else ""
+        raise ValueError(f"{error}{remedy}") from None
 
 
 def _settings(factors: Factors, row: Mapping[str, Any], optimizer: Any, makers: Sequence[_Maker]) -> _Settings:

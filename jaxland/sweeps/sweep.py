@@ -103,6 +103,7 @@ def sweep(
     optimizer: optax.GradientTransformation | OptimizerFactory | Mapping[str, OptimizerFactory] | None = None,
     *,
     steps: int | None = None,
+    static: Sequence[str] = (),
     **options: Any,
 ) -> Sweep:
     """Trains one fit for each row of a design; columns are factors.
@@ -124,6 +125,8 @@ def sweep(
             `functools.partial`. With a factor `optimizer` a mapping from its levels to factories, or None where these
             are factories themselves. A finished transformation takes no factors.
         steps: of each fit, where that is no factor.
+        static: factors that are numbers but decide what the optimizer computes, such as the length of a schedule: fits
+            that differ in them are trained by calls of their own.
         options: of `jaxland.fit`, the same for all fits: `seed`, `dtype`, `trace_every`, `backend`, `progress`, ...
 
     Factors that none of them names are those of `fit`: `init_scale`, `steps`, `dtype` and the like; and `seed`, which
@@ -138,7 +141,7 @@ def sweep(
         The fits and their table.
     """
     design = read_design(design)
-    planned = calls(design, network, problem, optimizer, steps, options)
+    planned = calls(design, network, problem, optimizer, steps, options, static)
     for call in planned:
         call.check()
     return Sweep(design, tuple(Group(call.rows, fit(**call.arguments)) for call in planned))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         get_optimizer,
         make_optimizer,
     )
+    from jaxland.training.prediction import Prediction
     from jaxland.training.program.expression import Unlowerable
     from jaxland.training.progress import progress_bar
     from jaxland.training.provenance import device, fingerprint, fingerprint_parts, status_names, versions
@@ -45,6 +46,7 @@ __all__ = [
     "Interrupted",
     "Momentum",
     "OptimizerConfig",
+    "Prediction",
     "Sgd",
     "Solved",
     "Trainer",

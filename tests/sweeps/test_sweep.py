@@ -24,9 +24,15 @@ def _network(width):
 
 
 def _plan(
-    design, network: Any = _network, problem: Any = PROBLEM, optimizer: Any = None, steps: int | None = 5, **options
+    design,
+    network: Any = _network,
+    problem: Any = PROBLEM,
+    optimizer: Any = None,
+    steps: int | None = 5,
+    static=(),
+    **options,
 ):
-    return calls(read_design(design), network, problem, optimizer, steps, options)
+    return calls(read_design(design), network, problem, optimizer, steps, options, static)
 
 
 def _sweep(*args, steps: int | None = 20):
@@ -138,6 +144,23 @@ def test_a_function_may_be_given_what_another_takes_too():
         np.testing.assert_allclose(found.fits_of(place).params, alone.params, rtol=1e-5, atol=1e-6)
 
 
+def test_a_number_that_decides_is_static():
+    design = jl.grid(decay=[5, 10], learning_rate=[0.1, 0.2], seed=[3])
+
+    def optimizer(learning_rate, decay):
+        return optax.sgd(optax.exponential_decay(learning_rate, decay, 0.5, staircase=bool(decay > 5)))
+
+    with pytest.raises(TypeError, match=r"hyperparameters\['decay'\] decides"):
+        _sweep(design, _network(2), PROBLEM, optimizer)
+    plan = _plan(design, _network(2), optimizer=optimizer, static=["decay"])
+    assert [call.rows.tolist() for call in plan] == [[0, 1], [2, 3]]
+    assert [call.arguments["optimizer"].keywords for call in plan] == [{"decay": 5}, {"decay": 10}]
+    for call in plan:
+        call.check()
+    with pytest.raises(ValueError, match=r"unknown factor in static 'dekay'\. Did you mean 'decay'"):
+        _plan(design, _network(2), optimizer=optimizer, static=["dekay"])
+
+
 def _noisy(noise, seed):
     return jl.Problem(X, X**2 + noise * np.random.default_rng(seed).normal(size=12), name=f"noise {noise}")
 
@@ -196,7 +219,7 @@ RATE = {"learning_rate": [0.1]}
         ({"width": [2], **RATE, "optimizer": ["adam"]}, {}, TypeError, "given twice"),
         ({"width": [2], **RATE, "optimizer": ["adm"]}, {"optimizer": {"adam": ADAM}}, ValueError, "mean 'adam'"),
         ({"width": [2], **RATE, "optimizer": ["adam"]}, {"optimizer": None}, TypeError, "must be factories"),
-        ({"width": [2], **RATE}, {"optimizer": ADAM(0.1)}, ValueError, "'learning_rate'"),
+        ({"width": [2], **RATE}, {"optimizer": ADAM(0.1)}, ValueError, "A finished optimizer takes none"),
         ({"width": [2], **RATE}, {"network": "mlp"}, TypeError, "network"),
         ({"width": [2], **RATE}, {"network": lambda width: width}, TypeError, "network made a int"),
     ],
