@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         statistics,
         store,
         studies,
+        sweeps,
         training,
     )
     from jaxland.landscape import symmetrise
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from jaxland.problems import Problem
     from jaxland.studies import Study, run
     from jaxland.studies import open_stored as open
+    from jaxland.sweeps import grid, latin_hypercube, sweep
     from jaxland.training import Ensemble, Fits, fit
 
 __all__ = [
@@ -40,7 +42,9 @@ __all__ = [
     "__version__",
     "execution",
     "fit",
+    "grid",
     "landscape",
+    "latin_hypercube",
     "mlp",
     "networks",
     "open",
@@ -54,6 +58,8 @@ __all__ = [
     "statistics",
     "store",
     "studies",
+    "sweep",
+    "sweeps",
     "symmetrise",
     "training",
 ]

@@ -21,13 +21,13 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:
 def near(name: str, known: Iterable[str]) -> str:
     """Which of the known names may be meant, as a question after a blank; empty where none is near.
 
-    What `lr` is to `learning_rate`, letters of a longer name in their order that begin with its first, is near, too.
+    What `lr` is to `learning_rate`, the first letters of its words, is near, too.
     """
     names = list(known)
-    found = difflib.get_close_matches(str(name), names, n=2) or [each for each in names if _abbreviates(name, each)]
+    found = difflib.get_close_matches(str(name), names, n=2)
+    found = found or [each for each in names if "_" in each and _initials(each) == name]
     return f" Did you mean {' or '.join(map(repr, found[:2]))}?" if found else ""
 
 
-def _abbreviates(short: str, name: str) -> bool:
-    letters = iter(str(name))
-    return len(short) > 1 and name.startswith(short[0]) and all(letter in letters for letter in short)
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))

@@ -12,7 +12,12 @@ from jaxland.networks import mlp
 from jaxland.problems import sawtooth
 from jaxland.training import BACKENDS, available_threads, fit, local_platform, numerics, versions
 
-_OPTIONAL = {"flax": "jaxland[flax]", "plotly": "jaxland[report]", "torch": "jaxland[compare]"}
+_OPTIONAL = {
+    "flax": "jaxland[flax]",
+    "plotly": "jaxland[report]",
+    "torch": "jaxland[compare]",
+    "xarray": "jaxland[xarray]",
+}
 
 
 def report() -> tuple[str, bool]:

@@ -54,6 +54,14 @@ def test_the_page_on_trust_runs(capsys):
 
 
 @pytest.mark.slow
+def test_the_page_on_sweeps_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    compared = sum(run(code, names) for code in blocks("docs/sweeps.md"))
+    assert compared >= 14
+
+
+@pytest.mark.slow
 def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     parts = blocks("docs/studies.md")

@@ -13,13 +13,13 @@ import jaxland
 
 ROOT = Path(jaxland.__file__).parent
 LAYERS = [
-    "networks", "problems", "training", "store", "execution", "landscape", "statistics", "plots", "studies", "placebo",
-    "replications", "report", "doctor", "bench", "cli", "__main__",
+    "networks", "problems", "training", "sweeps", "store", "execution", "landscape", "statistics", "plots", "studies",
+    "placebo", "replications", "report", "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
 BASE = {"_blocks", "_compiled", "_lazy", "_names", "_numbers", "_precision", "_scaling", "_types", "_version"}
 # Parameters come to landscape from anywhere, so it must not know how fits are trained or stored.
 FORBIDDEN = {
-    "landscape": {"training", "store", "execution", "statistics"},
+    "landscape": {"training", "sweeps", "store", "execution", "statistics"},
     "store": {"training"},
     "execution": {"store"},
 }

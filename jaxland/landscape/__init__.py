@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         straight_bands,
         turning_angles,
     )
-    from jaxland.landscape.outputs import outputs
     from jaxland.landscape.path_maps import PrincipalMap, directedness, principal_map, random_walks_like, tsne_map
     from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
     from jaxland.landscape.stability import first_rise, log_deviation, sharpness
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
         trajectory_plane,
     )
     from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
+    from jaxland.networks.outputs import outputs
 
 __all__ = [
     "Bands",

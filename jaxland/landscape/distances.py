@@ -4,8 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland._scaling import norm
-from jaxland.landscape.outputs import outputs
-from jaxland.networks import Network
+from jaxland.networks import Network, outputs
 
 # Rows worked on at a time; bounds memory at about 8 MB a thousand parameters.
 _ROWS = 8192

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxland.landscape.outputs import outputs
 from jaxland.landscape.piecewise import PiecewiseLinear
-from jaxland.networks import Network
+from jaxland.networks import Network, outputs
 
 _EPS = float(np.finfo(np.float64).eps)
 # Zeros nearer than this, in units of the interval's reach, are one: positions are that inexact themselves.

@@ -8,8 +8,7 @@ from jaxtyping import Bool, Float
 
 from jaxland._scaling import norm
 from jaxland.landscape.ordering import canonical_orders, tied_rows
-from jaxland.landscape.outputs import outputs
-from jaxland.networks import Network, Symmetry, minimum_energy
+from jaxland.networks import Network, Symmetry, minimum_energy, outputs
 from jaxland.networks.declared import standard_points
 
 # Norms and entries that differ by this many epsilons of the dtype differ by rounding: `minimum_energy` balances to 64.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jaxland.networks.minimum_energy import MinimumEnergy, minimum_energy
     from jaxland.networks.mlp import Dense, mlp, smoothed
     from jaxland.networks.network import Network, NetworkSpec, Origin
+    from jaxland.networks.outputs import outputs
     from jaxland.networks.slices import entry_indices, filled, sliced
     from jaxland.networks.symmetry import Symmetry, UnitLayer
     from jaxland.networks.torch_states import from_torch, to_torch
@@ -42,6 +43,7 @@ __all__ = [
     "get_initializer",
     "minimum_energy",
     "mlp",
+    "outputs",
     "sliced",
     "smooth_relu",
     "smoothed",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,12 @@ class Activation:
     name: str
     function: Callable[[Float[AnyArray, "..."]], Float[AnyArray, "..."]]
     scaling: Scaling
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By name where it has one: functions of JAX cannot be pickled.
+        if ACTIVATIONS.get(self.name) == self:
+            return get_activation, (self.name,)
+        return Activation, (self.name, self.function, self.scaling)
 
 
 def relu(z: Float[AnyArray, "..."]) -> Float[AnyArray, "..."]:

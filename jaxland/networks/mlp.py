@@ -1,16 +1,18 @@
 """Multilayer perceptrons with dense layers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxland._types import AnyArray
 from jaxland.networks.activations import Activation, get_activation, smooth_relu
 from jaxland.networks.initializers import get_initializer
-from jaxland.networks.network import Network, NetworkSpec
+from jaxland.networks.network import Network, NetworkSpec, Params
 from jaxland.networks.symmetry import Symmetry, UnitLayer
 
 
@@ -44,36 +46,61 @@ def mlp(
     Raises:
         ValueError: fewer than two widths, a width below one, or an unknown name.
     """
-    widths = _checked_widths(widths)
     hidden, output = _as_activation(activation), _as_activation(output_activation)
-    initializer = get_initializer(init)
-    depth = len(widths) - 1
+    get_initializer(init)
+    return MultilayerPerceptron(_checked_widths(widths), hidden, output, bias, init).network()
 
-    def initialize(key):
-        layers = []
-        for layer_key, inputs, outputs in zip(jax.random.split(key, depth), widths, widths[1:], strict=False):
+
+@dataclass(frozen=True)
+class MultilayerPerceptron:
+    """What `mlp` is given, and the functions of the network that it makes, whose methods can be pickled.
+
+    Attributes:
+        widths: units of each layer from inputs to outputs.
+        activation, output_activation: of hidden layers and of the last.
+        bias: whether layers have biases.
+        init: name of an entry of `INITIALIZERS`.
+    """
+
+    widths: tuple[int, ...]
+    activation: Activation
+    output_activation: Activation
+    bias: bool
+    init: str
+
+    def network(self) -> Network:
+        """The network, with its name and symmetry."""
+        name = f"mlp-{'-'.join(map(str, self.widths))}-{self.activation.name}"
+        symmetry = Symmetry(_unit_layers(self.widths, self.bias, self.activation.scaling))
+        names = self.activation.name, self.output_activation.name
+        spec = NetworkSpec(name, self.widths, names[0], symmetry, names[1], self.replace_activation)
+        return Network(self.initialize, self.apply, spec)
+
+    def initialize(self, key: PRNGKeyArray) -> tuple[Dense, ...]:
+        """Parameters drawn with a key."""
+        initializer, layers = get_initializer(self.init), []
+        for layer_key, (inputs, outputs) in zip(
+            jax.random.split(key, len(self.widths) - 1), pairwise(self.widths), strict=True
+        ):
             weight, offset = initializer(layer_key, outputs, inputs)
-            layers.append(Dense(weight, offset if bias else None))
+            layers.append(Dense(weight, offset if self.bias else None))
         return tuple(layers)
 
-    def apply(params, x):
+    def apply(self, params: Params, x: Float[AnyArray, "N D"]) -> Float[AnyArray, "N O"]:
+        """The outputs at some points."""
         # Units on rows and points on the minor axis: XLA vectorises over points, 4-5 times faster than x @ w.T.
         h = x.T
         for index, layer in enumerate(params):
             h = layer.weight @ h
             if layer.bias is not None:
                 h = h + layer.bias[:, None]
-            h = (hidden if index < depth - 1 else output).function(h)
+            h = (self.activation if index < len(params) - 1 else self.output_activation).function(h)
         return h.T
 
-    def replace_activation(old, new):
-        first, last = (new if each.name == old else each for each in (hidden, output))
-        return mlp(widths, first, output_activation=last, bias=bias, init=init)
-
-    name = f"mlp-{'-'.join(map(str, widths))}-{hidden.name}"
-    symmetry = Symmetry(_unit_layers(widths, bias, hidden.scaling))
-    spec = NetworkSpec(name, widths, hidden.name, symmetry, output.name, replace_activation)
-    return Network(initialize, apply, spec)
+    def replace_activation(self, old: str, new: Activation) -> Network:
+        """The same with another activation where the one of this name stands."""
+        hidden, output = (new if each.name == old else each for each in (self.activation, self.output_activation))
+        return replace(self, activation=hidden, output_activation=output).network()
 
 
 def smoothed(network: Network, sharpness: float = 5000.0) -> Network:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -78,6 +79,16 @@ class Network:
     apply: Callable[..., Float[AnyArray, "N O"]]
     spec: NetworkSpec = NetworkSpec()
     takes_key: bool = False
+
+    def __repr__(self) -> str:
+        # Shown before it is known whether init works.
+        with suppress(Exception):
+            return f"Network({self.spec.name!r}, {self.size:,} parameters)"
+        return f"Network({self.spec.name!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is kept besides fields can be found again, and not all of it be pickled.
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @cached_property
     def _template(self) -> tuple[list[tuple[Any, jax.ShapeDtypeStruct]], Any]:

@@ -29,6 +29,9 @@ class UnitLayer:
     outgoing: Int[np.ndarray, "U B"]
     scaling: Scaling
 
+    def __repr__(self) -> str:
+        return f"UnitLayer({len(self.incoming)} units, scaling={self.scaling!r})"
+
 
 @dataclass(frozen=True)
 class Symmetry:

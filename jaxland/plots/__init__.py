@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         quantile_ranges,
         variance_shares,
     )
+    from jaxland.plots.factors import factor_curves
     from jaxland.plots.histograms import compared_histograms, distribution_bands, distributions, modality
     from jaxland.plots.path_maps import path_map
     from jaxland.plots.paths import path_angles, path_energies, path_with_interpolation
@@ -62,6 +63,7 @@ __all__ = [
     "duration_map",
     "error_curves",
     "explained_variance",
+    "factor_curves",
     "fit_curve",
     "leaf_order",
     "mark_stationary",

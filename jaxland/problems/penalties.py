@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jaxtyping import PyTree
@@ -48,19 +49,23 @@ def l2(strength: float = 0.0, *, biases: bool = False, name: str = "l2") -> Pena
         name: of the penalty and of its number.
     """
 
-    def function(params, **numbers):
-        return numbers[name] * sum((leaf**2).sum() for leaf in _counted(params, biases))
-
-    return Penalty(name, function, {name: strength})
+    return Penalty(name, partial(sum_of_squares, name=name, biases=biases), {name: strength})
 
 
 def l1(strength: float = 0.0, *, biases: bool = False, name: str = "l1") -> Penalty:
     """The sum of absolute values of all weights, times a strength; arguments as in `l2`."""
 
-    def function(params, **numbers):
-        return numbers[name] * sum(abs(leaf).sum() for leaf in _counted(params, biases))
+    return Penalty(name, partial(sum_of_sizes, name=name, biases=biases), {name: strength})
 
-    return Penalty(name, function, {name: strength})
+
+def sum_of_squares(params: PyTree, *, name: str, biases: bool, **numbers: Any) -> Any:
+    """What `l2` adds, `numbers[name]` being its strength."""
+    return numbers[name] * sum((leaf**2).sum() for leaf in _counted(params, biases))
+
+
+def sum_of_sizes(params: PyTree, *, name: str, biases: bool, **numbers: Any) -> Any:
+    """What `l1` adds, `numbers[name]` being its strength."""
+    return numbers[name] * sum(abs(leaf).sum() for leaf in _counted(params, biases))
 
 
 def _counted(params, biases) -> Leaves:

@@ -1,5 +1,6 @@
 """A problem: data, a loss and, where one is known, the global minimum."""
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -103,10 +104,17 @@ class Problem:
         sizes = f"{len(self.x):,} points, {self.x.shape[1]} inputs, {self.y.shape[1]} outputs"
         return f"Problem({self.name!r}, {sizes}, {self.loss.name})"
 
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        columns = [*(f"x{i}" for i in range(self.x.shape[1])), *(f"y{i}" for i in range(self.y.shape[1]))]
+        points = pd.DataFrame(np.hstack([self.x, self.y]), columns=columns)
+        return f"<p>{html.escape(repr(self))}</p>{points.to_html(max_rows=10, max_cols=10, border=0)}"
+
     def __post_init__(self):
         set_field = object.__setattr__
-        set_field(self, "x", _columns("x", self.x))
-        set_field(self, "y", _columns("y", self.y))
+        set_field(self, "x", as_columns("x", self.x))
+        set_field(self, "y", as_columns("y", self.y))
         if len(self.x) != len(self.y):
             raise ValueError(f"x has {len(self.x)} points but y has {len(self.y)}; give one target for each input.")
         if self.weights is not None:
@@ -169,7 +177,16 @@ def checked_weights(name: str, weights: Any, shape: tuple[int, ...]) -> np.ndarr
     return weights
 
 
-def _columns(name: str, values: Any) -> np.ndarray:
+def as_columns(name: str, values: Any) -> np.ndarray:
+    """Points as float64 (N, components); a vector is one column.
+
+    Args:
+        name: in messages.
+        values: an array, a list, or a table of pandas, Polars or Arrow.
+
+    Raises:
+        ValueError: empty, of another shape, no numbers, missing or not finite.
+    """
     columns = named_columns(values)
     values = real_numbers(name, values)
     if values.ndim == 1:

@@ -114,7 +114,7 @@ class SawtoothTarget:
         return weight[None, :], np.array([start - self.amplitude])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SawtoothProblem(Problem):
     """`Problem` with the target it was made from, whose network and minimum are known."""
 

@@ -161,12 +161,13 @@ class StoredStudy:
         arrays = {column: np.concatenate([part[column] for part in parts]) for column in columns}
         found = {column: np.concatenate([part[column] for part in parts]) for column in judged}
         empty = np.zeros((len(arrays["fit"]), 0), arrays["params"].dtype)
-        backend = self._store.manifest.provenance["backends"][name]["name"]
+        note = self._store.manifest.provenance
         return Fits(
             ensemble=kept,
             **{"trace": empty, **arrays},
             snapshots=np.zeros((len(empty), 0, arrays["params"].shape[1]), empty.dtype),
-            explanation=f"{backend}: read from {self.path}.",
+            explanation=f"{note['backends'][name]['name']}: read from {self.path}.",
+            provenance={each: note[each] for each in ("versions", "device")},
             judged=judged_of(found),
         )
 

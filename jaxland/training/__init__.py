@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jaxland.training.fit import fit
     from jaxland.training.fits import Fits
     from jaxland.training.gradients import gradients
-    from jaxland.training.initial import draw_parameters
+    from jaxland.training.initial import draw_parameters, starting_points
     from jaxland.training.judging import Judged, columns_of, judged_of, names_of_columns
     from jaxland.training.optimizers import (
         OPTIMIZERS,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         get_optimizer,
         make_optimizer,
     )
+    from jaxland.training.prediction import Prediction
     from jaxland.training.program.expression import Unlowerable
     from jaxland.training.progress import progress_bar
     from jaxland.training.provenance import device, fingerprint, fingerprint_parts, status_names, versions
@@ -49,6 +50,7 @@ __all__ = [
     "Judged",
     "Momentum",
     "OptimizerConfig",
+    "Prediction",
     "Sgd",
     "Solved",
     "Trainer",
@@ -76,6 +78,7 @@ __all__ = [
     "one_call",
     "progress_bar",
     "solve",
+    "starting_points",
     "status_names",
     "train",
     "train_judged",

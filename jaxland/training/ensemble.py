@@ -40,6 +40,8 @@ class Members(NamedTuple):
     """The per-fit inputs of some fits; W is how many."""
 
     fits: Int[np.ndarray, "W"]
+    seeds: Int[np.ndarray, "W"]
+    """What enters the key of each fit: its number, or what `Ensemble.seeds` has for it."""
     hyperparameters: dict[str, Float[np.ndarray, "W"]]
     init_scale: Float[np.ndarray, "W"]
     start: Float[np.ndarray, "W P"] | None
@@ -63,6 +65,7 @@ class Members(NamedTuple):
             own["weights"] = self.weights[rows]
         return self._replace(
             fits=self.fits[rows],
+            seeds=self.seeds[rows],
             hyperparameters={name: values[rows] for name, values in self.hyperparameters.items()},
             init_scale=self.init_scale[rows],
             start=None if self.start is None else self.start[rows],
@@ -91,7 +94,9 @@ class Ensemble:
         inputs: own inputs of each fit (F, N, D) instead of `problem.x`.
         targets: own targets of each fit (F, N, K) instead of `problem.y`; these may be non-finite.
         weights: own weights of each fit's points (F, N) instead of `problem.weights`.
-            Each of these six may also be a function of the fits' numbers, see `ByNumber`.
+        seeds: what enters the key of each fit (F,) in place of its number, integers in [0, 2**32): fits for which it is
+            the same start from the same parameters and take the same batches.
+            Each of these seven may also be a function of the fits' numbers, see `ByNumber`.
         batch_size: B, points of a step; all by default. See `batches` for the order in which they are taken.
         epochs: passes over the points of each fit, in place of `steps`; a step is one where there are no batches.
         replacement: whether each point of a batch is drawn from all, whatever was drawn before; by default all points
@@ -117,6 +122,7 @@ class Ensemble:
     inputs: np.ndarray | ByNumber | None = None
     targets: np.ndarray | ByNumber | None = None
     weights: np.ndarray | ByNumber | None = None
+    seeds: np.ndarray | ByNumber | None = None
     first: int = 0
     batch_size: int | None = None
     replacement: bool = False
@@ -138,6 +144,7 @@ class Ensemble:
             self._set_aside()
         self._check_optimizer()
         self._check_numbers()
+        self._seeds_of(np.array([self.first]), np.array([0]))
         self._check_data()
         self._check_batches()
         self._count_steps()
@@ -193,8 +200,10 @@ class Ensemble:
             object.__setattr__(self, name, value)
 
     def keys(self, fits: Int[np.ndarray, "W"]) -> Integer[np.ndarray, "W 2"]:
-        """The keys of fits, `fold_in(key(seed), fit)`, by words."""
-        return np.asarray(batches.fold_in(batches.key_of(self.seed), fits))
+        """The keys of fits, `fold_in(key(seed), fit)` or with what `seeds` has in its place, by words."""
+        seeds = self.seeds
+        rows = None if seeds is None or callable(seeds) else np.clip(fits - self.first, 0, len(seeds) - 1)
+        return np.asarray(batches.fold_in(batches.key_of(self.seed), self._seeds_of(fits, rows)))
 
     @cached_property
     def optimizer_numbers(self) -> dict[str, Any]:
@@ -407,8 +416,8 @@ class Ensemble:
     @property
     def has_own_numbers(self) -> bool:
         """Whether anything is given that fits can differ in, besides the keys of `network.init`."""
-        given = any(callable(values) for values in self._per_fit.values()) or self.per_fit_count() is not None
-        return given or self.batch_size is not None or self.network.takes_key
+        given = any(callable(v) or (v is not None and np.ndim(v) > 0) for v in self._per_fit.values())
+        return given or self.sampled
 
     def per_fit_count(self) -> int | None:
         """How many fits the per-fit arrays describe, or None where there are no such arrays.
@@ -418,7 +427,7 @@ class Ensemble:
         """
         lengths = {
             name: len(values)
-            for name, values in self._per_fit.items()
+            for name, values in {**self._per_fit, "seeds": self.seeds}.items()
             if values is not None and not callable(values) and np.ndim(values) > 0
         }
         deep = [name for name, value in self.hyperparameters.items() if len(self._shape(value)) > 1]
@@ -493,6 +502,7 @@ class Ensemble:
 
         return Members(
             fits=fits,
+            seeds=self._seeds_of(fits, rows),
             hyperparameters={name: each(name, value) for name, value in self.hyperparameters.items()},
             init_scale=each("init_scale", self.init_scale),
             start=None if self.start is None else own("start", self.start),
@@ -529,6 +539,14 @@ class Ensemble:
         by_default = max(1, self.steps // 100) if self.batch_size is None else self.steps_an_epoch
         every = self.validation.every or by_default
         return np.append(np.arange(0, self.steps, every), self.steps)
+
+    def _seeds_of(self, fits: Int[np.ndarray, "W"], rows: Int[np.ndarray, "W"] | None) -> Int[np.ndarray, "W"]:
+        if self.seeds is None:
+            return fits
+        given = np.asarray(_rows("seeds", self.seeds, fits) if callable(self.seeds) else self.seeds)
+        if given.ndim != 1 or not len(given) or given.dtype.kind not in "iu" or ((given < 0) | (given >= 2**32)).any():
+            raise ValueError(f"seeds must be integers in [0, 2**32), one a fit with shape (fits,); got {self.seeds!r}.")
+        return (given if callable(self.seeds) else given[rows]).astype(np.int64)
 
     @property
     def trace_steps(self) -> Int[np.ndarray, "T"]:

@@ -38,6 +38,7 @@ def fit(
     inputs: np.ndarray | ByNumber | None = None,
     targets: np.ndarray | ByNumber | None = None,
     weights: np.ndarray | ByNumber | None = None,
+    seeds: np.ndarray | ByNumber | None = None,
     batch_size: int | None = None,
     replacement: bool = False,
     validation: Validation | tuple | float | None = None,
@@ -80,7 +81,10 @@ def fit(
         inputs: each fit's own inputs (F, N, D) instead of `problem.x`.
         targets: each fit's own targets (F, N, K) instead of `problem.y`.
         weights: each fit's own weights of its points (F, N) instead of `problem.weights`.
-            These six may also be functions from fits' numbers (W,) to arrays with a row for each.
+        seeds: what enters the key of each fit (F,) in place of its number: `fold_in(key(seed), seeds[i])`. Fits for
+            which it is the same start from the same parameters and take the same batches, as those of a sweep do at
+            each level of a factor.
+            These seven may also be functions from fits' numbers (W,) to arrays with a row for each.
         batch_size: B, points of a step; all by default. Points are shuffled anew every epoch by the fit's own key, and
             the last batch of an epoch has what is left (see `jaxland.training.batches`).
         replacement: draw each point of a batch from all, whatever was drawn before.
@@ -135,6 +139,7 @@ def fit(
             batch_size=batch_size,
             replacement=replacement,
             validation=_validation(validation, validate_every, metrics, patience, min_gain),
+            seeds=seeds,
             first=first,
             trace_every=trace_every,
             snapshots=tuple(snapshots),

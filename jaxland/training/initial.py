@@ -18,7 +18,7 @@ from jaxland.networks import Network
 from jaxland.training import executables
 from jaxland.training.calls import once
 from jaxland.training.devices import host_device
-from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.ensemble import Ensemble, Members, positive
 from jaxland.training.wording import Unworded, digest
 
 # Fits in a program, whatever is asked for, so that a fit's bits cannot depend on how many are; fewer of large networks,
@@ -27,6 +27,8 @@ _WIDTH = 256
 _ENTRIES = 2**21
 # XLA at its usual level takes twice as long over such a program, which is then no faster and draws the same bits.
 _LESS: list[Options] = [{"xla_backend_optimization_level": 1}, {}]
+# Fits looked at to see whether a function of their numbers tells them apart.
+_PROBED = 16
 
 
 def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
@@ -37,11 +39,52 @@ def draw_parameters(network: Network, seed: int, fits: Int[np.ndarray, "F"]) -> 
     return _Drawing(network)(seed, fits)
 
 
+def starting_points(
+    source: Ensemble | Network, fits: int | Int[np.ndarray, "F"], *, seed: int = 0
+) -> Float[np.ndarray, "F P"]:
+    """The parameters from which fits start, without training them.
+
+        start = jl.training.starting_points(network, 512, seed=3)  # of fits 0 to 511 of jl.fit(network, ..., seed=3)
+
+    Args:
+        source: an ensemble, or a network whose parameters are drawn with the keys `fold_in(key(seed), fit)`.
+        fits: F, how many, from the ensemble's first, or the numbers of the fits.
+        seed: of the keys, where a network is given; an ensemble has its own.
+
+    Returns:
+        Flat parameters, in the ensemble's dtype; of a network in float32.
+
+    Raises:
+        TypeError: `source` is neither.
+        ValueError: fits or seed out of range.
+    """
+    if isinstance(source, Ensemble):
+        numbers, first, count = _numbers(fits, source.first), source.first, source.per_fit_count()
+        if count is not None and ((numbers < first) | (numbers >= first + count)).any():
+            raise ValueError(f"the ensemble has fits {first} to {first + count - 1} alone; got fits={fits!r}.")
+        return initial_parameters(source, source.members(numbers))
+    if not isinstance(source, Network):
+        raise TypeError(f"starting points are those of an Ensemble or a Network; got {type(source).__name__}.")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be an integer in [0, 2**32); got {seed!r}.")
+    return draw_parameters(source, seed, _numbers(fits, 0))
+
+
+def _numbers(fits: Any, first: int) -> Int[np.ndarray, "F"]:
+    if isinstance(fits, int | np.integer):
+        positive("fits", int(fits))
+        return np.arange(first, first + fits)
+    numbers = np.asarray(fits)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= 2**32)).any():
+        raise ValueError(f"fits must be how many, or their numbers (F,), integers in [0, 2**32); got {fits!r}.")
+    return numbers.astype(np.int64)
+
+
 def initial_parameters(ensemble: Ensemble, members: Members) -> Float[np.ndarray, "W P"]:
     """The parameters from which these members start, in the ensemble's dtype."""
     start = members.start
     if start is None:
-        start = _drawing(ensemble)(ensemble.seed, members.fits).astype(ensemble.number_format)
+        start = _drawing(ensemble)(ensemble.seed, members.seeds).astype(ensemble.number_format)
     return start * members.init_scale[:, None]
 
 
@@ -64,11 +107,13 @@ def warn_of_equal_fits(ensemble: Ensemble) -> None:
     """
     if ensemble.has_own_numbers:
         return
-    first, second = _drawing(ensemble)(ensemble.seed, np.arange(2) + ensemble.first)
-    if np.array_equal(first, second, equal_nan=True):
+    seeds = np.unique(ensemble.members(np.arange(ensemble.per_fit_count() or _PROBED) + ensemble.first).seeds)
+    name, drawn = ensemble.network.spec.name, _drawing(ensemble)(ensemble.seed, seeds[:2])
+    if np.array_equal(drawn[0], drawn[-1], equal_nan=True):
+        why = f"init of network {name!r} does not use its key" if len(seeds) > 1 else f"all seeds are {seeds[0]}"
         warnings.warn(
-            f"all fits start from the same parameters and are one fit: init of network {ensemble.network.spec.name!r} "
-            "does not use its key. Draw from the key, or give each fit its own start.",
+            f"all fits start from the same parameters and are one fit: {why}. Draw from the key, give each fit a seed "
+            "of its own, or its own start.",
             stacklevel=3,
         )
 

@@ -41,7 +41,8 @@ class Judged(NamedTuple):
 
 _NUMBERS = ("best_validation", "best_validation_step", "stopped_step")
 """Of a fit, one each."""
-_METRIC = "metric."
+METRIC = "metric."
+"""Before the names of metrics, where they stand beside other columns."""
 
 
 def columns_of(judged: Judged | None) -> dict[str, np.ndarray]:
@@ -49,14 +50,14 @@ def columns_of(judged: Judged | None) -> dict[str, np.ndarray]:
     if judged is None:
         return {}
     named = {name: getattr(judged, name) for name in (*_NUMBERS, "validation", "best_params")}
-    return {**named, **{f"{_METRIC}{name}": values for name, values in judged.metrics.items()}}
+    return {**named, **{f"{METRIC}{name}": values for name, values in judged.metrics.items()}}
 
 
 def names_of_columns(ensemble: Ensemble) -> list[str]:
     """The names of the columns that fits of an ensemble have for it."""
     if ensemble.validation is None:
         return []
-    metrics = [f"{_METRIC}{name}" for name in ensemble.validation.metrics]
+    metrics = [f"{METRIC}{name}" for name in ensemble.validation.metrics]
     return [*_NUMBERS, "validation", "best_params", *metrics]
 
 
@@ -64,7 +65,7 @@ def judged_of(columns: Mapping[str, np.ndarray]) -> Judged | None:
     """The inverse of `columns_of`."""
     if "validation" not in columns:
         return None
-    metrics = {name.removeprefix(_METRIC): values for name, values in columns.items() if name.startswith(_METRIC)}
+    metrics = {name.removeprefix(METRIC): values for name, values in columns.items() if name.startswith(METRIC)}
     return Judged(**{name: columns[name] for name in (*_NUMBERS, "validation", "best_params")}, metrics=metrics)
 
 

@@ -225,7 +225,7 @@ def _beside_their_starts(ensemble: Ensemble, width: int) -> Members:
     odd, rng = slice(1, None, 2), np.random.default_rng(0)
     center, size = start[odd], _sizes(start[odd])
     if not size.all():
-        center = np.where(size > 0, center, draw_parameters(ensemble.network, ensemble.seed, members.fits[odd]))
+        center = np.where(size > 0, center, draw_parameters(ensemble.network, ensemble.seed, members.seeds[odd]))
         size = _sizes(center)
         size[size == 0] = 1 / _BESIDE
     start[odd] = center + _BESIDE * np.where(center == 0, size, np.abs(center)) * rng.standard_normal(center.shape)

@@ -19,7 +19,8 @@ from jaxland.training.ensemble import Ensemble
 from jaxland.training.plain import PlainProgram
 from jaxland.training.trainer import Values
 
-_PROBED = 16
+PROBED = 16
+"""How many of its first fits a function of fits' numbers is known by."""
 # Points at which network and loss are known, if they can be evaluated there: their texts then say nothing of the data.
 _FEW = 2
 
@@ -55,8 +56,8 @@ def _fingerprint(ensemble: Ensemble) -> str:
     program = PlainProgram(ensemble, ensemble.number_format).text.encode()
     numbers = [numbers for _, numbers in _numbers(ensemble)]
     scalars = f"{ensemble.steps} {ensemble.seed} {ensemble.dtype} {ensemble.first}"
-    more = "".join(f" {name} {value}" for name, value in _more(ensemble).items())
-    return _hash(program, _drawing(ensemble), *numbers, (scalars + more).encode())[:16]
+    scalars += "".join(f" {name} {value}" for name, value in _more(ensemble).items())
+    return _hash(program, _drawing(ensemble), *numbers, scalars.encode() + _seeds(ensemble))[:16]
 
 
 def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
@@ -70,7 +71,6 @@ def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
         numbers[name] += values
     scalars = {
         "steps": ensemble.steps,
-        "seed": ensemble.seed,
         "number format": ensemble.dtype,
         "number of the first fit": ensemble.first,
         **_more(ensemble),
@@ -83,6 +83,7 @@ def fingerprint_parts(ensemble: Ensemble) -> dict[str, str]:
         "initial parameters": _drawing(ensemble),
         **numbers,
         **{name: str(value).encode() for name, value in scalars.items()},
+        "seed": str(ensemble.seed).encode() + _seeds(ensemble),
     }
     return {name: _hash(part)[:8] for name, part in parts.items()}
 
@@ -103,7 +104,7 @@ def _drawing_text(ensemble: Ensemble) -> str:
 
 def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
     """Every array of numbers, and what it is of; a function of fits' numbers is known by what it gives the first."""
-    probed = np.arange(_PROBED) + ensemble.first
+    probed = np.arange(PROBED) + ensemble.first
     given = [("hyperparameters", ensemble.hyperparameters[name]) for name in sorted(ensemble.hyperparameters)]
     given += [("inputs", ensemble.problem.x), ("targets", ensemble.problem.y)]
     given += [("inputs", ensemble.inputs), ("targets", ensemble.targets)]
@@ -126,6 +127,14 @@ def _more(ensemble: Ensemble) -> dict[str, Any]:
         validation, steps = ensemble.validation, ensemble.validation_steps
         more["stopping"] = f"{validation.patience} {validation.min_gain} {steps[:2].tolist()} {validation.share}"
     return more
+
+
+def _seeds(ensemble: Ensemble) -> bytes:
+    """What enters keys in place of fits' numbers, nothing where these do."""
+    if ensemble.seeds is None:
+        return b""
+    seeds = ensemble.seeds(np.arange(PROBED) + ensemble.first) if callable(ensemble.seeds) else ensemble.seeds
+    return np.ascontiguousarray(seeds, np.int64).tobytes()
 
 
 def _worded(program: Callable[..., str], ensemble: Ensemble) -> bytes:

@@ -1,9 +1,11 @@
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxland.networks import INITIALIZERS, Activation, Network, NetworkSpec, get_initializer, mlp, smoothed
+from jaxland.networks import ACTIVATIONS, INITIALIZERS, Activation, Network, NetworkSpec, get_initializer, mlp, smoothed
 
 
 def test_main_network_has_136_parameters():
@@ -118,3 +120,30 @@ def test_what_cannot_be_smoothed():
         smoothed(Network(lambda key: jnp.zeros(1), lambda params, x: x))
     with pytest.raises(ValueError, match="no ReLU to smooth; its activation is 'tanh'"):
         smoothed(mlp([1, 2, 1], "tanh"))
+
+
+def _squared(z):
+    return z**2
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, Activation("squared", _squared, "none")], ids=str)
+def test_a_network_can_be_pickled(activation):
+    network = mlp([2, 4, 1], activation, output_activation="sin", bias=False, init="he_normal")
+    x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    vector = network.flatten(network.init(jax.random.key(0)))
+    again = pickle.loads(pickle.dumps(network))
+    np.testing.assert_array_equal(again.flatten(again.init(jax.random.key(0))), vector)
+    np.testing.assert_array_equal(again.apply_flat(vector, x), network.apply_flat(vector, x))
+    assert again.entry_names == network.entry_names
+    np.testing.assert_array_equal(again.spec.symmetry.layers[0].incoming, network.spec.symmetry.layers[0].incoming)
+
+
+def test_a_network_is_shown_in_a_line():
+    network = mlp([1, 30, 30, 1])
+    assert repr(network) == "Network('mlp-1-30-30-1-relu', 1,021 parameters)"
+    assert len(repr(network.spec)) < 400
+
+    def broken(key):
+        raise RuntimeError
+
+    assert repr(Network(broken, lambda params, x: x)) == "Network('custom')"

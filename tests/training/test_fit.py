@@ -53,8 +53,8 @@ def test_three_lines_give_table_and_parameters():
     fits = _fit()
     assert fits.params.shape == (5, 13)
     measured = ["initial_loss", "loss", "best_loss", "best_step", "diverged_step"]
-    origin = ["config_hash", "versions", "device", "precision"]
-    assert list(fits.table.columns) == ["study", "fit", "status", *measured, *origin]
+    assert list(fits.table.columns) == ["fit", "status", *measured]
+    assert list(fits.table.attrs) == ["study", "config_hash", "versions", "device", "precision"]
     assert fits.table["fit"].tolist() == [0, 1, 2, 3, 4]
     assert (fits.table["status"] == "ok").all()
     assert (fits.loss < fits.initial_loss).all()

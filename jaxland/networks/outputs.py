@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
-from jaxland.networks import Network
+from jaxland.networks.network import Network
 
 # Bounds memory: 512 fits on a thousand points are a few megabytes a layer. Of large networks fewer make a block, since
 # one that is not full costs as much as one that is.

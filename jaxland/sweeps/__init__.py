@@ -1,0 +1,13 @@
+"""Sweeps: fits over the levels of factors, as designs of experiments have them."""
+
+from typing import TYPE_CHECKING
+
+from jaxland._lazy import attach
+
+if TYPE_CHECKING:
+    from jaxland.sweeps.designs import grid, latin_hypercube
+    from jaxland.sweeps.sweep import Group, Sweep, sweep
+
+__all__ = ["Group", "Sweep", "grid", "latin_hypercube", "sweep"]
+
+__getattr__, __dir__ = attach(__name__, __file__)
