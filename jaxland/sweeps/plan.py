@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -16,16 +17,19 @@ from jaxland._names import lookup
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training import Ensemble, fit
+from jaxland.training.validation import validation_of
 
 RESULTS = ("status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step", "group")
 _SEED, _OPTIMIZER = "seed", "optimizer"
 # One number a fit, for which nothing is compiled again.
 _NUMBERS = ("init_scale",)
-_DATA = ("start", "inputs", "targets")
+_DATA = ("start", "inputs", "targets", "weights")
 _MADE_HERE = ("network", "problem", "optimizer", "fits", "first", "seeds", "hyperparameters", *_DATA)
 # How fits are trained, which is no factor; what else `fit` takes is one.
 _HOW = ("backend", "compress", "threads", "progress", "on_device")
 _FACTORS = tuple(name for name in inspect.signature(fit).parameters if name not in (*_MADE_HERE, *_HOW, _SEED))
+# Arguments of `fit` that are one field of an ensemble.
+_JUDGED = {"validation": None, "validate_every": None, "metrics": None, "patience": None, "min_gain": 0.0}
 # Problems with fewer rows each, and of one shape, are trained together, each fit with its own data.
 _WORTH_A_CALL = 64
 
@@ -43,8 +47,10 @@ class Call(NamedTuple):
 
     def check(self) -> None:
         """Raises what `fit` would raise for the ensemble, before any work."""
-        named = {each.name for each in fields(Ensemble)}
-        Ensemble(**{name: value for name, value in self.arguments.items() if name in named})
+        names = {each.name for each in fields(Ensemble)} - {"validation"}
+        judged = {name: self.arguments.get(name, value) for name, value in _JUDGED.items()}
+        given = {name: value for name, value in self.arguments.items() if name in names}
+        Ensemble(**given, validation=validation_of(*judged.values()))
 
 
 class _Signature(NamedTuple):
@@ -250,14 +256,17 @@ def calls(
     chosen = _optimizers(factors, optimizer)
     common = {**({} if steps is None else {"steps": steps}), **options}
     _check_options(factors, common)
-    _check_names(factors, makers, chosen)
+    _check_names(factors, makers, chosen, _numbers_of(makers[1], factors))
     groups: dict[Any, tuple[_Part, list[int]]] = {}
     for place, each in enumerate(chosen):
         row = factors.row(place, list(factors.columns))
         made = [maker.made(row) for maker in makers]
-        part = _Part(made[0], made[1], each, _settings(factors, row, each, makers))
+        part = _Part(made[0], made[1], each, _settings(factors, row, each, makers, made[1].numbers))
         groups.setdefault((id(part.problem), part.key()), (part, []))[1].append(place)
-    return [_call(factors, common, *merged) for merged in _merged(list(groups.values()))]
+    # A share of points is set aside of those that a call has in common.
+    shares = isinstance(common.get("validation"), float) or "validation" in factors.columns
+    merged = (([part], [rows]) for part, rows in groups.values()) if shares else _merged(list(groups.values()))
+    return [_call(factors, common, *each) for each in merged]
 
 
 def _optimizers(factors: Factors, optimizer: Any) -> list:
@@ -294,13 +303,24 @@ def _check_options(factors: Factors, options: Mapping[str, Any]) -> None:
         if name in factors.columns and name != _SEED:
             raise TypeError(f"{name} is given twice: as an argument, and as a factor of the design.")
         lookup("argument", name, dict.fromkeys((*_FACTORS, *_HOW, _SEED)))
-    if not {"steps"} & {*options, *factors.columns}:
-        raise TypeError("give steps, or a factor of that name.")
+    if not {"steps", "epochs"} & {*options, *factors.columns}:
+        raise TypeError("give steps or epochs, or a factor of such a name.")
 
 
-def _check_names(factors: Factors, makers: Sequence[_Maker], optimizers: Sequence[Any]) -> None:
+def _numbers_of(problem: _Maker, factors: Factors) -> set[str]:
+    """Numbers that the loss or the penalties of any problem take."""
+    found: set[str] = set()
+    for place in range(len(next(iter(factors.columns.values())))):
+        with suppress(ValueError):  # a factor is missing, which is said later
+            found |= problem.made(factors.row(place, list(factors.columns))).numbers.keys()
+    return found
+
+
+def _check_names(factors: Factors, makers: Sequence[_Maker], optimizers: Sequence[Any], numbers: set[str]) -> None:
     signatures = [_taken_by(each) for each in dict.fromkeys(optimizers)]
-    known = {_SEED, *_FACTORS}.union(*(maker.signature.names for maker in makers), *(each.names for each in signatures))
+    known = {_SEED, *_FACTORS, *numbers}.union(
+        *(maker.signature.names for maker in makers), *(each.names for each in signatures)
+    )
     known |= {_OPTIMIZER} if _OPTIMIZER in factors.columns else set()
     for name in factors.columns:
         if not any(each.any for each in signatures):
@@ -320,13 +340,15 @@ def _check_name(name: str, known: set[str], *, finished: bool) -> None:
         raise ValueError(f"{error}{remedy}") from None
 
 
-def _settings(factors: Factors, row: Mapping[str, Any], optimizer: Any, makers: Sequence[_Maker]) -> _Settings:
+def _settings(
+    factors: Factors, row: Mapping[str, Any], optimizer: Any, makers: Sequence[_Maker], of_loss: Mapping[str, float]
+) -> _Settings:
     signature, name = _taken_by(optimizer), name_of(optimizer)
     elsewhere = {_SEED, *_FACTORS}.union(*(maker.signature.names for maker in makers)) - signature.names
     elsewhere |= set() if _OPTIMIZER in signature.names else {_OPTIMIZER}
     own = {each: value for each, value in row.items() if each not in elsewhere}
     for each in own:
-        if not signature.takes(each):
+        if not signature.takes(each) and each not in of_loss:
             raise ValueError(
                 f"optimizer {name} takes no {each!r}; leave it empty (None or NaN) in the design's rows of {name}."
             )

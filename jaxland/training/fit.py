@@ -2,8 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import optax
@@ -18,7 +16,7 @@ from jaxland.training.initial import begin_drawing, prepare_drawing, warn_of_equ
 from jaxland.training.progress import progress_bar
 from jaxland.training.traced import traced
 from jaxland.training.trainer import train_judged
-from jaxland.training.validation import Validation
+from jaxland.training.validation import Validation, validation_of
 
 
 def fit(
@@ -138,7 +136,7 @@ def fit(
             weights=weights,
             batch_size=batch_size,
             replacement=replacement,
-            validation=_validation(validation, validate_every, metrics, patience, min_gain),
+            validation=validation_of(validation, validate_every, metrics, patience, min_gain),
             seeds=seeds,
             first=first,
             trace_every=trace_every,
@@ -165,26 +163,6 @@ def fit(
         judged=trained.judged,
         **trained.result._asdict(),
     )
-
-
-def _validation(given: Any, every: Any, metrics: Any, patience: Any, min_gain: float) -> Validation | None:
-    """What the arguments of `fit` about validation say together."""
-    about = {"every": every, "metrics": metrics, "patience": patience, "min_gain": min_gain or None}
-    asked = {name: value for name, value in about.items() if value is not None}
-    if given is None:
-        if asked:
-            name = {"every": "validate_every"}.get(min(asked), min(asked))
-            raise ValueError(
-                f"{name} is about points that are held out: give validation=(x, y), or a share such as 0.2."
-            )
-        return None
-    if isinstance(given, Validation):
-        return replace(given, **asked)
-    if isinstance(given, float | int) and not isinstance(given, bool):
-        return Validation(share=float(given), **asked)
-    if isinstance(given, tuple | list) and len(given) == 2:
-        return Validation(*given, **asked)
-    raise TypeError(f"validation must be a pair (x, y) or a share of the points such as 0.2; got {given!r}.")
 
 
 def _warn_of_a_constant_network(ensemble: Ensemble) -> None:

@@ -292,7 +292,7 @@ class Fits:
         return cls(ensemble=ensemble, **_as_fields(arrays), explanation=explanation, provenance=origin)
 
     def to_xarray(self) -> "xarray.Dataset":
-        """The fits with named dimensions: `fit`, `parameter`, and steps: `step` of the trace, of snapshots and of validation.
+        """The fits with named dimensions: `fit`, `parameter`, and `step` of the trace, of snapshots and of validation.
 
         Numbers of fits, names of parameters (`network.entry_names`), steps and hyperparameters are coordinates; where
         the fits come from is in `attrs`.

@@ -96,6 +96,32 @@ class Validation:
         }
 
 
+def validation_of(
+    given: Any, every: Any = None, metrics: Any = None, patience: Any = None, min_gain: float = 0.0
+) -> Validation | None:
+    """What the arguments of `fit` about validation say together.
+
+    Raises:
+        TypeError, ValueError: they are out of range, or about nothing.
+    """
+    about = {"every": every, "metrics": metrics, "patience": patience, "min_gain": min_gain or None}
+    asked = {name: value for name, value in about.items() if value is not None}
+    if given is None:
+        if asked:
+            name = {"every": "validate_every"}.get(min(asked), min(asked))
+            raise ValueError(
+                f"{name} is about points that are held out: give validation=(x, y), or a share such as 0.2."
+            )
+        return None
+    if isinstance(given, Validation):
+        return replace(given, **asked)
+    if isinstance(given, float | int) and not isinstance(given, bool):
+        return Validation(share=float(given), **asked)
+    if isinstance(given, tuple | list) and len(given) == 2:
+        return Validation(*given, **asked)
+    raise TypeError(f"validation must be a pair (x, y) or a share of the points such as 0.2; got {given!r}.")
+
+
 @dataclass(frozen=True, eq=False)
 class _Split:
     """Points of each fit by a share; made anew from it for another ensemble."""
