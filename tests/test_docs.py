@@ -54,6 +54,13 @@ def test_the_page_on_trust_runs(capsys):
 
 
 @pytest.mark.slow
+def test_the_page_on_training_runs():
+    names: dict = {}
+    compared = sum(run(code, names) for code in blocks("docs/training.md"))
+    assert compared >= 9
+
+
+@pytest.mark.slow
 def test_the_page_on_sweeps_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxland.problems.losses import LOSSES, Loss, get_loss
     from jaxland.problems.penalties import Penalty, l1, l2
     from jaxland.problems.problem import Problem, checked_weights
+    from jaxland.problems.resampling import Resampling, bootstrap, k_fold
     from jaxland.problems.sawtooth import SawtoothProblem, SawtoothTarget, sawtooth
 
 __all__ = [
@@ -21,14 +22,17 @@ __all__ = [
     "Objective",
     "Penalty",
     "Problem",
+    "Resampling",
     "SawtoothProblem",
     "SawtoothTarget",
+    "bootstrap",
     "checked_weights",
     "class_numbers",
     "digits",
     "get_loss",
     "gradients_of",
     "idx_images",
+    "k_fold",
     "l1",
     "l2",
     "one_hot",

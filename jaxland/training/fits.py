@@ -86,6 +86,17 @@ class Fits:
         return self._judged.best_params
 
     @property
+    def at_best(self) -> "Fits":
+        """The same fits, whose `params` are those at the best loss of the validation: to be asked for predictions.
+
+        Losses and steps are those of the whole training, as before.
+
+        Raises:
+            AttributeError: there was no validation.
+        """
+        return replace(self, params=self.best_params)
+
+    @property
     def _judged(self) -> Judged:
         if self.judged is None:
             raise AttributeError("these fits were judged on no points; give jaxland.fit validation=(x, y) or a share.")
