@@ -2,11 +2,11 @@
 
 Usage: python benchmarks/batches.py [MEMBERS] [EPOCHS] (half an hour by default, 1000 and 200, on a quiet machine)
 
-The job is a deep ensemble on the digits that come with scikit-learn: 64-32-10, softmax cross-entropy, adam, batches of 32 of
-1,347 points shuffled anew each epoch, the loss on 450 others and the best parameters once an epoch. The program by hand is
-jitted as a whole, keeps the best parameters in a scan over epochs, and takes the last points of an epoch, which fill no
-batch, not at all, as such programs do. It trains fits by the chunk, of whichever size is fastest. Its compilation is not
-counted; all of jaxland's call is.
+The job is a deep ensemble on the digits that come with scikit-learn: 64-32-10, softmax cross-entropy, adam, batches of
+32 of 1,347 points shuffled anew each epoch, the loss on 450 others and the best parameters once an epoch. The program
+by hand is jitted as a whole, keeps the best parameters in a scan over epochs, and takes the last points of an epoch,
+which fill no batch, not at all, as such programs do. It trains fits by the chunk, of whichever size is fastest. Its
+compilation is not counted; all of jaxland's call is.
 """
 
 import sys
@@ -97,9 +97,7 @@ def whole_job(members: int, epochs: int) -> None:
     few = max(1, epochs // 20)
     for chunk in _CHUNKS:
         program = _by_hand(few, chunk)
-        seconds[chunk] = (
-            min(_seconds(lambda: jax.block_until_ready(program(_keys(chunk, n)))) for n in range(2)) / chunk
-        )
+        seconds[chunk] = min(_seconds(program, _keys(chunk, number)) for number in range(2)) / chunk
     chunk = min(seconds, key=lambda size: seconds[size])
     program = _by_hand(epochs, chunk)
     began, found = time.perf_counter(), []
@@ -123,9 +121,9 @@ def _keys(count: int, first: int) -> jax.Array:
     return jax.random.split(jax.random.fold_in(jax.random.key(1), first), count)
 
 
-def _seconds(run) -> float:
+def _seconds(program, keys) -> float:
     began = time.perf_counter()
-    run()
+    jax.block_until_ready(program(keys))
     return time.perf_counter() - began
 
 

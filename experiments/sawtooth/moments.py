@@ -1,6 +1,6 @@
 """The statements that two runs of the sawtooth study have in common, side by side.
 
-Usage: python experiments/sawtooth/moments.py DIRECTORY DIRECTORY (each with a claims.csv; by default the two that are here)
+Usage: python experiments/sawtooth/moments.py DIRECTORY DIRECTORY (each with a claims.csv; by default the two here)
 """
 
 import sys
@@ -18,10 +18,7 @@ def side_by_side(one: Path, other: Path) -> pd.DataFrame:
     shared = [statement for statement in tables[0].index if statement in tables[1].index]
     columns = {"figure": tables[0].loc[shared, "figure"], "source": tables[0].loc[shared, "source"]}
     for number, table in enumerate(tables, 1):
-        columns |= {
-            f"measured {number}": table.loc[shared, "measured"],
-            f"verdict {number}": table.loc[shared, "verdict"],
-        }
+        columns |= {f"{name} {number}": table.loc[shared, name] for name in ("measured", "verdict")}
     return pd.DataFrame(columns)
 
 
@@ -35,6 +32,5 @@ if __name__ == "__main__":
         print("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     for number in (1, 2):
         counts = found[f"verdict {number}"].value_counts()
-        print(
-            f"\nRun {number}, {directories[number - 1]}: {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}."
-        )
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        print(f"\nRun {number}, {directories[number - 1]}: {verdicts}.")

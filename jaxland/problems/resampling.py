@@ -90,9 +90,7 @@ def k_fold(problem: Problem, folds: int, *, seed: int = 0) -> Resampling:
     """
     points = len(problem.x)
     if not 2 <= folds <= points:
-        raise ValueError(
-            f"folds must be between 2 and {points}, the number of points, so that none is empty; got {folds}."
-        )
+        raise ValueError(f"folds must be between 2 and {points}, the number of points, or some are empty; got {folds}.")
     order = np.random.default_rng(seed).permutation(points)
     size = points // folds
     parts = order[: folds * size].reshape(folds, size)

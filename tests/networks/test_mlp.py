@@ -126,9 +126,10 @@ def _squared(z):
     return z**2
 
 
-@pytest.mark.parametrize(
-    "activation", [*ACTIVATIONS, Activation("squared", _squared, "none")], ids=[*ACTIVATIONS, "own"]
-)
+_SQUARED = Activation("squared", _squared, "none")
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, _SQUARED], ids=[*ACTIVATIONS, "own"])
 def test_a_network_can_be_pickled(activation):
     network = mlp([2, 4, 1], activation, output_activation="sin", bias=False, init="he_normal")
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)

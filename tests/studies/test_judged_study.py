@@ -55,7 +55,7 @@ def finished(tmp_path_factory):
 
 
 def _shards(path):
-    return {file.relative_to(path): file.read_bytes() for file in path.rglob("*.parquet")}
+    return {file.relative_to(path): file.read_bytes() for file in (path / "fits").rglob("*.parquet")}
 
 
 def test_lost_shards_come_back_as_they_were(finished):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
+from scipy.special import softmax
 
 from jaxland.landscape import outputs
 from jaxland.plots import all_fits, new_figure, predictions
@@ -57,6 +58,7 @@ def _frame(name: str, fit, loss, params) -> pd.DataFrame:
 def _figure(name: str, ensemble: Ensemble, params: Float[np.ndarray, "F P"]):
     x, y = ensemble.problem.x, ensemble.problem.y
     computed = outputs(ensemble.network, params, x)
+    computed, y = _comparable(computed, y, ensemble.problem.loss.components)
     figure, (ax,) = new_figure()
     title = f"{name}: the best {len(params)} fits"
     if x.shape[1] == 1 and y.shape[1] == 1:
@@ -65,6 +67,15 @@ def _figure(name: str, ensemble: Ensemble, params: Float[np.ndarray, "F P"]):
     else:
         predictions(y, computed[0], title=f"{name}: the best fit", ax=ax)
     return figure
+
+
+def _comparable(computed: np.ndarray, y: np.ndarray, components: str) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs and targets of one meaning where the loss takes others: shares of classes, or the means alone."""
+    if computed.shape[-1] == y.shape[1]:
+        return computed, y
+    if components == "half":
+        return computed[..., : y.shape[1]], y
+    return softmax(computed, axis=-1), (y == np.arange(computed.shape[-1])).astype(float)
 
 
 ANALYSIS = Analysis(find, quick=BestSettings(), paper=BestSettings(fits=1000))
