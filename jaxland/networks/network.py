@@ -1,5 +1,6 @@
 """A network as a pair of pure functions, and its parameters as one flat vector."""
 
+import inspect
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -57,6 +58,17 @@ class NetworkSpec:
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
+def _arguments(function: Callable[..., Any]) -> tuple[int, float]:
+    """How many arguments a function must be given by place, and how many it can be."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of what is not written in Python
+        return 0, math.inf
+    placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    more = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return sum(p.default is p.empty for p in placed), math.inf if more else len(placed)
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """A network: two pure functions and a description.
@@ -73,12 +85,29 @@ class Network:
         takes_key: whether `apply` takes a key for noise, such as dropout, as its third argument. It is given another
             one for each fit and step while it is trained, and None, which stands for no noise, wherever else it is
             evaluated.
+
+    Raises:
+        TypeError: `apply` takes another number of arguments.
     """
 
     init: Callable[[PRNGKeyArray], Params]
     apply: Callable[..., Float[AnyArray, "N O"]]
     spec: NetworkSpec = NetworkSpec()
     takes_key: bool = False
+
+    def __post_init__(self):
+        required, most = _arguments(self.apply)
+        name, wanted = self.spec.name, 2 + self.takes_key
+        if required > wanted:
+            raise TypeError(
+                f"network {name!r}: apply takes {required} arguments, and is given {wanted}. One that takes a key for "
+                "noise as its third says so: Network(init, apply, takes_key=True)."
+            )
+        if most < wanted:
+            raise TypeError(
+                f"network {name!r}: apply takes {most} arguments, and is given {wanted}: parameters, points"
+                f"{' and a key, for takes_key=True' if self.takes_key else ''}."
+            )
 
     def __repr__(self) -> str:
         # Shown before it is known whether init works.

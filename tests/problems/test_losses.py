@@ -1,5 +1,7 @@
 """Losses, weights and penalties against the libraries that have them, and against minima that are known."""
 
+import itertools
+
 import jax
 import numpy as np
 import optax
@@ -115,11 +117,22 @@ def test_several_penalties_are_an_elastic_net():
     np.testing.assert_allclose(fits.params[0], [*net.coef_, net.intercept_], atol=2e-3)
 
 
-@pytest.mark.parametrize("network", [jl.mlp([3, 3, 4]), jl.mlp([3, 48, 4])], ids=["straight", "loops"])
-@pytest.mark.parametrize("case", [*_CASES, "labels", "own"])
-@pytest.mark.parametrize("batch_size", [None, 8])
+_NETWORKS = {"straight": jl.mlp([3, 3, 4]), "loops": jl.mlp([3, 48, 4])}
+# The others are slow tests.
+_FIRST = {("labels", "straight", 8), ("labels", "loops", 8), ("own", "straight", None), ("own", "loops", 8)}
+_FIRST |= {(case, "straight", 8) for case in ("gaussian_nll", "quantile", "binary_cross_entropy")}
+
+
+@pytest.mark.parametrize(
+    ("case", "network", "batch_size"),
+    [
+        pytest.param(*each, marks=() if each in _FIRST else pytest.mark.slow)
+        for each in itertools.product([*_CASES, "labels", "own"], _NETWORKS, [None, 8])
+    ],
+)
 def test_lanes_agrees_with_xla(network, case, batch_size):
     """With weights, penalties and numbers of each fit's own."""
+    network = _NETWORKS[network]
     _, target, numbers, _ = _CASES.get(case, (Z, LABELS, {}, 0))
     loss = {"labels": "softmax_cross_entropy", "own": None}.get(case, case)
     if loss is None:

@@ -146,7 +146,7 @@ WIDE = jl.mlp([20, 40, 3])
 
 
 @pytest.mark.parametrize("network", [jl.mlp([20, 3, 3]), WIDE], ids=["straight", "loops"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_lanes_agrees_with_xla_where_rows_are_transposed(network, dtype):
     """More inputs than lanes; 33 points leave one for the last batch."""
     rng = np.random.default_rng(2)
@@ -220,3 +220,16 @@ def test_noise_is_that_of_the_fit_and_the_step():
         np.testing.assert_allclose(fits.params[fit], weight.ravel(), rtol=1e-12)
         # At the end, as everywhere else, there is no noise.
         assert fits.loss[fit] == pytest.approx(np.mean((X @ weight - Y) ** 2), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("apply", "takes_key", "message"),
+    [
+        (_drop, False, r"apply takes 3 arguments, and is given 2\. One that takes a key .* takes_key=True"),
+        (lambda params, x: x, True, "apply takes 2 arguments, and is given 3: parameters, points and a key"),
+        (lambda params: params, False, "apply takes 1 arguments, and is given 2: parameters, points"),
+    ],
+)
+def test_a_key_is_asked_for_and_given(apply, takes_key, message):
+    with pytest.raises(TypeError, match=message):
+        jl.Network(NOISY.init, apply, takes_key=takes_key)

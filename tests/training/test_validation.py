@@ -42,7 +42,15 @@ def _by_hand(start, rate, every, patience, min_gain):
 
 
 @pytest.mark.parametrize("backend", ["lanes", "xla"])
-@pytest.mark.parametrize(("patience", "min_gain"), [(1, 0.0), (3, 0.0), (2, 0.05), (1000, 0.0)])
+@pytest.mark.parametrize(
+    ("patience", "min_gain"),
+    [
+        pytest.param(1, 0.0, marks=pytest.mark.slow),
+        pytest.param(3, 0.0, marks=pytest.mark.slow),
+        (2, 0.05),
+        (1000, 0.0),
+    ],
+)
 def test_stopping_is_that_of_the_loop(backend, patience, min_gain):
     start, rate = np.random.default_rng(1).normal(size=(FITS, 4)), 0.03
     fits = jl.fit(
