@@ -7,6 +7,7 @@ and Shaw, 2011), the generator of `jax.random`, divided by 2^32: word k of epoch
 (k // 2, e). What is written here is what every backend does, to the bit.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -80,6 +81,13 @@ def order_of(keys: Integer[np.ndarray, "W 2"], epoch: int, points: int) -> Int[n
         epoch: counted from 0.
         points: N.
     """
+    return _order_of(np.ascontiguousarray(keys, np.uint32).tobytes(), epoch, points)
+
+
+# The exchanges are made one by one, which takes a while for many points; the same fits are often asked again.
+@lru_cache(maxsize=8)
+def _order_of(words_of_keys: bytes, epoch: int, points: int) -> Int[np.ndarray, "W N"]:
+    keys = np.frombuffer(words_of_keys, np.uint32).reshape(-1, 2)
     places = np.arange(points)
     drawn = places + upper_half(words(keys, epoch, places), (points - places).astype(np.uint32))
     order = np.tile(np.arange(points, dtype=np.int32), (len(keys), 1))
@@ -89,6 +97,7 @@ def order_of(keys: Integer[np.ndarray, "W 2"], epoch: int, points: int) -> Int[n
         taken = order[fits, other]
         order[fits, other] = order[:, place]
         order[:, place] = taken
+    order.setflags(write=False)
     return order
 
 

@@ -25,10 +25,9 @@ class StepData:
             noise = batches.fold_in(batches.fold_in(members.keys[fit], batches.NOISE), step)
         if ensemble.batch_size is None:
             return Points(x, y, weights, noise)
-        batch = batches.batch_of(
-            self.keys[fit : fit + 1], step, len(x), ensemble.points_a_step, replacement=ensemble.replacement
-        )
-        taken = batch.points[0]
+        # Of all fits at a time: they are asked for one after the other.
+        batch = batches.batch_of(self.keys, step, len(x), ensemble.points_a_step, replacement=ensemble.replacement)
+        taken = batch.points[fit]
         factors = batch.factors.astype(ensemble.number_format)
         weights = factors if weights is None else factors * weights[taken]
         return Points(x[taken], y[taken], weights if ensemble.weighted else None, noise)
