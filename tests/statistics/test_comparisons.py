@@ -1,5 +1,6 @@
 """Paired tests against SciPy and statsmodels on arrays paired by hand."""
 
+import gc
 import itertools
 
 import numpy as np
@@ -12,6 +13,14 @@ from jaxland.statistics import paired_tests
 
 LEVELS = ("adam", "momentum", "sgd")
 SEEDS = 14
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_to_collect():
+    """statsmodels collects garbage at every correction of p-values, among all that other tests have left."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def _fits(seed=0):

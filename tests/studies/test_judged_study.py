@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import jaxland as jl
-from jaxland.studies import Study
+from jaxland.studies import Study, wanted
 from jaxland.training import Validation, accuracy
 
 _RNG = np.random.default_rng(0)
@@ -45,12 +45,13 @@ def _ensembles(config):
 
 
 STUDY = Study("judged", Config, _ensembles)
+WANTED = wanted(STUDY, ("best",))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     path = tmp_path_factory.mktemp("judged") / "study"
-    jl.run(STUDY, Config(), path, fits=48, shard_fits=16)
+    jl.run(STUDY, Config(), path, fits=48, shard_fits=16, analyses=WANTED)
     return path
 
 
@@ -64,7 +65,7 @@ def test_lost_shards_come_back_as_they_were(finished):
     lost = sorted(before)[1::2]
     for name in lost:
         (finished / name).unlink()
-    jl.run(STUDY, Config(), finished, fits=48, shard_fits=16)
+    jl.run(STUDY, Config(), finished, fits=48, shard_fits=16, analyses=WANTED)
     assert _shards(finished) == before
 
 

@@ -216,7 +216,7 @@ def equinox_low_rank_adaptation():
     return of_equinox(make, trained=Adapted(False, True, True))
 
 
-@network()
+@network(slow=True)
 def equinox_scan_over_layers():
     def call(layers, x):
         parts, static = eqx.partition(layers, eqx.is_array)
@@ -308,7 +308,7 @@ def linen_batch_norm():
     return linen_layers(lambda x, train: linen.tanh(linen.BatchNorm(not train)(linen.Dense(5)(x))), train=True)
 
 
-@network()
+@network(slow=True)
 def linen_batch_norm_at_rest():
     return linen_layers(lambda x, train: linen.tanh(linen.BatchNorm(not train)(linen.Dense(5)(x))))
 
@@ -332,7 +332,7 @@ def linen_long_short_term_memory():
     return linen_layers(body)
 
 
-@network()
+@network(slow=True)
 def linen_group_norm_and_gated_linear_unit():
     return linen_layers(lambda x, _: linen.glu(linen.GroupNorm(num_groups=2)(linen.Dense(8)(x))))
 
@@ -391,7 +391,7 @@ def function(of):
     return lambda _: of
 
 
-@network()
+@network(slow=True)
 def nnx_perceptron():
     return nnx_layers(linear(INPUTS, 5), function(nnx.elu), linear(5, OUTPUTS))
 
