@@ -113,7 +113,7 @@ def _largest(hessians: Float[np.ndarray, "F P P"]) -> Float[np.ndarray, "F"]:
 @lru_cache(maxsize=64)
 def _hessians(network: Network, loss: Loss, own_x: bool, own_y: bool):
     def objective(vector, x, y):
-        return loss(network.apply(network.unflatten(vector), x), y)
+        return loss(network.apply_flat(vector, x), y)
 
     def program(params, x, y):
         def one(index):

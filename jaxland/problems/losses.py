@@ -5,7 +5,7 @@ JAX is imported inside of functions, so that the names of losses are known witho
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -57,6 +57,12 @@ class Loss:
     def __post_init__(self):
         if (self.elementwise is None) == (self.pointwise is None):
             raise TypeError(f"loss {self.name!r} needs a function: either elementwise or pointwise.")
+        kinds = {"outputs": get_args(Reduction), "points": get_args(Reduction), "components": get_args(Components)}
+        for name, known in kinds.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"loss {self.name!r}: {name} must be one of {', '.join(known)}; got {getattr(self, name)!r}."
+                )
 
     def values(
         self, prediction: Float[AnyArray, "N O"], target: Float[AnyArray, "N K"], numbers: Mapping[str, Any] = {}
@@ -105,7 +111,10 @@ class Loss:
 
     def normalized(self, weights: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "... N"]:
         """The factors of points: for a mean, weights divided by their mean, so that it is a weighted mean."""
-        return weights / weights.mean(axis=-1, keepdims=True) if self.points == "mean" else weights
+        if self.points != "mean":
+            return weights
+        weights = weights / weights.max(axis=-1, keepdims=True)  # so that no sum of large ones is infinite
+        return weights / weights.mean(axis=-1, keepdims=True)
 
     def takes(self, outputs: int, components: int) -> bool:
         """Whether it takes targets of so many components for so many outputs."""

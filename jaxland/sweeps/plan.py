@@ -264,7 +264,9 @@ def calls(
         part = _Part(made[0], made[1], each, _settings(factors, row, each, makers, made[1].numbers))
         groups.setdefault((id(part.problem), part.key()), (part, []))[1].append(place)
     # A share of points is set aside of those that a call has in common.
-    shares = isinstance(common.get("validation"), float) or "validation" in factors.columns
+    validation = common.get("validation")
+    shares = isinstance(validation, float) or getattr(validation, "share", None) is not None
+    shares |= "validation" in factors.columns
     merged = (([part], [rows]) for part, rows in groups.values()) if shares else _merged(list(groups.values()))
     return [_call(factors, common, *each) for each in merged]
 

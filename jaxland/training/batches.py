@@ -114,7 +114,7 @@ class Batch(NamedTuple):
 
     @property
     def factors(self) -> Float[np.ndarray, "B"]:
-        """That make the mean over all places the mean over those that count."""
+        """That make the mean over all places the mean over those that count; of a sum, these alone are taken."""
         return self.inside * (len(self.inside) / np.count_nonzero(self.inside))
 
 

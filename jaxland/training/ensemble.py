@@ -393,6 +393,7 @@ class Ensemble:
                 f"{y.shape}; apply must return (points, outputs), and loss {loss.name!r} takes targets (points, "
                 f"outputs{also})."
             )
+        object.__setattr__(self, "_outputs", prediction.shape[1])
         self._check_targets(prediction.shape[1])
         values = jax.eval_shape(lambda p, t: loss.values(p, t), prediction, y)
         if values.shape != (y.shape if loss.pointwise is None else y.shape[:1]):
@@ -500,6 +501,13 @@ class Ensemble:
         def each(name, value):
             return np.full(len(fits), value, dtype) if not callable(value) and np.ndim(value) == 0 else own(name, value)
 
+        y = np.asarray(self.problem.y, dtype) if self.targets is None else own("targets", self.targets)
+        if callable(self.targets):
+            wrong = self.problem.loss.what_is_wrong(y, vars(self)["_outputs"])
+            if wrong:
+                raise ValueError(
+                    f"targets of fits {fits[0]} to {fits[-1]}: y {wrong} (loss {self.problem.loss.name!r})."
+                )
         return Members(
             fits=fits,
             seeds=self._seeds_of(fits, rows),
@@ -507,7 +515,7 @@ class Ensemble:
             init_scale=each("init_scale", self.init_scale),
             start=None if self.start is None else own("start", self.start),
             x=np.asarray(self.problem.x, dtype) if self.inputs is None else own("inputs", self.inputs),
-            y=np.asarray(self.problem.y, dtype) if self.targets is None else own("targets", self.targets),
+            y=y,
             weights=self._factors(own),
             keys=self.keys(fits),
             held_out=self._held_out(fits, own),
@@ -605,5 +613,5 @@ def _first_line(error: Exception) -> str:
 
 def positive(name: str, value: int) -> None:
     """Raises ValueError unless `value` is an integer of at least one."""
-    if not isinstance(value, int | np.integer) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} must be a positive integer; got {value!r}.")

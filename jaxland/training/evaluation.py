@@ -1,16 +1,22 @@
 """What the parameters of fits are judged by besides the steps of their training, as ensembles of their own."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from jaxland.problems import Problem
+from jaxland.problems import Penalty, Problem
 from jaxland.training.ensemble import Ensemble
 
 
 def of_all_points(ensemble: Ensemble) -> Ensemble:
     """The same fits with all their points in every step: its loss is the objective."""
     return replace(ensemble, batch_size=None, replacement=False, validation=None, trace_every=None, snapshots=())
+
+
+def _nothing(params: Any, **numbers: Any) -> float:
+    del params, numbers
+    return 0.0
 
 
 def of_held_out(ensemble: Ensemble) -> Ensemble:
@@ -26,8 +32,8 @@ def of_held_out(ensemble: Ensemble) -> Ensemble:
         shared = not callable(values) and values.ndim == 2
         own[name] = None if shared else values
         points.append(values if shared else np.asarray(values(first) if callable(values) else values)[0])
-    unused = {name for penalty in ensemble.problem.penalty for name in penalty.numbers}
-    numbers = {name: value for name, value in ensemble.hyperparameters.items() if name not in unused}
-    problem = Problem(points[0], points[1], ensemble.problem.loss, ensemble.problem.name)
+    # Penalties add nothing, and keep their numbers, so that every number has the place that it has in training.
+    penalty = [Penalty(each.name, _nothing, each.numbers) for each in ensemble.problem.penalty]
+    problem = Problem(points[0], points[1], ensemble.problem.loss, ensemble.problem.name, penalty=penalty)
     whole = of_all_points(ensemble)
-    return replace(whole, problem=problem, hyperparameters=numbers, weights=None, **own)
+    return replace(whole, problem=problem, weights=None, **own)

@@ -91,7 +91,7 @@ def fit(
         validate_every: steps from one judgement to the next; by default an epoch, or a hundredth of all steps.
         metrics: further numbers to be judged by, by name: functions of predictions (M, O) and targets (M, K).
         patience: judgements without a gain after which a fit stops; by default none does.
-        min_gain: by how much a loss must fall below the best so far to count as a gain.
+        min_gain: by how much a loss must fall below that of the last gain to count as one.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k.
         snapshots: steps (0 to S) whose parameters are kept.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
+from jaxland._precision import numerics
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
 
@@ -191,7 +192,10 @@ class Judge:
 
     def settle(self, result: Any) -> Any:
         """The results of a group, those that stopped as they were then."""
-        return result if self._kept is None else _chosen(~self._active, self._kept, result)
+        if self._kept is None:
+            return result
+        with numerics(self._ensemble.number_format):
+            return _chosen(~self._active, self._kept, result)
 
     def parameters(self, params: Float[np.ndarray, "W P"]) -> Float[np.ndarray, "W P"]:
         """Parameters of a group, those that stopped as they were then."""

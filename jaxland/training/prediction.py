@@ -66,7 +66,7 @@ def followed(network: Network, transform: Transform) -> Network:
     """The network, whose outputs are transformed."""
 
     def apply(params: Any, x: Any) -> Any:
-        values = transform(network.apply(params, x))
+        values = transform(network.predict(params, x))
         if values.ndim != 2 or values.shape[0] != x.shape[0]:
             raise ValueError(
                 f"transform must make (points, outputs) of (points, outputs), as jax.nn.softmax does; for {x.shape[0]} "

@@ -125,6 +125,8 @@ def _more(ensemble: Ensemble) -> dict[str, Any]:
         more = {"batch size": ensemble.batch_size, "replacement": ensemble.replacement}
     if ensemble.validation is not None:
         validation, steps = ensemble.validation, ensemble.validation_steps
+        if validation.metrics:
+            more["metrics"] = _hash(*(_metric(ensemble, name).encode() for name in sorted(validation.metrics)))
         more["stopping"] = f"{validation.patience} {validation.min_gain} {steps[:2].tolist()} {validation.share}"
     return more
 
@@ -135,6 +137,20 @@ def _seeds(ensemble: Ensemble) -> bytes:
         return b""
     seeds = ensemble.seeds(np.arange(PROBED) + ensemble.first) if callable(ensemble.seeds) else ensemble.seeds
     return np.ascontiguousarray(seeds, np.int64).tobytes()
+
+
+def _metric(ensemble: Ensemble, name: str) -> str:
+    """A metric by name and program, at few points."""
+    assert ensemble.validation is not None
+    dtype, metric = ensemble.number_format, ensemble.validation.metrics[name]
+    vector, x, y = (
+        _of(dtype, shape)
+        for shape in ((ensemble.network.size,), (_FEW, *ensemble.x_shape[1:]), (_FEW, *ensemble.y_shape[1:]))
+    )
+    with numerics(dtype), suppress(Exception):  # of any kind: it may take only so many points
+        prediction = jax.eval_shape(ensemble.network.apply_flat, vector, x)
+        return f"{name} {jax.make_jaxpr(lambda p, t: metric(p, t))(prediction, y)}"
+    return name
 
 
 def _worded(program: Callable[..., str], ensemble: Ensemble) -> bytes:

@@ -28,6 +28,7 @@ class StepData:
         # Of all fits at a time: they are asked for one after the other.
         batch = batches.batch_of(self.keys, step, len(x), ensemble.points_a_step, replacement=ensemble.replacement)
         taken = batch.points[fit]
-        factors = batch.factors.astype(ensemble.number_format)
+        mean = ensemble.problem.loss.points == "mean"
+        factors = (batch.factors if mean else batch.inside).astype(ensemble.number_format)
         weights = factors if weights is None else factors * weights[taken]
         return Points(x[taken], y[taken], weights if ensemble.weighted else None, noise)

@@ -26,7 +26,7 @@ class Validation:
             batches.
         patience: a fit stops after so many judgements without a gain; None lets all fits go on to the end. What is
             returned of a stopped fit is what it was in that step.
-        min_gain: by how much a loss must fall below the best so far to count as a gain.
+        min_gain: by how much a loss must fall below that of the last gain to count as one.
         metrics: further numbers to be kept, by name: functions of predictions (M, O) and targets (M, K) to a number, or
             to a number for each point, whose mean is taken.
 
@@ -49,10 +49,16 @@ class Validation:
             raise ValueError("validation needs x and y, or a share of the problem's points.")
         for name in ("every", "patience"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if value is not None and (not whole or value < 1):
                 raise ValueError(f"validation: {name} must be a positive integer; got {value!r}.")
-        if not self.min_gain >= 0:
+        if not isinstance(self.min_gain, int | float | np.number) or not self.min_gain >= 0:
             raise ValueError(f"validation: min_gain must not be negative; got {self.min_gain!r}.")
+        if not isinstance(self.metrics, Mapping):
+            raise TypeError(f"metrics must be functions by name, as in {{'accuracy': accuracy}}; got {self.metrics!r}.")
+        taken = sorted({"loss", "step", "validation", "validation_step"} & self.metrics.keys())
+        if taken:
+            raise ValueError(f"metrics[{taken[0]!r}]: a table has a column best_{taken[0]} already; take another name.")
         for name, metric in self.metrics.items():
             if not callable(metric):
                 raise TypeError(f"metrics[{name!r}] must be a function of predictions and targets; got {metric!r}.")
@@ -115,7 +121,7 @@ def validation_of(
         return None
     if isinstance(given, Validation):
         return replace(given, **asked)
-    if isinstance(given, float | int) and not isinstance(given, bool):
+    if isinstance(given, float | int | np.floating) and not isinstance(given, bool):
         return Validation(share=float(given), **asked)
     if isinstance(given, tuple | list) and len(given) == 2:
         return Validation(*given, **asked)

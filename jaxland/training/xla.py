@@ -376,7 +376,8 @@ class XlaTrainer:
                 points, taken
             )
             if ensemble.weighted:
-                factors = factors.astype(self._dtype)
+                mean = ensemble.problem.loss.points == "mean"
+                factors = (factors if mean else factors > 0).astype(self._dtype)
                 points = points._replace(weights=factors if points.weights is None else factors * points.weights)
         if data.noise is not None:
             points = points._replace(key=batches.fold_in(data.noise, state.step))

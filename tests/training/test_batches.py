@@ -233,3 +233,17 @@ def test_noise_is_that_of_the_fit_and_the_step():
 def test_a_key_is_asked_for_and_given(apply, takes_key, message):
     with pytest.raises(TypeError, match=message):
         jl.Network(NOISY.init, apply, takes_key=takes_key)
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+def test_sums_of_the_batches_of_an_epoch_are_the_sum(backend):
+    problem = jl.Problem(X, Y, loss="sum_squared_error")
+    fits = jl.fit(
+        LINEAR, problem, optax.sgd(0.0), fits=3, steps=3, batch_size=B, trace_every=1, dtype="float64", backend=backend
+    )
+    np.testing.assert_allclose(fits.trace[:, :3].sum(axis=1), fits.loss, rtol=1e-12)
+
+
+def test_noisy_networks_predict_without_noise():
+    fits = jl.fit(NOISY, jl.Problem(X, Y), optax.sgd(0.1), fits=3, steps=2)
+    np.testing.assert_allclose(fits.outputs(X, transform=jnp.exp), np.exp(fits.outputs(X)), rtol=1e-6)

@@ -187,3 +187,46 @@ def test_there_is_nothing_to_ask_without_a_validation():
     fits = jl.fit(LINEAR, PROBLEM, optax.sgd(0.1), fits=2, steps=3)
     with pytest.raises(AttributeError, match="judged on no points"):
         _ = fits.best_params
+
+
+@pytest.mark.parametrize("own", ["validation", "targets"])
+def test_fits_are_judged_by_their_own_points(own):
+    """Many fits of a network whose points could be taken together, in which fits change places."""
+    x, held_x = np.linspace(-1, 1, 64)[:, None], np.linspace(-0.97, 0.96, 7)[:, None]
+    shift = 0.01 * np.arange(300)[:, None, None]
+    given = {"validation": {"validation": (held_x, np.abs(held_x)[None] + shift)}}
+    given["targets"] = {"validation": (held_x, np.abs(held_x)), "targets": np.abs(x)[None] + shift}
+    fits = jl.fit(
+        jl.mlp([1, 3, 1]), jl.Problem(x, np.abs(x)), optax.sgd(0.05), fits=300, steps=1100, validate_every=550,
+        **given[own],
+    )  # fmt: skip
+    target = given[own]["validation"][1]
+    expected = ((fits.outputs(held_x) - target) ** 2).mean(axis=(1, 2))
+    np.testing.assert_allclose(fits.validation[:, -1], expected, rtol=1e-4, atol=1e-9)
+
+
+def test_numbers_of_loss_and_penalty_are_not_mistaken_for_each_other():
+    """Penalties are no part of the judgement; `l2` stands before `learning_rate` and `level`."""
+    problem = jl.Problem(X, Y, loss="quantile", penalty=jl.problems.l2())
+    numbers = {"learning_rate": 0.02, "level": np.linspace(0.1, 0.9, 5), "l2": np.linspace(0, 0.1, 5)}
+    given = {"fits": 5, "steps": 6, "hyperparameters": numbers, "dtype": "float64", "validation": HELD_OUT}
+    lanes, xla = (jl.fit(LINEAR, problem, optax.sgd, backend=b, **given) for b in ("lanes", "xla"))
+    np.testing.assert_allclose(lanes.validation, xla.validation, rtol=1e-12)
+    errors = HELD_OUT[1] - lanes.outputs(HELD_OUT[0])
+    levels = numbers["level"][:, None, None]
+    expected = np.maximum(levels * errors, (levels - 1) * errors).mean(axis=(1, 2))
+    np.testing.assert_allclose(lanes.validation[:, -1], expected, rtol=1e-10)
+
+
+def test_fits_that_stop_keep_their_number_format_on_the_device():
+    given = {"fits": 8, "steps": 60, "dtype": "float64", "validation": HELD_OUT, "validate_every": 2, "patience": 1}
+    here, there = (jl.fit(LINEAR, PROBLEM, optax.sgd(0.3), **given, on_device=each) for each in (False, True))
+    assert (here.judged.stopped_step >= 0).any()
+    assert there.params.dtype == np.float64
+    np.testing.assert_array_equal(np.asarray(there.loss), here.loss)
+
+
+@pytest.mark.parametrize("name", ["loss", "validation", "step"])
+def test_metrics_leave_the_columns_of_the_table_alone(name):
+    with pytest.raises(ValueError, match=f"a table has a column best_{name} already"):
+        jl.fit(LINEAR, PROBLEM, optax.sgd(0.1), fits=2, steps=3, validation=HELD_OUT, metrics={name: accuracy})

@@ -13,6 +13,7 @@ from jaxland.training.plain import PlainProgram, code_version
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.loop_programs import NOTHING, LoopPrograms, loss_loops, penalty_value_loops
 from jaxland.training.program.programs import Programs, loss_lines, penalty_value_lines
+from jaxland.training.program.trace import tile_inputs
 
 # Points whose losses are taken at a time, in straight code.
 _TILE = 4
@@ -43,7 +44,8 @@ def prepare_evaluation(
     """
     own = ensemble.inputs is not None, ensemble.targets is not None, ensemble.weights is not None
     memory = layout.lanes, layout.bytes, layout.offset(("judged", 0)), bool(ensemble.subnormal)
-    key = kernel_key("evaluation", f"{plain.key} {own} {memory} {form} {code_version()}", target)
+    places = tile_inputs(ensemble)
+    key = kernel_key("evaluation", f"{plain.key} {own} {memory} {places} {form} {code_version()}", target)
     known = recalled(key)
     if known is not None:
         return Evaluation(machine.load_object(known[1], machine.EVALUATION), **known[0])

@@ -17,6 +17,7 @@ from jaxland.training.lanes.group import LanesGroup, exchange, split
 from jaxland.training.lanes.machine import ADDRESS, INTEGER
 from jaxland.training.lanes.tuning import kernel_key, kernel_of, recalled, remembering
 from jaxland.training.plain import PlainProgram, code_version
+from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.piecewise import trace_runs
 from jaxland.training.program.programs import Programs, clear_lines, update_lines
@@ -88,6 +89,19 @@ def prepare_runs(ensemble: Ensemble, plain: PlainProgram, layout: Layout, target
 
 def _distinct(ensemble: Ensemble) -> int:
     return len(np.unique(np.asarray(ensemble.problem.x, ensemble.number_format)))
+
+
+def require_runs_possible(ensemble: Ensemble) -> None:
+    """Makes sure that every step takes all points alike, and that fits may change places.
+
+    Raises:
+        Unlowerable: they do not; the message says why.
+    """
+    if ensemble.sampled or ensemble.weighted:
+        raise Unlowerable("runs of points need all points in every step, none of them with a weight.")
+    validation = ensemble.validation
+    if validation is not None and (ensemble.targets is not None or validation.per_fit):
+        raise Unlowerable("fits with runs of points change places, so that what they are judged on must be shared.")
 
 
 def may_be_worthwhile(ensemble: Ensemble) -> bool:

@@ -259,7 +259,9 @@ class _Taking:
         w, vector = self.writer, self.writer.vector(self.type)
         here = self._entry("batch_w", place, self.type)
         full, inside = self.code.constant(self.size, "i64").to(self.type), place < count
-        factor = w.splat(self.code.choose(inside, full / count.to(self.type), 0.0).text, self.type)
+        # A mean is one of the points that count; a sum is of these alone.
+        each = full / count.to(self.type) if ensemble.problem.loss.points == "mean" else full / full
+        factor = w.splat(self.code.choose(inside, each, 0.0).text, self.type)
         if ensemble.weights is None and ensemble.problem.weights is None:
             w.store_to(here, factor, self.type)
             return

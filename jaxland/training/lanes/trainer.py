@@ -22,6 +22,7 @@ from jaxland.training.lanes.runs import (
     begin_runs,
     may_be_worthwhile,
     prepare_runs,
+    require_runs_possible,
     with_runs,
     worthwhile,
 )
@@ -119,6 +120,8 @@ class LanesTrainer:
     def _compress(self, plain: PlainProgram, target: Target, *, insist: bool) -> None:
         layout = with_runs(self._layout, self.ensemble.scalar_type)
         try:
+            # Known kernels are found by the plain program, which does not tell these from others.
+            require_runs_possible(self.ensemble)
             runs = prepare_runs(self.ensemble, plain, layout, target)
             if insist or worthwhile(self.ensemble, runs):
                 compressed = copy(self)

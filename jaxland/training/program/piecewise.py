@@ -88,8 +88,6 @@ def trace_runs(ensemble: Ensemble) -> RunPrograms:
 def _check_points(ensemble: Ensemble) -> None:
     if ensemble.inputs is not None or ensemble.x_shape[1] != 1:
         raise Unlowerable("runs of points need one shared column of inputs.")
-    if ensemble.sampled or ensemble.weighted:
-        raise Unlowerable("runs of points need all points in every step, none of them with a weight.")
     if any(name in ensemble.problem.loss.numbers for name in ensemble.hyperparameters):
         raise Unlowerable("runs of points need a loss that is the same for all fits.")
     x = np.asarray(ensemble.problem.x, ensemble.number_format)
