@@ -14,7 +14,7 @@ def one_hot(labels: Any, classes: Iterable[Any] | None = None) -> Float[np.ndarr
     """1 in the column of each point's class, 0 elsewhere.
 
         one_hot(["cat", "dog", "cat"])  # [[1, 0], [0, 1], [1, 0]]
-        Problem(x, one_hot(table["species"]), loss=Loss("cross_entropy", pointwise=optax.softmax_cross_entropy))
+        Problem(x, one_hot(table["species"]), loss="softmax_cross_entropy")
 
     Args:
         labels: one a point: text, integers or truth values, as a list, array, or column of pandas or Polars. Numbers

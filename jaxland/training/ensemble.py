@@ -20,7 +20,7 @@ from jaxland.training import batches
 from jaxland.training.step import Points
 from jaxland.training.traced import trace_optimizer, traced
 from jaxland.training.transformations import taking_what_it_takes
-from jaxland.training.validation import Validation, is_split, require_apart
+from jaxland.training.validation import Validation, is_split, require_apart, require_own_split
 
 # Enough to tell a row for each from one for all.
 _PROBED = 3
@@ -142,6 +142,8 @@ class Ensemble:
             positive("trace_every", self.trace_every)
         if self.validation is not None:
             self._set_aside()
+        for name in ("inputs", "targets", "weights"):
+            require_own_split(name, getattr(self, name), self.problem)
         self._check_optimizer()
         self._check_numbers()
         self._seeds_of(np.array([self.first]), np.array([0]))

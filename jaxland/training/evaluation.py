@@ -1,6 +1,7 @@
 """What the parameters of fits are judged by besides the steps of their training, as ensembles of their own."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def of_held_out(ensemble: Ensemble) -> Ensemble:
     own, points = {}, []
     for name, values in (("inputs", validation.x), ("targets", validation.y)):
         shared = not callable(values) and values.ndim == 2
-        own[name] = None if shared else values
+        # Called by another function, what a share set aside is taken for data like any other.
+        own[name] = None if shared else partial(values) if callable(values) else values
         points.append(values if shared else np.asarray(values(first) if callable(values) else values)[0])
     # Penalties add nothing, and keep their numbers, so that every number has the place that it has in training.
     penalty = [Penalty(each.name, _nothing, each.numbers) for each in ensemble.problem.penalty]

@@ -165,31 +165,17 @@ def available_threads() -> int:
 
 
 def train(
-    trainer: Trainer,
-    ensemble: Ensemble,
-    first: int,
-    count: int,
-    *,
-    threads: int | None = None,
-    on_progress: Callable[[int], object] = lambda net_steps: None,
-    stop: threading.Event | None = None,
-    on_device: bool = False,
+    trainer: Trainer, ensemble: Ensemble, first: int, count: int, **options: Any
 ) -> tuple[GroupResult, Float[np.ndarray, "F S P"]]:
     """Trains fits `first` to `first + count - 1`; as `train_judged` does, without what was found by judging.
+
+    Args:
+        trainer, ensemble, first, count, options: of `train_judged`.
 
     Returns:
         The results of the F fits, and their parameters at the S steps of `ensemble.snapshots`.
     """
-    trained = train_judged(
-        trainer,
-        ensemble,
-        first,
-        count,
-        threads=threads,
-        on_progress=on_progress,
-        stop=stop,
-        on_device=on_device,
-    )
+    trained = train_judged(trainer, ensemble, first, count, **options)
     return trained.result, trained.snapshots
 
 

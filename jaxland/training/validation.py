@@ -89,8 +89,8 @@ class Validation:
                 f"{'judge on' if held == 0 else 'train on'}."
             )
 
-        def rows(values: np.ndarray, part: slice) -> Callable[[np.ndarray], np.ndarray]:
-            return _Split(lambda fits: values[_permutations(keys(fits), count)[:, part]])
+        def rows(values: np.ndarray, part: slice) -> _Split:
+            return _Split(problem, values, keys, part)
 
         aside, kept = slice(0, held), slice(held, None)
         weights = problem.weights
@@ -130,17 +130,35 @@ def validation_of(
 
 @dataclass(frozen=True, eq=False)
 class _Split:
-    """Points of each fit by a share; made anew from it for another ensemble."""
+    """Points of each fit by a share; made anew from it for another ensemble.
 
-    rows: Callable[[np.ndarray], np.ndarray]
+    Attributes:
+        problem: whose points.
+        values: of which each fit has rows of its own: inputs, targets or weights.
+        keys: of fits, by their numbers.
+        part: which places of the shuffled points.
+    """
+
+    problem: Problem
+    values: np.ndarray
+    keys: Callable[[np.ndarray], np.ndarray]
+    part: slice
 
     def __call__(self, fits: np.ndarray) -> np.ndarray:
-        return self.rows(np.asarray(fits))
+        return self.values[_permutations(self.keys(np.asarray(fits)), len(self.values))[:, self.part]]
 
 
 def is_split(values: Any) -> bool:
     """Whether an ensemble's field is what a share made of it."""
     return isinstance(values, _Split)
+
+
+def require_own_split(name: str, values: Any, problem: Problem) -> None:
+    """Raises ValueError where a field is what a share made of the points of another problem."""
+    if is_split(values) and values.problem is not problem:
+        raise ValueError(
+            f"{name} are points of another problem, of which a share was set aside; give {name}=None, too."
+        )
 
 
 def require_apart(problem: Problem, validation: Validation) -> None:

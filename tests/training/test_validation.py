@@ -1,5 +1,8 @@
 """Validation and early stopping, against loops written out; neighbours of a fit that stops are none the wiser."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import optax
 import pytest
@@ -230,3 +233,16 @@ def test_fits_that_stop_keep_their_number_format_on_the_device():
 def test_metrics_leave_the_columns_of_the_table_alone(name):
     with pytest.raises(ValueError, match=f"a table has a column best_{name} already"):
         jl.fit(LINEAR, PROBLEM, optax.sgd(0.1), fits=2, steps=3, validation=HELD_OUT, metrics={name: accuracy})
+
+
+def test_a_share_travels_and_is_not_mistaken_for_that_of_another_problem():
+    ensemble = Ensemble(LINEAR, PROBLEM, optax.sgd, steps=1, hyperparameters={"learning_rate": 0.1})
+    shared = dataclasses.replace(ensemble, validation=Validation(share=0.25))
+    fits = np.arange(3)
+    again = pickle.loads(pickle.dumps(shared)).members(fits)
+    np.testing.assert_array_equal(again.x, shared.members(fits).x)
+    other = jl.Problem(X + 1, Y)
+    with pytest.raises(ValueError, match="inputs are points of another problem"):
+        dataclasses.replace(shared, problem=other, validation=None)
+    moved = dataclasses.replace(shared, problem=other)
+    np.testing.assert_allclose(moved.members(fits).x, again.x + 1, rtol=1e-6, atol=1e-6)

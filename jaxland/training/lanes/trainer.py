@@ -100,16 +100,15 @@ class LanesTrainer:
         evaluated = {"all": of_all_points(self.ensemble)}
         if self.ensemble.validation:
             evaluated["held out"] = of_held_out(self.ensemble)
-        scratch = plan.scratch_bytes
-        for name, ensemble in evaluated.items():
-            plain = PlainProgram(ensemble, ensemble.number_format)
-            made = self._evaluations[name] = prepare_evaluation(ensemble, plain, self._layout, target, plan.form)
-            scratch = max(scratch, made.scratch_bytes)
+        plain = {name: PlainProgram(each, each.number_format) for name, each in evaluated.items()}
+        for name, each in evaluated.items():
+            self._evaluations[name] = prepare_evaluation(each, plain[name], self._layout, target, plan.form)
         # What is scratch comes last, so everything else stays where the kernels have it.
+        scratch = max(plan.scratch_bytes, *(made.scratch_bytes for made in self._evaluations.values()))
         self._layout = loop_layout(self.ensemble, plan, self.width, scratch)
-        for name, ensemble in evaluated.items():
-            plain = PlainProgram(ensemble, ensemble.number_format)
-            require_losses(partial(self._first_losses, name), ensemble, plain, self.width, self._evaluations[name].key)
+        for name, each in evaluated.items():
+            losses, made = partial(self._first_losses, name), self._evaluations[name]
+            require_losses(losses, each, plain[name], self.width, made.key)
 
     def _first_losses(self, name: str, start: Float[np.ndarray, "W P"]) -> Float[np.ndarray, "W"]:
         """Losses of the first members, from other starts."""
