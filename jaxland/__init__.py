@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jaxland.problems import Problem
     from jaxland.studies import Study, run
     from jaxland.studies import open_stored as open
-    from jaxland.sweeps import grid, latin_hypercube, sweep
+    from jaxland.sweeps import grid, halving, latin_hypercube, sweep
     from jaxland.training import Ensemble, Fits, fit
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "execution",
     "fit",
     "grid",
+    "halving",
     "landscape",
     "latin_hypercube",
     "mlp",

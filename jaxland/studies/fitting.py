@@ -28,7 +28,7 @@ from jaxland.training import (
     fingerprint_parts,
     progress_bar,
     status_names,
-    train_judged,
+    train_fits,
     versions,
 )
 
@@ -266,11 +266,10 @@ def train_shard(
     stop: threading.Event | None = None,
 ) -> None:
     """Trains one shard and commits it, with losses on the way and what validation found where the ensemble has them."""
-    trained = train_judged(
+    trained = train_fits(
         prepared.trainer,
         prepared.ensemble,
-        task.start,
-        task.stop - task.start,
+        np.arange(task.start, task.stop),
         threads=threads,
         on_progress=on_progress,
         stop=stop,

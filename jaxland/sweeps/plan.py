@@ -26,7 +26,7 @@ _NUMBERS = ("init_scale",)
 _DATA = ("start", "inputs", "targets", "weights")
 _MADE_HERE = ("network", "problem", "optimizer", "fits", "first", "seeds", "hyperparameters", *_DATA)
 # How fits are trained, which is no factor; what else `fit` takes is one.
-_HOW = ("backend", "compress", "threads", "progress", "on_device")
+_HOW = ("backend", "compress", "threads", "progress", "on_device", "keep_state")
 _FACTORS = tuple(name for name in inspect.signature(fit).parameters if name not in (*_MADE_HERE, *_HOW, _SEED))
 # Arguments of `fit` that are one field of an ensemble.
 _JUDGED = {"validation": None, "validate_every": None, "metrics": None, "patience": None, "min_gain": 0.0}

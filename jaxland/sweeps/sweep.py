@@ -53,7 +53,8 @@ class Sweep:
     def table(self) -> pd.DataFrame:
         """One row a fit, in the order of the design: its factors, functions by name, and what became of it.
 
-        `group` is its place in `groups`. `attrs` hold where the fits come from, the `config_hash` of each group.
+        `steps` are those that were taken, `group` is its place in `groups`. `attrs` hold where the fits come from, the
+        `config_hash` of each group.
         """
         named = pd.DataFrame({name: levels.map(name_of, na_action="ignore") for name, levels in self.design.items()})
         found = pd.concat([self._results(place) for place in range(len(self.groups))]).sort_index()
@@ -67,7 +68,8 @@ class Sweep:
         group = self.groups[place]
         known = [*map(str, self.design.columns), "fit", "seed", "init_scale", *group.fits.ensemble.hyperparameters]
         found = group.fits.table.drop(columns=known, errors="ignore").set_index(group.rows)
-        return found.assign(group=place)
+        steps = {} if "steps" in known else {"steps": group.fits.ensemble.steps}
+        return found.assign(**steps, group=place)
 
     def fits_of(self, rows: Any) -> Fits:
         """The fits of some rows of the design, with their parameters.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jaxland.training.progress import progress_bar
     from jaxland.training.provenance import device, fingerprint, fingerprint_parts, status_names, versions
     from jaxland.training.solvers import SOLVERS, Solved, solve
-    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train, train_judged
+    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train, train_fits
     from jaxland.training.validation import Validation, accuracy
     from jaxland.training.xla import XlaTrainer
 
@@ -81,7 +81,7 @@ __all__ = [
     "starting_points",
     "status_names",
     "train",
-    "train_judged",
+    "train_fits",
     "versions",
 ]
 

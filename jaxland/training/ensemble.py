@@ -546,9 +546,13 @@ class Ensemble:
         """The steps in which fits are judged: 0, k, 2k, ... and the last."""
         if self.validation is None:
             return np.arange(0)
+        return np.append(np.arange(0, self.steps, self.validation_every), self.steps)
+
+    @property
+    def validation_every(self) -> int:
+        """Steps from one judgement to the next."""
         by_default = max(1, self.steps // 100) if self.batch_size is None else self.steps_an_epoch
-        every = self.validation.every or by_default
-        return np.append(np.arange(0, self.steps, every), self.steps)
+        return int((self.validation and self.validation.every) or by_default)
 
     def _seeds_of(self, fits: Int[np.ndarray, "W"], rows: Int[np.ndarray, "W"] | None) -> Int[np.ndarray, "W"]:
         if self.seeds is None:

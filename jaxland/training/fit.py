@@ -15,7 +15,7 @@ from jaxland.training.fits import Fits
 from jaxland.training.initial import begin_drawing, prepare_drawing, warn_of_equal_fits
 from jaxland.training.progress import progress_bar
 from jaxland.training.traced import traced
-from jaxland.training.trainer import train_judged
+from jaxland.training.trainer import require_resumes, train_fits
 from jaxland.training.validation import Validation, validation_of
 
 
@@ -51,6 +51,7 @@ def fit(
     threads: int | None = None,
     progress: bool = False,
     on_device: bool = False,
+    keep_state: bool = False,
 ) -> Fits:
     """Trains `fits` copies of a network, each from its own initial parameters, with all points or batches of them.
 
@@ -101,6 +102,7 @@ def fit(
         progress: show a progress bar.
         on_device: leave parameters, losses and traces on the device, as arrays of JAX, to go on with there; what JAX
             makes of float64 ones is float32 unless `jax_enable_x64` is set. Snapshots are NumPy's in any case.
+        keep_state: keep the optimizers' state, too, so that `Fits.continue_` can train the fits on.
 
     Returns:
         The trained fits. A fit that diverges is flagged in `status` and `diverged_step`; others are not affected.
@@ -148,21 +150,23 @@ def fit(
         _warn_of_a_constant_network(ensemble)
         prepare_drawing(ensemble)
         choice = choose_backend(ensemble, backend, compress=compress)
+        if keep_state:
+            require_resumes(choice.trainer)
     if fits > 1:
         warn_of_equal_fits(ensemble)
+    numbers = first + np.arange(fits)
     with progress_bar(fits * ensemble.steps, problem.name, show=progress) as on_progress:
-        trained = train_judged(
-            choice.trainer, ensemble, first, fits, threads=threads, on_progress=on_progress, on_device=on_device
+        trained = train_fits(
+            choice.trainer,
+            ensemble,
+            numbers,
+            keep_state=keep_state,
+            threads=threads,
+            on_progress=on_progress,
+            on_device=on_device,
         )
     _warn_of_no_finite_loss(trained.result.initial_loss)
-    return Fits(
-        ensemble=ensemble,
-        fit=first + np.arange(fits),
-        snapshots=trained.snapshots,
-        explanation=choice.explanation,
-        judged=trained.judged,
-        **trained.result._asdict(),
-    )
+    return Fits.of(choice, ensemble, numbers, trained)
 
 
 def _warn_of_a_constant_network(ensemble: Ensemble) -> None:

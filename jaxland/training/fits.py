@@ -2,6 +2,7 @@
 
 import html
 import importlib.util
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -12,16 +13,21 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland.problems.problem import as_columns
+from jaxland.training.backends import Choice
+from jaxland.training.checkpoint import Checkpoint, named, part_of
+from jaxland.training.continuation import train_on
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.judging import METRIC, Judged, columns_of, judged_of
 from jaxland.training.prediction import Prediction, Transform, followed, outputs, summarise
 from jaxland.training.provenance import device, fingerprint, status_names, versions
 from jaxland.training.saved import read, write
-from jaxland.training.trainer import Values
+from jaxland.training.trainer import Trained, Values
 
 if TYPE_CHECKING:
     import pandas
     import xarray
+
+_CHECKPOINT = "checkpoint."
 
 _DIMENSIONS = {
     "params": ("fit", "parameter"),
@@ -50,6 +56,8 @@ class Fits:
         explanation: which backend trained the fits, and why.
         judged: what was found on the points of a validation, None where there were none. There are `fits.validation`,
             (F, T) losses at `ensemble.validation_steps`, and `fits.best_params`, (F, P), besides.
+        backend: its name and settings.
+        checkpoint: from where `continue_` goes on; None where it was not kept.
         provenance: of fits that were trained elsewhere, the `versions`, `device` and `config_hash` there.
     """
 
@@ -66,6 +74,22 @@ class Fits:
     explanation: str
     provenance: Mapping[str, str] = field(default_factory=dict)
     judged: Judged | None = None
+    backend: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+
+    @classmethod
+    def of(cls, choice: Choice, ensemble: Ensemble, numbers: Int[np.ndarray, "F"], trained: Trained) -> "Fits":
+        """Fits that were just trained, with what trained them."""
+        return cls(
+            ensemble=ensemble,
+            fit=numbers,
+            snapshots=trained.snapshots,
+            explanation=choice.explanation,
+            judged=trained.judged,
+            backend={"name": choice.trainer.name, **choice.trainer.settings},
+            checkpoint=trained.checkpoint,
+            **trained.result._asdict(),
+        )
 
     @property
     def validation(self) -> Float[np.ndarray, "F T"]:
@@ -119,7 +143,8 @@ class Fits:
         if isinstance(places, np.ndarray) and (places.ndim != 1 or (len(places) and places.dtype.kind not in "biu")):
             raise TypeError(f"fits are chosen by a slice, a mask (F,) or places, as in fits[[3, 5]]; got {rows!r}.")
         chosen = np.arange(len(self))[places if isinstance(places, slice) or len(places) else []]
-        return replace(self, **_as_fields({name: values[chosen] for name, values in self._arrays().items()}))
+        some = replace(self, **_as_fields({name: values[chosen] for name, values in self._arrays().items()}))
+        return some if self.checkpoint is None else replace(some, checkpoint=self.checkpoint.rows(chosen))
 
     def _arrays(self) -> dict[str, Any]:
         """Every array, which has a row for each fit; `_as_fields` is the way back."""
@@ -263,6 +288,34 @@ class Fits:
             )
         return points.astype(self.ensemble.number_format)
 
+    def continue_(
+        self, steps: int, *, snapshots: Sequence[int] = (), threads: int | None = None, progress: bool = False
+    ) -> "Fits":
+        """Trains the fits on, from where they ended and with the state that their optimizers had then.
+
+            fits = jl.fit(..., steps=1_000, keep_state=True)
+            best = fits[np.argsort(fits.loss)[:100]].continue_(9_000)
+
+        What comes out is what training from the start would have given, to the bit: losses, batches and noise go on,
+        and so do traces, and stopping by a validation, which is judged at the same intervals as before. The choice of
+        backend and of `compress` stays as it was.
+
+        Args:
+            steps: how many more.
+            snapshots: further steps whose parameters are kept, counted from the start.
+            threads, progress: of `jaxland.fit`.
+
+        Returns:
+            The same fits after all steps, which can be trained on again.
+
+        Raises:
+            ValueError: their state was not kept (see `keep_state` of `jaxland.fit`), a fit is there twice, or an
+                argument is out of range.
+        """
+        how = {"snapshots": snapshots, "threads": threads, "progress": progress}
+        found = train_on(self.ensemble, self.fit, self.checkpoint, self.backend, steps, **how)
+        return Fits.of(found.choice, found.ensemble, self.fit, found.trained)
+
     def save(self, path: str | Path) -> None:
         """Writes the fits to one file, named as asked, which `Fits.load` reads: NumPy's `.npz`, nothing pickled.
 
@@ -276,8 +329,12 @@ class Fits:
         Raises:
             OSError: the file cannot be written.
         """
-        origin = {**self._origin(), "explanation": self.explanation}
-        write(Path(path), self.ensemble, {name: np.asarray(values) for name, values in self._arrays().items()}, origin)
+        arrays = {name: np.asarray(values) for name, values in self._arrays().items()}
+        origin = {**self._origin(), "explanation": self.explanation, "backend": json.dumps(dict(self.backend))}
+        if self.checkpoint is not None:
+            arrays |= named(_CHECKPOINT, self.checkpoint.arrays)
+            origin[_CHECKPOINT] = str(self.checkpoint.step)
+        write(Path(path), self.ensemble, arrays, origin)
 
     @classmethod
     def load(cls, path: str | Path, **code: Any) -> "Fits":
@@ -299,8 +356,16 @@ class Fits:
             UserWarning: code was given and versions differ, so that it cannot be compared.
         """
         ensemble, arrays, origin = read(Path(path), code)
-        explanation = origin.pop("explanation")
-        return cls(ensemble=ensemble, **_as_fields(arrays), explanation=explanation, provenance=origin)
+        step, backend = origin.pop(_CHECKPOINT, None), json.loads(origin.pop("backend", "{}"))
+        kept = part_of(arrays, _CHECKPOINT)
+        return cls(
+            ensemble=ensemble,
+            **_as_fields({name: values for name, values in arrays.items() if not name.startswith(_CHECKPOINT)}),
+            explanation=origin.pop("explanation"),
+            provenance=origin,
+            backend=backend,
+            checkpoint=None if step is None else Checkpoint(int(step), kept),
+        )
 
     def to_xarray(self) -> "xarray.Dataset":
         """The fits with named dimensions: `fit`, `parameter`, and `step` of the trace, of snapshots and of validation.

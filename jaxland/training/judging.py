@@ -70,6 +70,8 @@ def judged_of(columns: Mapping[str, np.ndarray]) -> Judged | None:
     return Judged(**{name: columns[name] for name in (*_NUMBERS, "validation", "best_params")}, metrics=metrics)
 
 
+_STOPPED = "stopped."
+
 Measure = Callable[[np.ndarray, Members], dict[str, np.ndarray]]
 """From parameters (W, P) of members to the metrics of each."""
 
@@ -185,6 +187,34 @@ class Judge:
             best_step=best[1],
             diverged_step=np.where(unseen, np.int32(step), result.diverged_step),
         )
+
+    def state(self, group: Any, step: int) -> dict[str, np.ndarray]:
+        """What was found before a step and decides what follows, with a row for each member."""
+        seen = self._steps < step
+        found = self.found._replace(
+            validation=self.found.validation[:, seen],
+            metrics={name: values[:, seen] for name, values in self.found.metrics.items()},
+        )
+        # Where none has stopped there is nothing to be kept, and any numbers will do.
+        kept = (self._kept or self._trainer.results(group))._asdict()
+        kept = {f"{_STOPPED}{name}": values for name, values in kept.items() if name != "trace"}
+        now = {**columns_of(found), "reference": self._reference, "waited": self._waited, **kept}
+        return {name: values.copy() for name, values in now.items()}
+
+    def resume(self, group: Any, state: Mapping[str, np.ndarray], which: Bool[np.ndarray, "W"], step: int) -> None:
+        """Goes on with what was found of some members before a step, a row each."""
+        places = np.ix_(which, self._steps < step)
+        found = columns_of(self.found)
+        for name, values in found.items():
+            own = name == "validation" or name.startswith(METRIC)
+            values[places if own else which] = state[name]
+        self._reference[which], self._waited[which] = state["reference"], state["waited"]
+        if (self.found.stopped_step >= 0).any():
+            kept = {name: np.array(values) for name, values in self._trainer.results(group)._asdict().items()}
+            for name, values in kept.items():
+                # The trace on the way to here is not the judge's.
+                values[which] = np.nan if name == "trace" else state[f"{_STOPPED}{name}"]
+            self._kept = self._trainer.results(group)._replace(**kept)
 
     def all_stopped(self, mine: Bool[np.ndarray, "W"]) -> bool:
         """Whether nothing is left to be trained among some of the members."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Integer
+from jaxtyping import Array, Bool, Float, Int, Integer
 
 from jaxland._names import lookup
 from jaxland._precision import get_dtype, numerics
@@ -36,6 +36,10 @@ from jaxland.training.trainer import GroupResult, available_threads
 WIDTHS = {"cpu": 16}
 ACCELERATOR_WIDTH = 8192
 
+_COLUMNS = 256
+"""Of a trace are in a group's state at a time: the program of a step, and so its bits, must not depend on how many
+there are in all."""
+
 MATMULS: dict[str, Callable[[Callable], Callable]] = {"dot": lambda function: function, "sum": products_as_sums}
 """Ways to compute matrix products. On a CPU "dot" is the faster by far; on an accelerator it is measured."""
 
@@ -52,7 +56,7 @@ class _State(NamedTuple):
     best_loss: Float[Array, "W"]
     best_step: Int[Array, "W"]
     diverged_step: Int[Array, "W"]
-    trace: Float[Array, "W T"]
+    trace: Float[Array, "W C"]
 
 
 class _Data(NamedTuple):
@@ -65,12 +69,15 @@ class _Data(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """A group of fits on a device, the number of which is `device`."""
+    """A group of fits on a device, the number of which is `device`, after `step` steps."""
 
     device: int
     state: _State
     data: _Data
     held_out: Points | None
+    step: int = 0
+    full: tuple[Float[Array, "W C"], ...] = ()
+    """Parts of the trace that came before that of the state."""
 
 
 class _Programs(NamedTuple):
@@ -233,7 +240,7 @@ class XlaTrainer:
         members = ensemble.members(self._first())
         # Programs depend on the data's shapes, and on how a step takes its points.
         shapes = jax.tree.leaves(_shapes((self._data(members), self._held_out(members))))
-        kept = ensemble.trace_every, len(ensemble.trace_steps), ensemble.batch_size, ensemble.replacement
+        kept = ensemble.trace_every, ensemble.batch_size, ensemble.replacement
         group = f"{self._matmul} {self.width} {shapes} {kept} {self._dtype}"
         names = [name for name in _Programs._fields if ensemble.validation or name not in _Programs._field_defaults]
         return {name: executables.key_on(device, name, key, group, code_version()) for name in names}
@@ -254,10 +261,24 @@ class XlaTrainer:
 
     def advance(self, group: _Group, steps: int) -> _Group:
         """The group `steps` steps later; returns when the work is done."""
-        program = self._programs_on(group.device).advance
+        part, end = self._steps_a_part, group.step + steps
+        while part and group.step // part < end // part:
+            group = self._advanced(group, (group.step // part + 1) * part)
+            group = group._replace(full=(*group.full, group.state.trace))
+        return self._advanced(group, end)
+
+    @property
+    def _steps_a_part(self) -> int:
+        """After which the part of a trace that is in the state has no more room; 0 where there is none."""
+        return (self.ensemble.trace_every or 0) * _COLUMNS
+
+    def _advanced(self, group: _Group, end: int) -> _Group:
+        if end == group.step:
+            return group
+        program, count = self._programs_on(group.device).advance, np.int32(end - group.step)
         with self._on(group.device):
-            state = self._state(program(np.int32(steps), *jax.tree.leaves((group.state, group.data))))
-            return group._replace(state=jax.block_until_ready(state))
+            state = self._state(program(count, *jax.tree.leaves((group.state, group.data))))
+            return group._replace(state=jax.block_until_ready(state), step=end)
 
     def parameters(self, group: _Group) -> Float[np.ndarray, "W P"]:
         """The parameters of a group as they stand."""
@@ -279,21 +300,46 @@ class XlaTrainer:
             given = group.state, (group.data.hyperparameters, group.held_out)
             return np.asarray(program(*jax.tree.leaves(given))[0], self._result)
 
+    def resumes_at(self, step: int) -> int:
+        """Every step has a state that says all that follows."""
+        return step
+
+    def state(self, group: _Group) -> dict[str, np.ndarray]:
+        """What decides the steps to come, and the record, with a row for each member."""
+        with self._on(group.device):
+            return {str(place): _as_numbers(leaf) for place, leaf in _kept(group.state)}
+
+    def resume(self, group: _Group, state: Mapping[str, np.ndarray], which: Bool[np.ndarray, "W"], step: int) -> _Group:
+        """The group that has just begun with some of its members as they were after so many steps."""
+        leaves = jax.tree.leaves(group.state)
+        with self._on(group.device):
+            for place, leaf in _kept(group.state):
+                values = np.array(_as_numbers(leaf))
+                values[which] = _of_type(state[str(place)], values.dtype)
+                leaves[place] = jax.device_put(_like(leaf, values), self._devices[group.device])
+            leaves[0] = jax.device_put(np.int32(step), self._devices[group.device])
+            full = (group.state.trace,) * (step // self._steps_a_part if self._steps_a_part else 0)
+            return group._replace(state=self._state(leaves), step=step, full=full)
+
     def results(self, group: _Group) -> GroupResult:
         """The results as they stand, but for the loss, which is that of no step."""
         with self._on(group.device):
-            return self._results(group.device, group.state, group.state.best_loss, on_device=False)
+            return self._results(group, group.state.best_loss, on_device=False)
 
     def finish(self, group: _Group, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         with self._on(group.device):
             program = self._programs_on(group.device).finish
             *leaves, loss = program(*jax.tree.leaves((group.state, group.data)))
-            return self._results(group.device, self._state(leaves), loss, on_device)
+            return self._results(group._replace(state=self._state(leaves)), loss, on_device)
 
-    def _results(self, device: int, state: _State, loss: Array, on_device: bool) -> GroupResult:
-        values: list[Any] = [self._parameters(device, state), state.initial_loss, loss, state.best_loss]
-        values += [state.best_step, state.diverged_step, state.trace]
+    def _results(self, group: _Group, loss: Array, on_device: bool) -> GroupResult:
+        state = group.state
+        trace = jnp.concatenate([*group.full, state.trace], axis=1)[:, : len(self.ensemble.trace_steps)]
+        missing = len(self.ensemble.trace_steps) - trace.shape[1]
+        trace = jnp.pad(trace, ((0, 0), (0, missing)), constant_values=jnp.nan) if missing else trace
+        values: list[Any] = [self._parameters(group.device, state), state.initial_loss, loss, state.best_loss]
+        values += [state.best_step, state.diverged_step, trace]
         if self._dtype != self._result:
             values = [v if v.dtype == np.int32 else v.astype(self._result) for v in values]
         return GroupResult(*(values if on_device else map(np.asarray, values)))
@@ -350,7 +396,7 @@ class XlaTrainer:
             best_loss=infinite,
             best_step=jnp.zeros(width, jnp.int32),
             diverged_step=jnp.full(width, -1, jnp.int32),
-            trace=jnp.full((width, len(self.ensemble.trace_steps)), jnp.nan, self._dtype),
+            trace=jnp.full((width, _COLUMNS if self.ensemble.trace_every else 0), jnp.nan, self._dtype),
         )
 
     def _steps(self, count, state, data):
@@ -410,13 +456,35 @@ class XlaTrainer:
         every = self.ensemble.trace_every
         if every is None:
             return state.trace
-        column = state.step // every
+        column = state.step // every % _COLUMNS
         kept = jnp.where(state.step % every == 0, loss, state.trace[:, column])
         return state.trace.at[:, column].set(kept)
 
     def _closing_losses(self, state, data):
         loss = self._losses(state.params, data)
         return self._record(state, loss, closing=True), loss
+
+
+def _kept(state: _State) -> Iterator[tuple[int, Array]]:
+    """Leaves with a row for each member, but for the trace, by their places."""
+    yield from list(enumerate(jax.tree.leaves(state)))[1:-1]
+
+
+def _is_key(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _as_numbers(leaf: Array) -> np.ndarray:
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _like(leaf: Array, values: np.ndarray) -> Any:
+    return jax.random.wrap_key_data(jnp.asarray(values), impl=jax.random.key_impl(leaf)) if _is_key(leaf) else values
+
+
+def _of_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Of numbers such as bfloat16, which files know as bytes."""
+    return values.view(dtype) if values.dtype.kind == "V" else values
 
 
 def _axes(points: Points) -> Any:

@@ -63,7 +63,7 @@ def test_each_row_is_the_fit_of_its_levels(swept):
 
 
 def test_the_table_is_the_design_and_what_became_of_it(swept):
-    results = ["status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step", "group"]
+    results = ["status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step", "steps", "group"]
     assert list(swept.table.columns) == [*swept.design.columns, *results]
     assert swept.table["optimizer"].tolist()[:4] == ["adam", "adam", "sgd", "sgd"]
     pd.testing.assert_frame_equal(swept.table[["seed", "width"]], swept.design[["seed", "width"]])

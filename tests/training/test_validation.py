@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 import jaxland as jl
-from jaxland.training import Ensemble, Validation, accuracy, choose_backend, train_judged
+from jaxland.training import Ensemble, Validation, accuracy, choose_backend, train_fits
 
 _RNG = np.random.default_rng(0)
 TRUE = _RNG.normal(size=(4, 1))
@@ -89,8 +89,8 @@ def test_bits_do_not_depend_on_neighbours_that_stop(backend, more):
     given = {"validation": Validation(*HELD_OUT, patience=2, every=5), **more}
     ensemble = Ensemble(jl.mlp([4, 3, 1], "tanh"), PROBLEM, optax.adam(0.05), steps=STEPS, **given)
     trainer = choose_backend(ensemble, backend).trainer
-    whole = train_judged(trainer, ensemble, 0, 64, threads=2)
-    part = train_judged(trainer, ensemble, 21, 6, threads=1)
+    whole = train_fits(trainer, ensemble, np.arange(64), threads=2)
+    part = train_fits(trainer, ensemble, np.arange(21, 27), threads=1)
     stopped = whole.judged.stopped_step
     assert len(np.unique(stopped)) > 2
     for name in ("params", "loss", "best_loss", "best_step", "trace"):
@@ -109,7 +109,9 @@ def test_being_judged_changes_no_bits(compress):
         for each in (None, held_out)
     )
     trainers = [choose_backend(each, "lanes", compress=compress).trainer for each in (alone, judged)]
-    results = [train_judged(trainer, e, 0, 300).result for trainer, e in zip(trainers, (alone, judged), strict=True)]
+    results = [
+        train_fits(trainer, e, np.arange(300)).result for trainer, e in zip(trainers, (alone, judged), strict=True)
+    ]
     for one, other in zip(*results, strict=True):
         assert one.tobytes() == other.tobytes()
 

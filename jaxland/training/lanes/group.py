@@ -1,13 +1,14 @@
 """Groups of fits that are trained one after the other by the same thread, and may change places."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Bool
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.program.layout import Layout
-from jaxland.training.program.memory import entries, new_group, result_of
+from jaxland.training.program.memory import entries, new_group, put_state, result_of, state_of
 from jaxland.training.trainer import GroupResult
 
 
@@ -72,6 +73,21 @@ class LanesGroup:
         """All entries of a kind, (W, K), in the order of the members."""
         found = np.concatenate([entries(self.layout, part.buffer, kind) for part in self.parts])
         return found[np.argsort(self.order)]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """See `memory.state_of`, in the order of the members."""
+        parts = [state_of(self.layout, part.buffer) for part in self.parts]
+        back = np.argsort(self.order)
+        return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+    def put(self, state: Mapping[str, np.ndarray], which: Bool[np.ndarray, "W"], step: int) -> None:
+        """Gives some members of a group that has just begun a state from after so many steps, a row each."""
+        ends = np.cumsum([np.count_nonzero(mine) for mine in np.split(which, len(self.parts))])
+        for part, mine, end in zip(self.parts, np.split(which, len(self.parts)), ends, strict=True):
+            rows = slice(end - np.count_nonzero(mine), end)
+            put_state(self.layout, part.buffer, {name: values[rows] for name, values in state.items()}, mine)
+            part.step = step
+        self._traced = -(-step // self._every) if self._every else 0
 
     def result(self) -> GroupResult:
         """What the groups hold, in the order of the members; fits stay where they are."""

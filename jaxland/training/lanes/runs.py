@@ -8,6 +8,7 @@ bits do not depend on where it stands.
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.lanes import machine
@@ -136,17 +137,41 @@ def advance_runs(ensemble: Ensemble, runs: Runs, group: LanesGroup, steps: int, 
             part.step += count
 
 
+def resumes_at(step: int, first: int) -> int:
+    """The last step up to this one in which all runs are made anew, or before which none are."""
+    return step if step <= first else max(first, step // REGROUPED * REGROUPED)
+
+
+def waits_of(ensemble: Ensemble, group: LanesGroup) -> np.ndarray:
+    """What a fit keeps beyond its runs, one number each, in the order of the members."""
+    return np.concatenate([part[0] for part in _waits(ensemble, group)])[np.argsort(group.order)]
+
+
+def put_waits(ensemble: Ensemble, group: LanesGroup, waits: np.ndarray, which: Bool[np.ndarray, "W"]) -> None:
+    """Gives some members of a group that has just begun what they kept, one number each."""
+    joined = np.zeros(len(which), waits.dtype)
+    joined[which] = waits
+    for part, mine in zip(_waits(ensemble, group), np.split(joined, len(group.parts)), strict=True):
+        part[0] = mine
+
+
+def _waits(ensemble: Ensemble, group: LanesGroup) -> list[np.ndarray]:
+    return _of_lanes(group, lists_of(ensemble, group.layout.lanes).waits)
+
+
+def _of_lanes(group: LanesGroup, start: int) -> list[np.ndarray]:
+    """Of each part, a 32-bit integer a lane from some byte on, (1, lanes)."""
+    lanes = group.layout.lanes
+    return [lists[start : start + 4 * lanes].view(np.int32).reshape(1, lanes) for lists in group.lists]
+
+
 def _change_places(ensemble: Ensemble, group: LanesGroup) -> None:
     """Fits with many runs come to stand beside each other."""
-    memory, lanes = lists_of(ensemble, group.layout.lanes), group.layout.lanes
-
-    def of_lanes(start: int) -> list[np.ndarray]:
-        return [lists[start : start + 4 * lanes].view(np.int32).reshape(1, lanes) for lists in group.lists]
-
-    order = np.argsort(-np.concatenate(of_lanes(memory.count), axis=1)[0], kind="stable")
+    counts = _of_lanes(group, lists_of(ensemble, group.layout.lanes).count)
+    order = np.argsort(-np.concatenate(counts, axis=1)[0], kind="stable")
     group.rearrange(order)
     # What else a fit keeps beyond its runs, which are made anew.
-    exchange(of_lanes(memory.waits), order)
+    exchange(_waits(ensemble, group), order)
     if ensemble.targets is not None:
         _move_targets(ensemble, group, order)
 

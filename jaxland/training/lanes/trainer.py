@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.evaluation import of_all_points, of_held_out
@@ -22,7 +22,10 @@ from jaxland.training.lanes.runs import (
     begin_runs,
     may_be_worthwhile,
     prepare_runs,
+    put_waits,
     require_runs_possible,
+    resumes_at,
+    waits_of,
     with_runs,
     worthwhile,
 )
@@ -36,6 +39,7 @@ from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threa
 
 # What has no loops is straight-line code, which outgrows the caches: at 10,500 lines a point xla is as fast.
 LARGEST_PROGRAM = 8000
+_WAITS = "waits"
 
 
 class LanesTrainer:
@@ -199,6 +203,24 @@ class LanesTrainer:
     def entries(self, group: LanesGroup, kind: str) -> np.ndarray:
         """All entries of a kind, (W, K)."""
         return group.entries(kind)
+
+    def resumes_at(self, step: int) -> int:
+        """The last step up to this one whose state says all that follows."""
+        return step if self._runs is None else resumes_at(step, self._first)
+
+    def state(self, group: LanesGroup) -> dict[str, np.ndarray]:
+        """What decides the steps to come, and the record, with a row for each member."""
+        found = group.state()
+        return found if self._runs is None else {**found, _WAITS: waits_of(self.ensemble, group)}
+
+    def resume(
+        self, group: LanesGroup, state: Mapping[str, np.ndarray], which: Bool[np.ndarray, "W"], step: int
+    ) -> LanesGroup:
+        """The group that has just begun with some of its members as they were after so many steps."""
+        group.put(state, which, step)
+        if self._runs is not None:
+            put_waits(self.ensemble, group, state[_WAITS], which)
+        return group
 
     def finish(self, group: LanesGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""

@@ -1,10 +1,11 @@
 """The memory of a group of fits on the host."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxland.training.batches import ORDER, fold_in
 from jaxland.training.ensemble import Ensemble, Members
@@ -14,6 +15,9 @@ from jaxland.training.trainer import GroupResult
 
 RECORD = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 """The slots of a layout that are results."""
+
+# What is given to a fit or made anew in each step is not among it.
+_STATE = ("param", "state", "order", "differs", "wild", *RECORD)
 
 _ALIGNMENT = 64
 
@@ -81,6 +85,26 @@ def _points(dtype: np.dtype, shared: dict, x: np.ndarray, y: np.ndarray, weights
 def entries(layout: Layout, buffer: np.ndarray, kind: str) -> np.ndarray:
     """All entries of a kind in a group's buffer, (W, K)."""
     return np.concatenate(layout.blocks(buffer, kind) or [np.empty((0, layout.lanes))]).T.copy()
+
+
+def state_of(layout: Layout, buffer: np.ndarray) -> dict[str, np.ndarray]:
+    """All in a group's buffer that decides the steps to come, and its record: arrays (W, K) by name."""
+    return {name: block.T.copy() for name, block in _state_blocks(layout, buffer)}
+
+
+def put_state(
+    layout: Layout, buffer: np.ndarray, state: Mapping[str, np.ndarray], which: Bool[np.ndarray, "W"]
+) -> None:
+    """Gives some fits of a group what `state_of` had of them, a row each."""
+    for name, block in _state_blocks(layout, buffer):
+        block[:, which] = state[name].T
+
+
+def _state_blocks(layout: Layout, buffer: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    for kind in _STATE:
+        if kind in layout.kinds:
+            for number, block in enumerate(layout.blocks(buffer, kind)):
+                yield f"{kind}.{number}", block
 
 
 def result_of(layout: Layout, buffer: np.ndarray, trace: Float[np.ndarray, "T W"]) -> GroupResult:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import jax
 import numpy as np
 from jax.experimental.pallas import tpu as pltpu
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxland._precision import numerics
 from jaxland.training.devices import local_devices
@@ -19,7 +19,7 @@ from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.plain import PlainProgram
 from jaxland.training.probe import require_agreement
 from jaxland.training.program.expression import Unlowerable
-from jaxland.training.program.memory import entries, new_group, result_of
+from jaxland.training.program.memory import entries, new_group, put_state, result_of, state_of
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import check_points_apart, require_all_points_alike, trace_update
 from jaxland.training.tpu.kernel import make_kernel, memory_needed
@@ -190,6 +190,25 @@ class TpuTrainer:
 
     def _buffer(self, group: TpuGroup) -> np.ndarray:
         return np.asarray(group.kept[0]).reshape(-1).view(np.uint8)
+
+    def resumes_at(self, step: int) -> int:
+        """Every step has a state that says all that follows."""
+        return step
+
+    def state(self, group: TpuGroup) -> dict[str, np.ndarray]:
+        """What decides the steps to come, and the record, with a row for each member."""
+        return state_of(self._layout, self._buffer(group))
+
+    def resume(
+        self, group: TpuGroup, state: Mapping[str, np.ndarray], which: Bool[np.ndarray, "W"], step: int
+    ) -> TpuGroup:
+        """The group that has just begun with some of its members as they were after so many steps."""
+        buffer = self._buffer(group).copy()
+        put_state(self._layout, buffer, state, which)
+        with self._on(group.device):
+            group.kept[0] = jax.device_put(self._tiles(buffer.view(np.float32)), self._devices[group.device])
+        group.step = step
+        return group
 
     def finish(self, group: TpuGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
