@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jaxland.training.gradients import gradients
     from jaxland.training.initial import draw_parameters, starting_points
     from jaxland.training.judging import Judged, columns_of, judged_of, names_of_columns
+    from jaxland.training.loop import train, train_fits
     from jaxland.training.optimizers import (
         OPTIMIZERS,
         Adadelta,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from jaxland.training.progress import progress_bar
     from jaxland.training.provenance import device, fingerprint, fingerprint_parts, status_names, versions
     from jaxland.training.solvers import SOLVERS, Solved, solve
-    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads, train, train_fits
+    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads
     from jaxland.training.validation import Validation, accuracy
     from jaxland.training.xla import XlaTrainer
 

@@ -1,9 +1,10 @@
 """The state of fits between two steps: all that decides the steps to come, and what was kept on the way."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Int
 
 STATE, JUDGED = "state.", "judged."
 """Before the names of a trainer's arrays, and of a judge's."""
@@ -35,6 +36,23 @@ class Checkpoint(NamedTuple):
         """Of some rows of several, one after the other."""
         names = parts[0].arrays
         return cls(parts[0].step, {name: np.concatenate([part.arrays[name] for part in parts])[rows] for name in names})
+
+
+class Keeper(Protocol):
+    """Keeps checkpoints of groups that take long, for whoever trains the same fits after an interruption."""
+
+    @property
+    def seconds(self) -> float:
+        """From one checkpoint of a group to the next."""
+        ...
+
+    def load(self, fits: Int[np.ndarray, "W"]) -> Checkpoint | None:
+        """The last one of exactly these fits."""
+        ...
+
+    def save(self, fits: Int[np.ndarray, "W"], checkpoint: Checkpoint) -> None:
+        """Keeps one, in place of what there was."""
+        ...
 
 
 def named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -11,8 +11,9 @@ from jaxland.training.backends import Choice, choose_backend
 from jaxland.training.calls import one_call
 from jaxland.training.checkpoint import Checkpoint
 from jaxland.training.ensemble import Ensemble, positive
+from jaxland.training.group import Trained
+from jaxland.training.loop import train_fits
 from jaxland.training.progress import progress_bar
-from jaxland.training.trainer import Trained, train_fits
 
 
 class Continued(NamedTuple):

@@ -13,9 +13,10 @@ from jaxland.training.calls import one_call
 from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
 from jaxland.training.fits import Fits
 from jaxland.training.initial import begin_drawing, prepare_drawing, warn_of_equal_fits
+from jaxland.training.loop import train_fits
 from jaxland.training.progress import progress_bar
 from jaxland.training.traced import traced
-from jaxland.training.trainer import require_resumes, train_fits
+from jaxland.training.trainer import require_resumes
 from jaxland.training.validation import Validation, validation_of
 
 

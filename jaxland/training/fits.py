@@ -17,11 +17,12 @@ from jaxland.training.backends import Choice
 from jaxland.training.checkpoint import Checkpoint, named, part_of
 from jaxland.training.continuation import train_on
 from jaxland.training.ensemble import Ensemble
+from jaxland.training.group import Trained
 from jaxland.training.judging import METRIC, Judged, columns_of, judged_of
 from jaxland.training.prediction import Prediction, Transform, followed, outputs, summarise
 from jaxland.training.provenance import device, fingerprint, status_names, versions
 from jaxland.training.saved import read, write
-from jaxland.training.trainer import Trained, Values
+from jaxland.training.trainer import Values
 
 if TYPE_CHECKING:
     import pandas

@@ -213,9 +213,13 @@ class TpuTrainer:
     def finish(self, group: TpuGroup, *, on_device: bool = False) -> GroupResult:
         """The results of a group after its last step."""
         self._launch(group, 1, closing=True)
-        trace = group.kept[1] if self.ensemble.trace_every else np.empty((0, self.width), np.float32)
-        result = result_of(self._layout, self._buffer(group), np.asarray(trace).reshape(-1, self.width))
+        result = self.results(group)
         return as_jax_arrays(result) if on_device else result
+
+    def results(self, group: TpuGroup) -> GroupResult:
+        """The results as they stand, but for the loss, which is that of the last step."""
+        trace = group.kept[1] if self.ensemble.trace_every else np.empty((0, self.width), np.float32)
+        return result_of(self._layout, self._buffer(group), np.asarray(trace).reshape(-1, self.width))
 
 
 def _check_size(lines: int, largest: int) -> None:
