@@ -31,14 +31,31 @@ class Parts:
         Raises:
             StoreError: it cannot be written.
         """
-        found = self._read(name)
+        found = self.find(name)
         if found is None:
             found = {key: np.asarray(values) for key, values in compute().items()}
-            content = _encode(found)
-            commit(self.folder / f"{name}-{_checksum(content)}.npz", content)
+            self._keep(name, found)
         return found
 
-    def _read(self, name: str) -> dict[str, np.ndarray] | None:
+    def replace(self, name: str, arrays: Arrays) -> None:
+        """Keeps a part in place of what there was under this name.
+
+        Raises:
+            StoreError: it cannot be written; what there was stays.
+        """
+        kept = self._keep(name, arrays)
+        for path in self.folder.glob(f"{name}-*.npz"):
+            if path != kept:
+                path.unlink(missing_ok=True)
+
+    def _keep(self, name: str, arrays: Arrays) -> Path:
+        content = _encode(arrays)
+        path = self.folder / f"{name}-{_checksum(content)}.npz"
+        commit(path, content)
+        return path
+
+    def find(self, name: str) -> dict[str, np.ndarray] | None:
+        """The part with this name, None where there is none that is sound."""
         for path in sorted(self.folder.glob(f"{name}-*.npz")):
             content = path.read_bytes()
             if path.name == f"{name}-{_checksum(content)}.npz":

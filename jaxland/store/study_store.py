@@ -259,12 +259,13 @@ class StudyStore:
         Raises:
             StoreError: it cannot be written.
         """
-        content = encode(arrays, {**self._identity(ensemble), "start": start, "stop": stop})
+        content = encode(arrays, {**self.identity(ensemble), "start": start, "stop": stop})
         path = shard_path(self._folder(ensemble), start, stop, content)
         commit(path, content)
         return path
 
-    def _identity(self, ensemble: str) -> dict[str, Any]:
+    def identity(self, ensemble: str) -> dict[str, Any]:
+        """What a shard of an ensemble says of where it comes from: that, and nothing else, decides its fits."""
         values = asdict(self.manifest)
         # A shard depends neither on how many fits are asked for beside its own, nor on where the study's code lies.
         for name in ("fits", *_ABOUT):

@@ -17,6 +17,7 @@ from jaxland.studies.configuration import config_hash, from_json, require_unedit
 from jaxland.studies.finding import from_origin, origin_of, place_of
 from jaxland.studies.registry import STUDIES
 from jaxland.studies.study import Study
+from jaxland.studies.unfinished import Unfinished
 from jaxland.training import (
     Ensemble,
     Interrupted,
@@ -266,10 +267,12 @@ def train_shard(
     stop: threading.Event | None = None,
 ) -> None:
     """Trains one shard and commits it, with losses on the way and what validation found where the ensemble has them."""
+    keeper = Unfinished(store, task)
     trained = train_fits(
         prepared.trainer,
         prepared.ensemble,
         np.arange(task.start, task.stop),
+        keeper=keeper,
         threads=threads,
         on_progress=on_progress,
         stop=stop,
@@ -281,6 +284,7 @@ def train_shard(
         names = (*names, "trace")
     arrays |= {name: getattr(result, name) for name in names} | columns_of(trained.judged)
     store.commit_shard(task.ensemble, task.start, task.stop, arrays)
+    keeper.forget()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from jaxland._precision import get_dtype, numerics
     from jaxland.training.backends import BACKENDS, choose_backend
     from jaxland.training.calls import one_call
+    from jaxland.training.checkpoint import Checkpoint, Keeper
     from jaxland.training.devices import local_devices, local_platform
     from jaxland.training.ensemble import ByNumber, Ensemble
     from jaxland.training.fit import fit
@@ -44,11 +45,13 @@ __all__ = [
     "Adagrad",
     "Adam",
     "ByNumber",
+    "Checkpoint",
     "Ensemble",
     "Fits",
     "GroupResult",
     "Interrupted",
     "Judged",
+    "Keeper",
     "Momentum",
     "OptimizerConfig",
     "Prediction",
