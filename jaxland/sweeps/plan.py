@@ -17,7 +17,7 @@ from jaxland._names import lookup
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training import Ensemble, fit
-from jaxland.training.validation import validation_of
+from jaxland.training.validation import require_apart, validation_of
 
 RESULTS = ("status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step", "group")
 _SEED, _OPTIMIZER = "seed", "optimizer"
@@ -40,17 +40,22 @@ class Call(NamedTuple):
     Attributes:
         rows: of the design.
         arguments: of `fit`, by name.
+        problems: whose fits are trained together, each with its own points.
     """
 
     rows: Int[np.ndarray, "W"]
     arguments: dict[str, Any]
+    problems: tuple[Problem, ...]
 
     def check(self) -> None:
         """Raises what `fit` would raise for the ensemble, before any work."""
         names = {each.name for each in fields(Ensemble)} - {"validation"}
         judged = {name: self.arguments.get(name, value) for name, value in _JUDGED.items()}
         given = {name: value for name, value in self.arguments.items() if name in names}
-        Ensemble(**given, validation=validation_of(*judged.values()))
+        validation = validation_of(*judged.values())
+        Ensemble(**given, validation=validation)
+        for problem in self.problems if validation else ():
+            require_apart(problem, validation)
 
 
 class _Signature(NamedTuple):
@@ -416,7 +421,7 @@ def _call(factors: Factors, common: Mapping[str, Any], parts: list[_Part], rows_
         data = [getattr(each.problem, field) for each in parts]
         if not all(np.array_equal(each, data[0]) for each in data):
             arguments[name] = _Own(data, which)
-    return Call(rows, arguments)
+    return Call(rows, arguments, tuple(each.problem for each in parts))
 
 
 def _seeds(factors: Factors, rows: Int[np.ndarray, "W"]) -> Int[np.ndarray, "W"]:

@@ -20,7 +20,7 @@ from jaxland.training import batches
 from jaxland.training.step import Points
 from jaxland.training.traced import trace_optimizer, traced
 from jaxland.training.transformations import taking_what_it_takes
-from jaxland.training.validation import Validation, is_split, require_apart, require_own_split
+from jaxland.training.validation import Validation, is_split, require_apart, require_no_split
 
 # Enough to tell a row for each from one for all.
 _PROBED = 3
@@ -140,10 +140,7 @@ class Ensemble:
             raise ValueError(f"seed must be an integer in [0, 2**32); got {self.seed!r}.")
         if self.trace_every is not None:
             positive("trace_every", self.trace_every)
-        if self.validation is not None:
-            self._set_aside()
-        for name in ("inputs", "targets", "weights"):
-            require_own_split(name, getattr(self, name), self.problem)
+        self._set_aside()
         self._check_optimizer()
         self._check_numbers()
         self._seeds_of(np.array([self.first]), np.array([0]))
@@ -187,11 +184,12 @@ class Ensemble:
 
     def _set_aside(self):
         """What `validation` sets aside of each fit's points is no training point of it."""
-        if not isinstance(self.validation, Validation):
+        if self.validation is not None and not isinstance(self.validation, Validation):
             raise TypeError(f"validation must be a jaxland.training.Validation; got {self.validation!r}.")
-        if self.validation.share is None:
-            return
         given = {name: getattr(self, name) for name in ("inputs", "targets", "weights")}
+        if self.validation is None or self.validation.share is None:
+            require_no_split({**given, **(self.validation.per_fit if self.validation else {})})
+            return
         taken = [name for name, values in given.items() if values is not None and not is_split(values)]
         if taken:
             raise ValueError(
@@ -297,7 +295,7 @@ class Ensemble:
                 raise ValueError(f"validation {name} must have {own[1]} components, as {name} has; got {shape[-1:]}.")
         if shapes[0][0] != shapes[1][0]:
             raise ValueError(f"validation has {shapes[0][0]} inputs but {shapes[1][0]} targets.")
-        if self.inputs is None and self.targets is None and not validation.per_fit:
+        if self.inputs is None and self.targets is None:
             require_apart(self.problem, validation)
 
     def _check_numbers(self):

@@ -153,22 +153,27 @@ def is_split(values: Any) -> bool:
     return isinstance(values, _Split)
 
 
-def require_own_split(name: str, values: Any, problem: Problem) -> None:
-    """Raises ValueError where a field is what a share made of the points of another problem."""
-    if is_split(values) and values.problem is not problem:
+def require_no_split(given: Mapping[str, Any]) -> None:
+    """Raises ValueError where points are what a share made of those of an ensemble, and there is none any more."""
+    split = [name for name, values in given.items() if is_split(values)]
+    if split:
         raise ValueError(
-            f"{name} are points of another problem, of which a share was set aside; give {name}=None, too."
+            f"{', '.join(split)}: what a share of the points, set aside by another validation, made of them. Give "
+            f"{', '.join(f'{name}=None' for name in split)}, too, for all points, or functools.partial({split[0]}) and "
+            "so on for these alone."
         )
 
 
 def require_apart(problem: Problem, validation: Validation) -> None:
-    """Makes sure that no point that is trained on is held out.
+    """Makes sure that no point that is trained on is held out, where all fits are judged by the same.
 
     Where data repeat points among themselves, a point on both sides is no sign of a mistake.
 
     Raises:
         ValueError: some are.
     """
+    if validation.x is None or validation.per_fit:
+        return
     trained = np.concatenate([problem.x, problem.y], axis=1)
     held_out = np.concatenate([validation.x, validation.y], axis=1)
     known = {row.tobytes() for row in trained}
