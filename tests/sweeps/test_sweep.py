@@ -181,7 +181,9 @@ def test_no_problem_is_judged_by_its_own_points():
     design = jl.grid(noise=[0.5], seed=[2, 1], learning_rate=[0.05, 0.1])
     with pytest.raises(ValueError, match="validation holds 3 of the points that are trained on"):
         jl.sweep(design, _network(2), _noisy, SGD, steps=2, validation=(known.x[:3], known.y[:3]))
-    assert len(jl.sweep(design, _network(2), _noisy, SGD, steps=2, validation=(other.x[:3], other.y[:3] + 1)).groups) == 1
+    assert (
+        len(jl.sweep(design, _network(2), _noisy, SGD, steps=2, validation=(other.x[:3], other.y[:3] + 1)).groups) == 1
+    )
 
 
 def test_few_problems_and_such_of_other_shapes_are_trained_by_themselves():
