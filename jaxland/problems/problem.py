@@ -49,9 +49,8 @@ class _AsPenalties:
         return None if problem is None else vars(problem)["penalty"]
 
     def __set__(self, problem: object, penalty: Penalty | Callable | Sequence[Penalty | Callable] | None) -> None:
-        given = [] if penalty is None else [penalty]
-        if isinstance(penalty, Sequence) and not isinstance(penalty, str):
-            given = penalty
+        several = isinstance(penalty, Sequence) and not isinstance(penalty, str)
+        given: list[Any] = [] if penalty is None else list(penalty) if several else [penalty]
         for each in given:
             if each in (l1, l2):
                 raise TypeError(f"penalty: {each.__name__} makes one and is to be called, as in penalty=l2(1e-3).")

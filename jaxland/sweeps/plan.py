@@ -54,8 +54,9 @@ class Call(NamedTuple):
         given = {name: value for name, value in self.arguments.items() if name in names}
         validation = validation_of(*judged.values())
         Ensemble(**given, validation=validation)
-        for problem in self.problems if validation else ():
-            require_apart(problem, validation)
+        if validation is not None:
+            for problem in self.problems:
+                require_apart(problem, validation)
 
 
 class _Signature(NamedTuple):

@@ -49,6 +49,10 @@ def _matrices(params):
     return [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
 
 
+def _several(params):
+    return [leaf for leaf in jax.tree.leaves(params) if leaf.size > 1]
+
+
 _PENALTIES = {
     "l2": (jl.problems.l2(0.05), lambda p, l2: l2 * sum((a**2).sum() for a in _matrices(p))),
     "l1": (jl.problems.l1(0.02, biases=True), lambda p, l1: l1 * sum(np.abs(a).sum() for a in jax.tree.leaves(p))),
@@ -57,8 +61,8 @@ _PENALTIES = {
         lambda p: 0.01 * sum((a**4).sum() for a in jax.tree.leaves(p)),
     ),
     "smooth": (
-        Penalty("s", lambda p, s: s * sum(jnp.sum(jnp.diff(a.ravel()) ** 2) for a in jax.tree.leaves(p)), {"s": 0.1}),
-        lambda p, s: s * sum((np.diff(a.ravel()) ** 2).sum() for a in jax.tree.leaves(p)),
+        Penalty("s", lambda p, s: s * sum(jnp.sum(jnp.diff(a.ravel()) ** 2) for a in _several(p)), {"s": 0.1}),
+        lambda p, s: s * sum((np.diff(a.ravel()) ** 2).sum() for a in _several(p)),
     ),
     "round": (
         Penalty("r", lambda p, r: sum(jnp.sqrt(r**2 + jnp.sum(a**2)) for a in jax.tree.leaves(p)), {"r": 0.3}),
@@ -190,7 +194,7 @@ def ensemble_of(program: Program, features: Features, dtype: str) -> Ensemble:
     penalty = [_PENALTIES[name][0] for name in one.penalties]
     validation = None
     if one.judged:
-        points = {"share": one.share / program.x.shape[1]} if one.share else _held_out(one)
+        points: dict[str, Any] = {"share": one.share / program.x.shape[1]} if one.share else _held_out(one)
         validation = Validation(**points, every=one.every, patience=one.patience, min_gain=one.min_gain)
     rates = {} if program.rates is None else {"rate": program.rates}
     return Ensemble(
@@ -413,7 +417,7 @@ class Course:
     validation: dict[int, Any]
     params: dict[int, np.ndarray]
     stopped: int = -1
-    margin: float = np.inf
+    margin: Any = np.inf
 
     def results(self, steps: int, judged: np.ndarray, best: int) -> dict[str, np.ndarray]:
         """As trainers return them; `best` is the step whose parameters are asked for."""
