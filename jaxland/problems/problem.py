@@ -49,8 +49,9 @@ class _AsPenalties:
         return None if problem is None else vars(problem)["penalty"]
 
     def __set__(self, problem: object, penalty: Penalty | Callable | Sequence[Penalty | Callable] | None) -> None:
-        several = isinstance(penalty, Sequence) and not isinstance(penalty, str)
-        given: list[Any] = [] if penalty is None else list(penalty) if several else [penalty]
+        given: list[Any] = [] if penalty is None else [penalty]
+        if isinstance(penalty, Sequence) and not isinstance(penalty, str):
+            given = list(penalty)
         for each in given:
             if each in (l1, l2):
                 raise TypeError(f"penalty: {each.__name__} makes one and is to be called, as in penalty=l2(1e-3).")

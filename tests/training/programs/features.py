@@ -4,6 +4,7 @@ They are trained by the trainers themselves, and held against the same jaxprs, s
 stopping as the documentation has them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -455,7 +456,7 @@ def _order(key, epoch, points):
     return order
 
 
-def check_whole(program: Program, dtype: str = "float64") -> Verdict:
+def check_whole(program: Program, dtype: str = "float64", backends: Sequence[str] = ("xla", "lanes")) -> Verdict:
     """Trains a program with its features by lanes and by xla, and compares both with its plain meaning."""
     if "key=" in program.optimizer:
         return Verdict("refused", "The optimizer draws.")
@@ -465,7 +466,7 @@ def check_whole(program: Program, dtype: str = "float64") -> Verdict:
     if doubt is not None:
         return Verdict("fails", doubt)
     form = ("straight", "loops")[program.seed // 2 % 2]
-    found = [_of(reference, name, form) for name in ("xla", "lanes")]
+    found = [_of(reference, name, form) for name in backends]
     kinds = ("fails", "rough", "refused", "agrees")
     return min(found, key=lambda verdict: kinds.index(verdict.kind))
 
