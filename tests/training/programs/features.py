@@ -21,7 +21,7 @@ from training.programs.generator import FITS, Program
 import jaxland as jl
 from jaxland._precision import get_dtype, numerics
 from jaxland.problems import LOSSES, Loss, Penalty
-from jaxland.training import Ensemble, Validation, batches, train_judged
+from jaxland.training import Ensemble, Validation, batches, train_fits
 from jaxland.training.lanes import LanesTrainer, machine
 from jaxland.training.lanes.tuning import VERSION
 from jaxland.training.probe import Disagreement
@@ -479,7 +479,7 @@ def _of(reference, name, form) -> Verdict:
         return Verdict("fails", f"{name} {form}: {reason} {reference.features}")
     except Unlowerable as reason:
         return _of(reference, name, "straight") if form == "loops" else Verdict("refused", str(reason))
-    trained = train_judged(trainer, ensemble, 0, FITS, threads=1)
+    trained = train_fits(trainer, ensemble, np.arange(FITS), threads=1)
     difference = _difference(reference, trained)
     if difference is None:
         return Verdict("agrees")
