@@ -30,7 +30,7 @@ def write_random_fits(path: Path, fits: int) -> None:
     network, problem = config.network, config.problem
     tasks = plan_shards({name: store.missing(name) for name in config.optimizers}, default_shard_fits(fits))
     for task in tasks:
-        params = jl.training.draw_parameters(network, 0, np.arange(task.start, task.stop))
+        params = jl.training.starting_points(network, np.arange(task.start, task.stop))
         loss = ((outputs(network, params, problem.x) - problem.y) ** 2).mean(axis=(1, 2)).astype(np.float32)
         count = task.stop - task.start
         arrays = {

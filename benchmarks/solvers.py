@@ -71,7 +71,7 @@ def optimistix_loop(starts: np.ndarray, evaluations: int) -> float:
 def main() -> None:
     """Prints the table in Markdown."""
     count, evaluations = (int(sys.argv[k]) if len(sys.argv) > k else default for k, default in ((1, 64), (2, 100)))
-    starts = jl.training.draw_parameters(NETWORK, 0, np.arange(count)).astype(np.float64)
+    starts = jl.training.starting_points(NETWORK, count).astype(np.float64)
 
     def solve():
         return jl.training.solve(NETWORK, PROBLEM, "levenberg_marquardt", starts, evaluations=evaluations)

@@ -37,7 +37,7 @@ def main() -> None:
     fits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     problem, network = jl.problems.sawtooth(), jl.mlp([1, 5, 5, 5, 5, 5, 1])
     objective = problem.objective(smoothed(network))
-    params = jl.training.draw_parameters(network, 0, np.arange(fits)).astype(np.float64)
+    params = jl.training.starting_points(network, fits).astype(np.float64)
     ways = {
         "`spectra`": lambda some: spectra(objective, some).eigenvalues,
         "`spectra` with eigenvectors": lambda some: spectra(objective, some, vectors=True).eigenvalues,

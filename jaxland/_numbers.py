@@ -1,8 +1,36 @@
 """Arrays of users as numbers: what is missing, or is no number, is refused by name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+
+def whole_number(name: str, value: Any, least: int, most: int) -> int:
+    """The value, which must be an integer from `least` to `most`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:
+        end = f"2**{most.bit_length()})" if (most + 1).bit_count() == 1 and most > 2 else f"{most}]"
+        raise ValueError(f"{name} must be an integer in [{least}, {end}; got {value!r}.")
+    return int(value)
+
+
+def require_named_numbers(name: str, numbers: Any) -> None:
+    """Makes sure that something has a finite number for each of some names.
+
+    Raises:
+        TypeError: it has not.
+    """
+    if not isinstance(numbers, Mapping):
+        raise TypeError(f"{name} must be numbers by name, as in {{'power': 1.5}}; got {numbers!r}.")
+    for key, value in numbers.items():
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not isinstance(key, str) or not number or not np.isfinite(value):
+            raise TypeError(f"{name} must be finite numbers by name; got {key!r}: {value!r}.")
 
 
 def real_numbers(name: str, values: Any) -> np.ndarray:

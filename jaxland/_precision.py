@@ -16,7 +16,9 @@ def get_dtype(name: str) -> np.dtype:
     Raises:
         ValueError: it is neither float32 nor float64.
     """
-    return lookup("dtype", np.dtype(name).name if not isinstance(name, str) else name, DTYPES)
+    if not isinstance(name, str):
+        name = name.name if isinstance(name, np.dtype) else getattr(name, "__name__", repr(name))
+    return lookup("dtype", name, DTYPES)
 
 
 @contextmanager

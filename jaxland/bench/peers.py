@@ -17,7 +17,7 @@ import optax
 from jaxland.bench.timing import Timed, on_threads
 from jaxland.networks import mlp
 from jaxland.problems import sawtooth
-from jaxland.training import available_threads, draw_parameters, local_platform
+from jaxland.training import available_threads, local_platform, starting_points
 
 NETWORK = mlp([1, 5, 5, 5, 5, 5, 1])
 PROBLEM = sawtooth()
@@ -144,7 +144,7 @@ def _torch(device):
 
 
 def _torch_weights(torch, width, device):
-    vectors = draw_parameters(NETWORK, 0, np.arange(width))
+    vectors = starting_points(NETWORK, width)
     layers = jax.vmap(NETWORK.unflatten)(vectors)
     return [tuple(torch.tensor(np.array(part), device=device) for part in layer) for layer in layers]
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from jaxland.networks import Network
 from jaxland.placebo.labels import Labels, distinct_labellings, random_order
 from jaxland.problems import Problem
-from jaxland.training import Ensemble, draw_parameters
+from jaxland.training import Ensemble, starting_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class Design:
     @cached_property
     def initial(self) -> Float[np.ndarray, "R P"]:
         """The initial parameters of each start, the same for all labellings."""
-        return draw_parameters(self.network, self.seed, np.arange(self.starts))
+        return starting_points(self.network, self.starts, seed=self.seed)
 
     def labelling(self, problem: int, number: int) -> Float[np.ndarray, "N O"]:
         """The labels of one labelling; number 0 is the real one."""

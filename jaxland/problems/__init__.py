@@ -7,7 +7,7 @@ from jaxland._lazy import attach
 if TYPE_CHECKING:
     from jaxland.problems.gradients import Evaluate, Objective, gradients_of
     from jaxland.problems.images import Images, digits, idx_images, read_idx
-    from jaxland.problems.labels import class_numbers, one_hot
+    from jaxland.problems.labels import class_numbers, class_weights, one_hot
     from jaxland.problems.losses import LOSSES, Loss, get_loss
     from jaxland.problems.penalties import Penalty, l1, l2
     from jaxland.problems.problem import Problem, checked_weights
@@ -28,6 +28,7 @@ __all__ = [
     "bootstrap",
     "checked_weights",
     "class_numbers",
+    "class_weights",
     "digits",
     "get_loss",
     "gradients_of",

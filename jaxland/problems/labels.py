@@ -1,10 +1,13 @@
 """Labels of classes, text or integers, as targets."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from jaxland._numbers import real_numbers
 
 # Classes that a message lists.
 _LISTED = 10
@@ -36,6 +39,42 @@ def class_numbers(labels: Any, classes: Iterable[Any] | None = None) -> Int[np.n
     Args and errors are those of `one_hot`, whose column of ones it names.
     """
     return _numbered(labels, classes)[0][:, None]
+
+
+def class_weights(labels: Any, each: Mapping[Any, float] | str = "balanced") -> Float[np.ndarray, "N"]:
+    """The weight of each point by its class, for `Problem(..., weights=...)`.
+
+        class_weights(["cat", "dog", "cat"])  # [0.75, 1.5, 0.75]
+        class_weights(["cat", "dog", "cat"], {"cat": 1, "dog": 10})  # [1, 10, 1]
+
+    Args:
+        labels: as of `one_hot`.
+        each: the weight of each class that occurs, or `"balanced"`: N / (K count) for K classes that occur, so that
+            the points of every class have the same weight together (King and Zeng, 2001; scikit-learn's
+            `compute_sample_weight`).
+
+    Raises:
+        TypeError: `each` is neither.
+        ValueError: a label is missing or of no kind that labels have; a class has no weight, or one that is negative or
+            not finite.
+    """
+    found = _values("labels", labels)
+    if each == "balanced":
+        counts = Counter(found)
+        each = {label: len(found) / (len(counts) * count) for label, count in counts.items()}
+    if not isinstance(each, Mapping):
+        raise TypeError(f'each must be "balanced", or weights by class, as in {{"cat": 1, "dog": 10}}; got {each!r}.')
+    missing = [label for label in dict.fromkeys(found) if label not in each]
+    if missing:
+        raise ValueError(
+            f"each has no weight of the class {missing[0]!r}, which occurs in labels; it has those of "
+            f"{_listed(list(each))}."
+        )
+    weights = real_numbers("each", [each[label] for label in found])
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ValueError(f"each[{found[bad[0]]!r}] must be finite and not negative; got {weights[bad[0]]:g}.")
+    return weights
 
 
 def _numbered(labels: Any, classes: Iterable[Any] | None) -> tuple[Int[np.ndarray, "N"], int]:

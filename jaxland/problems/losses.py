@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._names import lookup
+from jaxland._numbers import require_named_numbers
 from jaxland._types import AnyArray, Array
 
 Reduction = Literal["mean", "sum"]
@@ -38,9 +39,11 @@ class Loss:
             otherwise: the level of a quantile, for instance.
         components: of a target, of a pointwise loss.
         allowed: `(targets) -> what is wrong with them`, in words, "" where nothing is.
+        ranges: between which two each of the `numbers` must lie, of those that are not free.
 
     Raises:
-        TypeError: neither or both of `elementwise` and `pointwise` are given.
+        TypeError: neither or both of `elementwise` and `pointwise` are given, one is no function, or numbers are none.
+        ValueError: an attribute out of range.
     """
 
     name: str
@@ -53,10 +56,19 @@ class Loss:
     numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
     components: Components = "as outputs"
     allowed: Callable[[np.ndarray], str] | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
+        if not isinstance(self.name, str):
+            raise TypeError(f"a loss needs a name, as in Loss('log_cosh', function); got {self.name!r}.")
         if (self.elementwise is None) == (self.pointwise is None):
             raise TypeError(f"loss {self.name!r} needs a function: either elementwise or pointwise.")
+        for name in ("elementwise", "pointwise", "allowed"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise TypeError(f"loss {self.name!r}: {name} must be a function; got {getattr(self, name)!r}.")
+        require_named_numbers(f"loss {self.name!r}: numbers", self.numbers)
+        for name, value in self.numbers.items():
+            self.require_in_range(name, value)
         kinds = {"outputs": get_args(Reduction), "points": get_args(Reduction), "components": get_args(Components)}
         for name, known in kinds.items():
             if getattr(self, name) not in known:
@@ -115,6 +127,17 @@ class Loss:
             return weights
         weights = weights / weights.max(axis=-1, keepdims=True)  # so that no sum of large ones is infinite
         return weights / weights.mean(axis=-1, keepdims=True)
+
+    def require_in_range(self, name: str, values: Any) -> None:
+        """Raises ValueError where one of some values of a number has no meaning for the loss."""
+        if name not in self.ranges:
+            return
+        low, high = self.ranges[name]
+        values = np.asarray(values)
+        bad = ~((values > low) & (values < high))
+        if bad.any():
+            between = f"above {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+            raise ValueError(f"loss {self.name!r}: {name} must lie {between}; got {values[bad].flat[0]:g}.")
 
     def takes(self, outputs: int, components: int) -> bool:
         """Whether it takes targets of so many components for so many outputs."""
@@ -213,8 +236,8 @@ LOSSES = {
         Loss("sum_squared_error", _squared_error, outputs="sum", points="sum", least_squares=True),
         Loss("mean_sum_squared_error", _squared_error, outputs="sum", least_squares=True),
         Loss("mean_absolute_error", _absolute_error),
-        Loss("huber", _huber, numbers={"delta": 1.0}),
-        Loss("quantile", _quantile, numbers={"level": 0.5}),
+        Loss("huber", _huber, numbers={"delta": 1.0}, ranges={"delta": (0, np.inf)}),
+        Loss("quantile", _quantile, numbers={"level": 0.5}, ranges={"level": (0, 1)}),
         Loss("poisson", _poisson, allowed=_no_counts),
         Loss("binary_cross_entropy", _binary_cross_entropy, allowed=_no_probabilities),
         Loss("softmax_cross_entropy", pointwise=_softmax_cross_entropy, components="labels", allowed=_no_shares),

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxtyping import PyTree
 
+from jaxland._numbers import require_named_numbers
 from jaxland._types import AnyArray, Array
 
 Leaves = Iterable[AnyArray]
@@ -24,11 +25,22 @@ class Penalty:
         function: from the network's parameters, as its `init` makes them, and the numbers by name to a number.
         numbers: what the function takes by name, with the values it has unless `hyperparameters` of a fit say
             otherwise.
+
+    Raises:
+        TypeError: an attribute of another kind, or, when it is called, the function returns no number.
     """
 
     name: str
     function: Callable[..., Any]
     numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not callable(self.function):
+            raise TypeError(
+                "a penalty is a name and a function of the parameters, as in Penalty('smoothness', function); got "
+                f"{self.name!r} and {self.function!r}."
+            )
+        require_named_numbers(f"penalty {self.name!r}: numbers", self.numbers)
 
     def __call__(self, params: PyTree, numbers: Mapping[str, Any] = {}) -> Array:
         """Its value.
@@ -37,7 +49,18 @@ class Penalty:
             params: of a network.
             numbers: in place of its own.
         """
-        return self.function(params, **{name: numbers.get(name, value) for name, value in self.numbers.items()})
+        value = self.function(params, **{name: numbers.get(name, value) for name, value in self.numbers.items()})
+        self.require_number(value)
+        return value
+
+    def require_number(self, value: Any) -> None:
+        """Raises TypeError unless what the function returned is one number."""
+        shape = getattr(value, "shape", () if isinstance(value, int | float) else None)
+        if shape != ():
+            made = isinstance(value, Penalty)
+            remedy = "call it, as in penalty=jl.problems.l2(1e-3)" if made else "take a sum or a mean of it"
+            found = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
+            raise TypeError(f"penalty {self.name!r} must return one number, and returns {found}; {remedy}.")
 
 
 def l2(strength: float = 0.0, *, biases: bool = False, name: str = "l2") -> Penalty:

@@ -13,8 +13,8 @@ from jaxland._names import lookup
 from jaxland._numbers import named_columns, real_numbers
 from jaxland._types import AnyArray
 from jaxland.networks import Network
-from jaxland.problems.losses import Loss, get_loss
-from jaxland.problems.penalties import Penalty
+from jaxland.problems.losses import LOSSES, Loss, get_loss
+from jaxland.problems.penalties import Penalty, l1, l2
 
 
 class _AsLoss:
@@ -30,6 +30,11 @@ class _AsLoss:
     def __set__(self, problem: object, loss: Loss | str | Callable) -> None:
         if isinstance(loss, str):
             loss = get_loss(loss)
+        if not isinstance(loss, Loss) and (not callable(loss) or isinstance(loss, type)):
+            raise TypeError(
+                f"loss must be a Loss, a name of one ({', '.join(LOSSES)}), or a function of prediction and target; "
+                f"got {loss!r}."
+            )
         vars(problem)["loss"] = loss if isinstance(loss, Loss) else Loss(getattr(loss, "__name__", "custom"), loss)
 
 
@@ -44,7 +49,17 @@ class _AsPenalties:
         return None if problem is None else vars(problem)["penalty"]
 
     def __set__(self, problem: object, penalty: Penalty | Callable | Sequence[Penalty | Callable] | None) -> None:
-        given = penalty if isinstance(penalty, Sequence) else [] if penalty is None else [penalty]
+        given: list[Any] = [] if penalty is None else [penalty]
+        if isinstance(penalty, Sequence) and not isinstance(penalty, str):
+            given = list(penalty)
+        for each in given:
+            if each in (l1, l2):
+                raise TypeError(f"penalty: {each.__name__} makes one and is to be called, as in penalty=l2(1e-3).")
+            if not callable(each) or isinstance(each, type):
+                raise TypeError(
+                    "penalty must be a Penalty such as jl.problems.l2(1e-3), a function of the parameters, or several "
+                    f"of them; got {each!r}."
+                )
         vars(problem)["penalty"] = tuple(
             each if isinstance(each, Penalty) else Penalty(getattr(each, "__name__", "custom"), each) for each in given
         )
@@ -86,7 +101,8 @@ class Problem:
             parameters, or several of them.
 
     Raises:
-        TypeError: two of loss and penalties take numbers of one name.
+        TypeError: loss, penalty, name or network are no such thing, or two of loss and penalties take numbers of one
+            name.
         ValueError: empty, masked, missing, non-finite or mismatched data, weights that are negative or all zero, or a
             minimum that does not fit the network.
     """
@@ -113,6 +129,10 @@ class Problem:
 
     def __post_init__(self):
         set_field = object.__setattr__
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be a text; got {self.name!r}. What comes after the loss is given by its name.")
+        if self.network is not None and not isinstance(self.network, Network):
+            raise TypeError(f"network must be a jaxland Network, or None; got {self.network!r}.")
         set_field(self, "x", as_columns("x", self.x))
         set_field(self, "y", as_columns("y", self.y))
         if len(self.x) != len(self.y):

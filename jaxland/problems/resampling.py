@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from jaxland._numbers import whole_number
 from jaxland.problems.problem import Problem
 
 Rows = Callable[[Int[np.ndarray, "W"]], Int[np.ndarray, "W M"]]
@@ -65,10 +66,21 @@ def bootstrap(problem: Problem, *, seed: int = 0) -> Resampling:
         problem: whose points.
         seed: with the fit's number it decides what is drawn.
 
+    Raises:
+        TypeError: `problem` is none.
+        ValueError: seed out of range.
+
     References:
         Breiman, Bagging predictors (1996).
     """
-    return Resampling(problem, partial(_drawn, len(problem.x), seed))
+    _check(problem, seed)
+    return Resampling(problem, partial(_drawn, len(problem.x), int(seed)))
+
+
+def _check(problem: Any, seed: Any) -> None:
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a jaxland Problem, such as Problem(x, y); got {type(problem).__name__}.")
+    whole_number("seed", seed, 0, 2**32 - 1)
 
 
 def _drawn(points: int, seed: int, fits: Int[np.ndarray, "W"]) -> Int[np.ndarray, "W N"]:
@@ -86,11 +98,15 @@ def k_fold(problem: Problem, folds: int, *, seed: int = 0) -> Resampling:
         seed: of the shuffle.
 
     Raises:
-        ValueError: fewer than two folds, or more than there are points, so that some are empty.
+        TypeError: `problem` is none.
+        ValueError: fewer than two folds, or more than there are points, so that some are empty; or seed out of range.
     """
+    _check(problem, seed)
     points = len(problem.x)
-    if not 2 <= folds <= points:
-        raise ValueError(f"folds must be between 2 and {points}, the number of points, or some are empty; got {folds}.")
+    if isinstance(folds, bool) or not isinstance(folds, int | np.integer) or not 2 <= folds <= points:
+        raise ValueError(
+            f"folds must be an integer between 2 and {points}, the number of points, or some are empty; got {folds!r}."
+        )
     order = np.random.default_rng(seed).permutation(points)
     size = points // folds
     parts = order[: folds * size].reshape(folds, size)

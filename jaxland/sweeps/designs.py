@@ -50,13 +50,19 @@ def latin_hypercube(n: int, /, *, rng: int | np.random.Generator = 0, **factors:
         One row a fit; whole numbers where the distribution is discrete.
 
     Raises:
-        ValueError: n, or a range, is out of range.
+        TypeError: `rng` is neither a seed nor a generator.
+        ValueError: n, a seed or a range is out of range.
 
     References:
         McKay, Beckman and Conover (1979); drawn by `scipy.stats.qmc.LatinHypercube`.
     """
-    if n < 1 or not factors:
-        raise ValueError(f"a design has one row or more, and factors; got n={n} and {list(factors)}.")
+    whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+    if not whole or n < 1 or not factors:
+        raise ValueError(f"a design has one row or more, and factors; got n={n!r} and {list(factors)}.")
+    if not isinstance(rng, int | np.integer | np.random.Generator) or isinstance(rng, bool):
+        raise TypeError(f"rng must be a seed or a generator of NumPy; got {rng!r}.")
+    if not isinstance(rng, np.random.Generator) and rng < 0:
+        raise ValueError(f"rng must be a seed that is not negative; got {rng!r}.")
     quantiles = {name: _quantiles(name, given) for name, given in factors.items()}
     shares = qmc.LatinHypercube(len(factors), rng=np.random.default_rng(rng)).random(n)
     return pd.DataFrame({name: each(share) for (name, each), share in zip(quantiles.items(), shares.T, strict=True)})
@@ -77,10 +83,10 @@ def _range(name: str, given: tuple) -> Any:
     numbers = len(given) in (2, 3) and all(isinstance(end, int | float | np.number) for end in given[:2])
     low, high, *kind = given if numbers else (0, 0)
     logarithmic = kind == ["log"]
-    if not low < high or (kind and not logarithmic) or (logarithmic and low <= 0):
+    if not -np.inf < low < high < np.inf or (kind and not logarithmic) or (logarithmic and low <= 0):
         raise ValueError(
             f'factor {name!r} must be a distribution, levels in a list, (low, high) or (low, high, "log") with '
-            f"low < high, positive where logarithmic; got {given!r}."
+            f"finite low < high, positive where logarithmic; got {given!r}."
         )
     return stats.loguniform(low, high) if logarithmic else stats.uniform(low, high - low)
 

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
@@ -17,7 +17,7 @@ from jaxland._names import lookup
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training import Ensemble, fit
-from jaxland.training.validation import validation_of
+from jaxland.training.validation import require_apart, validation_of
 
 RESULTS = ("status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step", "group")
 _SEED, _OPTIMIZER = "seed", "optimizer"
@@ -40,17 +40,23 @@ class Call(NamedTuple):
     Attributes:
         rows: of the design.
         arguments: of `fit`, by name.
+        problems: whose fits are trained together, each with its own points.
     """
 
     rows: Int[np.ndarray, "W"]
     arguments: dict[str, Any]
+    problems: tuple[Problem, ...]
 
     def check(self) -> None:
         """Raises what `fit` would raise for the ensemble, before any work."""
         names = {each.name for each in fields(Ensemble)} - {"validation"}
         judged = {name: self.arguments.get(name, value) for name, value in _JUDGED.items()}
         given = {name: value for name, value in self.arguments.items() if name in names}
-        Ensemble(**given, validation=validation_of(*judged.values()))
+        validation = validation_of(*judged.values())
+        Ensemble(**given, validation=validation)
+        if validation is not None:
+            for problem in self.problems:
+                require_apart(problem, validation)
 
 
 class _Signature(NamedTuple):
@@ -105,6 +111,8 @@ class _Maker:
 
 
 def _of(row: Mapping[str, Any]) -> str:
+    if not row:
+        return "a row of the design"
     return f"the design's row with {', '.join(f'{name}={name_of(value)}' for name, value in row.items())}"
 
 
@@ -152,6 +160,9 @@ def read_design(design: Any) -> pd.DataFrame:
         ValueError: it has no rows, its columns differ in length, or one has the name of a result.
     """
     if isinstance(design, Mapping):
+        for name, values in design.items():
+            if isinstance(values, str) or not hasattr(values, "__len__"):
+                raise TypeError(f"column {name!r} of a design must have a level for each row; got {values!r}.")
         lengths = {name: len(values) for name, values in design.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of a design have a level for each row, but their lengths differ: {lengths}.")
@@ -249,6 +260,8 @@ def calls(
         TypeError, ValueError: a factor that nothing takes, or one that is missing, or an argument out of range.
     """
     factors = factors_of(design)
+    if isinstance(static, str) or not isinstance(static, Iterable):
+        raise TypeError(f"static must be names of factors, as in ['decay_steps']; got {static!r}.")
     for name in static:
         lookup("factor in static", name, factors.columns)
     factors = replace(factors, numbers=factors.numbers - set(static))
@@ -416,13 +429,13 @@ def _call(factors: Factors, common: Mapping[str, Any], parts: list[_Part], rows_
         data = [getattr(each.problem, field) for each in parts]
         if not all(np.array_equal(each, data[0]) for each in data):
             arguments[name] = _Own(data, which)
-    return Call(rows, arguments)
+    return Call(rows, arguments, tuple(each.problem for each in parts))
 
 
 def _seeds(factors: Factors, rows: Int[np.ndarray, "W"]) -> Int[np.ndarray, "W"]:
     """What enters the keys: the factor `seed`, else the row."""
     given = [factors.columns[_SEED][row] for row in rows] if _SEED in factors.columns else rows
-    whole = all(_number(each) and each == int(each) for each in given) if _SEED in factors.columns else True
+    whole = all(_number(each) and float(each).is_integer() for each in given) if _SEED in factors.columns else True
     if not whole:
         raise ValueError("levels of 'seed' must be integers in [0, 2**32), one for each row.")
     return np.asarray(given, np.int64)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxland.training.fit import fit
     from jaxland.training.fits import Fits
     from jaxland.training.gradients import gradients
-    from jaxland.training.initial import draw_parameters, starting_points
+    from jaxland.training.initial import starting_points
     from jaxland.training.judging import Judged, columns_of, judged_of, names_of_columns
     from jaxland.training.loop import train, train_fits
     from jaxland.training.optimizers import (
@@ -66,7 +66,6 @@ __all__ = [
     "choose_backend",
     "columns_of",
     "device",
-    "draw_parameters",
     "fingerprint",
     "fingerprint_parts",
     "fit",

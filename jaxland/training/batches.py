@@ -21,6 +21,9 @@ from jaxland._types import AnyArray
 ORDER, NOISE, SHARE = 0x6F726472, 0x6E6F6973, 0x73686172
 """What keys are folded in with, far from the small numbers with which a network's `init` may split the same key."""
 
+# Of orders, at a time, so that memory stays small.
+_ENTRIES = 2**20
+
 ROTATIONS, PARITY = ((13, 15, 26, 6), (17, 29, 16, 24)), 0x1BD11BDA
 """Of Threefry."""
 
@@ -84,21 +87,42 @@ def order_of(keys: Integer[np.ndarray, "W 2"], epoch: int, points: int) -> Int[n
     return _order_of(np.ascontiguousarray(keys, np.uint32).tobytes(), epoch, points)
 
 
-# The exchanges are made one by one, which takes a while for many points; the same fits are often asked again.
+# The same fits are often asked again.
 @lru_cache(maxsize=8)
 def _order_of(words_of_keys: bytes, epoch: int, points: int) -> Int[np.ndarray, "W N"]:
     keys = np.frombuffer(words_of_keys, np.uint32).reshape(-1, 2)
-    places = np.arange(points)
-    drawn = places + upper_half(words(keys, epoch, places), (points - places).astype(np.uint32))
-    order = np.tile(np.arange(points, dtype=np.int32), (len(keys), 1))
-    fits = np.arange(len(keys))
-    for place in range(points):
-        other = drawn[:, place]
-        taken = order[fits, other]
-        order[fits, other] = order[:, place]
-        order[:, place] = taken
+    places, rows = np.arange(points), max(1, _ENTRIES // points)
+    order = np.empty((len(keys), points), np.int32)
+    for begin in range(0, len(keys), rows):
+        words_of = words(keys[begin : begin + rows], epoch, places)
+        order[begin : begin + rows] = _exchanged(places + upper_half(words_of, (points - places).astype(np.uint32)))
     order.setflags(write=False)
     return order
+
+
+def _exchanged(others: Int[np.ndarray, "W N"]) -> Int[np.ndarray, "W N"]:
+    """The numbers 0 to N - 1 once each place, one after the other, has changed with another, itself or a later one.
+
+    No exchange is made. What place k ends with is what place `others[k]` then had: its own number, or what the last
+    exchange with it had put there, of place i, which is what i had before its turn. That came to i from the last
+    exchange with i in the same way, and so on back to a place that nothing had been put into.
+    """
+    points = others.shape[1]
+    first = points * np.arange(len(others))[:, None]
+    other, place = (others + first).ravel(), np.arange(others.size)
+    # Exchanges with the same place stand together, in the order of their turns; pairs in one number are sorted fastest.
+    turns = np.sort(other << 32 | place) & 0xFFFFFFFF
+    same = other[turns[1:]] == other[turns[:-1]]
+    before = np.full(len(place), -1)
+    before[turns[1:][same]] = turns[:-1][same]
+    source = place.copy()
+    last = turns[np.append(~same, True)]
+    source[other[last]] = last
+    alone = other == place
+    source[alone] = np.where(before[alone] >= 0, before[alone], place[alone])
+    while not np.array_equal(further := source[source], source):
+        source = further
+    return np.where(before >= 0, source[before], other).reshape(others.shape) - first
 
 
 class Batch(NamedTuple):

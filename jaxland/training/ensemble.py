@@ -1,7 +1,7 @@
 """What an ensemble is: everything that determines each of its fits, checked before any work starts."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,15 +12,16 @@ import optax
 from jaxtyping import Float, Int, Integer
 
 from jaxland._names import near
-from jaxland._numbers import in_dtype
+from jaxland._numbers import in_dtype, real_numbers, whole_number
 from jaxland._precision import get_dtype
 from jaxland.networks import Network
 from jaxland.problems import Problem, checked_weights
 from jaxland.training import batches
+from jaxland.training.asking import first_line, in_words, returned, shape_of
 from jaxland.training.step import Points
 from jaxland.training.traced import trace_optimizer, traced
 from jaxland.training.transformations import taking_what_it_takes
-from jaxland.training.validation import Validation, is_split, require_apart, require_own_split
+from jaxland.training.validation import Validation, is_split, require_apart, require_no_split
 
 # Enough to tell a row for each from one for all.
 _PROBED = 3
@@ -132,25 +133,25 @@ class Ensemble:
     snapshots: tuple[int, ...] = ()
 
     def __post_init__(self):
-        for name, kind in (("network", Network), ("problem", Problem)):
+        for name, kind, such in (("network", Network, "mlp([1, 5, 1])"), ("problem", Problem, "Problem(x, y)")):
             if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} must be a jaxland {kind.__name__}; got {type(getattr(self, name)).__name__}.")
+                found = type(getattr(self, name)).__name__
+                raise TypeError(f"{name} must be a jaxland {kind.__name__}, such as jl.{such}; got {found}.")
         get_dtype(self.dtype)
-        if not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be an integer in [0, 2**32); got {self.seed!r}.")
+        whole_number("seed", self.seed, 0, 2**32 - 1)
+        whole_number("first", self.first, 0, 2**32 - 1)
         if self.trace_every is not None:
             positive("trace_every", self.trace_every)
-        if self.validation is not None:
-            self._set_aside()
-        for name in ("inputs", "targets", "weights"):
-            require_own_split(name, getattr(self, name), self.problem)
+        self._set_aside()
         self._check_optimizer()
+        for name, values in {**self._per_fit, "seeds": self.seeds}.items():
+            _require_argument(name, values)
         self._check_numbers()
         self._seeds_of(np.array([self.first]), np.array([0]))
         self._check_data()
         self._check_batches()
         self._count_steps()
-        object.__setattr__(self, "snapshots", tuple(sorted({int(step) for step in self.snapshots})))
+        object.__setattr__(self, "snapshots", tuple(sorted(set(steps_of(self.snapshots)))))
         if self.snapshots and not 0 <= self.snapshots[0] <= self.snapshots[-1] <= self.steps:
             raise ValueError(f"snapshots must be steps between 0 and {self.steps}; got {list(self.snapshots)}.")
         self.per_fit_count()
@@ -187,11 +188,15 @@ class Ensemble:
 
     def _set_aside(self):
         """What `validation` sets aside of each fit's points is no training point of it."""
-        if not isinstance(self.validation, Validation):
-            raise TypeError(f"validation must be a jaxland.training.Validation; got {self.validation!r}.")
-        if self.validation.share is None:
-            return
+        if self.validation is not None and not isinstance(self.validation, Validation):
+            raise TypeError(
+                "validation must be a jaxland.training.Validation, such as Validation(x, y) or Validation(share=0.2); "
+                f"got {self.validation!r}."
+            )
         given = {name: getattr(self, name) for name in ("inputs", "targets", "weights")}
+        if self.validation is None or self.validation.share is None:
+            require_no_split({**given, **(self.validation.per_fit if self.validation else {})})
+            return
         taken = [name for name, values in given.items() if values is not None and not is_split(values)]
         if taken:
             raise ValueError(
@@ -213,6 +218,11 @@ class Ensemble:
         return {name: value for name, value in self.hyperparameters.items() if name not in self.problem.numbers}
 
     def _check_optimizer(self):
+        if not isinstance(self.hyperparameters, Mapping):
+            raise TypeError(
+                "hyperparameters must be numbers by name, as in {'learning_rate': 0.1}; got "
+                f"{self.hyperparameters!r}."
+            )
         for name, value in self.hyperparameters.items():
             _check_hyperparameter(name, value)
         numbers = self.optimizer_numbers
@@ -220,6 +230,7 @@ class Ensemble:
             if numbers:
                 known = self.problem.numbers
                 of_loss = f" The loss and its penalties take {', '.join(known)}." if known else ""
+                of_loss += near(next(iter(numbers)), known)
                 raise TypeError(
                     "hyperparameters need an optimizer that is a factory: pass optax.adam and "
                     f"hyperparameters={{'learning_rate': ...}}, not optax.adam(...).{of_loss}"
@@ -262,6 +273,8 @@ class Ensemble:
             raise ValueError(f"batches are numbered in 32 bits; steps={self.steps} are too many.")
 
     def _check_batches(self):
+        if not isinstance(self.replacement, bool | np.bool_):
+            raise TypeError(f"replacement must be True or False; got {self.replacement!r}.")
         if self.batch_size is None:
             if self.replacement:
                 raise ValueError("replacement=True is about the points of a batch; give batch_size, too.")
@@ -297,7 +310,10 @@ class Ensemble:
                 raise ValueError(f"validation {name} must have {own[1]} components, as {name} has; got {shape[-1:]}.")
         if shapes[0][0] != shapes[1][0]:
             raise ValueError(f"validation has {shapes[0][0]} inputs but {shapes[1][0]} targets.")
-        if self.inputs is None and self.targets is None and not validation.per_fit:
+        for name, values in validation.per_fit.items():
+            if callable(values):
+                _require_finite(name, real_numbers(name, _rows(name, values, np.arange(_PROBED) + self.first)))
+        if self.inputs is None and self.targets is None:
             require_apart(self.problem, validation)
 
     def _check_numbers(self):
@@ -306,6 +322,13 @@ class Ensemble:
             if values is not None:
                 values = _rows(name, values, np.arange(_PROBED) + self.first) if callable(values) else values
                 in_dtype(name, values, self.number_format)
+        for name, values in self.hyperparameters.items():
+            values = _rows(name, values, np.arange(_PROBED) + self.first) if callable(values) else values
+            self.problem.loss.require_in_range(name, values)
+            if np.isnan(real_numbers(name, values)).any():
+                raise ValueError(f"hyperparameters[{name!r}] has NaN, with which nothing can be trained; give numbers.")
+        if self.init_scale is None:
+            raise TypeError("init_scale must be one number, or one a fit; got None, in place of 1.")
 
     @property
     def _per_fit(self) -> dict[str, Any]:
@@ -397,14 +420,42 @@ class Ensemble:
             )
         object.__setattr__(self, "_outputs", prediction.shape[1])
         self._check_targets(prediction.shape[1])
-        values = jax.eval_shape(lambda p, t: loss.values(p, t), prediction, y)
-        if values.shape != (y.shape if loss.pointwise is None else y.shape[:1]):
+        values = returned(f"loss {loss.name!r}", loss.values, prediction, y)
+        if shape_of(values) != (y.shape if loss.pointwise is None else y.shape[:1]):
             remedy = "give a function that works elementwise" if loss.pointwise is None else "it must return (points,)"
             raise ValueError(
-                f"loss {loss.name!r} returns shape {values.shape} for predictions of shape {y.shape}; {remedy}, and "
+                f"loss {loss.name!r} returns {in_words(values)} for predictions of shape {y.shape}; {remedy}, and "
                 "leave means and sums to jaxland.problems.Loss. A function that has one number for all outputs of a "
                 "point, as cross-entropy has, is Loss(name, pointwise=function)."
             )
+        if self.validation is not None:
+            self._check_metrics(self.validation, prediction, y)
+
+    def _check_metrics(self, validation: Validation, prediction: Any, y: Any) -> None:
+        count = self._shape(validation.x)[-2]
+        shapes = (jax.ShapeDtypeStruct((count, each.shape[1]), each.dtype) for each in (prediction, y))
+        prediction, target = shapes
+        for name, metric in validation.metrics.items():
+            values = returned(f"metrics[{name!r}]", metric, prediction, target)
+            if shape_of(values) not in ((), (count,)):
+                raise TypeError(
+                    f"metrics[{name!r}] must return one number, or one for each of the {count} points; for predictions "
+                    f"of shape {prediction.shape} and targets of shape {target.shape} it returns {in_words(values)}."
+                )
+
+    def check_penalties(self, params: Any) -> None:
+        """Asks penalties for numbers.
+
+        Args:
+            params: shapes of them, as a pytree.
+
+        Raises:
+            TypeError: one cannot be taken, or returns something else.
+        """
+        for penalty in self.problem.penalty:
+            numbers = penalty.numbers
+            value = returned(f"penalty {penalty.name!r}", lambda p, of=penalty, n=numbers: of.function(p, **n), params)
+            penalty.require_number(value)
 
     def _check_targets(self, outputs: int) -> None:
         given = {"y": self.problem.y if self.targets is None else self.targets}
@@ -470,7 +521,7 @@ class Ensemble:
                 f"differ in: fix it by functools.partial(optimizer, {culprit}=...), one call a value."
             )
         return TypeError(
-            f"the optimizer cannot take a step: {type(error).__name__}: {_first_line(error)} It is given the "
+            f"the optimizer cannot take a step: {type(error).__name__}: {first_line(error)} It is given the "
             "gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn by name."
         )
 
@@ -503,6 +554,11 @@ class Ensemble:
         def each(name, value):
             return np.full(len(fits), value, dtype) if not callable(value) and np.ndim(value) == 0 else own(name, value)
 
+        def number(name, value):
+            values = each(name, value)
+            self.problem.loss.require_in_range(name, values)
+            return values
+
         y = np.asarray(self.problem.y, dtype) if self.targets is None else own("targets", self.targets)
         if callable(self.targets):
             wrong = self.problem.loss.what_is_wrong(y, vars(self)["_outputs"])
@@ -513,7 +569,7 @@ class Ensemble:
         return Members(
             fits=fits,
             seeds=self._seeds_of(fits, rows),
-            hyperparameters={name: each(name, value) for name, value in self.hyperparameters.items()},
+            hyperparameters={name: number(name, value) for name, value in self.hyperparameters.items()},
             init_scale=each("init_scale", self.init_scale),
             start=None if self.start is None else own("start", self.start),
             x=np.asarray(self.problem.x, dtype) if self.inputs is None else own("inputs", self.inputs),
@@ -531,6 +587,8 @@ class Ensemble:
             own(name, values) if callable(values) or values.ndim == 3 else in_dtype(name, values, self.number_format)
             for name, values in given
         )
+        for name, values in zip(("validation x", "validation y"), (x, y), strict=True):
+            _require_finite(name, values)
         return x, y
 
     def _factors(self, own: Callable[[str, Any], np.ndarray]) -> np.ndarray | None:
@@ -568,6 +626,24 @@ class Ensemble:
         return np.arange(0, self.steps + 1, self.trace_every) if self.trace_every else np.arange(0)
 
 
+def _require_finite(name: str, values: np.ndarray) -> None:
+    """Of what a function of fits' numbers gave; of arrays it was made sure before."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} has NaN or infinite values in what a function of fits' numbers gives.")
+
+
+def _require_argument(name: str, values: Any) -> None:
+    """Raises TypeError where a function of fits' numbers cannot be given them."""
+    if not callable(values):
+        return
+    try:
+        inspect.signature(values).bind(None)
+    except TypeError as error:
+        raise TypeError(f"{name} must be an array, or a function of the fits' numbers (W,) alone: {error}.") from None
+    except ValueError:  # of what has no signature nothing is known
+        return
+
+
 def _has_subnormal(values: Any, dtype: np.dtype) -> bool:
     with np.errstate(under="ignore", over="ignore"):
         sizes = np.abs(np.asarray(values, dtype))
@@ -600,7 +676,7 @@ def _rows(name: str, function: Callable[..., Any], fits: Int[np.ndarray, "W"]) -
     """
     rows = function(fits)
     if np.ndim(rows) == 0 or len(rows) != len(fits):
-        given = "one number" if np.ndim(rows) == 0 else f"{len(rows)} rows"
+        given = in_words(rows) if np.ndim(rows) == 0 else f"{len(rows)} rows"
         raise ValueError(
             f"{name}, a function of {len(fits)} fits' numbers, returned {given}; it must return one row a fit. A "
             "schedule of steps belongs into the optimizer, such as functools.partial(optax.sgd, schedule)."
@@ -613,8 +689,18 @@ def _as_given(value: Any, number: float) -> float:
     return int(number) if isinstance(value, int | np.integer) else number
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or repr(error)).splitlines()[0]
+def steps_of(given: Any) -> tuple[int, ...]:
+    """Steps whose parameters are kept.
+
+    Raises:
+        TypeError: they are no integers.
+    """
+    steps = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not isinstance(given, Iterable) or any(
+        not isinstance(step, int | np.integer) or isinstance(step, bool) for step in steps
+    ):
+        raise TypeError(f"snapshots must be steps, as in (0, 100, 1000); got {given!r}.")
+    return tuple(int(step) for step in steps)
 
 
 def positive(name: str, value: int) -> None:

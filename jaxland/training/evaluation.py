@@ -12,7 +12,13 @@ from jaxland.training.ensemble import Ensemble
 
 def of_all_points(ensemble: Ensemble) -> Ensemble:
     """The same fits with all their points in every step: its loss is the objective."""
-    return replace(ensemble, batch_size=None, replacement=False, validation=None, trace_every=None, snapshots=())
+    own = {name: _as_data(getattr(ensemble, name)) for name in ("inputs", "targets", "weights")}
+    return replace(ensemble, batch_size=None, replacement=False, validation=None, trace_every=None, snapshots=(), **own)
+
+
+def _as_data(values: Any) -> Any:
+    """Points of each fit; called by another function, what a share left of them is taken for data like any other."""
+    return partial(values) if callable(values) else values
 
 
 def _nothing(params: Any, **numbers: Any) -> float:
@@ -31,8 +37,7 @@ def of_held_out(ensemble: Ensemble) -> Ensemble:
     own, points = {}, []
     for name, values in (("inputs", validation.x), ("targets", validation.y)):
         shared = not callable(values) and values.ndim == 2
-        # Called by another function, what a share set aside is taken for data like any other.
-        own[name] = None if shared else partial(values) if callable(values) else values
+        own[name] = None if shared else _as_data(values)
         points.append(values if shared else np.asarray(values(first) if callable(values) else values)[0])
     # Penalties add nothing, and keep their numbers, so that every number has the place that it has in training.
     penalty = [Penalty(each.name, _nothing, each.numbers) for each in ensemble.problem.penalty]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import optax
 
+from jaxland._numbers import whole_number
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.training.backends import choose_backend
 from jaxland.training.calls import one_call
-from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive
+from jaxland.training.ensemble import ByNumber, Ensemble, OptimizerFactory, positive, steps_of
 from jaxland.training.fits import Fits
 from jaxland.training.initial import begin_drawing, prepare_drawing, warn_of_equal_fits
 from jaxland.training.loop import train_fits
@@ -116,8 +117,7 @@ def fit(
             loss before its first step.
     """
     positive("fits", fits)
-    if not 0 <= first <= 2**32 - fits:
-        raise ValueError(f"first must be at least 0 and first + fits at most 2**32; got first={first}.")
+    whole_number("first", first, 0, 2**32 - fits)
     if threads is not None:
         positive("threads", threads)
     with one_call():
@@ -131,7 +131,7 @@ def fit(
             epochs=epochs,
             seed=seed,
             dtype=dtype,
-            hyperparameters=dict(hyperparameters or {}),
+            hyperparameters={} if hyperparameters is None else hyperparameters,
             init_scale=init_scale,
             start=start,
             inputs=inputs,
@@ -143,7 +143,7 @@ def fit(
             seeds=seeds,
             first=first,
             trace_every=trace_every,
-            snapshots=tuple(snapshots),
+            snapshots=steps_of(snapshots),
         )
         count = ensemble.per_fit_count()
         if count not in (None, fits):

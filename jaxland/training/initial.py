@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from jaxland._blocks import in_blocks
 from jaxland._compiled import Options, compile_with
+from jaxland._numbers import whole_number
 from jaxland._precision import numerics
 from jaxland.networks import Network
 from jaxland.training import executables
@@ -65,8 +66,7 @@ def starting_points(
         return initial_parameters(source, source.members(numbers))
     if not isinstance(source, Network):
         raise TypeError(f"starting points are those of an Ensemble or a Network; got {type(source).__name__}.")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be an integer in [0, 2**32); got {seed!r}.")
+    whole_number("seed", seed, 0, 2**32 - 1)
     return draw_parameters(source, seed, _numbers(fits, 0))
 
 

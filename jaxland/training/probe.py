@@ -148,6 +148,8 @@ def _losses_differ(losses, ensemble, exact, width) -> str:
             continue
         allowed = comparison.allowed_of(expected, at, _MANY)
         if _beyond(kernel, expected, allowed):
+            allowed = comparison.lost_inside(expected, allowed, at)
+        if _beyond(kernel, expected, allowed):
             return _in_words("loss", kernel["loss"], expected["loss"], allowed["loss"]) + f" of fit {members.fits[fit]}"
     return ""
 
@@ -268,11 +270,11 @@ class _Comparison:
             allowed = self.allowed_of(expected, at, count)
             if not _beyond(kernel, expected, allowed):
                 return ""
-        allowed = self._lost_inside(expected, allowed, at)
+        allowed = self.lost_inside(expected, allowed, at)
         name = _beyond(kernel, expected, allowed)
         return _in_words(name, kernel[name], expected[name], allowed[name]) if name else ""
 
-    def _lost_inside(self, expected: _Results, allowed: _Results, at: At) -> _Results:
+    def lost_inside(self, expected: _Results, allowed: _Results, at: At) -> _Results:
         """What is allowed once it is known how many digits the plain program itself loses on the way, in float32.
 
         In float64 it loses as many times fewer as a number has more of them; what overflows in float32 may do so in a

@@ -34,6 +34,10 @@ class Checked(HasStep, Protocol):
         """Raises ValueError where a prediction does not fit the targets, or the loss does not fit both."""
         ...
 
+    def check_penalties(self, params: Any) -> None:
+        """Raises TypeError where a penalty of such parameters is no number."""
+        ...
+
     def why_no_step(self, error: Exception, traced: Mapping[str, Any], *shapes: Any) -> TypeError:
         """What is wrong with an optimizer that raised this."""
         ...
@@ -97,6 +101,7 @@ def _trace_loss(ensemble, vector, points) -> tuple[core.ClosedJaxpr, Any]:
         seen.append(jax.tree.map(lambda leaf: _of(leaf.dtype, leaf.shape), params))
         prediction = network.predict(params, points.x)
         ensemble.check_shapes(prediction, points.y)
+        ensemble.check_penalties(params)
         return prediction, ensemble.problem.loss(prediction, points.y)
 
     return jax.make_jaxpr(both)(vector, points), seen[-1]

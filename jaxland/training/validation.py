@@ -43,10 +43,15 @@ class Validation:
     metrics: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     def __post_init__(self):
-        if self.share is not None and not 0 < self.share < 1:
+        share = self.share
+        if share is not None and (isinstance(share, bool) or not isinstance(share, int | float | np.number)):
+            raise TypeError(f"validation: share must be a number between 0 and 1; got {share!r}.")
+        if share is not None and not 0 < share < 1:
             raise ValueError(f"validation: share must lie between 0 and 1; got {self.share!r}.")
         if (self.x is None) != (self.y is None) or (self.x is None and self.share is None):
-            raise ValueError("validation needs x and y, or a share of the problem's points.")
+            raise ValueError("validation needs x and y, or share=0.2 of the problem's points.")
+        if share is not None and self.x is not None and not is_split(self.x):
+            raise ValueError(f"validation: give x and y, or share={share!r} of the problem's points, not both.")
         for name in ("every", "patience"):
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
@@ -54,6 +59,11 @@ class Validation:
                 raise ValueError(f"validation: {name} must be a positive integer; got {value!r}.")
         if not isinstance(self.min_gain, int | float | np.number) or not self.min_gain >= 0:
             raise ValueError(f"validation: min_gain must not be negative; got {self.min_gain!r}.")
+        if self.min_gain and self.patience is None:
+            raise ValueError(
+                f"validation: min_gain={self.min_gain!r} is what patience counts as a gain; give patience, too, such "
+                "as patience=10."
+            )
         if not isinstance(self.metrics, Mapping):
             raise TypeError(f"metrics must be functions by name, as in {{'accuracy': accuracy}}; got {self.metrics!r}.")
         taken = sorted({"loss", "step", "validation", "validation_step"} & self.metrics.keys())
@@ -125,7 +135,9 @@ def validation_of(
         return Validation(share=float(given), **asked)
     if isinstance(given, tuple | list) and len(given) == 2:
         return Validation(*given, **asked)
-    raise TypeError(f"validation must be a pair (x, y) or a share of the points such as 0.2; got {given!r}.")
+    raise TypeError(
+        f"validation must be a pair (x, y) or a share of the points such as 0.2; got a {type(given).__name__}."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,22 +165,27 @@ def is_split(values: Any) -> bool:
     return isinstance(values, _Split)
 
 
-def require_own_split(name: str, values: Any, problem: Problem) -> None:
-    """Raises ValueError where a field is what a share made of the points of another problem."""
-    if is_split(values) and values.problem is not problem:
+def require_no_split(given: Mapping[str, Any]) -> None:
+    """Raises ValueError where points are what a share made of those of an ensemble, and there is none any more."""
+    split = [name for name, values in given.items() if is_split(values)]
+    if split:
         raise ValueError(
-            f"{name} are points of another problem, of which a share was set aside; give {name}=None, too."
+            f"{', '.join(split)}: what a share of the points, set aside by another validation, made of them. Give "
+            f"{', '.join(f'{name}=None' for name in split)}, too, for all points, or functools.partial({split[0]}) and "
+            "so on for these alone."
         )
 
 
 def require_apart(problem: Problem, validation: Validation) -> None:
-    """Makes sure that no point that is trained on is held out.
+    """Makes sure that no point that is trained on is held out, where all fits are judged by the same.
 
     Where data repeat points among themselves, a point on both sides is no sign of a mistake.
 
     Raises:
         ValueError: some are.
     """
+    if validation.x is None or validation.per_fit:
+        return
     trained = np.concatenate([problem.x, problem.y], axis=1)
     held_out = np.concatenate([validation.x, validation.y], axis=1)
     known = {row.tobytes() for row in trained}

@@ -12,7 +12,7 @@ import jaxland as jl
 from jaxland.placebo import STATISTICS, Design, placebo_test, placebo_tests, split
 from jaxland.store import StoreError
 from jaxland.studies import fitting
-from jaxland.training import draw_parameters
+from jaxland.training import starting_points
 
 RANDOM = np.random.default_rng(0)
 LINEAR = jl.mlp([3, 1], "identity")
@@ -125,7 +125,7 @@ def test_fits_are_those_of_reference_training():
         SMALL, parts.training, optimizer, steps=30, held_out=parts.held_out, permutations=3, starts=2, dtype="float64"
     )
     design = Design(SMALL, (parts.training,), (parts.held_out,), optimizer, 30, 3, 2)
-    starts = draw_parameters(SMALL, 0, np.arange(2))
+    starts = starting_points(SMALL, 2)
     for labelling in range(4):
         y = design.labelling(0, labelling)
         assert (labelling == 0) == np.array_equal(y, parts.training.y)
@@ -285,7 +285,7 @@ def test_a_folder_is_a_study_directory(tmp_path):
     stored = jl.open(tmp_path)
     np.testing.assert_array_equal(stored.table()["loss"], result.measures.training_loss[:, 0])
     alone = jl.fit(
-        SMALL, problem, DESCENT, fits=1, steps=5, start=draw_parameters(SMALL, 0, np.arange(1)),
+        SMALL, problem, DESCENT, fits=1, steps=5, start=starting_points(SMALL, 1),
         targets=Design(SMALL, (problem,), (), DESCENT, 5, 9).labelling(0, 7)[None],
     )  # fmt: skip
     np.testing.assert_array_equal(stored.params()[7], alone.params[0])

@@ -9,8 +9,9 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.preprocessing import LabelEncoder, OneHotEncoder
+from sklearn.utils.class_weight import compute_sample_weight
 
-from jaxland.problems import Loss, Problem, class_numbers, one_hot
+from jaxland.problems import Loss, Problem, class_numbers, class_weights, one_hot
 
 WORDS = ["cow", "cat", "dog", "cat", "ant", "dog"]
 NUMBERS = [10, 9, -1, 9, 2, -1]
@@ -92,3 +93,33 @@ def test_what_is_no_label_is_refused(labels, classes, message):
     for function in (one_hot, class_numbers):
         with pytest.raises(ValueError, match=message):
             function(labels, classes)
+
+
+@pytest.mark.parametrize("labels", [WORDS, NUMBERS, [True, False, True], pd.Series(WORDS), np.array(NUMBERS, float)])
+def test_weights_of_classes_are_those_of_scikit_learn(labels):
+    plain = np.asarray(labels).tolist()
+    np.testing.assert_allclose(class_weights(labels), compute_sample_weight("balanced", plain), rtol=1e-15)
+    each = {label: 0.5 + place for place, label in enumerate(dict.fromkeys(plain))}
+    np.testing.assert_array_equal(class_weights(labels, each), compute_sample_weight(each, plain))
+    assert Problem(np.arange(len(plain)), np.arange(len(plain)), weights=class_weights(labels)).weights is not None
+
+
+@pytest.mark.parametrize(
+    ("labels", "each", "message"),
+    [
+        (WORDS, {"cow": 1, "cat": 1, "dgo": 2, "ant": 1}, "no weight of the class 'dog'.* 'dgo'"),
+        ([0, 1], {0: 1, 1: -2}, r"each\[1\] must be finite and not negative; got -2"),
+        ([0, 1], {0: 1, 1: np.nan}, r"each\[1\] must be finite"),
+        ([0, 1], {0: 1, 1: "2"}, "each must be real numbers; got text"),
+        (["a", None], "balanced", "no value in row 1"),
+        (np.eye(3), "balanced", r"shape \(points,\)"),
+    ],
+)
+def test_what_is_no_weight_of_a_class_is_refused(labels, each, message):
+    with pytest.raises(ValueError, match=message):
+        class_weights(labels, each)
+
+
+def test_a_word_that_is_no_way_to_weigh():
+    with pytest.raises(TypeError, match='each must be "balanced", or weights by class'):
+        class_weights([0, 1], "balance")

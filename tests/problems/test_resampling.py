@@ -55,5 +55,5 @@ def test_cross_validation_is_that_of_scikit_learn():
 
 @pytest.mark.parametrize("folds", [1, 24])
 def test_folds_that_are_empty_or_all(folds):
-    with pytest.raises(ValueError, match="folds must be between 2 and 23"):
+    with pytest.raises(ValueError, match="folds must be an integer between 2 and 23"):
         k_fold(PROBLEM, folds)

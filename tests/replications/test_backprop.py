@@ -25,7 +25,7 @@ from jaxland.replications.backprop.model import (
 from jaxland.replications.backprop.sawtooth import find
 from jaxland.replications.backprop.settling import GLOBAL, MINIMA, OTHER, OTHER_LOSS, ends, settled, stability_bounds
 from jaxland.studies import STUDIES, Context
-from jaxland.training import draw_parameters
+from jaxland.training import starting_points
 
 X = np.linspace(-2, 2, 41)
 
@@ -167,7 +167,7 @@ def test_where_fits_have_settled_and_since_when():
 
 def test_starts_fill_the_rectangle_and_are_the_same_at_all_rates():
     config = BackpropConfig(low=(-1.0, 20.0), high=(0.0, 22.0))
-    starts = draw_parameters(config.network, 0, np.arange(4000))
+    starts = starting_points(config.network, 4000)
     np.testing.assert_allclose(starts.min(axis=0), [-1, 20], atol=0.01)
     np.testing.assert_allclose(starts.max(axis=0), [0, 22], atol=0.01)
     np.testing.assert_allclose(starts.mean(axis=0), [-0.5, 21], atol=0.05)
@@ -216,7 +216,7 @@ def test_timed_fits_are_those_of_the_study(finished):
 
     store = StudyStore.open(outcome.path)
     stored = next(iter(store.stream("rate-40"))).arrays
-    starts = draw_parameters(config.network, 0, stored["fit"][:3])
+    starts = starting_points(config.network, stored["fit"][:3])
     for start, params in zip(starts, stored["params"], strict=False):
         places, _ = loop(*start.astype(float), 40.0, 300)
         np.testing.assert_allclose(params, places[-1], rtol=1e-6)

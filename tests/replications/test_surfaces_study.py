@@ -24,7 +24,7 @@ from jaxland.replications.surfaces.ensembles import ensembles
 from jaxland.replications.surfaces.landscape import costs, slice_of, window
 from jaxland.store import StudyStore
 from jaxland.studies import from_json, to_json
-from jaxland.training import draw_parameters
+from jaxland.training import starting_points
 
 SMALL = tiny_config("surfaces")
 # The document's network: 784-50-500-10, with its own weights.
@@ -271,7 +271,7 @@ def test_a_run_leaves_figures_animations_and_claims(finished):
 def test_stored_descents_are_those_of_the_documents_program(finished):
     store = StudyStore.open(finished.path)
     name = ensemble_name(7, "sgd")
-    start = draw_parameters(ensembles(SMALL)[name].network, 0, np.arange(6)).astype(np.float64)
+    start = starting_points(ensembles(SMALL)[name].network, 6).astype(np.float64)
     assert (start >= -15).all()
     assert np.ptp(start) > 5
     stored = np.concatenate([shard.arrays["params"] for shard in store.stream(name)])

@@ -175,6 +175,17 @@ def test_many_problems_of_one_shape_are_trained_together():
         np.testing.assert_allclose(found.fits_of(place).params, alone.params, rtol=1e-4, atol=1e-6)
 
 
+def test_no_problem_is_judged_by_its_own_points():
+    """Those of the second of two that are trained together."""
+    known, other = (_noisy(0.5, seed) for seed in (1, 2))
+    design = jl.grid(noise=[0.5], seed=[2, 1], learning_rate=[0.05, 0.1])
+    with pytest.raises(ValueError, match="validation holds 3 of the points that are trained on"):
+        jl.sweep(design, _network(2), _noisy, SGD, steps=2, validation=(known.x[:3], known.y[:3]))
+    assert (
+        len(jl.sweep(design, _network(2), _noisy, SGD, steps=2, validation=(other.x[:3], other.y[:3] + 1)).groups) == 1
+    )
+
+
 def test_few_problems_and_such_of_other_shapes_are_trained_by_themselves():
     design = jl.grid(noise=[0.0, 0.5], learning_rate=np.linspace(0.01, 0.1, 64))
     assert len(_plan(design, _network(2), lambda noise: _noisy(noise, 0), SGD)) == 2

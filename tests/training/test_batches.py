@@ -72,6 +72,20 @@ def test_orders_are_those_of_the_loop():
         np.testing.assert_array_equal(batches.order_of(keys, epoch, N), expected)
 
 
+@pytest.mark.parametrize(("fits", "points"), [(1, 1), (40, 2), (40, 3), (3, 5000)])
+def test_orders_of_many_points_are_those_of_the_loop(fits, points, monkeypatch):
+    monkeypatch.setattr(batches, "_ENTRIES", 2 * points)
+    keys, places = batches.fold_in(batches.key_of(5), np.arange(fits)), np.arange(points)
+    drawn = places + (batches.words(keys, 1, places).astype(np.uint64) * (points - places).astype(np.uint64) >> 32)
+    found = batches.order_of(keys, 1, points)
+    assert found.dtype == np.int32
+    for others, order in zip(drawn.astype(int).tolist(), found.tolist(), strict=True):
+        expected = list(range(points))
+        for place, other in enumerate(others):
+            expected[place], expected[other] = expected[other], expected[place]
+        assert order == expected
+
+
 def _chi_square(orders):
     _, counts = np.unique(orders, axis=0, return_counts=True)
     return stats.chisquare(np.pad(counts, (0, 24 - len(counts)))).pvalue

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import jaxland as jl
-from jaxland.training import Ensemble, draw_parameters, executables
+from jaxland.training import Ensemble, executables, starting_points
 from jaxland.training.calls import once, one_call
 from jaxland.training.wording import Unworded, digest
 
@@ -94,9 +94,7 @@ def test_a_captured_array_that_is_changed_in_place_is_seen(backend):
     three = _fit(backend, network)
     scale[0, 0] = 1
     again = _fit(backend, network)
-    outputs = [
-        np.asarray(plain.apply(plain.unflatten(start), X[:, None])) for start in draw_parameters(plain, 0, np.arange(4))
-    ]
+    outputs = [np.asarray(plain.apply(plain.unflatten(start), X[:, None])) for start in starting_points(plain, 4)]
     expected = [[np.mean((by * out - PROBLEM.y) ** 2) for out in outputs] for by in (1, 3)]
     np.testing.assert_allclose(one.initial_loss, expected[0], rtol=1e-5)
     np.testing.assert_allclose(three.initial_loss, expected[1], rtol=1e-5)
@@ -131,9 +129,7 @@ def test_a_global_that_changes_is_seen(backend, where, monkeypatch):
         found[factor] = fits.params
     assert (found[1.0] != found[1.5]).any()
     if where == "init":
-        np.testing.assert_array_equal(
-            draw_parameters(network, 0, np.arange(4)), draw_parameters(plain, 0, np.arange(4))
-        )
+        np.testing.assert_array_equal(starting_points(network, 4), starting_points(plain, 4))
 
 
 @BACKENDS

@@ -9,7 +9,7 @@ import optax
 
 import jaxland as jl
 from jaxland.execution import default_shard_fits
-from jaxland.training import Ensemble, draw_parameters, local_devices, local_platform
+from jaxland.training import Ensemble, local_devices, local_platform, starting_points
 
 _TWO_DEVICES = """
 import jax, numpy as np, optax, jaxland as jl
@@ -56,7 +56,7 @@ def test_starting_points_are_drawn_on_the_processor():
     network, fits = jl.mlp([1, 3, 1]), np.arange(3)
     keys = [jax.random.fold_in(jax.random.key(7), fit) for fit in fits]
     expected = [network.flatten(network.init(key)) for key in keys]
-    np.testing.assert_allclose(draw_parameters(network, 7, fits), expected, rtol=1e-6)
+    np.testing.assert_allclose(starting_points(network, fits, seed=7), expected, rtol=1e-6)
 
 
 def test_a_shard_holds_whole_groups_of_every_device():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import jaxland as jl
-from jaxland.training import draw_parameters
+from jaxland.training import starting_points
 
 NETWORK = jl.mlp([1, 4, 1])
 PROBLEM = jl.Problem(np.linspace(-1, 1, 20), np.sin(3 * np.linspace(-1, 1, 20)), name="sine")
@@ -62,14 +62,14 @@ def test_three_lines_give_table_and_parameters():
 
 
 def test_key_of_a_fit_is_the_fold_of_its_number():
-    drawn = draw_parameters(NETWORK, 3, np.array([7]))[0]
+    drawn = starting_points(NETWORK, np.array([7]), seed=3)[0]
     expected = NETWORK.flatten(NETWORK.init(jax.random.fold_in(jax.random.key(3), 7)))
     np.testing.assert_array_equal(drawn, expected)
 
 
 def test_golden_first_weights():
     """Fails when a new JAX draws other numbers: results of old studies could then not be continued."""
-    drawn = draw_parameters(jl.mlp([1, 5, 5, 5, 5, 5, 1]), 0, np.array([0, 319_999]))
+    drawn = starting_points(jl.mlp([1, 5, 5, 5, 5, 5, 1]), np.array([0, 319_999]))
     golden = [
         [-0.43456006050109863, 0.5761945247650146, -0.2048330307006836],
         [-0.44606828689575195, -0.8442187309265137, 0.058244943618774414],
@@ -99,7 +99,7 @@ def test_trace_and_snapshots_are_what_shorter_runs_end_with():
     np.testing.assert_array_equal(fits.snapshots[:, 1], shorter.params)
     np.testing.assert_array_equal(fits.snapshots[:, 2], fits.params)
     np.testing.assert_allclose(fits.trace[:, 2], shorter.loss, rtol=1e-6)
-    np.testing.assert_array_equal(fits.snapshots[:, 0], draw_parameters(NETWORK, 3, np.arange(5)))
+    np.testing.assert_array_equal(fits.snapshots[:, 0], starting_points(NETWORK, 5, seed=3))
 
 
 def test_numbers_may_differ_from_fit_to_fit():
@@ -132,7 +132,7 @@ def test_other_numbers_compile_nothing():
 
 
 def test_initial_scale_and_own_starts():
-    drawn = draw_parameters(NETWORK, 3, np.arange(5))
+    drawn = starting_points(NETWORK, 5, seed=3)
     scales = np.array([0.1, 1, 2, 3, 4], np.float32)
     np.testing.assert_array_equal(_fit(init_scale=scales, snapshots=(0,)).snapshots[:, 0], drawn * scales[:, None])
     np.testing.assert_array_equal(_fit(start=2 * drawn, snapshots=(0,)).snapshots[:, 0], 2 * drawn)
@@ -180,11 +180,11 @@ def test_what_a_fit_has_may_be_a_function_of_its_number(backend):
 
 def test_a_diverged_fit_is_flagged_and_disturbs_nobody():
     rates = np.array([0.05, 1e6, 0.05, 0.05, 0.05])
-    starts = draw_parameters(NETWORK, 3, np.arange(5))
+    starts = starting_points(NETWORK, 5, seed=3)
     starts[2, 0] = np.nan
     targets = np.tile(PROBLEM.y.astype(np.float32), (5, 1, 1))
     clean = _fit(
-        optimizer=optax.sgd, hyperparameters={"learning_rate": 0.05}, start=draw_parameters(NETWORK, 3, np.arange(5)),
+        optimizer=optax.sgd, hyperparameters={"learning_rate": 0.05}, start=starting_points(NETWORK, 5, seed=3),
         targets=targets,
     )  # fmt: skip
     targets = targets.copy()

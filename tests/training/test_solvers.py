@@ -69,7 +69,7 @@ def test_levenberg_marquardt_is_its_textbook_loop():
 def test_large_systems_of_several_threads_do_not_wait_for_each_other():
     """Batched decompositions of this size do, in XLA, where two are asked for at a time."""
     problem = jl.problems.sawtooth()
-    starts = jl.training.draw_parameters(problem.network, 0, np.arange(24))
+    starts = jl.training.starting_points(problem.network, 24)
     found = solve(problem.network, problem, "levenberg_marquardt", starts, evaluations=20, threads=3)
     assert (found.loss < found.trace[:, 0]).all()
 

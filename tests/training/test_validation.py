@@ -1,6 +1,7 @@
 """Validation and early stopping, against loops written out; neighbours of a fit that stops are none the wiser."""
 
 import dataclasses
+import functools
 import pickle
 
 import numpy as np
@@ -244,7 +245,33 @@ def test_a_share_travels_and_is_not_mistaken_for_that_of_another_problem():
     again = pickle.loads(pickle.dumps(shared)).members(fits)
     np.testing.assert_array_equal(again.x, shared.members(fits).x)
     other = jl.Problem(X + 1, Y)
-    with pytest.raises(ValueError, match="inputs are points of another problem"):
-        dataclasses.replace(shared, problem=other, validation=None)
     moved = dataclasses.replace(shared, problem=other)
     np.testing.assert_allclose(moved.members(fits).x, again.x + 1, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("validation", [None, Validation(*HELD_OUT)])
+def test_without_a_share_its_points_are_asked_for(validation):
+    """What is left of a share is neither kept nor given up unasked."""
+    problem = jl.Problem(X, Y, weights=np.arange(1.0, 13.0))
+    shared = Ensemble(LINEAR, problem, optax.sgd(0.1), steps=1, validation=Validation(share=0.25))
+    with pytest.raises(ValueError, match=r"targets, weights: what a share .* Give inputs=None, .* for all points"):
+        dataclasses.replace(shared, validation=validation)
+    parts = ("inputs", "targets", "weights")
+    whole = dataclasses.replace(shared, validation=validation, **dict.fromkeys(parts))
+    np.testing.assert_array_equal(whole.members(np.arange(2)).x, X.astype(np.float32))
+    kept = {name: functools.partial(getattr(shared, name)) for name in parts}
+    rest = dataclasses.replace(shared, validation=validation, **kept)
+    np.testing.assert_array_equal(rest.members(np.arange(2)).x, shared.members(np.arange(2)).x)
+    with pytest.raises(ValueError, match="validation x, validation y: what a share"):
+        dataclasses.replace(whole, validation=dataclasses.replace(shared.validation, share=None))
+
+
+@pytest.mark.parametrize("backend", ["lanes", "xla"])
+def test_losses_beyond_float32_are_infinite_on_every_backend(backend):
+    """Squares of 1e25 are: the kernel still is what it should be."""
+    far = HELD_OUT[0], np.full((9, 1), 1e25)
+    fits = jl.fit(LINEAR, PROBLEM, optax.sgd(0.1), fits=3, steps=4, validation=far, backend=backend)
+    assert np.isinf(fits.validation).all()
+    assert (fits.judged.best_validation_step == 0).all()
+    ensemble = Ensemble(LINEAR, PROBLEM, optax.sgd(0.1), steps=4, validation=Validation(*far))
+    assert choose_backend(ensemble).explanation.startswith("lanes")

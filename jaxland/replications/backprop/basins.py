@@ -13,7 +13,7 @@ from jaxland.replications.backprop.model import SYMBOLS, WEIGHTS
 from jaxland.replications.backprop.settling import COLORS, MINIMA, NAMES, TOLERANCE, Settled, ends, settled
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, claim, judged_unless
-from jaxland.training import draw_parameters
+from jaxland.training import starting_points
 
 # Fits of a piece: some minutes' work at most.
 _PIECE = 16_384
@@ -65,7 +65,7 @@ def _basins(context: Context, rate: float) -> Basins:
         empty = np.zeros((0, 2))
         return Basins(empty, empty, np.zeros(0, np.int64), Settled(np.zeros(0, np.int64), np.zeros(0)))
     fits, loss, params = (np.concatenate([arrays[key] for arrays in shards]) for key in ("fit", "loss", "params"))
-    start = draw_parameters(config.network, config.seed, fits).astype(np.float64)
+    start = starting_points(config.network, fits, seed=config.seed).astype(np.float64)
     end = params.astype(np.float64)
     return Basins(start, end, ends(end, loss.astype(np.float64), config.loss), _timed(context, rate, len(fits)))
 

@@ -13,7 +13,7 @@ from jaxland.plots import new_figure
 from jaxland.problems import SawtoothProblem, sawtooth
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, Stated, claim
-from jaxland.training import draw_parameters, solve
+from jaxland.training import solve, starting_points
 
 # Fits of a piece: a minute's work or less.
 _PIECE = 64
@@ -65,7 +65,7 @@ def find(context: Context) -> Findings:
     settings: SawtoothSettings = context.settings
     minimum = symmetrise(problem.network, problem.minimum[None], x=problem.x).params[0]
     near = jitter(minimum, settings.jitters, settings.radius, settings.seed)
-    random = draw_parameters(problem.network, settings.seed, np.arange(settings.starts)).astype(np.float64)
+    random = starting_points(problem.network, settings.starts, seed=settings.seed).astype(np.float64)
     starts = {"random": random, "near W_f": near.params}
     attempts = {
         (method, name): _attempt(context, problem, method, name, start)

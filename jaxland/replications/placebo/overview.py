@@ -13,7 +13,7 @@ from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.replications.placebo.ensembles import own_data
 from jaxland.statistics import Histogram, sample_interval, wilson_interval
 from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Holds, claim, judged_unless
-from jaxland.training import draw_parameters
+from jaxland.training import starting_points
 
 LEAST_FITS = 100
 FLAT = 0.05
@@ -87,7 +87,9 @@ def _losses(context: Context, name: str) -> Losses:
         good = shard.arrays["diverged_step"] < 0
         numbers, params = shard.arrays["fit"][good], shard.arrays["params"][good]
         diverged += int((~good).sum())
-        both = np.stack([draw_parameters(config.network, config.seed, numbers).astype(params.dtype), params], axis=1)
+        both = np.stack(
+            [starting_points(config.network, numbers, seed=config.seed).astype(params.dtype), params], axis=1
+        )
         fresh = fresh_losses(config, both, numbers, config.shares[name])
         parts.append((numbers, shard.arrays["initial_loss"][good], shard.arrays["loss"][good], *fresh.T))
     columns = [np.concatenate(each) for each in zip(*parts, strict=True)] if parts else [np.zeros(0)] * 5

@@ -14,7 +14,7 @@ from jaxland.replications.surfaces.drawing import descent_ends
 from jaxland.replications.surfaces.landscape import Slice, costs, slice_of
 from jaxland.statistics import wilson_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, Ordered, Stated, claim, judged_unless
-from jaxland.training import draw_parameters
+from jaxland.training import starting_points
 
 KINDS = ("lowest", "local minimum", "saddle", "plateau")
 """The lowest cost that was found; elsewhere a critical point, or a plateau, flat or on its way down."""
@@ -73,7 +73,7 @@ def _sorted(context: Context, seed: int, drawn: Slice) -> dict[str, Ends]:
     objective = pair.problem().objective(network)
     ends = {}
     for name, (numbers, loss, params) in fits.items():
-        start = draw_parameters(network, config.seed, numbers).astype(np.float64)
+        start = starting_points(network, numbers, seed=config.seed).astype(np.float64)
         kinds = kinds_of(objective, params, loss, lowest, size, context.settings)
         ends[name] = Ends(start, params, loss, kinds)
     return ends

@@ -214,7 +214,7 @@ class Plain:
         """What is seen in another training and is not so here, as kind and reason."""
         expected = self.train()
         for name, mine, other in zip(Training._fields, expected, seen, strict=True):
-            error = _distance(mine, other)
+            error = distance(mine, other)
             if error <= self._tolerance(mine, name):
                 continue
             spread = self._spread(lambda noise, name=name: [getattr(self.train(noise), name)])
@@ -232,7 +232,7 @@ class Plain:
         return relative * max(1.0, finite.max(initial=0.0))
 
 
-def _distance(mine, other):
+def distance(mine, other):
     """The largest difference; infinite where one is finite and the other is not, or infinite otherwise."""
     with np.errstate(invalid="ignore"):
         gaps = np.abs(mine - other)

@@ -153,12 +153,21 @@ class Program:
     def _statements_in_numpy(self) -> Any:
         return compile(self.numpy_text, f"<program {self.seed}>", "exec")
 
-    def numpy_loss(self, vector: np.ndarray, fit: int = 0) -> float:
-        """The loss of a fit at these parameters, (P,), by NumPy in float64."""
-        names = {**numpy_names(), "x": self.x[fit], "p": self.unflatten(vector)}
+    def numpy_prediction(self, vector: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """The outputs (N, O) at these parameters, (P,), and points (N, D), by NumPy."""
+        names = {**numpy_names(), "x": x, "p": self.unflatten(vector)}
         with np.errstate(all="ignore"):
             exec(self._statements_in_numpy, names)
-            values = eval(LOSSES[self.loss], names | {"y": names[self.statements[-1].name], "t": self.y[fit]})
+        return names[self.statements[-1].name]
+
+    def numpy_values(self, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """The elementwise losses (N, O), by NumPy."""
+        with np.errstate(all="ignore"):
+            return eval(LOSSES[self.loss], numpy_names() | {"y": prediction, "t": target})
+
+    def numpy_loss(self, vector: np.ndarray, fit: int = 0) -> float:
+        """The loss of a fit at these parameters, (P,), by NumPy in float64."""
+        values = self.numpy_values(self.numpy_prediction(vector, self.x[fit]), self.y[fit])
         joined = values.mean(1) if self.outputs == "mean" else values.sum(1)
         return float(joined.mean() if self.points == "mean" else joined.sum())
 

@@ -3,6 +3,7 @@
 import inspect
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 from jax import lax
 from training.cuda.emulation import needs_compiler
 from training.programs.check import Plain, check
+from training.programs.features import _NUMPY, _PENALTIES, check_whole, features_of
 from training.programs.generator import Statement, generate, shrink
 from training.programs.operations import OPERATIONS
-from training.programs.run import failures, slope_failures
+from training.programs.run import by, failures, slope_failures
 from training.programs.trainers import compiled, emulated, looped, on_tpu
 
+from jaxland.training import evaluation
 from jaxland.training.program import approximations, schedule
 from jaxland.training.program.scalarize import _INDEXED, ELEMENTWISE, _Evaluator
 
@@ -30,7 +33,7 @@ def _broadcasting():
 
 
 def _ways(seed):
-    return ("float64", "float64", "float32")[seed % 3], (None, compiled)[seed % 2]
+    return by((None, compiled)[seed % 2], ("float64", "float64", "float32")[seed % 3])
 
 
 def _assert_all_agree(seeds, way):
@@ -54,7 +57,7 @@ def test_lanes_compute_what_thousands_of_programs_mean(first):
 
 def _assert_loops_agree(seeds):
     counts = Counter()
-    text = "\n".join(failures(seeds, lambda seed: (("float64", "float32")[seed % 2], looped), counts))
+    text = "\n".join(failures(seeds, lambda seed: by(looped, ("float64", "float32")[seed % 2]), counts))
     assert not text, text
     # What moves single numbers, as many of these programs do, is left to straight code.
     assert counts["agrees"] > 0.4 * len(seeds), counts
@@ -77,15 +80,52 @@ def test_loops_compute_what_thousands_of_programs_mean(first):
 def test_kernels_of_cuda_compute_what_a_program_means(threads, tmp_path):
     train = emulated(tmp_path, threads)
     seeds = range(100 * threads, 100 * threads + 40)
-    _assert_all_agree(seeds, lambda seed: (("float64", "float32")[seed % 2], train))
+    _assert_all_agree(seeds, lambda seed: by(train, ("float64", "float32")[seed % 2]))
 
 
 @pytest.mark.slow
 def test_kernels_of_tpu_compute_what_a_program_means():
     counts = Counter()
-    text = "\n".join(failures(range(500, 520), lambda seed: ("float32", on_tpu), counts))
+    text = "\n".join(failures(range(500, 520), lambda seed: by(on_tpu, "float32"), counts))
     assert not text, text
     assert counts["agrees"] >= 10, counts
+
+
+def _assert_trainers_agree(seeds):
+    counts = Counter()
+    text = "\n".join(failures(seeds, lambda n: partial(check_whole, dtype=("float64", "float32")[n % 2]), counts))
+    assert not text, text
+    assert counts["agrees"] > 0.7 * len(seeds), counts
+
+
+def test_trainers_do_what_a_program_and_its_features_mean():
+    """Batches, weights, losses with numbers, penalties and validation, by lanes and by xla."""
+    _assert_trainers_agree(range(300, 302))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(30_000, 30_400, 40))
+def test_trainers_do_what_hundreds_of_programs_mean(first):
+    _assert_trainers_agree(range(first, first + 40))
+    jax.clear_caches()
+
+
+def test_every_feature_is_made():
+    made = [features_of(generate(seed)) for seed in range(150)]
+    assert {one.loss for one in made} == {"generated", *_NUMPY}
+    assert set().union(*(one.penalties for one in made)) == set(_PENALTIES)
+    for name in ("own_weights", "own_held_out", "replacement", "share", "patience", "batch_size", "judged"):
+        assert {bool(getattr(one, name)) for one in made} == {False, True}, name
+
+
+@pytest.mark.slow
+def test_a_fault_in_what_is_judged_would_be_seen(monkeypatch):
+    program = generate(301)
+    assert features_of(program).judged
+    assert features_of(program).penalties
+    assert check_whole(program, backends=("lanes",)).kind == "agrees"
+    monkeypatch.setattr(evaluation, "_nothing", lambda params, **numbers: 1.0)
+    assert check_whole(program, backends=("lanes",)).kind == "fails"
 
 
 def test_gradients_are_those_of_the_loss_in_numpy():
