@@ -77,6 +77,7 @@ def _run(study: Any, config: Any, options: _Options) -> int:
     if options.dry_run:
         _print_plan(plan_with(request, options), request.out)
         return 0
+    _check_writable(request.out)
     analyses = _wanted(study, options.analyses, options.scale)
     return _finish(lambda: run_with(request, options, analyses=analyses, progress=True, say=_say), request.out)
 
@@ -155,6 +156,7 @@ def resume(directory: tyro.conf.Positional[Path], study: str | None = None, thre
         study: its code, where it is no longer what or where it was: a file, a name, or module:NAME.
         threads: groups of fits trained at a time; all processors by default.
     """
+    _check_writable(directory)
     _say(f"jaxland: reading {directory}")
     from jaxland.studies.engine import Request, run_with
 
@@ -162,6 +164,13 @@ def resume(directory: tyro.conf.Positional[Path], study: str | None = None, thre
     options = RunOptions(fits=store.manifest.fits, threads=threads)
     work = partial(run_with, Request(code, config, directory), options, progress=True, say=_say)
     return _finish(work, directory)
+
+
+def _check_writable(place: Path) -> None:
+    """Raises StoreError where nothing can be written, before JAX is loaded, which takes seconds."""
+    from jaxland.store import require_writable
+
+    require_writable(place)
 
 
 def _opened(directory: Path, study: str | None) -> tuple[Any, Any, Any]:
@@ -199,12 +208,17 @@ def _status_text(state: dict[str, Any]) -> str:
         lines.append(f"  {name}: {each['done']:,} done in {each['shards']} shards{diverged}; {rest}")
     lines += [f"  damaged: {path}" for path in state["damaged"]]
     if state["rebuilt"]:
-        lines.append("  study.json cannot be read; its content was taken from the shards")
+        lines += [f"  {line}" for line in _rebuilt_lines(state["edited"])]
     if not state["analysed"]:
         lines.append("  not analysed yet")
     if not state["analysed"] or any(each["missing"] for each in state["ensembles"].values()):
         lines.append(f"  go on with: jaxland resume {shlex.quote(state['path'])}")
     return "\n".join(lines)
+
+
+def _rebuilt_lines(edited: Sequence[str]) -> list[str]:
+    what = "was edited or is damaged" if edited else "cannot be read"
+    return [f"study.json {what}; its content was taken from the shards", *edited]
 
 
 def table(directory: tyro.conf.Positional[Path], out: Path) -> int:
@@ -214,10 +228,14 @@ def table(directory: tyro.conf.Positional[Path], out: Path) -> int:
         directory: a study directory.
         out: file to write, ending in .csv or .parquet.
     """
+    _check_writable(out)
     from jaxland.store import StudyStore, check_path
     from jaxland.studies import write_table
 
-    rows = write_table(StudyStore.open(directory), check_path(out))
+    store = StudyStore.open(directory)
+    for line in _rebuilt_lines(store.edited or ()) if store.rebuilt else ():
+        _say(line)
+    rows = write_table(store, check_path(out))
     print(f"{rows:,} rows in {out}")
     return 0
 
@@ -238,6 +256,7 @@ def analyse(
         study: its code, where it is no longer what or where it was: a file, a name, or module:NAME.
         threads: how many to use; all processors by default.
     """
+    _check_writable(directory)
     from jaxland.studies import analyse as analyse_study
 
     store, code, config = _opened(directory, study)
@@ -252,6 +271,7 @@ def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> in
         directory: a study directory.
         out: file to write, ending in .html; report.html in the directory by default.
     """
+    _check_writable(directory if out is None else out)
     from jaxland.report import MissingPlotly, write_report
 
     try:
@@ -394,14 +414,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _exit_code(error)
         if code is None:
             raise
-        print(f"jaxland: {error}", file=sys.stderr)
+        print(f"jaxland: {_told(error)}", file=sys.stderr)
         return code
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{error.filename and f': {error.filename}'}. Finished work is safe; mend the cause."
+    return str(error)
 
 
 def _exit_code(error: Exception) -> int | None:
     """Of an error whose message is meant for the user, None for a fault of the program."""
     if isinstance(error, ValueError | TypeError):
         return 2
+    if isinstance(error, OSError):  # of the disk, or of rights; what can be said better has been said below
+        return 1
     from jaxland.execution import ShardsFailed
     from jaxland.store import StoreError
 

@@ -16,7 +16,18 @@ LAYERS = [
     "networks", "problems", "training", "sweeps", "store", "execution", "landscape", "statistics", "plots", "studies",
     "placebo", "replications", "report", "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
-BASE = {"_blocks", "_compiled", "_lazy", "_names", "_numbers", "_precision", "_scaling", "_types", "_version"}
+BASE = {
+    "_blocks",
+    "_commit",
+    "_compiled",
+    "_lazy",
+    "_names",
+    "_numbers",
+    "_precision",
+    "_scaling",
+    "_types",
+    "_version",
+}
 # Parameters come to landscape from anywhere, so it must not know how fits are trained or stored.
 FORBIDDEN = {
     "landscape": {"training", "sweeps", "store", "execution", "statistics"},

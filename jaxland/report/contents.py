@@ -103,7 +103,10 @@ def _listed(names: list[str]) -> str:
 
 def _of_the_fits(store: StudyStore, ensembles: dict[str, EnsembleLosses], resume: str) -> list[Notice]:
     notices = []
-    if store.rebuilt:
+    if store.edited is not None:
+        text = "study.json was edited or is damaged; its content was taken from the shards."
+        notices.append(Notice(" ".join([text, *(line.strip() + "." for line in store.edited)])))
+    elif store.rebuilt:
         notices.append(Notice("study.json cannot be read; its content was taken from the shards.", resume))
     damaged = [name for each in ensembles.values() for name in each.damaged]
     if damaged:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.store.files import StoreError, check_path, commit
+    from jaxland.store.files import StoreError, check_path, commit, read_if_sound, require_writable
+    from jaxland.store.manifest import MANIFEST, Manifest, configuration_hash
     from jaxland.store.parts import Parts
     from jaxland.store.shard import DamagedShard, Shard, ShardFile, missing_ranges, read_metadata
-    from jaxland.store.study_store import MANIFEST, Manifest, StudyStore
+    from jaxland.store.study_store import StudyStore
 
 __all__ = [
     "MANIFEST",
@@ -21,8 +22,11 @@ __all__ = [
     "StudyStore",
     "check_path",
     "commit",
+    "configuration_hash",
     "missing_ranges",
+    "read_if_sound",
     "read_metadata",
+    "require_writable",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

@@ -1,73 +1,46 @@
-"""Writing a file so that a crash, a full disk or a lost power supply leaves the old state or the new, no mixture."""
+"""Files of a study directory: written whole or not at all, and read without waiting for what is no file."""
 
+import errno
 import os
-import secrets
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
-CRASH_POINTS = ("opened", "half-written", "written", "synced", "renamed")
-_CRASH_VARIABLE = "JAXLAND_CRASH_AT"
+from jaxland import _commit
+
 MAX_NAME = 255
+# What a disk says of bytes that it has lost; anything else, as a lack of permission, is no damage of the file.
+_LOST = {errno.EIO, errno.EBADMSG, errno.EUCLEAN}
+_NO_FILE = {errno.ELOOP: "it is a link", errno.ENXIO: "it is a pipe or a socket"}
 
 
 class StoreError(Exception):
     """Something is wrong with a study directory; the message says what, where and what to do."""
 
 
-def commit(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` atomically and durably.
+class DamagedFile(Exception):
+    """What has a file's name is none, or the disk has lost its bytes; the message says which."""
 
-    The bytes go to a uniquely named temporary file beside the target, are flushed to the disk, read back, and renamed
-    into place; then the directory is flushed. Readers see the whole file or none. A temporary file left by a crash is
-    never read and blocks nothing.
+
+def commit(path: Path, content: bytes | _commit.Write) -> None:
+    """Writes a file atomically and durably, with the directories above it; see `jaxland._commit.commit`.
+
+    Args:
+        path: of the file.
+        content: its bytes, or a function that writes them to an open file, for what is too large for the memory.
 
     Raises:
-        StoreError: the disk is full or read-only, or did not return what was written.
+        StoreError: the disk is full or read-only, or did not return what was written; the file is as it was.
     """
-    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(temporary, content)
-        if temporary.read_bytes() != content:
-            raise StoreError(f"{path}: the disk did not return what was written; nothing was committed.")
-        os.replace(temporary, path)
-        _reached("renamed")
-        _sync_directory(path.parent)
+        _commit.make_folders(path.parent)
+        _commit.commit(path, content)
     except OSError as error:
         raise StoreError(_describe(error, path)) from error
-    finally:
-        _remove_quietly(temporary)
 
 
-def _write(path, content):
-    with open(path, "xb") as file:
-        _reached("opened")
-        half = len(content) // 2
-        file.write(content[:half])
-        _reached("half-written", file)
-        file.write(content[half:])
-        _reached("written", file)
-        file.flush()
-        os.fsync(file.fileno())
-        _reached("synced")
-
-
-def _sync_directory(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_quietly(path):
-    # A stale temporary file is harmless, and the first error is the one to report.
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def _describe(error, path):
+def _describe(error: OSError, path: Path) -> str:
     free = ""
     with suppress(OSError, StopIteration):
         nearest = next(folder for folder in path.parents if folder.exists())
@@ -75,12 +48,59 @@ def _describe(error, path):
     return f"cannot write {path}: {error.strerror or error}.{free} Finished work is safe; mend the cause and resume."
 
 
-def _reached(point, file=None):
-    # Tests set the variable to die at a chosen point of a commit, as a power failure would.
-    if os.environ.get(_CRASH_VARIABLE) == point:
-        if file is not None:
-            file.flush()
-        os._exit(70)
+def require_writable(path: Path | str) -> None:
+    """Raises StoreError where nothing can be written at a path: before work that would be for nothing."""
+    with suppress(OSError):  # whatever else is wrong is told by whoever writes
+        place = next(each for each in (Path(path), *Path(path).absolute().parents) if each.exists())
+        if not os.access(place, os.W_OK):
+            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+            reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
+            raise StoreError(f"cannot write to {path}: {reason}. Nothing was begun; give another place, or mend it.")
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file: a regular one, so that no pipe is waited for and no link is followed.
+
+    Raises:
+        DamagedFile: it is something else, or the disk has lost its bytes.
+        OSError: it is not there, or cannot be read.
+    """
+    try:
+        return _read_regular(path)
+    except OSError as error:
+        if error.errno in _LOST or error.errno in _NO_FILE:
+            raise DamagedFile(_NO_FILE.get(error.errno, f"cannot be read ({error.strerror})")) from error
+        raise
+
+
+def _read_regular(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DamagedFile("it is no regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def read_if_sound(path: Path) -> bytes | None:
+    """The bytes of a file; None where it is not there, or is damaged as `read_file` tells.
+
+    Raises:
+        StoreError: it may be sound and cannot be read.
+    """
+    try:
+        return read_file(path)
+    except (FileNotFoundError, NotADirectoryError, DamagedFile):
+        return None
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def cannot_read(path: Path, error: OSError) -> StoreError:
+    """What to raise where something is there and cannot be read."""
+    return StoreError(f"cannot read {path}: {error.strerror or error}. Nothing was changed; mend the cause and go on.")
 
 
 def check_path(path: Path | str) -> Path:

@@ -4,11 +4,12 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from jaxland.store.files import commit
+from jaxland.store.files import commit, read_if_sound
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -57,10 +58,10 @@ class Parts:
     def find(self, name: str) -> dict[str, np.ndarray] | None:
         """The part with this name, None where there is none that is sound."""
         for path in sorted(self.folder.glob(f"{name}-*.npz")):
-            content = path.read_bytes()
-            if path.name == f"{name}-{_checksum(content)}.npz":
-                with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                    return {key: arrays[key] for key in arrays.files}
+            content = read_if_sound(path)
+            if content is not None and path.name == f"{name}-{_checksum(content)}.npz":
+                with suppress(ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):  # none of ours
+                    return _decode(content)
         return None
 
 
@@ -73,6 +74,11 @@ def _encode(arrays: Arrays) -> bytes:
             np.lib.format.write_array(array, np.asanyarray(arrays[key]), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{key}.npy"), array.getvalue())
     return sink.getvalue()
+
+
+def _decode(content: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}
 
 
 def _checksum(content: bytes) -> str:

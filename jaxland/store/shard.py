@@ -7,8 +7,9 @@ that does not agree.
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,13 +17,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jaxland.store.files import StoreError
+from jaxland.store.files import DamagedFile, StoreError, cannot_read, read_file
 
 FORMAT = 1
 _METADATA_KEY = b"jaxland"
 _NAME = re.compile(r"(\d{10})-(\d{10})-([0-9a-f]{16})\.parquet")
 # A folder holds the shards that start within a million fits, so that no directory grows without bound.
 _FITS_PER_FOLDER = 1_000_000
+_FLOATS = {pa.float32(): "float32", pa.float64(): "float64"}
+
+
+def _is_parameters(kind: pa.DataType) -> bool:
+    return pa.types.is_fixed_size_list(kind) and kind.value_type in _FLOATS
+
+
+COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
+    "fit": pa.types.is_integer,
+    "status": pa.types.is_string,
+    **dict.fromkeys(("initial_loss", "loss", "best_loss"), _FLOATS.__contains__),
+    **dict.fromkeys(("best_step", "diverged_step"), pa.types.is_integer),
+    "params": _is_parameters,
+}
+"""What every shard holds of its fits, and of which kind it must be; a shard may hold more."""
+# Whatever Arrow makes of bytes that are no Parquet file of ours.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError, MemoryError, RecursionError)
 
 
 class DamagedShard(StoreError):
@@ -80,18 +98,32 @@ def list_shards(folder: Path) -> list[ShardFile]:
     """The committed shards under an ensemble's folder, by start, none overlapping another.
 
     Where two writers committed overlapping ranges, the one that starts first counts, and of those the longer.
+
+    Raises:
+        StoreError: a folder cannot be read, so that fits would seem to be missing that are there.
     """
     found = []
-    for path in folder.glob("*/*.parquet"):
-        match = _NAME.fullmatch(path.name)
-        if match:
-            found.append(ShardFile(int(match[1]), int(match[2]), match[3], path))
+    for inner in _entries(folder):
+        for path in _entries(inner):
+            match = _NAME.fullmatch(path.name)
+            if match:
+                found.append(ShardFile(int(match[1]), int(match[2]), match[3], path))
     kept, covered = [], 0
     for shard in sorted(found, key=lambda shard: (shard.start, -shard.stop, shard.checksum)):
         if shard.start >= covered:
             kept.append(shard)
             covered = shard.stop
     return kept
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (folder / entry.name for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise cannot_read(folder, error) from error
 
 
 def missing_ranges(shards: list[ShardFile], fits: int) -> list[tuple[int, int]]:
@@ -111,8 +143,9 @@ def read_metadata(shard: ShardFile) -> dict[str, Any]:
 
     Raises:
         DamagedShard: the file is not what its name says.
+        StoreError: it was written by a newer jaxland, or may be sound and cannot be read.
     """
-    return _metadata(shard, pq.read_schema(pa.BufferReader(_verified(shard))).metadata)
+    return _opened(shard)[1]
 
 
 def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
@@ -124,7 +157,7 @@ def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
 
     Raises:
         DamagedShard: the file is not what its name says.
-        StoreError: it was written by a newer jaxland.
+        StoreError: it was written by a newer jaxland, or may be sound and cannot be read.
     """
     table, metadata = read_table(shard, columns)
     return Shard({name: _array(table.column(name)) for name in table.column_names}, metadata)
@@ -139,20 +172,42 @@ def read_table(
         shard, columns: as of `read_shard`.
         optional: names to read besides where they are there.
     """
-    # Arrow's pools of threads can abort a process that ends soon after (apache/arrow#34314), so none is begun.
-    source = pa.BufferReader(_verified(shard))
-    file = pq.ParquetFile(source, pre_buffer=False)
-    if columns is not None:
-        columns = [*columns, *(name for name in optional if name in file.schema_arrow.names)]
-    table = file.read(columns, use_threads=False)
-    return table, _metadata(shard, table.schema.metadata)
+    file, metadata = _opened(shard)
+    columns = list(file.schema_arrow.names if columns is None else columns)
+    columns += [name for name in optional if name in file.schema_arrow.names]
+    try:
+        # Arrow's pools of threads can abort a process that ends soon after (apache/arrow#34314), so none is begun.
+        table = file.read([*columns, "fit"], use_threads=False)
+        _check_rows(shard, table)
+    except _UNREADABLE as error:
+        raise _none_of_ours(shard, error) from error
+    return table.select([name for name in table.column_names if name in columns]), metadata
+
+
+def _opened(shard: ShardFile) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    """The file, with what it says of itself and its columns checked."""
+    content = _verified(shard)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
+        metadata = _metadata(shard, file.schema_arrow.metadata)
+        _check_columns(shard, file.schema_arrow, metadata)
+    except _UNREADABLE as error:
+        raise _none_of_ours(shard, error) from error
+    return file, metadata
+
+
+def _none_of_ours(shard: ShardFile, error: BaseException) -> DamagedShard:
+    reason = " ".join(str(error).split())[:200]
+    return DamagedShard(shard.path, f"its checksum agrees, but it is no shard ({type(error).__name__}: {reason})")
 
 
 def _verified(shard: ShardFile) -> bytes:
     try:
-        content = shard.path.read_bytes()
+        content = read_file(shard.path)
+    except DamagedFile as damage:
+        raise DamagedShard(shard.path, str(damage)) from damage
     except OSError as error:
-        raise DamagedShard(shard.path, f"cannot be read ({error.strerror})") from error
+        raise cannot_read(shard.path, error) from error
     if hashlib.sha256(content).hexdigest()[:16] != shard.checksum:
         raise DamagedShard(shard.path, "its content does not agree with the checksum in its name")
     return content
@@ -169,6 +224,32 @@ def _metadata(shard, schema_metadata) -> dict[str, Any]:
             shard.path, f"it holds fits {note.get('start')} to {note.get('stop')}, not those of its name"
         )
     return note
+
+
+def _check_columns(shard: ShardFile, schema: pa.Schema, metadata: dict[str, Any]) -> None:
+    """Raises DamagedShard unless what every shard holds is there, of its kind and in the precision of its fits."""
+    kinds = {field.name: field.type for field in schema}
+    absent = [name for name in COLUMNS if name not in kinds]
+    if absent:
+        raise DamagedShard(shard.path, f"it has no column {', '.join(absent)}")
+    wrong = next((name for name, fits in COLUMNS.items() if not fits(kinds[name])), None)
+    if wrong is not None:
+        raise DamagedShard(shard.path, f"its column {wrong} holds {kinds[wrong]}, which is of another kind")
+    trained = metadata["provenance"]["precision"].split(", ")
+    stored = {_FLOATS[kinds["loss"]], _FLOATS[kinds["params"].value_type]}
+    if not stored <= {*trained}:
+        raise DamagedShard(shard.path, f"it holds {' and '.join(sorted(stored))}, but fits of {' and '.join(trained)}")
+
+
+def _check_rows(shard: ShardFile, table: pa.Table) -> None:
+    """Raises DamagedShard unless there is one row for each of its fits, in order, and nothing is missing."""
+    if len(table) != shard.stop - shard.start:
+        raise DamagedShard(shard.path, f"it has {len(table):,} rows for {shard.stop - shard.start:,} fits")
+    if not np.array_equal(_array(table.column("fit")), np.arange(shard.start, shard.stop)):
+        raise DamagedShard(shard.path, "its column fit does not hold the numbers of its fits")
+    empty = [name for name in table.column_names if table.column(name).null_count]
+    if empty:
+        raise DamagedShard(shard.path, f"values are missing in its column {', '.join(empty)}")
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:

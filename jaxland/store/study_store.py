@@ -3,19 +3,20 @@
 import fcntl
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from jaxland._commit import make_folders, sweep, sync_directory
 from jaxland.store.files import StoreError, check_path, commit
+from jaxland.store.manifest import MANIFEST, Manifest, is_ensemble_name, read_manifest
 from jaxland.store.shard import (
-    FORMAT,
     DamagedShard,
     Shard,
     ShardFile,
@@ -28,66 +29,8 @@ from jaxland.store.shard import (
     shard_path,
 )
 
-MANIFEST = "study.json"
 _ABOUT = ("title", "source", "origin", "parts")
-_ENSEMBLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-
-
-def is_ensemble_name(name: str) -> bool:
-    """Whether it can name an ensemble, and a folder."""
-    return bool(_ENSEMBLE_NAME.fullmatch(name)) and not name.startswith(".")
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a study directory is about.
-
-    Attributes:
-        study: name of the study.
-        config: its configuration, as JSON.
-        config_hash: identifies study and configuration.
-        ensembles: names of its ensembles.
-        fits: how many fits of each ensemble are asked for; may grow.
-        provenance: versions, device, precision, backend and its settings, and the fingerprint of the program that was
-            trained, which every shard must share.
-        shard_fits: fits of a shard where it was asked for, so that whoever goes on makes the same files.
-        title, source: of the study, for whoever reads the directory without its code.
-        origin: where that code was found, None where it was given as a value; see `studies.Origin`.
-        parts: of each ensemble's program and numbers, short hashes by what they are of, to name what was changed.
-        format: version of the layout.
-    """
-
-    study: str
-    config: dict[str, Any]
-    config_hash: str
-    ensembles: tuple[str, ...]
-    fits: int
-    provenance: dict[str, Any]
-    shard_fits: int | None = None
-    title: str = ""
-    source: str = ""
-    origin: dict[str, str] | None = None
-    parts: dict[str, dict[str, str]] | None = None
-    format: int = FORMAT
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Manifest":
-        """The manifest whose fields these are; those of a later version are left out.
-
-        Raises:
-            KeyError, TypeError: a field is missing, or is of another kind.
-        """
-        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        manifest = cls(**{**known, "ensembles": tuple(values["ensembles"])})
-        manifest._check()
-        return manifest
-
-    def _check(self) -> None:
-        for name, kind in (("study", str), ("config", dict), ("config_hash", str), ("fits", int), ("provenance", dict)):
-            if not isinstance(getattr(self, name), kind) or isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} is no {kind.__name__}")
-        if self.fits < 0 or not all(isinstance(name, str) and is_ensemble_name(name) for name in self.ensembles):
-            raise TypeError("fits or ensembles are none")
+_FITS = "in the fits"
 
 
 class StudyStore:
@@ -97,12 +40,15 @@ class StudyStore:
         path: the directory.
         manifest: what it is about.
         rebuilt: whether the manifest had to be rebuilt from the shards.
+        edited: in what study.json differs from the shards, where its checksum or hash says that it was changed by
+            another hand; None where it was not.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, rebuilt: bool = False):
+    def __init__(self, path: Path, manifest: Manifest, rebuilt: bool = False, edited: Sequence[str] | None = None):
         self.path = path
         self.manifest = manifest
         self.rebuilt = rebuilt
+        self.edited = edited
 
     @classmethod
     def create(cls, path: Path | str, manifest: Manifest) -> "StudyStore":
@@ -129,6 +75,7 @@ class StudyStore:
     @classmethod
     def _continue(cls, path, manifest):
         store = cls.open(path, rebuild_fits=manifest.fits)
+        store.require_unedited()
         store._check_configuration(manifest)
         store.require_provenance(manifest.provenance, manifest.parts)
         if manifest.fits < store.manifest.fits:
@@ -159,16 +106,14 @@ class StudyStore:
         if not path.is_dir():
             found = "it is a file" if path.exists() else "there is no such directory"
             raise StoreError(f"{path} is not a study directory: {found}.")
-        try:
-            values = json.loads((path / MANIFEST).read_text())
-            if values["format"] > FORMAT:
-                raise StoreError(
-                    f"{path} has format {values['format']}; this jaxland reads up to {FORMAT}. Install a newer jaxland."
-                )
-            manifest = Manifest.from_json(values)
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls(path, _rebuild_manifest(path, rebuild_fits), rebuilt=True)
-        return cls(path, manifest)
+        stated = read_manifest(path)
+        if stated is not None and stated.sound:
+            return cls(path, stated.manifest)
+        manifest = _rebuild_manifest(path, rebuild_fits)
+        if stated is None:
+            return cls(path, manifest, rebuilt=True)
+        said, found = ({**each.facts(), "fits": each.fits} for each in (stated.manifest, manifest))
+        return cls(path, manifest, rebuilt=True, edited=_differences(said, found, _FITS))
 
     @classmethod
     def missing_for(cls, path: Path | str, manifest: Manifest) -> dict[str, list[tuple[int, int]]]:
@@ -186,10 +131,7 @@ class StudyStore:
         return {name: missing_ranges(store.shards(name), fits) for name in manifest.ensembles}
 
     def _write_manifest(self):
-        commit(
-            self.path / MANIFEST,
-            (json.dumps(asdict(self.manifest), indent=1, sort_keys=True) + "\n").encode(),
-        )
+        commit(self.path / MANIFEST, self.manifest.encoded())
 
     def _check_configuration(self, other: Manifest):
         mine, asked = (
@@ -219,25 +161,73 @@ class StudyStore:
         self.manifest = replace(self.manifest, provenance=provenance)
         self._write_manifest()
 
+    def require_unedited(self) -> None:
+        """Raises StoreError where study.json was edited, or where no fits of an ensemble are of what it says."""
+        if self.edited is not None:
+            title = f"{self.path / MANIFEST} was edited after the study began, or is damaged: its checksum says so."
+            remedy = "Put the old values back, or remove the file, which is rebuilt from the fits; for other values "
+            raise StoreError("\n".join([title, *self.edited, f"{remedy}give another --out."]))
+        for ensemble in self.manifest.ensembles:
+            self._require_own_fits(ensemble)
+
+    def _require_own_fits(self, ensemble: str) -> None:
+        """Raises StoreError where an ensemble has shards and none is of this study: they are sound, and others."""
+        lines: list[str] = []
+        for file in self.shards(ensemble):
+            with suppress(DamagedShard):
+                found = self._foreign(ensemble, read_metadata(file))
+                if not found:
+                    return
+                lines = lines or found
+        if lines:
+            title = f"the fits of {ensemble!r} in {self.path} are not of the study that {MANIFEST} there tells of:"
+            remedy = f"Put the right {MANIFEST} or the right fits back. Nothing was changed."
+            raise StoreError("\n".join([title, *lines, remedy]))
+
+    def require_complete(self) -> None:
+        """Raises StoreError where fits are missing that were asked for, as after all of them were trained."""
+        missing = {name: self.missing(name) for name in self.manifest.ensembles}
+        counts = [f"{sum(stop - start for start, stop in gaps):,} of {name}" for name, gaps in missing.items() if gaps]
+        if counts:
+            raise StoreError(
+                f"fits were committed to {self.path} and are gone: {', '.join(counts)}. They were moved or removed "
+                f"meanwhile. Train them again with: jaxland resume {self.path}"
+            )
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Holds the directory for one writer; the hold ends with the process, however it ends.
+
+        Temporary files that writers left when they died are removed.
 
         Raises:
             StoreError: another process is writing, or the directory is read-only.
         """
         try:
-            descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_WRONLY)
+            # A pipe of that name would be waited for.
+            descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_WRONLY | os.O_NONBLOCK, 0o666)
         except OSError as error:
             raise StoreError(f"cannot write to {self.path}: {error.strerror}.") from error
-        with os.fdopen(descriptor, "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StoreError(
-                    f"another process is training in {self.path}; wait for it, or stop it first."
-                ) from error
+        try:
+            self._lock(descriptor)
+            sweep(self.path)
             yield
+        finally:
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"another process is training or analysing in {self.path}; wait for it, or stop it first."
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot lock {self.path}: {error.strerror}. Two writers must not meet there; use a file system with "
+                "locks (flock)."
+            ) from error
 
     def _folder(self, ensemble: str) -> Path:
         if ensemble not in self.manifest.ensembles:
@@ -291,8 +281,15 @@ class StudyStore:
         return table, metadata
 
     def _require_own(self, ensemble: str, file: ShardFile, metadata: dict[str, Any]) -> None:
-        if (metadata["config_hash"], metadata["ensemble"]) != (self.manifest.config_hash, ensemble):
+        if self._foreign(ensemble, metadata):
+            self._require_own_fits(ensemble)
             raise DamagedShard(file.path, "it belongs to another study or ensemble")
+
+    def _foreign(self, ensemble: str, metadata: dict[str, Any]) -> list[str]:
+        """In what a shard says to be of something else, a line for each field."""
+        own = {**self.manifest.facts(), "ensemble": ensemble}
+        found = {name: metadata.get(name) for name in own}
+        return [] if found == own else _differences(own, found, _FITS)
 
     def stream(self, ensemble: str, columns: list[str] | None = None) -> Iterator[Shard]:
         """Reads an ensemble a shard at a time, in order; raises as `read` does."""
@@ -300,11 +297,19 @@ class StudyStore:
             yield self.read(ensemble, file, columns)
 
     def quarantine(self, path: Path) -> Path:
-        """Moves a damaged shard aside, so that its fits count as missing; returns where it went."""
-        target = self.path / "quarantine" / f"{path.parent.parent.name}-{path.name}"
+        """Moves a damaged shard aside, so that its fits count as missing; returns where it went.
+
+        Raises:
+            StoreError: it cannot be moved.
+        """
+        folder, name = self.path / "quarantine", f"{path.parent.parent.name}-{path.name}"
         try:
-            target.parent.mkdir(exist_ok=True)
+            make_folders(folder)
+            names = chain([name], (f"{name}.{number}" for number in count(2)))
+            target = next(folder / each for each in names if not os.path.lexists(folder / each))
             os.replace(path, target)
+            sync_directory(folder)
+            sync_directory(path.parent)
         except OSError as error:
             raise StoreError(f"cannot set {path} aside: {error.strerror}.") from error
         return target
@@ -347,20 +352,25 @@ def _is_occupied(path: Path) -> bool:
     return path.exists() and any(not entry.name.startswith(".") for entry in path.iterdir())
 
 
+def _folders(path: Path) -> list[Path]:
+    """Those that may hold shards, one an ensemble."""
+    folders = (path / "fits").glob("*")
+    return sorted(folder for folder in folders if is_ensemble_name(folder.name) and folder.is_dir())
+
+
 def _has_shards(path: Path) -> bool:
-    return any((path / "fits").glob("*/*/*.parquet"))
+    return any(list_shards(folder) for folder in _folders(path))
 
 
 def _rebuild_manifest(path: Path, fits: int | None) -> Manifest:
-    folders = sorted(folder for folder in (path / "fits").glob("*") if folder.is_dir())
-    for folder in folders:
-        for file in list_shards(folder):
-            try:
-                metadata = read_metadata(file)
-            except DamagedShard:
-                continue
-            last = max(shard.stop for each in folders for shard in list_shards(each)[-1:])
-            return Manifest.from_json({**metadata, "fits": max(fits or 0, last)})
+    listed = [shards for shards in map(list_shards, _folders(path)) if shards]
+    last = max((shards[-1].stop for shards in listed), default=0)
+    for file in chain.from_iterable(listed):
+        with suppress(DamagedShard, KeyError, TypeError):
+            manifest = Manifest.from_json({**read_metadata(file), "fits": max(fits or 0, last)})
+            if manifest.is_consistent:
+                return manifest
     raise StoreError(
-        f"{path} is not a study directory: it has no readable {MANIFEST} and no shards to rebuild it from."
+        f"{path} is not a study directory: it has no readable {MANIFEST} and no shards to rebuild it from. "
+        f"If a study was begun there, remove what is left of {MANIFEST} and run it again."
     )

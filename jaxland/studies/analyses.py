@@ -44,8 +44,22 @@ def analyse(
 
     Raises:
         DamagedShard: a shard is not what its name says.
-        StoreError: there are no fits, the manifest was edited, or the results cannot be written.
+        StoreError: there are no fits, the manifest was edited, or the results cannot be written, as where another
+            process writes.
     """
+    with store.writing():
+        return make_analyses(store, study, config, analyses, threads, say)
+
+
+def make_analyses(
+    store: StudyStore,
+    study: Study,
+    config: Any,
+    analyses: Wanted | None,
+    threads: int | None,
+    say: Callable[[str], None],
+) -> Outcome:
+    """`analyse`, for whoever holds the directory already."""
     require_unedited(store)
     if not any(store.shards(name) for name in store.manifest.ensembles):
         raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")

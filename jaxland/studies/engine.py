@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxland.execution import ShardTask, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
-from jaxland.studies.analyses import analyse
+from jaxland.studies.analyses import make_analyses
 from jaxland.studies.configuration import require_rebuildable, require_unedited
 from jaxland.studies.finding import being_read, find_study, require_own_name
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
@@ -115,11 +115,16 @@ def run_with(
     with store.writing():
         # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
         analyses = remember(store, study, analyses)
+        aside: set[Path] = set()
         while True:
             train_missing(store, study, config, prepared, options.threads, executor, progress)
+            store.require_complete()
             try:
-                return analyse(store, study, config, analyses, threads=options.threads, say=say)
+                return make_analyses(store, study, config, analyses, options.threads, say)
             except DamagedShard as damage:
+                if damage.path in aside:
+                    raise  # trained again it is what it was: it would be so for ever
+                aside.add(damage.path)
                 say(f"{damage.path.name} is damaged; set aside as {store.quarantine(damage.path)} and trained again.")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxland._names import lookup
-from jaxland.store import StoreError, StudyStore, commit
+from jaxland.store import StoreError, StudyStore, commit, read_if_sound
 from jaxland.studies.configuration import from_json, to_json
 from jaxland.studies.study import Study
 
@@ -71,8 +71,8 @@ def remember(store: StudyStore, study: Study, analyses: Wanted | None) -> Wanted
 def stored_request(store: StudyStore) -> dict[str, dict[str, Any]]:
     """The settings of the analyses asked for here, as they are kept; nothing where none are to be read."""
     try:
-        stored = json.loads((store.path / _REQUEST).read_text())
-    except (OSError, ValueError):
+        stored = json.loads(read_if_sound(store.path / _REQUEST) or b"{}")
+    except (ValueError, RecursionError):
         return {}
     sound = isinstance(stored, dict) and all(isinstance(each, dict) for each in stored.values())
     return stored if sound else {}

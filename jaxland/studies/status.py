@@ -14,12 +14,12 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
         quick: look at names only; otherwise every shard is read and compared with its checksum.
 
     Returns:
-        JSON-able: study, path, fits, damaged shards, whether study.json cannot be read and was rebuilt, and for each
-        ensemble done, shards, diverged (None if quick) and the missing ranges as pairs (start, stop). The fits of
-        damaged shards count as missing.
+        JSON-able: study, path, fits, damaged shards, whether study.json cannot be believed and was rebuilt, in what an
+        edited one differs from the fits (lines), and for each ensemble done, shards, diverged (None if quick) and the
+        missing ranges as pairs (start, stop). The fits of damaged shards count as missing.
 
     Raises:
-        StoreError: there is no study.
+        StoreError: there is no study, or the fits of an ensemble are of another.
     """
     store = StudyStore.open(path)
     ensembles, damaged = {}, []
@@ -45,6 +45,7 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
         "ensembles": ensembles,
         "damaged": damaged,
         "rebuilt": store.rebuilt,
+        "edited": list(store.edited or ()),
         "analysed": (store.path / "summary.md").exists(),
     }
 

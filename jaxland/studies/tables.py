@@ -1,5 +1,6 @@
 """Tables of a stored study, one row a fit. Files are written without pandas, whose import takes longer than they do."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from jaxland.store import ShardFile, StoreError, StudyStore
+from jaxland.store import ShardFile, StoreError, StudyStore, commit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,35 +92,32 @@ def write_table(store: StudyStore, path: Path) -> int:
     """
     if path.suffix not in FORMATS:
         raise ValueError(f"{path}: a table ends in {' or '.join(FORMATS)}.")
-    temporary = path.with_name(f".tmp-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows = (_write_csv if path.suffix == ".csv" else _write_parquet)(arrow_parts(store), temporary)
+    write, rows = (_write_csv if path.suffix == ".csv" else _write_parquet), 0
+
+    def write_rows(file: io.RawIOBase) -> None:
+        nonlocal rows
+        rows = write(arrow_parts(store), file)
         if not rows:
             raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    commit(path, write_rows)
     return rows
 
 
-def _write_csv(parts: Iterator[pa.Table], path: Path) -> int:
+def _write_csv(parts: Iterator[pa.Table], file: io.RawIOBase) -> int:
     rows = 0
-    with open(path, "wb") as file:
-        for part in parts:
-            options = pyarrow.csv.WriteOptions(include_header=not rows, quoting_style="needed")
-            pyarrow.csv.write_csv(part, file, options)
-            rows += len(part)
+    for part in parts:
+        options = pyarrow.csv.WriteOptions(include_header=not rows, quoting_style="needed")
+        pyarrow.csv.write_csv(part, file, options)
+        rows += len(part)
     return rows
 
 
-def _write_parquet(parts: Iterator[pa.Table], path: Path) -> int:
+def _write_parquet(parts: Iterator[pa.Table], file: io.RawIOBase) -> int:
     rows, writer = 0, None
     try:
         for part in parts:
-            writer = writer or pq.ParquetWriter(path, part.schema, compression="zstd")
+            writer = writer or pq.ParquetWriter(file, part.schema, compression="zstd")
             writer.write_table(part)
             rows += len(part)
     finally:

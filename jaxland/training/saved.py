@@ -6,12 +6,9 @@ optax and JAX, networks of `mlp` by what it was given. What is none of these is 
 
 import importlib
 import json
-import os
-import secrets
 import warnings
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 from jaxtyping import Int
 
+from jaxland._commit import commit
 from jaxland._version import __version__
 from jaxland.networks import ACTIVATIONS, Activation, Network
 from jaxland.networks.mlp import MultilayerPerceptron
@@ -102,19 +100,9 @@ def write(path: Path, ensemble: Ensemble, arrays: Mapping[str, np.ndarray], orig
 
 
 def _commit(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes beside the file and renames, so that a crash leaves the old one or the new."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no directory {path.parent}.")
-    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
-    try:
-        with open(temporary, "xb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    commit(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def _tabulated(value: Any, numbers: Int[np.ndarray, "W"]) -> Any:

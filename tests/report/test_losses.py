@@ -7,7 +7,7 @@ import pytest
 
 from jaxland.report.interactive import CONFIG, charts
 from jaxland.report.losses import COLUMNS, EnsembleLosses, read_losses
-from jaxland.store import Manifest, StudyStore
+from jaxland.store import Manifest, StudyStore, configuration_hash
 
 PROVENANCE = {"versions": "", "device": "", "precision": "float32", "backends": {}}
 
@@ -25,12 +25,17 @@ def _table(fits, seed=0):
         "best_loss": loss,
         "best_step": rng.integers(0, 100, fits).astype(np.int32),
         "diverged_step": diverged,
+        "params": np.zeros((fits, 1), np.float32),
     }
+
+
+def _manifest(ensemble, fits):
+    return Manifest("sawtooth", {}, configuration_hash("sawtooth", {}), (ensemble,), fits, PROVENANCE)
 
 
 def _store(path, table, shard=64, ensemble="momentum"):
     fits = len(table["fit"])
-    store = StudyStore.create(path, Manifest("sawtooth", {}, "0" * 16, (ensemble,), fits, PROVENANCE))
+    store = StudyStore.create(path, _manifest(ensemble, fits))
     for start in range(0, fits, shard):
         stop = min(start + shard, fits)
         store.commit_shard(ensemble, start, stop, {name: values[start:stop] for name, values in table.items()})
@@ -79,7 +84,7 @@ def test_a_damaged_shard_is_left_out(tmp_path):
 
 
 def test_an_ensemble_without_fits(tmp_path):
-    store = StudyStore.create(tmp_path / "s", Manifest("sawtooth", {}, "0" * 16, ("adam",), 9, PROVENANCE))
+    store = StudyStore.create(tmp_path / "s", _manifest("adam", 9))
     losses = read_losses(store, "adam", 100)
     assert (losses.fits, losses.missing, losses.best_fit, len(losses.sample)) == (0, [(0, 9)], -1, 0)
     assert np.isnan(losses.median)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from jaxland._commit import CRASH_POINTS
 from jaxland.store import StoreError, check_path, commit
-from jaxland.store.files import CRASH_POINTS
 
 
 def test_commit_replaces_the_content(tmp_path):
@@ -48,9 +48,9 @@ def test_a_failing_disk_gives_a_clear_error_and_changes_nothing(tmp_path, monkey
 
 
 def test_a_lying_disk_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: b"something else")
+    monkeypatch.setattr(os, "write", lambda descriptor, content: len(content))
     with pytest.raises(StoreError, match="did not return what was written"):
-        commit(tmp_path / "file", b"content")
+        commit(tmp_path / "file", b"content")  # no byte of which arrives
     monkeypatch.undo()
     assert os.listdir(tmp_path) == []
 
