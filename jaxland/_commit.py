@@ -34,9 +34,10 @@ def commit(path: Path, content: bytes | Write) -> None:
         Exception: whatever the function raises; the file is as it was.
     """
     temporary, descriptor = _begin(path.parent)
-    held = os.dup(descriptor)  # keeps the lock where the file is closed, which may fail, before it is renamed
+    held = -1
     try:
         try:
+            held = os.dup(descriptor)  # keeps the lock until the file is renamed, before which closing it may fail
             _reached("opened")
             written = _fill(descriptor, content)
             _reached("written")

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from forged import rewritten
 from html_page import Page
 
 from jaxland.report import write_report
@@ -45,5 +46,5 @@ def hostile(copy):
     manifest["config"]["target"] = SCRIPT
     manifest["provenance"]["device"] = SCRIPT
     manifest["provenance"]["backends"]["momentum"]["name"] = SCRIPT
-    (copy / "study.json").write_text(json.dumps(manifest))
+    rewritten(copy, manifest)
     return copy

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+from forged import rewritten
 from html_page import Page
 
 import jaxland as jl
@@ -190,9 +191,7 @@ def test_claims_that_cannot_be_read(copy, content):
 def test_a_study_whose_code_is_not_here_is_shown(copy):
     manifest = json.loads((copy / "study.json").read_text())
     origin = {"module": "of.tomorrow", "name": "STUDY"}
-    (copy / "study.json").write_text(
-        json.dumps({**manifest, "study": "tomorrow", "title": "a title", "origin": origin})
-    )
+    rewritten(copy, {**manifest, "study": "tomorrow", "title": "a title", "origin": origin})
     text = _page(copy).text
     assert "A title" in text
     assert "All 64 stored fits are counted." in text

@@ -17,6 +17,7 @@ import pytest
 
 import jaxland as jl
 from jaxland.store import StoreError
+from jaxland.store.manifest import sealed
 from jaxland.studies import Analysis, Findings, NoSettings, find_study, open_study
 from jaxland.studies.engine import make_request
 from jaxland.studies.finding import from_origin, origin_of
@@ -227,7 +228,7 @@ def test_no_code_is_executed_from_a_study_directory(ran):
         ({}, foreign),
         ("abc", foreign),
     ):
-        (path / "study.json").write_text(json.dumps({**manifest, "origin": origin}))
+        (path / "study.json").write_bytes(sealed({**manifest, "origin": origin}))
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(path)
             with pytest.raises(StoreError, match=message):
@@ -386,6 +387,7 @@ def test_files_without_a_study_to_be_had(file, text, message):
 PLAIN = """
 import json, sys
 import jaxland as jl
+from jaxland.store.manifest import sealed
 from jaxland.studies import open_study
 
 path = sys.argv[1]
@@ -400,7 +402,7 @@ def told(work):
 
 
 def changed(**fields):
-    open(f"{path}/study.json", "w").write(json.dumps({**manifest, **fields}))
+    open(f"{path}/study.json", "wb").write(sealed({**manifest, **fields}))
 
 
 for fields in ({"fits": "x"}, {"study": 5}, {"config": None}, {"ensembles": 3}, {"config_hash": 1}, {"fits": True}):
