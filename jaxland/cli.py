@@ -402,10 +402,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # while what a full disk says can be told
+        return code
     except BrokenPipeError:
-        # Whoever read our output has gone; Python must not complain again when it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has gone
         return 1
     except KeyboardInterrupt:
         print("jaxland: stopped; finished shards are kept.", file=sys.stderr)
@@ -415,7 +416,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if code is None:
             raise
         print(f"jaxland: {_told(error)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         return code
+
+
+def _drop_output() -> None:
+    """Python must not complain again when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _told(error: Exception) -> str:

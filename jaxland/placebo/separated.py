@@ -2,6 +2,9 @@
 
 import csv
 import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pandas as pd
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _ROWS = 50  # that are looked at to tell what separates values
+MAX_COLUMNS = 10_000
 _DECIMAL_COMMA = r"\s*[+-]?\d+(,\d+)?([eE][+-]?\d+)?\s*"
 _THOUSANDS = r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*"
 
@@ -22,22 +26,24 @@ def read_separated(path: Path) -> pd.DataFrame:
 
     Raises:
         ValueError: it cannot be told what separates values, numbers have decimal commas in one column and decimal
-            points in another, or rows have more values than there are names.
+            points in another, rows have more values than there are names, a name is there twice, or there are more
+            than 10,000 columns.
     """
     separator = _separator(path)
-    names, *rows = _widths(path, separator)
-    if rows and rows[0] > names:
-        # pandas would take what has no name for the names of rows.
+    header, *rows = [*_first_rows(path, separator)] or [[]]
+    _check_names(header)
+    if rows and len(rows[0]) > len(header):
         raise ValueError(
-            f"rows have {rows[0]} values separated by {_SEPARATORS[separator]}, but the first line has {names} names; "
-            "name every column, and separate values by semicolons where numbers have decimal commas"
+            f"rows have {len(rows[0])} values separated by {_SEPARATORS[separator]}, but the first line has "
+            f"{len(header)} names; name every column, and separate values by semicolons where numbers have decimal "
+            "commas"
         )
-    table = pd.read_csv(path, sep=separator)
+    table = _read(path, separator)
     commas = {name: found for name, values in _texts(table).items() if len(found := _decimal_commas(values))}
     if all(values.str.fullmatch(_THOUSANDS).all() for values in commas.values()):
         # None; or decimal commas or marks at thousands: left as text, which is refused where it is used.
         return table
-    again = pd.read_csv(path, sep=separator, decimal=",")
+    again = _read(path, separator, ",")
     points = [column for column in _texts(again) if pd.api.types.is_numeric_dtype(table[column])]
     if points:
         name, values = next(iter(commas.items()))
@@ -46,6 +52,16 @@ def read_separated(path: Path) -> pd.DataFrame:
             f"{points[0]!r}; write all with decimal points"
         )
     return again
+
+
+def _read(path: Path, separator: str, decimal: str = ".") -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            # Without index_col pandas takes values that have no name for the names of rows, and shifts all others.
+            return pd.read_csv(path, sep=separator, decimal=decimal, index_col=False)
+        except pd.errors.ParserWarning:
+            raise ValueError("rows have more values than the first line has names; name every column") from None
 
 
 def _separator(path: Path) -> str:
@@ -64,9 +80,28 @@ def _separator(path: Path) -> str:
 
 def _widths(path: Path, separator: str) -> list[int]:
     """How many values each of the first rows would have; blank lines are none."""
+    try:
+        return [len(row) for row in _first_rows(path, separator)] or [0]
+    except csv.Error:  # a line without this separator, and too long for one value
+        return [1]
+
+
+def _first_rows(path: Path, separator: str) -> Iterator[list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = (row for row in csv.reader(file, delimiter=separator) if row)
-        return [len(row) for row in islice(rows, _ROWS)] or [0]
+        yield from islice((row for row in csv.reader(file, delimiter=separator) if row), _ROWS)
+
+
+def _check_names(names: list[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if name and count > 1), None)
+    if twice is not None:
+        raise ValueError(f"its first line names {twice!r} more than once; give every column a name of its own")
+    check_count(len(names))
+
+
+def check_count(columns: int) -> None:
+    """Raises ValueError where a table has so many columns that a test of it would take hours to be refused."""
+    if columns > MAX_COLUMNS:
+        raise ValueError(f"it has {columns:,} columns, and a test takes {MAX_COLUMNS:,}; leave out what is not tested")
 
 
 def _texts(table: pd.DataFrame) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A table of a user's data as a problem: columns chosen, checked and standardised."""
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,25 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from jaxland._names import lookup
 from jaxland._scaling import deviation
 from jaxland.placebo.labels import split
-from jaxland.placebo.separated import looks_like_a_number, read_separated
+from jaxland.placebo.separated import check_count, looks_like_a_number, read_separated
 from jaxland.problems import Problem
 
-FORMATS = {".csv": read_separated, ".parquet": pd.read_parquet}
+# What pandas calls a column whose name is empty.
+_UNNAMED = re.compile(r"Unnamed: \d+")
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    check_count(pq.read_metadata(path).num_columns)
+    return pd.read_parquet(path)
+
+
+FORMATS = {".csv": read_separated, ".parquet": _read_parquet}
 
 
 class TableProblem(NamedTuple):
@@ -115,6 +126,13 @@ def _input_names(table, target, inputs, within) -> tuple[str, ...]:
     for name in (target, *inputs, *([within] if within else [])):
         lookup("column", name, known)
     chosen = tuple(inputs) or tuple(name for name in table.columns if name not in (target, within))
+    unnamed = None if inputs else next((name for name in chosen if _UNNAMED.fullmatch(name)), None)
+    if unnamed is not None:
+        raise ValueError(
+            f"column {unnamed!r} had no name in the file, as the numbers of rows have none that pandas writes (leave "
+            f"them out with to_csv(index=False)). Remove or name it, or name the columns to use with --inputs; "
+            f"{unnamed!r} may be among them."
+        )
     if target in chosen:
         raise ValueError(f"column {target!r} is the target and cannot be an input as well.")
     if within == target:

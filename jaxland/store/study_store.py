@@ -348,8 +348,9 @@ def _fields(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _is_occupied(path: Path) -> bool:
-    # Hidden files may be what a crash left behind.
-    return path.exists() and any(not entry.name.startswith(".") for entry in path.iterdir())
+    # Hidden files, and folders for shards, may be what a crash left behind.
+    own = ("fits", "quarantine")
+    return path.exists() and any(not entry.name.startswith(".") and entry.name not in own for entry in path.iterdir())
 
 
 def _folders(path: Path) -> list[Path]:

@@ -42,6 +42,10 @@ def test_files_that_could_be_misread(tmp_path, text, columns):
         ("a,b\n1,5,2,5\n3,5,4,5\n", r"rows have 4 values separated by commas.*2 names; .*by semicolons where"),
         ("y\n1,5\n2,5\n", "rows have 2 values separated by commas, but the first line has 1 names"),
         ("a;b\n1,5;2.5\n2,5;3.5\n", "decimal commas in column 'a', such as '1,5', but decimal points in column 'b'"),
+        ("a,a,y\n1,2,3\n4,5,6\n", "first line names 'a' more than once"),
+        ("a,y\n  \n1,2,3\n4,5,6\n", "rows have more values than the first line has names"),
+        ("a,y\n  \n0,2,3\n1,5,6\n", "rows have more values than the first line has names"),
+        (",".join(map(str, range(100_000))) + "\n", "it has 100,000 columns, and a test takes 10,000; leave out"),
         ("a;b\n1;2;3\n4;5;6\n", "rows have 3 values separated by semicolons, but the first line has 2 names"),
     ],
 )
@@ -56,3 +60,11 @@ def test_marks_at_thousands_are_refused_where_they_are_used(tmp_path, text):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ValueError, match=r"column 'a' holds no numbers .* without marks at thousands"):
         table_problem(read_table(tmp_path / "t.csv"), "y")
+
+
+def test_numbers_of_rows_are_no_input_unless_they_are_named(tmp_path):
+    VALUES.to_csv(tmp_path / "t.csv")
+    table, first = read_table(tmp_path / "t.csv"), str(VALUES.columns[0])
+    with pytest.raises(ValueError, match=r"'Unnamed: 0' had no name in the file.*to_csv\(index=False\).*--inputs"):
+        table_problem(table, first)
+    assert table_problem(table, first, inputs=("Unnamed: 0",), validation=0).inputs == ("Unnamed: 0",)

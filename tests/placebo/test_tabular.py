@@ -140,3 +140,10 @@ def test_two_columns_of_one_name(tmp_path):
     pq.write_table(pa.table([[1, 2], [3, 4]], names=["a", "a"]), path)
     with pytest.raises(ValueError, match="cannot be read as parquet: Multiple matches"):
         read_table(path)
+
+
+def test_a_file_of_too_many_columns_is_not_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({str(number): [1, 2] for number in range(10_001)}), path)
+    with pytest.raises(ValueError, match="10,001 columns"):
+        read_table(path)

@@ -29,13 +29,14 @@ def _table(fits, seed=0):
     }
 
 
-def _manifest(ensemble, fits):
-    return Manifest("sawtooth", {}, configuration_hash("sawtooth", {}), (ensemble,), fits, PROVENANCE)
+def _manifest(ensemble, fits, precision="float32"):
+    provenance = {**PROVENANCE, "precision": precision}
+    return Manifest("sawtooth", {}, configuration_hash("sawtooth", {}), (ensemble,), fits, provenance)
 
 
 def _store(path, table, shard=64, ensemble="momentum"):
-    fits = len(table["fit"])
-    store = StudyStore.create(path, _manifest(ensemble, fits))
+    fits, precision = len(table["fit"]), ", ".join({table["loss"].dtype.name, table["params"].dtype.name})
+    store = StudyStore.create(path, _manifest(ensemble, fits, precision))
     for start in range(0, fits, shard):
         stop = min(start + shard, fits)
         store.commit_shard(ensemble, start, stop, {name: values[start:stop] for name, values in table.items()})

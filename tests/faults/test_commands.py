@@ -1,0 +1,164 @@
+"""No fault of a disk ends a command in a traceback: it is told in a line with its place, and going on mends all."""
+
+import errno
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small_study
+from faults.shim import Killed, content, disk
+
+from jaxland.cli import main
+
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES)
+RUN = ["run", small_study.__file__, "--names", "adam", "--steps", "20", "--fits", "8", "--shard-fits", "4", "--out"]
+
+
+def _lose_a_shard(path):
+    next((path / "fits").rglob("0000000004-*")).unlink()
+
+
+def _lose_the_analysis(path):
+    (path / "summary.md").unlink()
+    shutil.rmtree(path / "parts")
+
+
+# What was done before, what is done, and on what.
+COMMANDS = {
+    "run": (shutil.rmtree, lambda path: [*RUN, str(path)]),
+    "resume": (_lose_a_shard, lambda path: ["resume", str(path)]),
+    "analyse": (_lose_the_analysis, lambda path: ["analyse", str(path)]),
+    "table": (lambda path: None, lambda path: ["table", str(path), "--out", str(path / "table.csv")]),
+    "report": (lambda path: None, lambda path: ["report", str(path)]),
+    "status": (lambda path: None, lambda path: ["status", str(path)]),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study with everything that the commands write, and how many calls each of them makes."""
+    path, calls = tmp_path_factory.mktemp("finished") / "s", {}
+    for prepare, command in COMMANDS.values():
+        if path.exists():
+            prepare(path)
+        with disk(path) as counted:
+            assert main(command(path)) == 0
+        calls[command(path)[0]] = len(counted.calls)
+    return path, calls
+
+
+@pytest.fixture
+def faulty(finished, tmp_path, capsys, monkeypatch):
+    """Puts one fault into one command, and goes on after it."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power is lost
+    path, expected = tmp_path / "s", content(finished[0])
+
+    def check(name, at, code):
+        prepare, command = COMMANDS[name]
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(finished[0], path)
+        prepare(path)
+        with disk(path, at, code) as touched:
+            try:
+                ended = main(command(path))
+            except Killed:
+                ended = None
+        told = "".join(capsys.readouterr())
+        assert len(touched.calls) > at
+        assert (ended is None) == (code is None)
+        assert ended in (0, 1, None)
+        assert ended != 1 or str(path) in told
+        for each in ([*RUN, str(path)], command(path), COMMANDS["report"][1](path)):
+            assert main(each) == 0, capsys.readouterr().err
+        assert main(COMMANDS["table"][1](path)) == 0
+        assert content(path, ("quarantine",)) == expected
+        assert code == errno.EIO or not (path / "quarantine").exists()
+        return ended
+
+    return check
+
+
+@pytest.mark.parametrize("name", ["table", "status", "analyse"])
+def test_a_few_faults(faulty, finished, name):
+    calls = finished[1][name]
+    ended = [faulty(name, calls * part // 5, code) for part, code in ((1, errno.EACCES), (3, errno.ENOSPC), (4, None))]
+    assert 1 in ended or name != "table"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ERRORS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_fault(faulty, finished, name, code):
+    for at in range(finished[1][name]):
+        faulty(name, at, code)
+
+
+@pytest.mark.slow
+def test_two_hundred_deaths(faulty, finished):
+    places = [(name, at) for name, count in finished[1].items() for at in range(count)]
+    for name, at in random.Random(0).choices(places, k=200):
+        faulty(name, at, None)
+
+
+_AS_ANOTHER = """
+import os, sys
+import jaxland.cli, tyro
+if os.geteuid() == 0:
+    os.seteuid(65534)
+code = jaxland.cli.main(sys.argv[1:])
+assert "jax" not in sys.modules, "took seconds"
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("command", ["resume", "analyse", "report", "table"])
+def test_a_read_only_directory_is_told_before_anything_is_loaded(finished, tmp_path, command):
+    path = shutil.copytree(finished[0], tmp_path / "s")
+    for folder in (path, *path.parents):
+        if os.access(folder, os.W_OK) and folder.is_relative_to(tmp_path.parents[2]):
+            folder.chmod(0o555 if folder == path else 0o755)
+    arguments = COMMANDS[command][1](path)
+    ended = subprocess.run([sys.executable, "-c", _AS_ANOTHER, *arguments], capture_output=True, text=True)
+    path.chmod(0o755)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert f"jaxland: cannot write to {path}" in ended.stderr
+    assert "Permission denied" in ended.stderr
+
+
+def test_fits_that_vanish_while_others_are_trained(tmp_path, capsys, monkeypatch):
+    from jaxland.store import StudyStore
+
+    whole = StudyStore.commit_shard
+
+    def commit_and_lose(store, ensemble, start, stop, arrays):
+        found = whole(store, ensemble, start, stop, arrays)
+        if start:
+            shutil.rmtree(found.parent)
+        return found
+
+    monkeypatch.setattr(StudyStore, "commit_shard", commit_and_lose)
+    assert main([*RUN, str(tmp_path / "s")]) == 1
+    assert f"fits were committed to {tmp_path / 's'} and are gone: 8 of adam" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main(["resume", str(tmp_path / "s")]) == 0
+
+
+def test_analysing_waits_for_nobody(finished, tmp_path, capsys):
+    from jaxland.store import StudyStore
+
+    path = shutil.copytree(finished[0], tmp_path / "s")
+    with StudyStore.open(path).writing():
+        assert main(["analyse", str(path)]) == 1
+    assert f"another process is training or analysing in {path}" in capsys.readouterr().err
+
+
+def test_output_to_a_full_disk(finished):
+    command = [sys.executable, "-m", "jaxland", "status", "--quick", str(finished[0])]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == "jaxland: No space left on device. Finished work is safe; mend the cause.\n"
