@@ -430,7 +430,8 @@ def _drop_output() -> None:
 
 def _told(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}{error.filename and f': {error.filename}'}. Finished work is safe; mend the cause."
+        place = "" if error.filename is None else f": {error.filename}"
+        return f"{error.strerror}{place}. Finished work is safe; mend the cause."
     return str(error)
 
 

@@ -3,13 +3,16 @@
 import errno
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faults.shim import Killed, content, disk
 from faults.small_store import MANIFEST, columns, made
 
-from jaxland.store import Parts, StoreError, StudyStore
+from jaxland.store import Parts, StoreError, StudyStore, commit
 from jaxland.studies import study_status, write_table
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES)
@@ -111,13 +114,13 @@ def _faults(begun, errors):
 
 
 def test_a_call_that_fails_is_told_and_mended(begun, tmp_path):
-    faults = _faults(begun, ERRORS)[::31]
+    faults = _faults(begun, ERRORS)[::61]
     told = [_check(begun, name, tmp_path / "s", at, code) for name, at, code in faults]
     assert sum(told) > len(told) / 2
 
 
 def test_a_death_anywhere_loses_nothing(begun, tmp_path):
-    for name, at, _ in _faults(begun, [None])[::13]:
+    for name, at, _ in _faults(begun, [None])[::29]:
         _check(begun, name, tmp_path / "s", at, None)
 
 
@@ -141,3 +144,51 @@ def test_what_is_written_is_flushed_before_it_is_named_and_new_folders_too(tmp_p
             assert ("fsync", above) in watched.calls[number : number + 6]
     assert names.count("replace") == 5
     assert StudyStore.open(tmp_path / "new" / "s").manifest == MANIFEST
+
+
+def test_temporary_files_of_the_dead_are_swept_and_no_others(tmp_path):
+    store = made(tmp_path / "s")
+    folder = store.shards("adam")[0].path.parent
+    with disk(store.path, 5), pytest.raises(Killed):
+        commit(folder / "a", b"content")
+    (dead,) = folder.glob(".tmp-*")
+    others = [folder / ".tmp-mine", folder / f".tmp-{'g' * 16}"]
+    for other in others:
+        other.touch()
+
+    def while_another_writes(file):
+        file.write(b"half")
+        alive = set(folder.glob(".tmp-*")) - {dead, *others}
+        with store.writing():
+            assert not dead.exists()
+            assert all(path.exists() for path in (*alive, *others))
+        file.write(b" and half")
+
+    commit(folder / "c", while_another_writes)
+    assert (folder / "c").read_bytes() == b"half and half"
+
+
+def test_three_writers_of_one_table_at_once(tmp_path):
+    store = made(tmp_path / "s")
+    for name in ("t.csv", "t.parquet"):
+        write_table(store, tmp_path / name)
+        with ThreadPoolExecutor(3) as pool:
+            for _ in pool.map(lambda name: write_table(store, tmp_path / "s" / name), [name] * 12):
+                assert (tmp_path / "s" / name).read_bytes() == (tmp_path / name).read_bytes()
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_kept_fits_are_written_by_the_same_commit(tmp_path):
+    from jaxland.training.saved import _commit
+
+    path = tmp_path / "fits.npz"
+    _commit(path, {"a": np.arange(3)})
+    before = path.read_bytes()
+    with disk(tmp_path) as counted:
+        _commit(path, {"a": np.arange(3)})
+    assert [name for name, _ in counted.calls][-3:] == ["open", "fsync", "close"]  # of the directory
+    for at in range(len(counted.calls)):
+        with disk(tmp_path, at, errno.ENOSPC), suppress(OSError):
+            _commit(path, {"a": np.arange(3)})
+        assert path.read_bytes() == before
+        assert len(list(tmp_path.iterdir())) == 1
