@@ -81,9 +81,11 @@ class Disk:
     def _touch(self, name, place):
         number = len(self.calls)
         self.calls.append((name, place))
-        if self.dead or (number == self.at and self.code is None):
+        if not self.dead and number != self.at:
+            return
+        if self.dead or self.code is None:
             self._die()
-        if number == self.at:
+        else:
             raise OSError(self.code, os.strerror(self.code), place)
 
     def _die(self):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from faults.shim import Killed, disk
 from faults.small_store import ENSEMBLES, MANIFEST, columns
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -100,7 +100,8 @@ class Store(RuleBasedStateMachine):
         with self.store.writing():
             with pytest.raises(StoreError, match="another process"), other.writing():
                 pass
-            assert self._commit(shard) == other.commit_shard(shard[0], *shard[1], columns(*shard[1]))
+            ensemble, (start, stop) = shard
+            assert self._commit(shard) == other.commit_shard(ensemble, start, stop, columns(start, stop))
             assert not list(self.path.rglob(".tmp-*"))
         self.commit(shard)
 
@@ -124,5 +125,4 @@ TestStore.settings = settings(
     stateful_step_count=10,
     deadline=None,
     derandomize=True,
-    suppress_health_check=list(HealthCheck),
 )
