@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
+from typing import Any
 
 from jaxland.studies.study import Study
 
 GROUP = "jaxland.studies"
+
+EntryPoint = Any
+"""Python's, or, where a package has installed its finder, that of `importlib_metadata`, which is of another class."""
 
 
 class _Offered(Mapping[str, Study]):
@@ -43,7 +47,7 @@ def offered_as(name: str) -> tuple[str, ...]:
 @cache
 def _points() -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
-    for point in sorted(entry_points(group=GROUP)):
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         # One package seen twice, as where it is installed and also lies in the folder one works in, offers one study.
         points = found.setdefault(point.name, [])
         if point.value not in [other.value for other in points]:
