@@ -13,7 +13,7 @@ from jaxland.execution import (
     Terminated,
     default_shard_fits,
     plan_shards,
-    raise_on_sigterm,
+    raise_on_signals,
     run_shards,
     stop_on_signals,
 )
@@ -90,7 +90,7 @@ def _terminate_and_wait():
 
 def test_sigterm_is_raised_where_nothing_asks():
     before = signal.getsignal(signal.SIGTERM)
-    with raise_on_sigterm():
+    with raise_on_signals():
         with stop_on_signals() as stop:
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.wait(5)
@@ -120,5 +120,5 @@ def test_a_termination_is_not_taken_for_a_failure():
         except Exception:
             pytest.fail("taken for a failure")
 
-    with pytest.raises(Terminated), raise_on_sigterm():
+    with pytest.raises(Terminated), raise_on_signals():
         going_on()
