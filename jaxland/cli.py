@@ -1,8 +1,8 @@
 """The command line: `jaxland COMMAND ...`. Each command is a function; its help comes from its docstring.
 
-Exit codes: 0 done; 1 the study directory, the disk, a shard or a worker failed, or a library is missing; 2 the arguments
-are wrong; 128 and the number of the signal (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1, 140 SIGUSR2) stopped with all
-finished shards kept; 124 a worker's shard took longer than --shard-timeout.
+Exit codes: 0 done; 1 the study directory, the disk, a shard or a worker failed, or a library is missing; 2 the
+arguments are wrong; 128 and the number of a signal (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1, 140 SIGUSR2)
+stopped with all finished shards kept; 124 the shard of `jaxland work` took longer than --shard-timeout.
 """
 
 import json

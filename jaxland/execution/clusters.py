@@ -1,7 +1,7 @@
 """Executors of Dask clusters: one that runs already, one on this machine, one whose workers are jobs of Slurm.
 
-Slurm is reached by dask-jobqueue: its workers are Dask's, so that what is tested with one is what runs on the other, and
-a job that is preempted is a worker that was lost.
+Slurm is reached by dask-jobqueue: its workers are Dask's, so that what is tested with one is what runs on the other,
+and a job that is preempted is a worker that was lost.
 """
 
 import importlib

@@ -54,7 +54,7 @@ class Leases:
         return self._make(name, 0)
 
     def take_over(self, name: str, lost: int) -> bool:
-        """Makes the next lease of a name if the last, after so many lost owners, lost its own and may be tried again."""
+        """Makes the next lease of a name if the last, after so many lost owners, has lost its own, up to `OWNERS`."""
         return lost + 1 < OWNERS and self._is_lost(name, lost) and self._make(name, lost + 1)
 
     def failure(self, name: str, lost: int) -> str | None:

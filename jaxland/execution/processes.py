@@ -128,7 +128,7 @@ class WorkerPool(Executor):
         del self._processes[process.pid]
         self._own.connection.close()
         self._own.process = None
-        return process.exitcode
+        return process.exitcode or 0
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As of any executor. Idle processes end; those at work end after it."""

@@ -296,7 +296,7 @@ def train_missing(
 def _running_file(directory: Path) -> Iterator[Path]:
     """A file that is there while a run is; workers, wherever they are, end their shards when it is gone.
 
-    Those of runs that were killed are removed, since whoever calls holds the directory: their workers may still be at it.
+    Those of runs that were killed are removed, as whoever calls holds the directory: their workers may still be at it.
     """
     for path in directory.glob(f"{_RUNNING}*"):
         path.unlink(missing_ok=True)

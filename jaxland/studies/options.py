@@ -19,7 +19,7 @@ class RunOptions:
     """Whether points between the kinks of a piecewise linear network are taken together; by default where faster."""
 
     shard_timeout: float | None = None
-    """Seconds after which the process of a shard is ended and the shard tried again; by default it may take for ever."""
+    """Seconds after which the process of a shard is ended and the shard tried again; none by default."""
 
     def __post_init__(self):
         for name in ("fits", "shard_fits", "threads"):

@@ -213,7 +213,7 @@ def _analyse(worker: _Worker, name: str) -> Outcome | None:
 
 
 def _claimed(worker: _Worker, name: str) -> bool:
-    """Whether the analyses are this worker's to make. It waits until it is known whether another that has them is alive."""
+    """Whether the analyses are this worker's; where another has them, it waits until it is known whether that lives."""
     leases, first = worker.leases, None
     while not leases.claim(name):
         lost = leases.lost_owners().get(name, 0)

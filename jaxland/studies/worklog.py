@@ -20,7 +20,7 @@ def worker_name() -> str:
 
 @lru_cache(maxsize=4)
 def worker_log(directory: Path, name: str) -> TextIO | None:
-    """The log of a worker, which also takes what Python says when the process crashes; None where it cannot be written."""
+    """The log of a worker, which also takes what Python says in a crash; None where it cannot be written."""
     with suppress(OSError):
         (directory / LOGS).mkdir(exist_ok=True)
         log = open(directory / LOGS / f"{name}.log", "a", buffering=1)  # noqa: SIM115  (as long as the process)
