@@ -8,11 +8,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any
 
 from jaxland.execution.interruption import STOPPING
 
@@ -182,7 +183,7 @@ def portable(error: Exception) -> Exception:
 
 @contextmanager
 def ended_after(
-    seconds: float | None, log: TextIO | None = None, before: Callable[[], object] = lambda: None
+    seconds: float | None, log: Path | None = None, before: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
     """Within it the process ends with `TIMED_OUT` when that many seconds have passed; what its threads did is logged.
 
@@ -190,7 +191,7 @@ def ended_after(
 
     Args:
         seconds: None for ever.
-        log: an open file.
+        log: a file.
         before: called at last.
     """
     if seconds is None:
@@ -198,10 +199,14 @@ def ended_after(
         return
 
     def end():
-        if log is not None:
-            print(f"a shard took longer than {seconds:g} s; the process ends where it was:", file=log, flush=True)
-            faulthandler.dump_traceback(log)
-        before()
+        with suppress(OSError):
+            if log is not None:
+                with log.open("a") as file:
+                    print(
+                        f"a shard took longer than {seconds:g} s; the process ends where it was:", file=file, flush=True
+                    )
+                    faulthandler.dump_traceback(file)
+            before()
         os._exit(TIMED_OUT)
 
     timer = threading.Timer(seconds, end)

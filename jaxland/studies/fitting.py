@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -432,7 +432,7 @@ class ShardWork:
 
 
 @contextmanager
-def reported(log: TextIO | None, task: ShardTask) -> Iterator[None]:
+def reported(log: Path | None, task: ShardTask) -> Iterator[None]:
     """Writes down what became of a shard, and how long it took."""
     name, began = f"{task.ensemble} {task.start}-{task.stop - 1}", time.monotonic()
     write_line(log, f"{name} begins")

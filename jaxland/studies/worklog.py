@@ -5,9 +5,7 @@ import os
 import socket
 import time
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import TextIO
 
 _VARIABLE = "JAXLAND_WORKER"
 LOGS = "logs"
@@ -18,20 +16,19 @@ def worker_name() -> str:
     return os.environ.get(_VARIABLE) or f"{socket.gethostname()}-{os.getpid()}"
 
 
-@lru_cache(maxsize=4)
-def worker_log(directory: Path, name: str) -> TextIO | None:
-    """The log of a worker, which also takes what Python says in a crash; None where it cannot be written."""
+def worker_log(directory: Path, name: str) -> Path:
+    """The log of a worker, which also takes what Python says when its process crashes."""
+    log = directory / LOGS / f"{name}.log"
     with suppress(OSError):
-        (directory / LOGS).mkdir(exist_ok=True)
-        log = open(directory / LOGS / f"{name}.log", "a", buffering=1)  # noqa: SIM115  (as long as the process)
+        log.parent.mkdir(exist_ok=True)
         if not faulthandler.is_enabled():
-            faulthandler.enable(log)
-        return log
-    return None
+            faulthandler.enable(log.open("a"))  # open as long as the process
+    return log
 
 
-def write_line(log: TextIO | None, text: str) -> None:
+def write_line(log: Path | None, text: str) -> None:
     """With the time; a log that cannot be written stops nothing."""
-    if log is not None:
-        with suppress(OSError):
-            print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=log, flush=True)
+    with suppress(OSError):
+        if log is not None:
+            with log.open("a") as file:
+                print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=file)
