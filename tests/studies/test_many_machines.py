@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -36,16 +37,18 @@ def serial(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def prepared(tmp_path, capsys):
-    """A directory with no fits, made by the command."""
-    out = tmp_path / "shared"
-    assert (
-        main(["run", small_study.__file__, "--fits", "48", "--shard-fits", "16", "--out", str(out), "--prepare"]) == 0
-    )
-    assert f"jaxland work {out}" in capsys.readouterr().out
-    assert _bytes(out) == {}
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    out = tmp_path_factory.mktemp("template") / "s"
+    options = ["--fits", "48", "--shard-fits", "16", "--out", str(out), "--prepare"]
+    assert main(["run", small_study.__file__, *options]) == 0
     return out
+
+
+@pytest.fixture
+def prepared(template, tmp_path):
+    """A directory with no fits, made by the command."""
+    return shutil.copytree(template, tmp_path / "shared")
 
 
 def _kill_the_first(out, killed):
@@ -82,14 +85,12 @@ def test_another_machine_is_refused_once_and_in_words(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fitting, "_prepared_here", elsewhere)
     monkeypatch.setenv("JAXLAND_WORKER", "node-7")
-    with ThreadPoolExecutor(1) as executor, pytest.raises(WorkerRefused) as refused:
-        # The first shard is there, so that there is something not to be mixed with.
-        jl.run(STUDY, CONFIG, tmp_path / "s", fits=16, shard_fits=16)
+    # So that there is something not to be mixed with.
+    jl.run(STUDY, CONFIG, tmp_path / "s", fits=16, shard_fits=16)
+    differs = r"the worker node-7 cannot go on(.|\n)*versions: 'jaxland .*' there, 'jaxland 9' here"
+    with ThreadPoolExecutor(1) as executor, pytest.raises(WorkerRefused, match=differs):
         jl.run(STUDY, CONFIG, tmp_path / "s", executor=executor, **SIZES)
-    assert re.search(
-        r"the worker node-7 cannot go on(.|\n)*versions: 'jaxland .*' there, 'jaxland 9' here", str(refused.value)
-    )
-    assert len(asked) == 1
+    assert len(asked) <= 2  # the thread had the next one in hand
 
 
 def test_a_directory_that_a_worker_does_not_see(tmp_path):
@@ -119,6 +120,13 @@ def test_a_time_limit_needs_processes(tmp_path):
         jl.run(STUDY, CONFIG, tmp_path / "s", shard_timeout=3, executor=executor)
     with pytest.raises(ValueError, match=r"shard_timeout must be a positive number of seconds; got 0"):
         jl.run(STUDY, CONFIG, tmp_path / "s", shard_timeout=0)
+
+
+def test_preparing_trains_nothing_and_says_what_comes_next(template, capsys):
+    assert main(["run", small_study.__file__, "--fits", "48", "--out", str(template), "--prepare"]) == 0
+    assert f"jaxland work {template}" in capsys.readouterr().out
+    assert _bytes(template) == {}
+    assert not (template / "summary.md").exists()
 
 
 def test_one_worker_does_all_and_analyses(serial, prepared):
@@ -201,7 +209,8 @@ def test_damage_is_set_aside_and_trained_again(serial, prepared):
     work(prepared)
     shard = sorted((prepared / "fits").rglob("*.parquet"))[0]
     shard.write_bytes(b"garbage")
-    (prepared / "analyses.json").write_text("{}")
+    for marker in (prepared / "leases").iterdir():
+        marker.unlink()
     said: list[str] = []
     assert work(prepared, say=said.append) is not None
     assert any("is damaged; set aside as" in line for line in said)
