@@ -202,9 +202,7 @@ def ended_after(
         with suppress(OSError):
             if log is not None:
                 with log.open("a") as file:
-                    print(
-                        f"a shard took longer than {seconds:g} s; the process ends where it was:", file=file, flush=True
-                    )
+                    print(f"a shard took longer than {seconds:g} s; the process was here:", file=file, flush=True)
                     faulthandler.dump_traceback(file)
             before()
         os._exit(TIMED_OUT)
