@@ -246,6 +246,7 @@ def missing_tasks(store: StudyStore, prepared: Mapping[str, Prepared]) -> list[S
 def train_missing(
     store: StudyStore,
     study: Study,
+    config: Any,
     prepared: dict[str, Prepared],
     threads: int | None = None,
     executor: Executors | None = None,

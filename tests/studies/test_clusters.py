@@ -1,7 +1,7 @@
 """The same with processes that are killed and stopped, on executors of others, and on clusters; it takes minutes."""
 
+import json
 import os
-import re
 import signal
 import stat
 import subprocess
@@ -187,7 +187,7 @@ def scheduler(tmp_path):
     processes = [subprocess.Popen([*begin, "--scheduler-file", str(file)], env=environment, stderr=subprocess.DEVNULL)]
     _wait_until(file.exists)
     time.sleep(0.5)
-    address = re.search(r"tcp://[^\"]+", file.read_text())[0]
+    address = json.loads(file.read_text())["address"]
     work = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
     processes.append(subprocess.Popen(work, env=environment, stderr=subprocess.DEVNULL, cwd=tmp_path))
     yield address

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import small_study
@@ -20,10 +21,7 @@ from jaxland.store import StoreError
 from jaxland.studies import WorkerRefused, fitting, work, working
 
 CONFIG = Config(steps=40)
-SIZES = {"fits": 48, "shard_fits": 16}
-JAXLAND = [sys.executable, "-m", "jaxland"]
-# Shards of some tenths of a second.
-LONG = ["--steps", "600000", "--fits", "96", "--shard-fits", "16"]
+SIZES: dict[str, Any] = {"fits": 48, "shard_fits": 16}
 
 
 def _bytes(path):
