@@ -96,8 +96,7 @@ def test_a_directory_that_a_worker_does_not_see(tmp_path):
         fitting.ShardWork(str(tmp_path / "not-mounted"))(jl.execution.ShardTask("adam", 0, 16))
 
 
-def test_a_fault_of_the_disk_that_passes_costs_no_training(monkeypatch):
-    monkeypatch.setattr(fitting, "_PAUSES", (0, 0, 0))
+def test_a_fault_of_the_disk_that_passes_costs_no_training():
     faults = iter([StoreError("full"), StoreError("full"), None])
 
     def write():
@@ -105,10 +104,10 @@ def test_a_fault_of_the_disk_that_passes_costs_no_training(monkeypatch):
         if fault:
             raise fault
 
-    fitting.patiently(write)
+    fitting.patiently(write, (0, 0, 0))
     faults = iter([StoreError(f"full {k}") for k in range(4)])
     with pytest.raises(StoreError, match="full 3"):
-        fitting.patiently(write)
+        fitting.patiently(write, (0, 0, 0))
 
 
 def test_a_time_limit_needs_processes(tmp_path):
@@ -141,16 +140,16 @@ def test_one_worker_does_all_and_analyses(serial, prepared):
 
 def test_two_workers_in_one_directory_share_the_shards(serial, prepared):
     """One begins while the other is at a shard; a shard that a run made meanwhile is not made again."""
-    said, columns = [], working.trained_columns
+    said, train = [], working.train_shard
 
-    def beside(*arguments):
+    def beside(*arguments, **options):
         if not said:
             said.append("begun")
             work(prepared, name="inner", say=said.append)
-        return columns(*arguments)
+        train(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(working, "trained_columns", beside)
+        patched.setattr(working, "train_shard", beside)
         patched.setattr(working, "_wait", lambda worker, seconds: (_ for _ in ()).throw(fitting.Interrupted))
         with pytest.raises(fitting.Interrupted):
             work(prepared, name="outer")
@@ -162,15 +161,15 @@ def test_two_workers_in_one_directory_share_the_shards(serial, prepared):
 
 
 def test_a_shard_that_always_fails_is_named_and_all_others_are_there(prepared, monkeypatch, capsys):
-    columns, attempts = working.trained_columns, []
+    train, attempts = working.train_shard, []
 
-    def failing(ensembles, task, *arguments):
+    def failing(store, ensemble, task, *arguments, **options):
         if task == ("adam", 16, 32):
             attempts.append(task)
             raise ArithmeticError("no number")
-        return columns(ensembles, task, *arguments)
+        train(store, ensemble, task, *arguments, **options)
 
-    monkeypatch.setattr(working, "trained_columns", failing)
+    monkeypatch.setattr(working, "train_shard", failing)
     assert main(["work", str(prepared), "--name", "node-3"]) == 1
     message = capsys.readouterr().err
     assert "1 shards failed 3 times" in message
