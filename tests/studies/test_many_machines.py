@@ -1,6 +1,7 @@
 """Studies on many processes and machines: nothing is lost, and all bytes are those of one process."""
 
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -94,6 +95,16 @@ def test_another_machine_is_refused_once_and_in_words(tmp_path, monkeypatch):
 def test_a_directory_that_a_worker_does_not_see(tmp_path):
     with pytest.raises(WorkerRefused, match=r"the worker .* cannot go on with this study.*no such directory"):
         fitting.ShardWork(str(tmp_path / "not-mounted"))(jl.execution.ShardTask("adam", 0, 16))
+
+
+def test_what_is_defined_in_a_session_travels_by_value():
+    """As from a notebook, whose names no other process has."""
+    session = sys.modules["__main__"]
+    exec("def of_this_session(config):\n    return {config: 1}", vars(session))
+    study = jl.Study("session", Config, session.of_this_session)
+    pickled = fitting._pickled(fitting.ShardWork("somewhere", 1, study), "session")
+    del session.of_this_session
+    assert pickle.loads(pickled).study.ensembles(3) == {3: 1}
 
 
 def test_a_fault_of_the_disk_that_passes_costs_no_training():
