@@ -103,7 +103,7 @@ def test_what_is_defined_in_a_session_travels_by_value():
     exec("def of_this_session(config):\n    return {config: 1}", vars(session))
     study = jl.Study("session", Config, session.of_this_session)
     pickled = fitting._pickled(fitting.ShardWork("somewhere", 1, study), "session")
-    del session.of_this_session
+    vars(session).pop("of_this_session")
     assert pickle.loads(pickled).study.ensembles(3) == {3: 1}
 
 
