@@ -87,6 +87,7 @@ def work(
     StudyStore.open(path)
     with _told(path):
         leases = Leases(path / LEASES, f"{name} {secrets.token_hex(4)}", lease)
+        aside: set[Path] = set()
         while True:
             worker = _Worker(path, study, threads, shard_timeout, leases, name, say)
             analysis = _until_all_are_there(worker)
@@ -95,8 +96,11 @@ def work(
             try:
                 return _analyse(worker, analysis)
             except DamagedShard as damage:
-                aside = StudyStore.open(path).quarantine(damage.path)
-                say(f"{damage.path.name} is damaged; set aside as {aside} and trained again.")
+                if damage.path in aside:
+                    raise  # trained again it is what it was: it would be so for ever
+                aside.add(damage.path)
+                target = StudyStore.open(path).quarantine(damage.path)
+                say(f"{damage.path.name} is damaged; set aside as {target} and trained again.")
 
 
 def _until_all_are_there(worker: _Worker) -> str | None:
