@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         sweeps,
         training,
     )
+    from jaxland.execution import workers
     from jaxland.landscape import symmetrise
     from jaxland.networks import Network, mlp
     from jaxland.placebo import placebo_test
@@ -63,6 +64,7 @@ __all__ = [
     "sweeps",
     "symmetrise",
     "training",
+    "workers",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

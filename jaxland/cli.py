@@ -1,7 +1,8 @@
 """The command line: `jaxland COMMAND ...`. Each command is a function; its help comes from its docstring.
 
-Exit codes: 0 done; 1 the study directory, the disk or a worker failed, or a library is missing; 2 the arguments are
-wrong; 130 and 143 stopped by Ctrl-C or SIGTERM with all finished shards kept.
+Exit codes: 0 done; 1 the study directory, the disk, a shard or a worker failed, or a library is missing; 2 the
+arguments are wrong; 128 and the number of a signal (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1, 140 SIGUSR2)
+stopped with all finished shards kept; 124 the shard of `jaxland work` took longer than --shard-timeout.
 """
 
 import json
@@ -10,6 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,36 @@ _UNPREFIXED = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
-class _Options(RunOptions):
+class _Where:
+    """Where shards are done; in this process by default."""
+
+    workers: int | None = None
+    """Train in so many worker processes on this machine."""
+    dask: str | None = None
+    """Train on a cluster of Dask: the address of its scheduler, or local."""
+    slurm: int | None = None
+    """Train in so many jobs of Slurm, which are as the configuration of dask-jobqueue says."""
+
+    def executor(self, out: Path, threads: int | None) -> Any:
+        """What makes executors, None for this process."""
+        given = [name for name in ("workers", "dask", "slurm") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"--{given[0]} and --{given[1]} exclude each other; shards are done in one place.")
+        if self.slurm is not None and self.slurm < 1:
+            raise ValueError(f"slurm must be a positive number of jobs; got {self.slurm}.")
+        if not given:
+            return None
+        from jaxland.execution import DaskCluster, SlurmCluster, workers
+
+        if self.workers is not None:
+            return workers(self.workers, threads)
+        if self.dask is not None:
+            return DaskCluster(self.dask, threads or 1)
+        return SlurmCluster(self.slurm or 1, threads or 1, out / "logs")
+
+
+@dataclass(frozen=True)
+class _Options(_Where, RunOptions):
     """Of `jaxland run`, beside the study's own configuration."""
 
     out: Path | None = None
@@ -37,6 +68,8 @@ class _Options(RunOptions):
     """Scale of these analyses: a minute or so, or that of the source. How many fits there are, --fits says."""
     dry_run: bool = False
     """Print shards, storage and time, and do nothing."""
+    prepare: bool = False
+    """Make the study directory and train nothing: for `jaxland work`, on as many machines as you like."""
 
 
 def run(reference: str, arguments: Sequence[str]) -> int:
@@ -71,7 +104,7 @@ def _check_flags(study: Any) -> None:
 
 
 def _run(study: Any, config: Any, options: _Options) -> int:
-    from jaxland.studies.engine import make_request, plan_with, run_with
+    from jaxland.studies.engine import make_request, plan_with, prepare_with, run_with
 
     request = make_request(study, config, options.out)
     if options.dry_run:
@@ -79,7 +112,12 @@ def _run(study: Any, config: Any, options: _Options) -> int:
         return 0
     _check_writable(request.out)
     analyses = _wanted(study, options.analyses, options.scale)
-    return _finish(lambda: run_with(request, options, analyses=analyses, progress=True, say=_say), request.out)
+    if options.prepare:
+        prepare_with(request, options, analyses)
+        print(f"{request.out} is ready. On every machine that sees it:\n  jaxland work {shlex.quote(str(request.out))}")
+        return 0
+    executor = options.executor(request.out, options.threads)
+    return _finish(lambda: run_with(request, options, executor, analyses, progress=True, say=_say), request.out)
 
 
 def _wanted(study: Any, names: tuple[str, ...], scale: str) -> Any:
@@ -113,11 +151,11 @@ def _finish(work: Callable, out: Path) -> int:
 
 def _until_stopped(work: Callable[[], Any], advice: str) -> tuple[Any, int]:
     """What `work` returns, and 0; or None and the exit code, where a signal stopped it and the advice was printed."""
-    from jaxland.execution import Terminated, raise_on_sigterm
+    from jaxland.execution import Terminated, raise_on_signals
     from jaxland.training import Interrupted
 
     try:
-        with raise_on_sigterm():
+        with raise_on_signals():
             return work(), 0
     except (Interrupted, Terminated, KeyboardInterrupt) as interruption:
         print(f"Stopped. {advice}")
@@ -148,21 +186,30 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def resume(directory: tyro.conf.Positional[Path], study: str | None = None, threads: int | None = None) -> int:
+def resume(
+    directory: tyro.conf.Positional[Path],
+    where: Annotated[_Where, _UNPREFIXED] = _Where(),
+    study: str | None = None,
+    threads: int | None = None,
+    shard_timeout: float | None = None,
+) -> int:
     """Go on with a study where it stopped: train what is missing, make the analyses that were asked for.
 
     Args:
         directory: a study directory.
+        where: shards are done.
         study: its code, where it is no longer what or where it was: a file, a name, or module:NAME.
         threads: groups of fits trained at a time; all processors by default.
+        shard_timeout: seconds after which the process of a shard is ended and the shard tried again.
     """
     _check_writable(directory)
     _say(f"jaxland: reading {directory}")
     from jaxland.studies.engine import Request, run_with
 
     store, code, config = _opened(directory, study)
-    options = RunOptions(fits=store.manifest.fits, threads=threads)
-    work = partial(run_with, Request(code, config, directory), options, progress=True, say=_say)
+    options = RunOptions(fits=store.manifest.fits, threads=threads, shard_timeout=shard_timeout)
+    executor = where.executor(directory, threads)
+    work = partial(run_with, Request(code, config, directory), options, executor, progress=True, say=_say)
     return _finish(work, directory)
 
 
@@ -171,6 +218,36 @@ def _check_writable(place: Path) -> None:
     from jaxland.store import require_writable
 
     require_writable(place)
+
+
+def work(
+    directory: tyro.conf.Positional[Path],
+    study: str | None = None,
+    threads: int | None = None,
+    name: str | None = None,
+    lease: float = 60.0,
+    shard_timeout: float | None = None,
+) -> int:
+    """Train shards of a study beside other machines that share its directory, until all are there.
+
+    Start it as often as you like, wherever the directory is seen; there is no scheduler. What `jaxland run` makes,
+    with --prepare or without, can be worked on.
+
+    Args:
+        directory: a study directory.
+        study: its code, where it is no longer what or where it was: a file, a name, or module:NAME.
+        threads: groups of fits trained at a time; all processors by default.
+        name: of this worker, in leases and logs; machine and process by default.
+        lease: seconds after which a worker that gives no sign of life has lost its shard to another.
+        shard_timeout: seconds after which this worker ends, with 124, if its shard is not done.
+    """
+    _say(f"jaxland: reading {directory}")
+    from jaxland.studies import find_study
+    from jaxland.studies import work as work_on
+
+    code = None if study is None else find_study(study)
+    options: dict[str, Any] = {"threads": threads, "name": name, "lease": lease, "shard_timeout": shard_timeout}
+    return _finish(partial(work_on, directory, code, **options, say=_say), directory)
 
 
 def _opened(directory: Path, study: str | None) -> tuple[Any, Any, Any]:
@@ -381,6 +458,7 @@ def bench() -> int:
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "resume": resume,
+    "work": work,
     "status": status,
     "table": table,
     "analyse": analyse,
@@ -441,10 +519,10 @@ def _exit_code(error: Exception) -> int | None:
         return 2
     if isinstance(error, OSError):  # of the disk, or of rights; what can be said better has been said below
         return 1
-    from jaxland.execution import ShardsFailed
+    from jaxland.execution import ClusterMissing, ShardsFailed, WorkersCannotStart
     from jaxland.store import StoreError
 
-    if isinstance(error, StoreError | ShardsFailed):
+    if isinstance(error, StoreError | ShardsFailed | WorkersCannotStart | ClusterMissing | BrokenExecutor):
         return 1
     if isinstance(error, NotImplementedError):  # the compiler's own kind is one; only then is it worth importing
         from jaxland.training.program.expression import Unlowerable

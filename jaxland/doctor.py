@@ -13,6 +13,8 @@ from jaxland.problems import sawtooth
 from jaxland.training import BACKENDS, available_threads, fit, local_platform, numerics, versions
 
 _OPTIONAL = {
+    "dask_jobqueue": "jaxland[slurm]",
+    "distributed": "jaxland[dask]",
     "flax": "jaxland[flax]",
     "plotly": "jaxland[report]",
     "torch": "jaxland[compare]",

@@ -116,7 +116,7 @@ def test_doctor_names_the_extras_of_what_is_missing(monkeypatch):
     assert found["plotly"] == "jaxland[report]"
     for library, extra in found.items():
         lines = project["optional-dependencies"][extra.removeprefix("jaxland[").removesuffix("]")]
-        assert any(line.startswith(library) for line in lines)
+        assert any(line.startswith(library.replace("_", "-")) for line in lines)
 
 
 def test_names_are_separated_by_spaces_or_commas():

@@ -1,6 +1,8 @@
 """Every Python block of the documentation pages runs, in order, and states values that come out."""
 
 import shlex
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import pytest
@@ -66,6 +68,33 @@ def test_the_page_on_sweeps_runs(tmp_path, monkeypatch):
     names: dict = {}
     compared = sum(run(code, names) for code in blocks("docs/sweeps.md"))
     assert compared >= 16
+
+
+@pytest.mark.slow
+def test_the_page_on_clusters_runs_and_so_do_its_commands(tmp_path, monkeypatch):
+    pytest.importorskip("distributed", reason="pip install 'jaxland[dask]'")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_study.py").write_text(blocks("docs/studies.md")[1])
+    from_python, *arithmetic = blocks("docs/clusters.md")
+    (tmp_path / "script.py").write_text(from_python)
+    commands = [line for block in blocks("docs/clusters.md", "sh") for line in block.splitlines()]
+    assert len(commands) == 4
+    for command in [*commands, "python script.py"]:
+        program, *arguments = shlex.split(command)
+        program = [sys.executable, "-m", "jaxland"] if program == "jaxland" else [sys.executable]
+        done = subprocess.run([*program, *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    names: dict = {}
+    assert sum(run(code, names) for code in arithmetic) == 14
+    trees = [tmp_path / "runs" / name / "fits" for name in ("pool", "dask", "shared")]
+    files = [{str(each.relative_to(tree)): each.read_bytes() for each in tree.rglob("*.parquet")} for tree in trees]
+    assert len(files[0]) == 16
+    assert files[0] == files[1] == files[2]
+
+
+def test_the_arithmetic_of_the_page_on_clusters_is_right():
+    names: dict = {}
+    assert sum(run(code, names) for code in blocks("docs/clusters.md")[1:]) == 14
 
 
 @pytest.mark.slow

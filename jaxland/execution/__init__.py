@@ -1,24 +1,50 @@
-"""Planning shards and doing them, here or on an executor; interruption."""
+"""Planning shards and doing them: here, on executors, or by workers that share a directory; interruption."""
 
 from typing import TYPE_CHECKING
 
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.execution.interruption import Stop, Terminated, raise_on_sigterm, stop_on_signals
+    from jaxland.execution.clusters import ClusterMissing, DaskCluster, SlurmCluster
+    from jaxland.execution.interruption import STOPPING, Stop, Terminated, raise_on_signals, stop_on_signals
+    from jaxland.execution.leases import LEASE_SECONDS, OWNERS, Leases
     from jaxland.execution.plan import ShardTask, default_shard_fits, plan_shards
-    from jaxland.execution.run import ShardsFailed, run_shards
+    from jaxland.execution.processes import (
+        WorkerDied,
+        WorkerPool,
+        Workers,
+        WorkersCannotStart,
+        ended_after,
+        portable,
+        workers,
+    )
+    from jaxland.execution.run import Executors, ShardsFailed, run_shards
 
 __all__ = [
+    "LEASE_SECONDS",
+    "OWNERS",
+    "STOPPING",
+    "ClusterMissing",
+    "DaskCluster",
+    "Executors",
+    "Leases",
     "ShardTask",
     "ShardsFailed",
+    "SlurmCluster",
     "Stop",
     "Terminated",
+    "WorkerDied",
+    "WorkerPool",
+    "Workers",
+    "WorkersCannotStart",
     "default_shard_fits",
+    "ended_after",
     "plan_shards",
-    "raise_on_sigterm",
+    "portable",
+    "raise_on_signals",
     "run_shards",
     "stop_on_signals",
+    "workers",
 ]
 
 __getattr__, __dir__ = attach(__name__, __file__)

@@ -243,6 +243,12 @@ class StudyStore:
         """The ranges (start, stop) of fits asked for and not yet committed."""
         return missing_ranges(self.shards(ensemble), self.manifest.fits)
 
+    def holds(self, ensemble: str, start: int, stop: int) -> bool:
+        """Whether just this shard is there; one folder is listed, however many shards there are."""
+        return any(
+            shard_path(self._folder(ensemble), start, stop, b"").parent.glob(f"{start:010d}-{stop:010d}-*.parquet")
+        )
+
     def commit_shard(self, ensemble: str, start: int, stop: int, arrays: dict[str, np.ndarray]) -> Path:
         """Commits fits `start` to `stop - 1`; returns the file.
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from jaxland.studies.engine import Plan, plan, run
     from jaxland.studies.finding import Origin, find_study
-    from jaxland.studies.fitting import ShardWork, open_study, prepare
+    from jaxland.studies.fitting import ShardWork, WorkerRefused, open_study, prepare
     from jaxland.studies.lazily import analyses_in, deferred, titles_of
     from jaxland.studies.options import RunOptions
     from jaxland.studies.registry import STUDIES
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from jaxland.studies.stored import StoredStudy, open_stored
     from jaxland.studies.study import Outcome, Study
     from jaxland.studies.tables import write_table
+    from jaxland.studies.working import work
 
 __all__ = [
     "SCALES",
@@ -77,6 +78,7 @@ __all__ = [
     "Study",
     "Verdict",
     "Within",
+    "WorkerRefused",
     "analyse",
     "analyses_in",
     "check_choices",
@@ -101,6 +103,7 @@ __all__ = [
     "to_json",
     "untested",
     "wanted",
+    "work",
     "write_table",
 ]
 

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import is_dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxland.execution import ShardTask, plan_shards
+from jaxland.execution import Executors, ShardTask, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import make_analyses
 from jaxland.studies.configuration import require_rebuildable, require_unedited
@@ -57,7 +57,8 @@ def run(
     threads: int | None = None,
     backend: str = "auto",
     compress: bool | None = None,
-    executor: Executor | None = None,
+    executor: Executors | None = None,
+    shard_timeout: float | None = None,
     analyses: Wanted | None = None,
     progress: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -76,7 +77,10 @@ def run(
         threads: groups of fits trained at a time; all processors by default.
         backend: `"auto"` or the name of a backend.
         compress: as in `jaxland.fit`.
-        executor: any `concurrent.futures.Executor` on which shards are done; in this process by default.
+        executor: where shards are done: any `concurrent.futures.Executor`, or what makes one, as
+            `jaxland.workers(4)`, which then is asked for another when one breaks; in this process by default.
+        shard_timeout: seconds after which an executor's process that is at a shard is ended, and the shard tried again;
+            by default a shard may take for ever.
         analyses: which to make, with their settings, besides those asked for before; see `wanted`.
         progress: show a progress bar.
         say: receives lines for the user.
@@ -86,30 +90,27 @@ def run(
 
     Raises:
         ValueError, TypeError, StoreError: bad arguments, study or directory, before any work starts.
+        ShardsFailed: shards failed three times, or killed their workers, on an executor; all others are done.
+        BrokenExecutor: an executor that was given as it is broke; finished shards are kept.
         Interrupted: a signal came; finished shards are kept.
     """
-    options = RunOptions(fits, shard_fits, threads, backend, compress)
+    options = RunOptions(fits, shard_fits, threads, backend, compress, shard_timeout)
     return run_with(make_request(study, config, out), options, executor, analyses, progress, say)
 
 
 def run_with(
     request: Request,
     options: RunOptions,
-    executor: Executor | None = None,
+    executor: Executors | None = None,
     analyses: Wanted | None = None,
     progress: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """`run`, with what was asked for and how it is done as one value each."""
-    study, config, out = request
-    check_wanted(study, analyses)
-    recorded = _recorded(out)
-    with one_call():
-        prepared = _prepare(study, config, options, recorded)
-        if recorded is None:
-            require_reproducible(study, config, prepared)
-        manifest = _manifest(request, options, prepared, recorded)
-    store = StudyStore.create(out, manifest)
+    if options.shard_timeout is not None and executor is None:
+        raise ValueError("shard_timeout ends processes of an executor; give one, as --workers 2 or jaxland.workers(2).")
+    study, config, _ = request
+    store, prepared = _begun(request, options, analyses)
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
     with store.writing():
@@ -117,7 +118,7 @@ def run_with(
         analyses = remember(store, study, analyses)
         aside: set[Path] = set()
         while True:
-            train_missing(store, study, config, prepared, options.threads, executor, progress)
+            train_missing(store, study, config, prepared, options.threads, executor, progress, options.shard_timeout)
             store.require_complete()
             try:
                 return make_analyses(store, study, config, analyses, options.threads, say)
@@ -126,6 +127,37 @@ def run_with(
                     raise  # trained again it is what it was: it would be so for ever
                 aside.add(damage.path)
                 say(f"{damage.path.name} is damaged; set aside as {store.quarantine(damage.path)} and trained again.")
+
+
+def prepare_with(request: Request, options: RunOptions, analyses: Wanted | None = None) -> StudyStore:
+    """Makes the study directory that `run_with` would, and trains nothing: for workers that share it, see `work`."""
+    store, _ = _begun(request, options, analyses, pinned=True)
+    with store.writing():
+        remember(store, request.study, analyses)
+    return store
+
+
+def _begun(
+    request: Request, options: RunOptions, analyses: Wanted | None, pinned: bool = False
+) -> tuple[StudyStore, dict[str, Prepared]]:
+    """The study directory, made or opened, and the backends.
+
+    Args:
+        request, options, analyses: of a run.
+        pinned: write down how fits are cut into shards where that depends on the machine.
+    """
+    study, config, out = request
+    check_wanted(study, analyses)
+    recorded = _recorded(out)
+    with one_call():
+        prepared = _prepare(study, config, options, recorded)
+        if recorded is None:
+            require_reproducible(study, config, prepared)
+        if pinned and recorded is None and any(each.trainer.devices > 1 for each in prepared.values()):
+            own = options.shard_fits or shard_size(options.fits or study.default_fits, prepared)
+            options = replace(options, shard_fits=own)
+        manifest = _manifest(request, options, prepared, recorded)
+    return StudyStore.create(out, manifest), prepared
 
 
 def plan(

@@ -1,9 +1,14 @@
 """Training the fits of a study: its backends made ready, its missing shards trained, here or elsewhere."""
 
+import os
 import pickle
+import secrets
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,13 +16,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxland.execution import ShardTask, default_shard_fits, plan_shards, run_shards, stop_on_signals
+from jaxland.execution import (
+    Executors,
+    ShardTask,
+    default_shard_fits,
+    ended_after,
+    plan_shards,
+    run_shards,
+    stop_on_signals,
+)
 from jaxland.store import MANIFEST, Manifest, StoreError, StudyStore
 from jaxland.studies.configuration import config_hash, from_json, require_unedited, to_json
 from jaxland.studies.finding import from_origin, origin_of, place_of
 from jaxland.studies.registry import STUDIES
 from jaxland.studies.study import Study
 from jaxland.studies.unfinished import Unfinished
+from jaxland.studies.worklog import worker_log, worker_name, write_line
 from jaxland.training import (
     Ensemble,
     Interrupted,
@@ -32,6 +46,11 @@ from jaxland.training import (
     train_fits,
     versions,
 )
+
+_RUNNING = ".running-"
+_SECONDS_BETWEEN_QUESTIONS = 1.0
+PAUSES = (1.0, 5.0, 20.0)
+"""Seconds after which a worker writes a shard again that could not be written."""
 
 
 class Prepared(NamedTuple):
@@ -213,9 +232,15 @@ def _provenance(prepared: dict[str, Prepared]) -> dict[str, Any]:
     }
 
 
-def shard_size(fits: int, prepared: dict[str, Prepared]) -> int:
+def shard_size(fits: int, prepared: Mapping[str, Prepared]) -> int:
     """Fits of a shard by default: of each device of the trainer, whole groups."""
     return default_shard_fits(fits, max(each.trainer.width * each.trainer.devices for each in prepared.values()))
+
+
+def missing_tasks(store: StudyStore, prepared: Mapping[str, Prepared]) -> list[ShardTask]:
+    """The shards that are asked for and not there, in order; the same wherever they are cut."""
+    shard_fits = store.manifest.shard_fits or shard_size(store.manifest.fits, prepared)
+    return plan_shards({name: store.missing(name) for name in store.manifest.ensembles}, shard_fits)
 
 
 def train_missing(
@@ -224,38 +249,67 @@ def train_missing(
     config: Any,
     prepared: dict[str, Prepared],
     threads: int | None = None,
-    executor: Executor | None = None,
+    executor: Executors | None = None,
     progress: bool = False,
+    shard_timeout: float | None = None,
 ) -> None:
     """Trains and commits every fit that is asked for and not there.
 
     Raises:
-        StoreError: the manifest was edited since the study began.
+        StoreError: the manifest was edited since the study began, or workers cannot write.
+        WorkerRefused: a worker would train other bits, or does not see the directory.
         TypeError: the study cannot travel to the executor's workers.
+        ShardsFailed: shards failed three times; all others are done.
         Interrupted: a signal came; finished shards are kept.
     """
     require_unedited(store)
-    fits, ensembles = store.manifest.fits, store.manifest.ensembles
-    shard_fits = store.manifest.shard_fits or shard_size(fits, prepared)
-    tasks = plan_shards({name: store.missing(name) for name in ensembles}, shard_fits)
+    tasks = missing_tasks(store, prepared)
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
-    total = fits * sum(steps.values())
+    total = store.manifest.fits * sum(steps.values())
     done = total - sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)
-    if executor is not None:
-        run_shards(tasks, shard_work(store, study, executor, threads), executor)
-        return
     with (
         stop_on_signals() as stop,
         progress_bar(total, store.manifest.study, done=done, show=progress) as on_progress,
     ):
         try:
-            run_shards(
-                tasks,
-                lambda task: train_shard(store, prepared[task.ensemble], task, threads, on_progress, stop),
-            )
+            if executor is None:
+                run_shards(
+                    tasks,
+                    lambda task: train_shard(store, prepared[task.ensemble], task, threads, on_progress, stop),
+                )
+                return
+            with _running_file(store.path) as running:
+                run_shards(
+                    tasks,
+                    shard_work(store, study, executor, threads, shard_timeout, running),
+                    executor,
+                    stop=stop,
+                    on_done=lambda task: on_progress((task.stop - task.start) * steps[task.ensemble]),
+                    on_stop=lambda: running.unlink(missing_ok=True),
+                    fatal=(StoreError,),
+                )
         except Interrupted as interruption:
             interruption.signal_number = stop.signal_number
             raise
+
+
+@contextmanager
+def _running_file(directory: Path) -> Iterator[Path]:
+    """A file that is there while a run is; workers, wherever they are, end their shards when it is gone.
+
+    Those of runs that were killed are removed, as whoever calls holds the directory: their workers may still be at it.
+    """
+    for path in directory.glob(f"{_RUNNING}*"):
+        path.unlink(missing_ok=True)
+    path = directory / f"{_RUNNING}{secrets.token_hex(8)}"
+    try:
+        path.touch()
+    except OSError as error:
+        raise StoreError(f"cannot write to {directory}: {error.strerror}.") from error
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def train_shard(
@@ -265,9 +319,45 @@ def train_shard(
     threads: int | None = None,
     on_progress: Callable[[int], object] = lambda net_steps: None,
     stop: threading.Event | None = None,
+    pauses: Sequence[float] = (),
 ) -> None:
-    """Trains one shard and commits it, with losses on the way and what validation found where the ensemble has them."""
+    """Trains one shard and commits it, with losses on the way and what validation found where the ensemble has them.
+
+    One that is there already, made by another worker meanwhile, is left as it is.
+    """
+    if store.holds(*task):
+        on_progress((task.stop - task.start) * prepared.ensemble.steps)
+        return
     keeper = Unfinished(store, task)
+    try:
+        columns = _columns(prepared, task, keeper, threads, on_progress, stop)
+        patiently(lambda: store.commit_shard(*task, columns), pauses)
+    except (OSError, StoreError):
+        # Another worker may have made it meanwhile, and have cleared up what was kept on the way.
+        if not store.holds(*task):
+            raise
+    keeper.forget()
+
+
+def patiently(write: Callable[[], object], pauses: Sequence[float] = ()) -> None:
+    """Writes, and again after a fault of the disk, which may pass: what is to be written took long."""
+    for pause in pauses:
+        try:
+            write()
+            return
+        except StoreError:
+            time.sleep(pause)
+    write()
+
+
+def _columns(
+    prepared: Prepared,
+    task: ShardTask,
+    keeper: Unfinished,
+    threads: int | None,
+    on_progress: Callable[[int], object],
+    stop: threading.Event | None,
+) -> dict[str, np.ndarray]:
     trained = train_fits(
         prepared.trainer,
         prepared.ensemble,
@@ -282,9 +372,11 @@ def train_shard(
     names = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step", "params")
     if prepared.ensemble.trace_every is not None:
         names = (*names, "trace")
-    arrays |= {name: getattr(result, name) for name in names} | columns_of(trained.judged)
-    store.commit_shard(task.ensemble, task.start, task.stop, arrays)
-    keeper.forget()
+    return arrays | {name: getattr(result, name) for name in names} | columns_of(trained.judged)
+
+
+class WorkerRefused(StoreError):
+    """A worker cannot train what this study is made of, or would give it other bits; no other attempt mends that."""
 
 
 @dataclass(frozen=True)
@@ -295,16 +387,65 @@ class ShardWork:
         path: the study directory, on a file system every worker sees.
         threads: of each worker.
         study: its code where workers cannot import it; by default they find it by the manifest.
+        seconds: after which the process of a shard that is not done is ended; never by default.
+        running: a file that is there as long as shards are wanted.
+        apart: whether it is called in processes of its own, which keep logs.
     """
 
     path: str
     threads: int | None = None
     study: Study | None = None
+    seconds: float | None = None
+    running: str | None = None
+    apart: bool = True
 
     def __call__(self, task: ShardTask) -> None:
-        """Trains and commits the shard."""
-        store, prepared = _prepared_here(self.path, self.study, _manifest_text(self.path))
-        train_shard(store, prepared[task.ensemble], task, self.threads)
+        """Trains and commits the shard.
+
+        Raises:
+            WorkerRefused: this machine is of another kind, or does not see the directory.
+            StoreError: the shard cannot be written.
+            Interrupted: it is no longer wanted.
+        """
+        log = worker_log(Path(self.path), worker_name()) if self.apart else None
+        with reported(log, task), ended_after(self.seconds, log):
+            store, prepared = prepared_here(self.path, self.study)
+            stop = threading.Event()
+            train_shard(store, prepared[task.ensemble], task, self.threads, self._asking(stop), stop, PAUSES)
+
+    def _asking(self, stop: threading.Event) -> Callable[[int], None]:
+        """To be called often: sets `stop` when the run is over."""
+        asked = time.monotonic()
+
+        def ask(net_steps: int) -> None:
+            nonlocal asked
+            if self.running is None or time.monotonic() - asked < _SECONDS_BETWEEN_QUESTIONS:
+                return
+            asked = time.monotonic()
+            try:
+                os.stat(self.running)
+            except FileNotFoundError:
+                stop.set()
+            except OSError:  # a file system that is away for a moment says nothing
+                return
+
+        return ask
+
+
+@contextmanager
+def reported(log: Path | None, task: ShardTask) -> Iterator[None]:
+    """Writes down what became of a shard, and how long it took."""
+    name, began = f"{task.ensemble} {task.start}-{task.stop - 1}", time.monotonic()
+    write_line(log, f"{name} begins")
+    try:
+        yield
+    except Interrupted:
+        write_line(log, f"{name} was stopped")
+        raise
+    except BaseException:
+        write_line(log, f"{name} failed:\n{traceback.format_exc()}")
+        raise
+    write_line(log, f"{name} is there after {time.monotonic() - began:.1f} s")
 
 
 def _manifest_text(path: str) -> bytes:
@@ -313,6 +454,18 @@ def _manifest_text(path: str) -> bytes:
         return (Path(path) / MANIFEST).read_bytes()
     except OSError:
         return b""
+
+
+def prepared_here(path: str, study: Study | None = None) -> tuple[StudyStore, dict[str, Prepared]]:
+    """A study directory opened by a worker, with backends made ready as they were when the study began.
+
+    Raises:
+        WorkerRefused: this machine would train other bits, or does not see the directory or the study's code.
+    """
+    try:
+        return _prepared_here(path, study, _manifest_text(path))
+    except (ImportError, StoreError, TypeError, ValueError) as error:
+        raise WorkerRefused(f"the worker {worker_name()} cannot go on with this study. {error}") from error
 
 
 @lru_cache(maxsize=4)
@@ -339,22 +492,46 @@ def _unpickled(content: bytes) -> ShardWork:
 
 
 def shard_work(
-    store: StudyStore, study: Study, executor: Executor, threads: int | None = None
+    store: StudyStore,
+    study: Study,
+    executor: Executors,
+    threads: int | None = None,
+    seconds: float | None = None,
+    running: Path | None = None,
 ) -> Callable[[ShardTask], None]:
     """Work that an executor can take to its workers: by the name or the file of the study, or by value.
 
+    Args:
+        store, study: whose shards.
+        executor: what it is for; it may have a number of `threads` of its own.
+        threads: of each worker.
+        seconds: that a shard may take; see `ShardWork`.
+        running: a file that is there as long as shards are wanted.
+
     Raises:
         TypeError: its study is neither in a module or file, nor can it be pickled.
+        ValueError: a time limit is asked for where no process can be ended.
     """
-    if store.manifest.origin is not None:
-        return ShardWork(str(store.path), threads)
-    work = ShardWork(str(store.path), threads, study)
-    return work if isinstance(executor, ThreadPoolExecutor) else _ByValue(_pickled(work, study.name))
+    here = isinstance(executor, ThreadPoolExecutor)
+    if here and seconds is not None:
+        raise ValueError("shard_timeout ends the process of a shard, and threads have none of their own.")
+    work = ShardWork(
+        str(store.path.absolute()),
+        threads or getattr(executor, "threads", None),
+        study if store.manifest.origin is None else None,
+        seconds,
+        None if running is None else str(running.absolute()),
+        apart=not here,
+    )
+    return work if here or work.study is None else _ByValue(_pickled(work, study.name))
 
 
 def _pickled(work: ShardWork, name: str) -> bytes:
     try:
-        return pickle.dumps(work)
+        pickled = pickle.dumps(work)
+        if b"__main__" not in pickled:
+            return pickled
+        reason = "it is defined in this session, which other processes do not have"
     except Exception as error:  # of any kind: objects of a user's refuse to be pickled as they like
         reason = error
     try:

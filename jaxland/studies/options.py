@@ -18,8 +18,13 @@ class RunOptions:
     compress: bool | None = None
     """Whether points between the kinks of a piecewise linear network are taken together; by default where faster."""
 
+    shard_timeout: float | None = None
+    """Seconds after which the process of a shard is ended and the shard tried again; none by default."""
+
     def __post_init__(self):
         for name in ("fits", "shard_fits", "threads"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < 1):
                 raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+        if self.shard_timeout is not None and not self.shard_timeout > 0:
+            raise ValueError(f"shard_timeout must be a positive number of seconds; got {self.shard_timeout!r}.")

@@ -1,21 +1,31 @@
+import itertools
+import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 
 import pytest
 
 from jaxland.execution import (
+    STOPPING,
     ShardsFailed,
     ShardTask,
     Terminated,
+    Workers,
     default_shard_fits,
+    ended_after,
     plan_shards,
-    raise_on_sigterm,
+    portable,
+    raise_on_signals,
     run_shards,
     stop_on_signals,
+    workers,
 )
 
 
@@ -71,35 +81,171 @@ def test_a_failing_shard_is_tried_again_and_then_named():
     assert len(attempts) == 20
 
 
-def _die(task):
-    os._exit(1)
+def test_an_error_that_concerns_all_ends_the_run_at_once():
+    def work(task):
+        raise OSError("the disk is gone")
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(OSError, match="the disk is gone"):
+        run_shards(TASKS, work, executor, fatal=(OSError,))
 
 
-def test_dead_workers_end_in_an_error_and_not_in_silence():
+def test_processes_that_would_be_forked_are_refused():
     with (
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
-        pytest.raises(Exception, match=r"process pool|failed 3 times"),
+        ProcessPoolExecutor(1, mp_context=get_context("fork")) as executor,
+        pytest.raises(ValueError, match=r"hangs for ever(.|\n)*jaxland.workers\(4\)(.|\n)*get_context\(\"spawn\"\)"),
     ):
-        run_shards(TASKS[:2], _die, executor)
+        run_shards(TASKS, print, executor)
 
 
-def _terminate_and_wait():
-    os.kill(os.getpid(), signal.SIGTERM)
+class Breaking(Executor):
+    """A pool of two workers in this thread, in order, that breaks as one of processes does: with all it still has."""
+
+    _max_workers = 2
+
+    def __init__(self, deadly):
+        self.deadly, self.broken, self.queue, self.busy, self.lock = deadly, False, [], False, threading.Lock()
+
+    def submit(self, work, task):
+        with self.lock:
+            if self.broken:
+                raise BrokenProcessPool("broken")
+            self.queue.append((Future(), work, task))
+            if not self.busy:
+                self.busy = True
+                threading.Timer(0.005, self.drain).start()
+            return self.queue[-1][0]
+
+    def drain(self):
+        while True:
+            with self.lock:
+                self.busy = bool(self.queue)
+                if not self.busy:
+                    return
+                future, work, task = self.queue.pop(0)
+                self.broken = self.broken or self.deadly(task)
+            if self.broken:
+                future.set_exception(BrokenProcessPool("a child was lost"))
+            else:
+                future.set_result(work(task))
+
+
+@pytest.mark.parametrize("deadly", [(0,), (0, 1, 2, 3, 4, 5), (7, 300, 599)])
+def test_shards_that_kill_every_worker_are_blamed_and_all_others_done(deadly):
+    pools, done = [], []
+
+    def make():
+        pools.append(Breaking(lambda task: task.start in deadly))
+        return pools[-1]
+
+    with pytest.raises(ShardsFailed) as failed:
+        run_shards(TASKS, done.append, make)
+    assert {task.start for task in failed.value.failures} == set(deadly)
+    assert sorted(done) == [task for task in TASKS if task.start not in deadly]
+    assert len(pools) <= 2 + 5 * len(deadly)
+
+
+def test_a_worker_that_is_killed_now_and_then_costs_nothing():
+    deaths = itertools.count()
+    done = []
+    run_shards(TASKS, done.append, lambda: Breaking(lambda task: next(deaths) % 250 == 249))
+    assert sorted(done) == TASKS
+
+
+def test_a_pool_that_always_breaks_is_given_up():
+    with pytest.raises(BrokenExecutor, match="16 before it, without one shard done"):
+        run_shards(TASKS, print, lambda: Breaking(lambda task: True))
+
+
+def test_an_executor_that_broke_says_what_would_go_on():
+    done = []
+    with pytest.raises(BrokenExecutor, match=r"Finished shards are kept. Give what makes executors"):
+        run_shards(TASKS, done.append, Breaking(lambda task: task.start == 9))
+    assert done == TASKS[:9]
+    gone = ThreadPoolExecutor(1)
+    gone.shutdown()
+    with pytest.raises(BrokenExecutor, match=r"cannot schedule new futures"):
+        run_shards(TASKS, done.append, gone)
+
+
+def test_stopping_begins_no_shard_and_asks_those_in_flight():
+    from jaxland.training import Interrupted  # here, since worker processes read this file
+
+    stop, asked, begun = threading.Event(), threading.Event(), []
+
+    def work(task):
+        begun.append(task)
+        stop.set()
+        assert asked.wait(10)
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(Interrupted):
+        run_shards(TASKS, work, executor, stop=stop, on_stop=asked.set)
+    assert len(begun) <= 2
+
+
+def _in_a_worker(folder, task):
+    if task.start == 1:
+        os._exit(3)
+    if task.start == 2:
+        with ended_after(0.1):
+            time.sleep(60)
+    if task.start == 3 and not (folder / "killed").exists():
+        (folder / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / str(task.start)).touch()
+
+
+def test_worker_processes_die_alone(tmp_path):
+    reported = []
+    with pytest.raises(ShardsFailed) as failed:
+        run_shards(TASKS[:6], partial(_in_a_worker, tmp_path), Workers(2, 1), on_done=reported.append)
+    errors = {task.start: str(error) for task, error in failed.value.failures.items()}
+    assert errors == {
+        1: "it ended with exit code 3.",
+        2: "it was ended because its shard took longer than a shard may.",
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "3", "4", "5", "killed"}
+    assert {task.start for task in reported} == {0, 3, 4, 5}
+    assert multiprocessing.active_children() == []
+
+
+class Stubborn(Exception):
+    """One that cannot be made again from its words."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def test_errors_travel():
+    assert repr(portable(KeyError("a"))) == "KeyError('a')"
+    again = pickle.loads(pickle.dumps(portable(Stubborn("this", "that"))))
+    assert str(again).endswith("this and that")
+    assert "Stubborn" in repr(again)
+
+
+@pytest.mark.parametrize("bad", [{"count": 0}, {"threads": -1}, {"count": True}])
+def test_workers_are_counted(bad):
+    with pytest.raises(ValueError, match="must be a positive integer"):
+        workers(**bad)
+    assert workers(3, 2) == Workers(3, 2)
+
+
+def _wait_after(number):
+    os.kill(os.getpid(), number)
     time.sleep(5)
 
 
 def test_sigterm_is_raised_where_nothing_asks():
     before = signal.getsignal(signal.SIGTERM)
-    with raise_on_sigterm():
+    with raise_on_signals():
         with stop_on_signals() as stop:
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.wait(5)
         with pytest.raises(Terminated):
-            _terminate_and_wait()
+            _wait_after(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_asks_to_stop(number):
     before = signal.getsignal(number)
     with stop_on_signals() as stop:
@@ -108,6 +254,23 @@ def test_a_signal_asks_to_stop(number):
         assert stop.wait(5)
         assert stop.signal_number == number
     assert signal.getsignal(number) == before
+
+
+def test_what_a_scheduler_sends_is_raised_where_nothing_asks():
+    with pytest.raises(Terminated) as raised, raise_on_signals():
+        _wait_after(signal.SIGUSR1)
+    assert raised.value.signal_number == signal.SIGUSR1
+
+
+def test_a_hangup_that_is_ignored_stays_ignored():
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.wait(0.05)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_termination_is_not_taken_for_a_failure():
@@ -120,5 +283,5 @@ def test_a_termination_is_not_taken_for_a_failure():
         except Exception:
             pytest.fail("taken for a failure")
 
-    with pytest.raises(Terminated), raise_on_sigterm():
+    with pytest.raises(Terminated), raise_on_signals():
         going_on()

@@ -1,0 +1,155 @@
+"""Leases in a shared directory: which of many workers, on any machines, does what, with no scheduler between them.
+
+A lease is a file `NAME.N` that can be made once. Its owner changes its content again and again; a lease whose content
+stays the same for a while, by the clock of whoever looks, has lost its owner, and whoever makes `NAME.N+1` takes over.
+So N counts the owners that were lost, and after three what they did is given up. Clocks of machines are never compared,
+and nothing is locked: exclusive creation and reading what another closed are all that a network file system must get
+right. A worker that was taken for dead, and is not, does its work a second time; that must do no harm.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+LEASE_SECONDS = 60.0
+OWNERS = 3
+"""After so many were lost or failed nobody takes over."""
+
+
+class Leases:
+    """The leases of one worker, and what it sees of others'.
+
+    Attributes:
+        folder: shared by all workers; made if it is not there.
+        worker: names this one; no two are alike.
+        seconds: after which a lease that does not change has lost its owner.
+
+    Its methods raise OSError where the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, worker: str, seconds: float = LEASE_SECONDS):
+        self.folder = folder
+        self.worker = worker
+        self.seconds = seconds
+        self._seen: dict[tuple[str, int], tuple[str, float]] = {}
+        self._held: dict[str, int] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def lost_owners(self) -> dict[str, int]:
+        """Of each name under which there is a lease how many owners it had before the last; files are not read."""
+        found: dict[str, int] = {}
+        for entry in os.scandir(self.folder):
+            name, _, number = entry.name.rpartition(".")
+            if number.isdecimal():
+                found[name] = max(found.get(name, 0), int(number))
+        return found
+
+    def claim(self, name: str) -> bool:
+        """Makes the first lease of a name; False where there is one."""
+        return self._make(name, 0)
+
+    def take_over(self, name: str, lost: int) -> bool:
+        """Makes the next lease of a name if the last, after so many lost owners, has lost its own, up to `OWNERS`."""
+        return lost + 1 < OWNERS and self._is_lost(name, lost) and self._make(name, lost + 1)
+
+    def failure(self, name: str, lost: int) -> str | None:
+        """What the last owner came to, where nobody takes over any more; else None."""
+        if lost + 1 < OWNERS or not self._is_lost(name, lost):
+            return None
+        facts = self.facts(name, lost)
+        return str(facts.get("error") or f"the worker {facts.get('worker')} was lost while it did it")
+
+    def facts(self, name: str, lost: int) -> dict[str, Any]:
+        """What the owner of a lease says: `worker`, `beat`, and `error` or `done` where it came to an end."""
+        try:
+            found = json.loads(self._content(name, lost))
+        except ValueError:  # it is gone, or being written
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _content(self, name: str, lost: int) -> str:
+        try:
+            return self._path(name, lost).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _path(self, name: str, lost: int) -> Path:
+        return self.folder / f"{name}.{lost}"
+
+    def _is_lost(self, name: str, lost: int) -> bool:
+        facts = self.facts(name, lost)
+        if {"error", "done"} & facts.keys():
+            return "error" in facts
+        now, content = time.monotonic(), self._content(name, lost)
+        before, since = self._seen.get((name, lost), (None, now))
+        if content != before:
+            self._seen[name, lost] = (content, now)
+            return False
+        return now - since > self.seconds
+
+    def _make(self, name: str, lost: int) -> bool:
+        try:
+            descriptor = os.open(self._path(name, lost), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        except FileExistsError:
+            return False
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self._text(beat=0))
+        self._held[name] = lost
+        return True
+
+    def _text(self, **facts: object) -> str:
+        return json.dumps({"worker": self.worker, **facts})
+
+    @contextmanager
+    def kept(self, name: str) -> Iterator[None]:
+        """Within it a lease that was claimed or taken over is kept alive by a thread. It is not given back."""
+        ended = threading.Event()
+
+        def beat():
+            count = 0
+            while not ended.wait(self.seconds / 6):
+                count += 1
+                self._write(name, beat=count)
+
+        thread = threading.Thread(target=beat, name="jaxland-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def fail(self, name: str, error: str) -> None:
+        """Leaves word that this worker failed, so that another, or it again, tries at once."""
+        self._write(name, error=error)
+
+    def finish(self, name: str) -> None:
+        """Leaves word that what was to be done is done, for good."""
+        self._write(name, done=True)
+
+    def give_back(self, name: str) -> None:
+        """As if this worker had never had the lease."""
+        if self._is_own(name):
+            self._path(name, self._held[name]).unlink(missing_ok=True)
+
+    def clear(self, name: str) -> None:
+        """Removes all leases of a name: what they are of is done."""
+        for lost in range(OWNERS):
+            self._path(name, lost).unlink(missing_ok=True)
+
+    def _is_own(self, name: str) -> bool:
+        """Whether the file is as this worker left it: after it was taken for dead another may have made it anew."""
+        return name in self._held and self.facts(name, self._held[name]).get("worker") == self.worker
+
+    def _write(self, name: str, **facts: object) -> None:
+        # A fault of the disk costs the lease, not the work. A file that was cleared is not made again.
+        with suppress(OSError):
+            if self._is_own(name):
+                descriptor = os.open(self._path(name, self._held[name]), os.O_WRONLY | os.O_TRUNC)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(self._text(**facts))
