@@ -1,8 +1,10 @@
 """Every Python block of the documentation pages runs, in order, and states values that come out."""
 
+import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -114,3 +116,11 @@ def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, 
     compared = sum(run(code, names) for code in parts)
     assert compared == 2
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"first", "mine", "asking"}
+
+
+def test_promises_name_tests_that_are_there():
+    root = Path(__file__).parent.parent
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (root / "docs/reliability.md").read_text())
+    assert len(named) > 35
+    for path, test in named:
+        assert not test or f"def {test}(" in (root / path).read_text(), (path, test)
