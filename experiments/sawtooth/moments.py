@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 _HERE = Path(__file__).parent
-_BOTH = _HERE / "at-20000-steps", _HERE
+_BOTH = _HERE / "at-20000-steps", _HERE / "at-50000-steps"
 
 
 def side_by_side(one: Path, other: Path) -> pd.DataFrame:
