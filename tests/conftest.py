@@ -4,6 +4,7 @@ import fcntl
 import gc
 import os
 import pickle
+import zlib
 
 import pytest
 
@@ -11,6 +12,20 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 # With every library imported, a walk through all objects takes half a second, and tracing sets off one after another.
 gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of tests with many cases, where a file is marked `sampled(k)`, the first and one in k others are always run.
+
+    The others are slow tests, of which there is a sample each day; which they are depends on their names alone.
+    """
+    seen = set()
+    for item in items:
+        mark, (family, _, case) = item.get_closest_marker("sampled"), item.nodeid.partition("[")
+        if mark and family in seen and zlib.crc32(case.encode()) % mark.args[0]:
+            item.add_marker(pytest.mark.slow)
+        seen.add(family)
 
 
 @pytest.fixture(scope="session")

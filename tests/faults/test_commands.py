@@ -14,6 +14,8 @@ from faults.shim import Killed, content, disk
 
 from jaxland.cli import main
 
+pytestmark = pytest.mark.sampled(3)
+
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES)
 RUN = ["run", small_study.__file__, "--names", "adam", "--steps", "20", "--fits", "8", "--shard-fits", "4", "--out"]
 

@@ -10,6 +10,8 @@ import jaxland as jl
 from jaxland.landscape import hessians, leading_entries, outputs, spectra, zero_modes
 from jaxland.networks import smoothed
 
+pytestmark = pytest.mark.sampled(3)
+
 WIDTHS = [1, 4, 3, 1]
 RNG = np.random.default_rng(0)
 X, Y = RNG.uniform(-1, 1, (30, 1)), RNG.normal(size=(30, 1))

@@ -4,6 +4,8 @@ import pytest
 import jaxland as jl
 from jaxland.landscape import extreme_eigenvalues, hessian_trace, hessians, spectra, spectral_density
 
+pytestmark = pytest.mark.sampled(3)
+
 NETWORK = jl.mlp([2, 8, 6, 1], "tanh")
 RNG = np.random.default_rng(0)
 OBJECTIVE = jl.Problem(RNG.normal(size=(40, 2)), RNG.normal(size=40)).objective(NETWORK)

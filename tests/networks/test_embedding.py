@@ -4,6 +4,8 @@ import pytest
 
 from jaxland.networks import Network, embed, mlp
 
+pytestmark = pytest.mark.sampled(3)
+
 SMALL = mlp([2, 3, 4, 2])
 PARAMS = np.random.default_rng(0).normal(size=(5, SMALL.size))
 X = np.random.default_rng(1).normal(size=(40, 2))

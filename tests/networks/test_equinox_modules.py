@@ -10,6 +10,8 @@ import jaxland as jl
 from jaxland.landscape import outputs
 from jaxland.networks import from_equinox, to_equinox
 
+pytestmark = pytest.mark.sampled(3)
+
 RANDOM = np.random.default_rng(0)
 
 

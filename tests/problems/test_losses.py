@@ -14,6 +14,8 @@ import jaxland as jl
 from jaxland.problems import LOSSES, Loss, Penalty, get_loss, l1, l2
 from jaxland.training import Ensemble, choose_backend, gradients
 
+pytestmark = pytest.mark.sampled(3)
+
 _RNG = np.random.default_rng(0)
 Z, T = _RNG.normal(size=(2, 30, 4))
 LABELS = _RNG.integers(0, 4, 30)

@@ -7,6 +7,8 @@ from statsmodels.stats.anova import anova_lm
 
 from jaxland.statistics import two_way_components, variance_components
 
+pytestmark = pytest.mark.sampled(3)
+
 
 def _planted(random, rows, columns, deviations):
     """A matrix whose components are the squares of the deviations, in expectation."""

@@ -59,6 +59,7 @@ def _shards(path):
     return {file.relative_to(path): file.read_bytes() for file in (path / "fits").rglob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_lost_shards_come_back_as_they_were(finished):
     before = _shards(finished)
     assert len(before) == 9

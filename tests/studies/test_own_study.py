@@ -23,6 +23,8 @@ from jaxland.studies.engine import make_request
 from jaxland.studies.finding import from_origin, origin_of
 from jaxland.studies.general.distances import DistanceSettings
 
+pytestmark = pytest.mark.sampled(3)
+
 SOURCE = """
 from dataclasses import dataclass
 import numpy as np, optax

@@ -50,7 +50,14 @@ def cut(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize(("name", "backend"), [("runs", "lanes"), ("batches", "lanes"), ("batches", "xla")])
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        ("runs", "lanes"),
+        pytest.param("batches", "lanes", marks=pytest.mark.slow),
+        pytest.param("batches", "xla", marks=pytest.mark.slow),
+    ],
+)
 def test_a_shard_goes_on_where_it_was_kept(name, backend, tmp_path, cut):
     given = {name: ENSEMBLES[name]}
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -10,6 +10,8 @@ from scipy import stats
 import jaxland as jl
 from jaxland.training import Ensemble, batches, choose_backend, train
 
+pytestmark = pytest.mark.sampled(3)
+
 N, B = 10, 4
 _RNG = np.random.default_rng(0)
 X, Y = _RNG.normal(size=(N, 3)), _RNG.normal(size=(N, 2))

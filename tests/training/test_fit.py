@@ -8,6 +8,8 @@ import pytest
 import jaxland as jl
 from jaxland.training import starting_points
 
+pytestmark = pytest.mark.sampled(3)
+
 NETWORK = jl.mlp([1, 4, 1])
 PROBLEM = jl.Problem(np.linspace(-1, 1, 20), np.sin(3 * np.linspace(-1, 1, 20)), name="sine")
 MOMENTUM = optax.sgd(0.05, momentum=0.9)

@@ -12,6 +12,8 @@ from jaxland.problems import gradients_of
 from jaxland.training import gradients
 from jaxland.training.lanes import LanesGradient
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture(scope="module")
 def points():

@@ -12,6 +12,8 @@ import pytest
 import jaxland as jl
 from jaxland.training import OPTIMIZERS, get_optimizer, make_optimizer
 
+pytestmark = pytest.mark.sampled(3)
+
 contrib = optax.contrib
 
 # Asymmetric data: where gradients of biases are only rounding, normalising optimizers make steps of it.

@@ -18,9 +18,9 @@ from jaxland.training.cuda import driver as driver_module
 from jaxland.training.cuda.source import shared_memory
 from jaxland.training.cuda.tuning import VERSION, candidates, choose_variant, fitting
 from jaxland.training.ensemble import Ensemble
+from jaxland.training.loop import train
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import trace_update
-from jaxland.training.trainer import train
 
 NETWORK = jl.mlp([1, 4, 3, 1])
 X = np.linspace(-1, 1, 23)

@@ -17,6 +17,8 @@ from jaxland.training.program import piecewise
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.piecewise import trace_runs
 
+pytestmark = pytest.mark.sampled(3)
+
 X = np.sort(np.random.default_rng(0).uniform(-1, 1, 70))
 Y = np.sin(5 * X)
 NETWORK = jl.mlp([1, 6, 6, 1])
@@ -215,7 +217,7 @@ def test_lists_cover_every_point_once():
 def often(monkeypatch):
     """Fits change places, and runs are made anew, every eight steps, in as large groups as can be."""
     monkeypatch.setattr(runs, "REGROUPED", 8)
-    monkeypatch.setattr("jaxland.training.trainer._ROUNDS", 1)
+    monkeypatch.setattr("jaxland.training.loop._ROUNDS", 1)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ from jaxland.training.program.programs import schedule_programs
 from jaxland.training.program.trace import trace_update
 from jaxland.training.xla import XlaTrainer
 
+pytestmark = pytest.mark.sampled(3)
+
 STEPS, POINTS, TILE = 3, 37, 16
 OPTIMIZERS = {
     "momentum": optax.sgd(0.02, momentum=0.9),

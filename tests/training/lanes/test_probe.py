@@ -13,6 +13,8 @@ from jaxland.training.program import programs
 from jaxland.training.program.expression import Builder
 from jaxland.training.program.schedule import Line
 
+pytestmark = pytest.mark.sampled(3)
+
 X = np.linspace(-0.8, 1.1, 7)[:, None]
 Y = np.sin(2 * X) + 0.2
 PLACE = np.linspace(1, 3, 7)[:, None]

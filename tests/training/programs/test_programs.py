@@ -98,6 +98,7 @@ def _assert_trainers_agree(seeds):
     assert counts["agrees"] > 0.7 * len(seeds), counts
 
 
+@pytest.mark.slow
 def test_trainers_do_what_a_program_and_its_features_mean():
     """Batches, weights, losses with numbers, penalties and validation, by lanes and by xla."""
     _assert_trainers_agree(range(300, 302))

@@ -12,6 +12,8 @@ from jaxland.training.tpu import TpuTrainer
 from jaxland.training.tpu import trainer as trainer_module
 from jaxland.training.xla import XlaTrainer
 
+pytestmark = pytest.mark.sampled(3)
+
 STEPS = 5
 X = np.linspace(-1, 1, 5)
 PROBLEM = jl.Problem(X, np.sin(3 * X))
