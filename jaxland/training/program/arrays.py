@@ -162,6 +162,9 @@ class Graph:
         type = args[0].node.type
         if kind in ("sum", "prod") and type not in FLOATS:
             raise Unlowerable("sums and products of integers have no loops.")
+        # Loops write what they reduce in their first turn, and of these there would be none.
+        if 0 in lengths:
+            raise Unlowerable("a reduction over no elements has no scalar form.")
         return self.node("reduce", shape, type, args, Reduction(kind, lengths), f"reduce_{kind}")
 
 

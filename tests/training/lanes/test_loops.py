@@ -280,6 +280,7 @@ def test_coupled_points_are_found_by_the_probe():
         (lambda h: jnp.cumsum(h, axis=1), "cumsum"),
         (lambda h: h * jnp.argmax(h, axis=1, keepdims=True), "argmax"),
         (lambda h: jax.lax.while_loop(lambda h: jnp.all(h < 1), lambda h: h + 1, jax.lax.stop_gradient(h)), "while"),
+        (lambda h: h + jnp.sum(h[:, :0], axis=1, keepdims=True), "over no elements"),
     ],
 )
 def test_refusals_name_the_primitive(function, primitive):
