@@ -47,7 +47,8 @@ class Parts:
         kept = self._keep(name, arrays)
         for path in self.folder.glob(f"{name}-*.npz"):
             if path != kept:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # one that stays is as sound, and costs room alone
+                    path.unlink(missing_ok=True)
 
     def _keep(self, name: str, arrays: Arrays) -> Path:
         content = _encode(arrays)

@@ -12,7 +12,7 @@ import pandas as pd
 from jaxland.plots import render, style
 from jaxland.store import Parts, StoreError, StudyStore, commit
 from jaxland.studies.claims import Claim
-from jaxland.studies.configuration import require_unedited, to_json
+from jaxland.studies.configuration import to_json
 from jaxland.studies.context import Context, Findings
 from jaxland.studies.request import Wanted, remember
 from jaxland.studies.study import Outcome, Study
@@ -60,7 +60,7 @@ def make_analyses(
     say: Callable[[str], None],
 ) -> Outcome:
     """`analyse`, for whoever holds the directory already."""
-    require_unedited(store)
+    store.require_unedited()
     if not any(store.shards(name) for name in store.manifest.ensembles):
         raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")
     analyses = remember(store, study, analyses)

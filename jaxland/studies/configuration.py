@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
-from jaxland.store import MANIFEST, StoreError, StudyStore, configuration_hash
+from jaxland.store import MANIFEST, StoreError, configuration_hash
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -69,11 +69,6 @@ def _restore(hint: Any, value: Any) -> Any:
 def config_hash(study: str, config: Any) -> str:
     """Identifies a study's configuration: 16 hexadecimal digits."""
     return configuration_hash(study, to_json(config))
-
-
-def require_unedited(store: StudyStore) -> None:
-    """Raises StoreError where going on would mix fits of two configurations; see `StudyStore.require_unedited`."""
-    store.require_unedited()
 
 
 def _settings_of(ensemble: str, config: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxland.execution import Executors, ShardTask, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import make_analyses
-from jaxland.studies.configuration import require_rebuildable, require_unedited
+from jaxland.studies.configuration import require_rebuildable
 from jaxland.studies.finding import being_read, find_study, require_own_name
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
 from jaxland.studies.options import RunOptions
@@ -118,7 +118,7 @@ def run_with(
         analyses = remember(store, study, analyses)
         aside: set[Path] = set()
         while True:
-            train_missing(store, study, config, prepared, options.threads, executor, progress, options.shard_timeout)
+            train_missing(store, study, prepared, options.threads, executor, progress, options.shard_timeout)
             store.require_complete()
             try:
                 return make_analyses(store, study, config, analyses, options.threads, say)
@@ -301,5 +301,5 @@ def _recorded(out: Path | str) -> Manifest | None:
         store = StudyStore.open(out)
     except StoreError:
         return None
-    require_unedited(store)
+    store.require_unedited()
     return store.manifest

@@ -26,7 +26,7 @@ from jaxland.execution import (
     stop_on_signals,
 )
 from jaxland.store import MANIFEST, Manifest, StoreError, StudyStore
-from jaxland.studies.configuration import config_hash, from_json, require_unedited, to_json
+from jaxland.studies.configuration import config_hash, from_json, to_json
 from jaxland.studies.finding import from_origin, origin_of, place_of
 from jaxland.studies.registry import STUDIES
 from jaxland.studies.study import Study
@@ -155,7 +155,7 @@ def open_study(path: Path | str, study: Study | None = None) -> tuple[StudyStore
         StoreError: it is none, it is damaged beyond repair, its manifest was edited, or the code of its study is gone.
     """
     store = StudyStore.open(path)
-    require_unedited(store)
+    store.require_unedited()
     study = study or _code_of(store)
     if study.name != store.manifest.study:
         raise StoreError(f"{store.path} holds the study {store.manifest.study!r}, not {study.name!r}.")
@@ -246,7 +246,6 @@ def missing_tasks(store: StudyStore, prepared: Mapping[str, Prepared]) -> list[S
 def train_missing(
     store: StudyStore,
     study: Study,
-    config: Any,
     prepared: dict[str, Prepared],
     threads: int | None = None,
     executor: Executors | None = None,
@@ -262,7 +261,7 @@ def train_missing(
         ShardsFailed: shards failed three times; all others are done.
         Interrupted: a signal came; finished shards are kept.
     """
-    require_unedited(store)
+    store.require_unedited()
     tasks = missing_tasks(store, prepared)
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     total = store.manifest.fits * sum(steps.values())

@@ -17,7 +17,6 @@ class RunOptions:
     """How fits are trained: auto, lanes, xla, cuda or tpu."""
     compress: bool | None = None
     """Whether points between the kinks of a piecewise linear network are taken together; by default where faster."""
-
     shard_timeout: float | None = None
     """Seconds after which the process of a shard is ended and the shard tried again; none by default."""
 

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -38,7 +36,8 @@ class Unfinished:
         self.seconds = SECONDS
         self._above = store.path / _FOLDER
         self._parts = Parts(self._above / task.ensemble / f"{task.start:010d}-{task.stop:010d}")
-        self._origin = _hash({**store.identity(task.ensemble)})
+        identity = json.dumps(store.identity(task.ensemble), sort_keys=True)
+        self._origin = hashlib.sha256(identity.encode()).hexdigest()
 
     def load(self, fits: Int[np.ndarray, "W"]) -> Checkpoint | None:
         """The last checkpoint of exactly these fits."""
@@ -70,7 +69,3 @@ class Unfinished:
 
 def _name(fits: Int[np.ndarray, "W"]) -> str:
     return hashlib.sha256(np.ascontiguousarray(fits, np.int64).tobytes()).hexdigest()[:16]
-
-
-def _hash(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from jaxland.execution import LEASE_SECONDS, OWNERS, Leases, ShardsFailed, ShardTask, ended_after, stop_on_signals
 from jaxland.store import MANIFEST, DamagedShard, StoreError, StudyStore
 from jaxland.studies.analyses import make_analyses
-from jaxland.studies.configuration import require_unedited
 from jaxland.studies.fitting import (
     PAUSES,
     Prepared,
@@ -43,7 +42,7 @@ class _Worker(NamedTuple):
     leases: Leases
     name: str
     say: Callable[[str], None]
-    stop: threading.Event = threading.Event()
+    stop: threading.Event
 
 
 def work(
@@ -89,7 +88,7 @@ def work(
         leases = Leases(path / LEASES, f"{name} {secrets.token_hex(4)}", lease)
         aside: set[Path] = set()
         while True:
-            worker = _Worker(path, study, threads, shard_timeout, leases, name, say)
+            worker = _Worker(path, study, threads, shard_timeout, leases, name, say, threading.Event())
             analysis = _until_all_are_there(worker)
             if analysis is None:
                 return None
@@ -130,7 +129,7 @@ def _told(path: Path) -> Iterator[None]:
 def _train_all(worker: _Worker) -> None:
     while True:
         store, prepared = prepared_here(str(worker.path), worker.study)
-        require_unedited(store)
+        store.require_unedited()
         began = time.monotonic()
         # An order of its own, so that a thousand workers neither ask for the same shard nor watch the same one.
         tasks = sorted(missing_tasks(store, prepared), key=lambda task: _digest(worker.leases.worker + _name(task)))

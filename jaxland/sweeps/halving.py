@@ -40,9 +40,9 @@ def halving(
                            net, problem, optax.sgd, steps=9_000, rungs=4)
         found.table.query("steps == 9_000")
 
-    Rung r of R ends after `steps / factor**(R - r)` steps; after each but the last, one in `factor` goes on, from where
-    it ended and with the state that its optimizer had (`Fits.continue_`). All that were trained are in the result, each
-    as it was when it ended: `table["steps"]` says when. Of the steps that all fits would need, R rungs take
+    Rung r of 1 to R ends after `steps / factor**(R - r)` steps; after each but the last, one in `factor` goes on, from
+    where it ended and with the state that its optimizer had (`Fits.continue_`). All that were trained are in the result,
+    each as it was when it ended: `table["steps"]` says when. Of the steps that all fits would need, R rungs take
     (1 + (R - 1) (1 - 1 / factor)) / factor**(R - 1) (Jamieson and Talwalkar, "Non-stochastic best arm identification
     and hyperparameter optimization", AISTATS 2016).
 

@@ -39,7 +39,7 @@ class Trainer(Protocol):
 
     name: str
     width: int
-    """Fits in a group. Groups start at multiples of it."""
+    """Fits in a group, in which fit i stands at place i modulo it: bits may depend on that and on nothing else."""
     settings: dict[str, Any]
     """Everything chosen for this machine that decides bits, JSON-able; a trainer made with it computes the same."""
     devices: int

@@ -77,7 +77,7 @@ def store(tmp_path_factory):
     prepared = prepare(STUDY, CONFIG)
     store = StudyStore.create(tmp_path_factory.mktemp("studies") / "s", manifest_of(STUDY, CONFIG, 24, prepared))
     with store.writing():
-        train_missing(store, STUDY, CONFIG, prepared, 1)
+        train_missing(store, STUDY, prepared, 1)
     return store
 
 

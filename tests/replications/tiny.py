@@ -101,5 +101,5 @@ def trained(name: str, path: Any, config: Any = None, fits: int | None = None) -
     prepared = prepare(study, config)
     store = StudyStore.create(path, manifest_of(study, config, fits or TINY[name].fits, prepared))
     with store.writing():
-        train_missing(store, study, config, prepared, 1)
+        train_missing(store, study, prepared, 1)
     return store

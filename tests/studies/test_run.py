@@ -111,7 +111,7 @@ def test_plan_measures_and_writes_nothing(tmp_path):
 def test_whoever_goes_on_makes_the_same_files(tmp_path):
     prepared = prepare(STUDY, CONFIG)
     store = StudyStore.create(tmp_path / "s", manifest_of(STUDY, CONFIG, 48, prepared, 16))
-    train_missing(store, STUDY, CONFIG, prepared)
+    train_missing(store, STUDY, prepared)
     victim = store.shards("sgd")[1].path
     content = victim.read_bytes()
     for shard in store.shards("sgd")[1:]:
@@ -119,7 +119,7 @@ def test_whoever_goes_on_makes_the_same_files(tmp_path):
     plan = jl.studies.plan(STUDY, CONFIG, tmp_path / "s", fits=48)
     assert [(task.start, task.stop) for task in plan.tasks if task.ensemble == "sgd"] == [(16, 32), (32, 48)]
     again = StudyStore.create(tmp_path / "s", manifest_of(STUDY, CONFIG, 48, prepared))
-    train_missing(again, STUDY, CONFIG, prepared)
+    train_missing(again, STUDY, prepared)
     assert len(again.shards("sgd")) == 3
     assert victim.read_bytes() == content
 
@@ -194,7 +194,7 @@ def test_an_edited_manifest_is_refused_however_it_is_opened(finished):
             ways = (
                 lambda: open_study(finished.path),
                 lambda config=config: analyse(StudyStore.open(finished.path), STUDY, config),
-                lambda config=config: train_missing(StudyStore.open(finished.path), STUDY, config, {}),
+                lambda: train_missing(StudyStore.open(finished.path), STUDY, {}),
                 lambda config=config: jl.run(STUDY, config, finished.path, fits=48),
                 lambda: ShardWork(str(finished.path))(ShardTask("sgd", 0, 16)),
             )

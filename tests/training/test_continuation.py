@@ -78,6 +78,21 @@ def test_runs_go_on_from_where_they_are_made_anew(steps):
     _require_same(kept[::7].continue_(1300 - steps), whole[::7])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "backend", "says"), [(jl.mlp([1, 16, 16, 1]), "lanes", "loops"), (NET, "tpu", "")])
+def test_other_kernels_go_on(network, backend, says):
+    """Loops over units, and the kernel for a TPU, interpreted."""
+    train = partial(
+        jl.fit, network, PROBLEM, optax.adam(0.01), fits=40, backend=backend, trace_every=2,
+        compress=None if backend == "tpu" else False,
+    )  # fmt: skip
+    whole = train(steps=15, snapshots=(3, 11))
+    assert not says or whole.backend["form"] == says
+    part = train(steps=9, snapshots=(3,), keep_state=True)
+    _require_same(part.continue_(6, snapshots=(11,)), whole)
+    _require_same(part[[30, 2, 17]].continue_(6, snapshots=(11,)), whole[[30, 2, 17]])
+
+
 @pytest.mark.parametrize("backend", ["lanes", "xla"])
 def test_a_long_trace_is_whole(backend):
     """More columns than the state of a group has at a time: against the losses of the parameters on the way."""
