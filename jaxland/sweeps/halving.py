@@ -41,10 +41,10 @@ def halving(
         found.table.query("steps == 9_000")
 
     Rung r of 1 to R ends after `steps / factor**(R - r)` steps; after each but the last, one in `factor` goes on, from
-    where it ended and with the state that its optimizer had (`Fits.continue_`). All that were trained are in the result,
-    each as it was when it ended: `table["steps"]` says when. Of the steps that all fits would need, R rungs take
-    (1 + (R - 1) (1 - 1 / factor)) / factor**(R - 1) (Jamieson and Talwalkar, "Non-stochastic best arm identification
-    and hyperparameter optimization", AISTATS 2016).
+    where it ended and with the state that its optimizer had (`Fits.continue_`). All that were trained are in the
+    result, each as it was when it ended: `table["steps"]` says when. Of the steps that all fits would need, R rungs
+    take (1 + (R - 1) (1 - 1 / factor)) / factor**(R - 1) (Jamieson and Talwalkar, "Non-stochastic best arm
+    identification and hyperparameter optimization", AISTATS 2016).
 
     Args:
         design, network, problem, optimizer, static, options: of `sweep`; `steps` cannot be a factor.
