@@ -134,7 +134,7 @@ def _separated(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _finish(work: Callable, out: Path) -> int:
-    from jaxland.studies.summary import tally
+    from jaxland.studies.claims import reasons, tally
 
     advice = "Finished shards, and finished parts of analyses, are kept. Go on with:"
     outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}")
@@ -142,9 +142,12 @@ def _finish(work: Callable, out: Path) -> int:
         return code
     if outcome.claims:
         print(f"Claims: {tally(outcome.claims)}.")
+    for reason in reasons(outcome.claims):
+        print(f"  {reason}")
     for claim in outcome.claims:
         if claim.verdict == "differs":
-            print(f"  differs: {claim.statement}: source {claim.source}; measured {claim.measured}")
+            of = f"{claim.of}: " if claim.of else ""
+            print(f"  differs: {of}{claim.statement}: source {claim.source}; measured {claim.measured}")
     print(f"Table, figures, claims and summary are in {outcome.path}")
     return 0
 

@@ -16,7 +16,7 @@ def side_by_side(one: Path, other: Path) -> pd.DataFrame:
     """What each measured of every statement that both judged, and the verdicts."""
     tables = [pd.read_csv(path / "claims.csv").set_index("statement") for path in (one, other)]
     shared = [statement for statement in tables[0].index if statement in tables[1].index]
-    columns = {"figure": tables[0].loc[shared, "figure"], "source": tables[0].loc[shared, "source"]}
+    columns = {"where": tables[0].loc[shared, "where"], "source": tables[0].loc[shared, "source"]}
     for number, table in enumerate(tables, 1):
         columns |= {f"{name} {number}": table.loc[shared, name] for name in ("measured", "verdict")}
     return pd.DataFrame(columns)

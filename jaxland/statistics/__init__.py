@@ -13,7 +13,8 @@ if TYPE_CHECKING:
         reliability,
     )
     from jaxland.statistics.comparisons import paired_tests
-    from jaxland.statistics.components import Estimate, TwoWayComponents, two_way_components, variance_components
+    from jaxland.statistics.components import TwoWayComponents, two_way_components, variance_components
+    from jaxland.statistics.estimates import Estimate
     from jaxland.statistics.histogram import Histogram, histogram
     from jaxland.statistics.intervals import distribution_band, mean_interval, sample_interval, wilson_interval
     from jaxland.statistics.logistic import LogisticFit, logistic_fit

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from jaxland._scaling import exponent
 from jaxland.statistics.checks import columns, finite
-
-
-class Estimate(NamedTuple):
-    """A number with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
+from jaxland.statistics.estimates import Estimate
 
 
 @dataclass(frozen=True, eq=False)

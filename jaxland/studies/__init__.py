@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         check_positive,
         check_seeds,
     )
-    from jaxland.studies.claims import Claim, claim, judged_unless, untested
+    from jaxland.studies.claims import Claim, claim, judged_unless, measurement, untested
     from jaxland.studies.configuration import config_hash, from_json, to_json
     from jaxland.studies.context import Context, Findings
     from jaxland.studies.criteria import (
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from jaxland.studies.options import RunOptions
     from jaxland.studies.registry import STUDIES
     from jaxland.studies.request import SCALES, wanted
+    from jaxland.studies.statements import Rule, Statement, Statements, coverage
     from jaxland.studies.status import study_status
     from jaxland.studies.stored import StoredStudy, open_stored
     from jaxland.studies.study import Outcome, Study
@@ -71,9 +72,12 @@ __all__ = [
     "Origin",
     "Outcome",
     "Plan",
+    "Rule",
     "RunOptions",
     "ShardWork",
     "Stated",
+    "Statement",
+    "Statements",
     "StoredStudy",
     "Study",
     "Verdict",
@@ -89,10 +93,12 @@ __all__ = [
     "check_seeds",
     "claim",
     "config_hash",
+    "coverage",
     "deferred",
     "find_study",
     "from_json",
     "judged_unless",
+    "measurement",
     "open_stored",
     "open_study",
     "plan",

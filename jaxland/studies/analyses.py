@@ -15,6 +15,7 @@ from jaxland.studies.claims import Claim
 from jaxland.studies.configuration import to_json
 from jaxland.studies.context import Context, Findings
 from jaxland.studies.request import Wanted, remember
+from jaxland.studies.statements import coverage
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.summary import summary_text
 from jaxland.studies.tables import ensemble_summary, write_table
@@ -80,7 +81,7 @@ def make_analyses(
         claims += findings.claims
         notes += findings.notes
     summary = summary_text(study, store, analyses, ensemble_summary(store), claims, notes)
-    return Outcome(store.path, claims, files + _write_whole(store, claims, summary), tuple(notes))
+    return Outcome(store.path, claims, files + _write_whole(store, study, claims, summary), tuple(notes))
 
 
 def identity(store: StudyStore, name: str, settings: Any) -> str:
@@ -97,13 +98,15 @@ def _write(store: StudyStore, findings: Findings) -> list[Path]:
     return _commit_all(store, contents)
 
 
-def _write_whole(store: StudyStore, claims: list[Claim], summary: str) -> list[Path]:
+def _write_whole(store: StudyStore, study: Study, claims: list[Claim], summary: str) -> list[Path]:
     table = store.path / "table.parquet"
     write_table(store, table)
     contents = {
         "claims.csv": _csv(pd.DataFrame(claims, columns=list(Claim._fields))),
         "summary.md": summary.encode(),
     }
+    if study.statements is not None:
+        contents["statements.csv"] = _csv(coverage(study.statements(), claims))
     return [table, *_commit_all(store, contents)]
 
 

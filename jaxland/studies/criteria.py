@@ -1,16 +1,24 @@
 """Criteria: values that judge a measurement and say in words what they ask of it.
 
 Each judges with `judge`, and prints the clause that follows "agrees if": `Below(0.25, "% of its level")` prints "below
-25 % of its level". A measurement of None could not be made and is not tested; NaN was made, and never agrees.
+25 % of its level". A measurement is a number or, where a sample stands behind it, an `Estimate` with its interval: it
+agrees where all of the interval meets the criterion, differs where nothing of it does, and is undecided in between. A
+measurement of None could not be made and is not tested; NaN was made, and never agrees.
 """
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Protocol, SupportsFloat, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, SupportsFloat, get_args, runtime_checkable
 
-Verdict = Literal["agrees", "differs", "not tested"]
+from jaxland.statistics.estimates import Estimate
+
+Verdict = Literal["agrees", "differs", "undecided", "not tested"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+Measured = SupportsFloat | Estimate
 
 
 @runtime_checkable
@@ -36,9 +44,11 @@ class _Bound:
     words: ClassVar[str]
     meets: ClassVar[Callable[[Any, Any], Any]]
 
-    def judge(self, value: SupportsFloat | None) -> Verdict:
-        """Whether the value lies on that side."""
-        return _verdict(value, lambda known: self.meets(known, self.bound))
+    def judge(self, value: Measured | None) -> Verdict:
+        """Whether the value, or all of its interval, lies on that side."""
+        return _by_interval(
+            value, lambda low, high: _all_or_none([bool(self.meets(end, self.bound)) for end in (low, high)])
+        )
 
     def __str__(self) -> str:
         return f"{self.words} {_told(self.bound, self.unit)}"
@@ -76,9 +86,9 @@ class Between:
     high: SupportsFloat
     unit: str = ""
 
-    def judge(self, value: SupportsFloat | None) -> Verdict:
-        """Whether the value lies there."""
-        return _verdict(value, lambda known: self.low <= known <= self.high)
+    def judge(self, value: Measured | None) -> Verdict:
+        """Whether the value, or all of its interval, lies there."""
+        return _by_interval(value, lambda low, high: _inside(low, high, float(self.low), float(self.high)))
 
     def __str__(self) -> str:
         return f"between {_told(self.low, self.unit)} and {_told(self.high, self.unit)}"
@@ -92,10 +102,10 @@ class Within:
     tolerance: SupportsFloat
     unit: str = ""
 
-    def judge(self, value: SupportsFloat | None) -> Verdict:
-        """Whether the value lies as near."""
+    def judge(self, value: Measured | None) -> Verdict:
+        """Whether the value, or all of its interval, lies as near."""
         expected, tolerance = float(self.expected), float(self.tolerance)
-        return _verdict(value, lambda known: expected - tolerance <= known <= expected + tolerance)
+        return _by_interval(value, lambda low, high: _inside(low, high, expected - tolerance, expected + tolerance))
 
     def __str__(self) -> str:
         return f"within {_told(self.tolerance, self.unit)} of {_told(self.expected, self.unit)}"
@@ -117,12 +127,16 @@ class Equals:
 
 @dataclass(frozen=True)
 class Ordered:
-    """Strictly rising values, one for each name."""
+    """Strictly rising values, one for each name.
+
+    Intervals are compared whole, each with the next; where measurements are paired, an estimate of their difference and
+    `Above(0)` decide more.
+    """
 
     names: tuple[str, ...]
 
     def judge(self, value: Iterable[Any] | None) -> Verdict:
-        """Whether each value is larger than the one before it.
+        """Whether each value, or its interval, is larger than the one before it.
 
         Raises:
             ValueError: there are more or fewer values than names.
@@ -130,7 +144,7 @@ class Ordered:
         values = None if value is None else list(value)
         if values is not None and len(values) != len(self.names):
             raise ValueError(f"give one value for each of {', '.join(self.names)}; got {len(values)}.")
-        return _verdict(values, lambda known: all(low < high for low, high in pairwise(known)))
+        return "not tested" if values is None else _together([_rises(*pair) for pair in pairwise(values)])
 
     def __str__(self) -> str:
         return f"in the order {' < '.join(self.names)}"
@@ -152,15 +166,16 @@ class Holds:
 
 @dataclass(frozen=True)
 class Clear:
-    """An interval that lies above a bound: it differs where all of it lies below, and is not tested in between."""
+    """An interval that lies above a bound: it differs where all of it lies below, and is undecided in between."""
 
     bound: SupportsFloat
     unit: str = ""
 
     def judge(self, value: tuple[SupportsFloat, SupportsFloat] | None) -> Verdict:
         """On which side of the bound the interval `(low, high)` lies."""
-        undecided = Holds(self.bound).judge(value) == "agrees"
-        return _verdict(None if undecided else value, lambda known: known[0] > self.bound)
+        if Holds(self.bound).judge(value) == "agrees":
+            return "undecided"
+        return _verdict(value, lambda known: known[0] > self.bound)
 
     def __str__(self) -> str:
         return f"the interval lies above {_told(self.bound, self.unit)}, undecided if it holds it"
@@ -226,9 +241,42 @@ def _verdict(value: Any, test: Callable[[Any], Any]) -> Verdict:
     return "agrees" if test(value) else "differs"
 
 
+def _by_interval(value: Measured | None, test: Callable[[float, float], Verdict]) -> Verdict:
+    """What a test of an interval says; of an interval that is not known, nothing is decided."""
+    if value is None:
+        return "not tested"
+    known, low, high = _ends(value)
+    if math.isnan(known):
+        return "differs"
+    return "undecided" if math.isnan(low) or math.isnan(high) else test(low, high)
+
+
+def _all_or_none(met: list[bool]) -> Verdict:
+    return "agrees" if all(met) else "undecided" if any(met) else "differs"
+
+
+def _inside(low: float, high: float, least: float, most: float) -> Verdict:
+    if least <= low and high <= most:
+        return "agrees"
+    return "differs" if high < least or most < low else "undecided"
+
+
+def _rises(first: Any, second: Any) -> Verdict:
+    one, other = _ends(first), _ends(second)
+    if math.isnan(one.value) or math.isnan(other.value):
+        return "differs"
+    if one.high < other.low:
+        return "agrees"
+    return "differs" if one.low >= other.high else "undecided"
+
+
+def _ends(value: Measured) -> Estimate:
+    return value if isinstance(value, Estimate) else Estimate.exact(float(value))
+
+
 def _together(verdicts: list[Verdict]) -> Verdict:
-    """One part that differs decides; else one that is not tested does."""
-    for decisive in ("differs", "not tested"):
+    """One part that differs decides; else one that is not tested does, then one that is undecided."""
+    for decisive in ("differs", "not tested", "undecided"):
         if decisive in verdicts:
             return decisive
     return "agrees" if verdicts else "not tested"

@@ -10,6 +10,7 @@ from jaxland.studies.analysis import Analysis, NoSettings
 from jaxland.studies.claims import Claim
 
 if TYPE_CHECKING:
+    from jaxland.studies.statements import Statement
     from jaxland.training import Ensemble
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -42,6 +43,8 @@ class Study:
         quick, paper: scale and cost of a quick run and of the source's, in words.
         analyses: by name, in order; those that suit every study by default.
         default_analyses: those that are made unless others are asked for; all by default.
+        statements: makes what its source states, by name, each with the rule that judges it; a run then writes
+            `statements.csv`, what became of each.
 
     Raises:
         TypeError, ValueError: a field is not what it should be; the message names it and the remedy.
@@ -57,6 +60,7 @@ class Study:
     paper: str = ""
     analyses: Mapping[str, Analysis] = field(default_factory=_general)
     default_analyses: tuple[str, ...] | None = None
+    statements: "Callable[[], Mapping[str, Statement]] | None" = None
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):

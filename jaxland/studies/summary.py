@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from jaxland.store import StudyStore
-from jaxland.studies.claims import Claim
+from jaxland.studies.claims import Claim, reasons, tally
 from jaxland.studies.configuration import to_json, unused_settings
 from jaxland.studies.study import Study
 
@@ -46,8 +46,25 @@ def summary_text(
 def _claims(claims: Sequence[Claim]) -> list[str]:
     if not claims:
         return []
-    table = markdown_table(pd.DataFrame(list(claims), columns=list(Claim._fields)))
-    return ["## Claims", "", f"{tally(claims)}.", "", table, ""]
+    judged = [each for each in claims if each.verdict]
+    why = [f"- {reason}" for reason in reasons(claims)]
+    lines = ["## Claims", "", f"{tally(claims)}.", "", *why, *([""] if why else [])]
+    if judged:
+        lines += [
+            _table(judged, ("where", "of", "statement", "source", "measured", "verdict", "detail", "rule", "basis")),
+            "",
+        ]
+    own = [each for each in claims if not each.verdict]
+    return (
+        [*lines, "## Measurements of our own", "", _table(own, ("statement", "of", "measured", "detail")), ""]
+        if own
+        else lines
+    )
+
+
+def _table(claims: Sequence[Claim], columns: Sequence[str]) -> str:
+    rows = [{name: getattr(claim, name) for name in columns} for claim in claims]
+    return markdown_table(pd.DataFrame(rows))
 
 
 def _settings(config: dict, ensembles: Sequence[str]) -> str:
@@ -65,14 +82,6 @@ def _settings(config: dict, ensembles: Sequence[str]) -> str:
 def _analysis(name: str, settings: dict) -> str:
     parts = ", ".join(f"{key} {value}" for key, value in settings.items())
     return f"{name} ({parts})" if parts else name
-
-
-def tally(claims: Sequence[Claim]) -> str:
-    """How many claims agree, differ and were not tested."""
-    counts = {
-        verdict: sum(claim.verdict == verdict for claim in claims) for verdict in ("agrees", "differs", "not tested")
-    }
-    return f"{counts['agrees']} agree, {counts['differs']} differ, {counts['not tested']} not tested"
 
 
 def markdown_table(table: pd.DataFrame) -> str:

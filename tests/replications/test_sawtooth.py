@@ -26,7 +26,7 @@ def test_a_run_leaves_table_figures_and_claims(finished_sawtooth):
     claims = pd.read_csv(finished_sawtooth.path / "claims.csv")
     assert set(claims["verdict"]) <= {"agrees", "differs", "not tested"}
     assert {"1, section 2", "2", "3", "4", "5", "6", "7, 8", "section 1", "section 4.4", "section 4.5"} == set(
-        claims["figure"].astype(str)
+        claims["where"].astype(str)
     )
     assert "| momentum | 32 | 0 |" in (finished_sawtooth.path / "summary.md").read_text()
 

@@ -263,7 +263,7 @@ def test_a_run_leaves_figures_animations_and_claims(finished):
     assert "sgd (learning_rate 5.0)" in (finished.path / "summary.md").read_text()
     # Not the document's data, and too few fits: its own pictures and the shares that are stuck are not judged.
     for claim in finished.claims:
-        if claim.figure in {"3", "5", "5, 6"} or "obstacles" in claim.statement:
+        if claim.where in {"3", "5", "5, 6"} or "obstacles" in claim.statement:
             assert claim.verdict == "not tested"
 
 

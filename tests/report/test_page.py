@@ -177,14 +177,20 @@ def test_an_old_analysis_is_said(copy):
 
 
 @pytest.mark.parametrize(
-    "content", ["a,b\n1,2\n", "figure,statement,source,measured,verdict,detail\n1,2,3,4,maybe,6\n", None]
+    ("content", "told"),
+    [
+        ("figure,statement,source,measured,verdict\n1,2,3,4,agrees\n", "claims.csv was written by another version"),
+        ("where,statement,source,measured,verdict\n1,2,3,4,maybe\n", "claims.csv cannot be read."),
+        ("where,statement,source,measured,verdict\n1,2,3\n", "claims.csv cannot be read."),
+        (None, "There is no claims.csv."),
+    ],
 )
-def test_claims_that_cannot_be_read(copy, content):
+def test_claims_that_cannot_be_read(copy, content, told):
     (copy / "claims.csv").unlink()
     if content is not None:
         (copy / "claims.csv").write_text(content)
     text = _page(copy).text
-    assert ("There is no claims.csv." if content is None else "claims.csv cannot be read.") in text
+    assert told in text
     assert f"No claims here. Make them with jaxland analyse {copy}" in text
 
 

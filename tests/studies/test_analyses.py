@@ -63,7 +63,7 @@ def test_what_was_asked_for_is_kept_in_mind(study):
     store, code, config = open_study(study)
     assert list(requested(store, code)) == ["levels"]
     outcome = analyse(store, code, config, {"levels": LEVELS})
-    assert any("below 0.4" in claim.detail for claim in outcome.claims)
+    assert any("below 0.4" in claim.rule for claim in outcome.claims)
     # Again, with nothing said: the same files, byte for byte.
     before = _files(study)
     analyse(store, code, config)
@@ -82,8 +82,8 @@ def test_claims_stand_in_the_order_of_the_analyses(study):
     store, _, config = open_study(study, code)
     for name in ("third", "first"):
         outcome = analyse(store, code, config, wanted(code, (name,)))
-    assert [claim.figure for claim in outcome.claims] == list(names)
-    assert pd.read_csv(study / "claims.csv")["figure"].tolist() == list(names)
+    assert [claim.where for claim in outcome.claims] == list(names)
+    assert pd.read_csv(study / "claims.csv")["where"].tolist() == list(names)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"levels": {"rows": "many", "x": 1}}', '{"level": {}}', "\0", '{"a": 1}'])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxland.statistics import Estimate
 from jaxland.studies import (
     Above,
     All,
@@ -17,9 +18,6 @@ from jaxland.studies import (
     Ordered,
     Stated,
     Within,
-    claim,
-    judged_unless,
-    untested,
 )
 
 CASES = [
@@ -76,7 +74,34 @@ def test_no_number_is_in_no_order_and_in_no_interval():
 
 
 def test_an_interval_that_holds_the_bound_decides_nothing():
-    assert Clear(0.5).judge((0.4, 0.6)) == "not tested"
+    assert Clear(0.5).judge((0.4, 0.6)) == "undecided"
+
+
+INTERVALS = [
+    (Below(1), (0, 0.9), (1, 2), (0.9, 1.1)),
+    (Above(1), (1.1, 2), (0, 1), (0.9, 1.1)),
+    (AtMost(1), (0, 1), (1.1, 2), (0.9, 1.1)),
+    (AtLeast(1), (1, 2), (0, 0.9), (0.9, 1.1)),
+    (Between(0, 1), (0, 1), (1.1, 2), (-1, 2)),
+    (Within(4, 1), (3, 5), (0, 2.9), (4.9, 5.1)),
+]
+
+
+@pytest.mark.parametrize(("criterion", "good", "bad", "across"), INTERVALS, ids=[str(case[0]) for case in INTERVALS])
+def test_a_whole_interval_decides(criterion, good, bad, across):
+    found = [criterion.judge(Estimate(np.mean(ends), *ends)) for ends in (good, bad, across)]
+    assert found == ["agrees", "differs", "undecided"]
+    assert criterion.judge(Estimate(1, np.nan, np.nan)) == "undecided"
+    assert criterion.judge(Estimate(np.nan, 0, 1)) == "differs"
+
+
+def test_intervals_in_order():
+    low, middle, high = Estimate(1, 0.5, 1.5), Estimate(2, 1.4, 2.5), Estimate(3, 2.6, 3.5)
+    both = Ordered(("a", "b"))
+    assert both.judge((low, high)) == "agrees"
+    assert both.judge((high, low)) == "differs"
+    assert both.judge((low, middle)) == "undecided"
+    assert Ordered(("a", "b", "c")).judge((low, middle, high)) == "undecided"
 
 
 def test_none_of_many_is_no_evidence():
@@ -88,6 +113,8 @@ def test_one_part_that_differs_decides():
     assert both.judge((None, 0)) == "not tested"
     assert both.judge((None, 2)) == "differs"
     assert both.judge((0, 0)) == "agrees"
+    assert both.judge((0, Estimate(1, 0, 2))) == "undecided"
+    assert both.judge((2, Estimate(1, 0, 2))) == "differs"
 
 
 def test_a_measurement_for_each_part():
@@ -100,23 +127,3 @@ def test_a_measurement_for_each_part():
 def test_criteria_are_values():
     assert Within(4, 1) == Within(4, 1)
     assert len({Below(1), Below(1), Above(1)}) == 2
-
-
-def test_a_claim_tells_its_criterion():
-    found = claim("7", "losses are similar", "similar", "1.1", 1.1, Below(1.25), "ratio of the smallest")
-    assert found == (
-        "7",
-        "losses are similar",
-        "similar",
-        "1.1",
-        "agrees",
-        "ratio of the smallest; agrees if below 1.25",
-    )
-    assert claim("7", "", "", "", None, Below(1.25))[4:] == ("not tested", "agrees if below 1.25")
-    assert untested("7", "", "", "", "no fits")[4:] == ("not tested", "no fits")
-
-
-def test_a_reason_takes_all_verdicts():
-    claims = [claim("7", "", "", "", 1, Below(2))]
-    assert judged_unless("", claims) == claims
-    assert judged_unless("too few", claims)[0][4:] == ("not tested", "too few; agrees if below 2")

@@ -2,26 +2,52 @@
 
 from collections.abc import Callable
 
-from jaxland.report.claims import VERDICTS
 from jaxland.report.contents import Contents
 from jaxland.report.figures import Figure
 from jaxland.report.markup import Markup, anchor, element, join
 from jaxland.report.sections.section import Section, empty_section, section
 from jaxland.studies import Claim
+from jaxland.studies.claims import reasons
+from jaxland.studies.criteria import VERDICTS
 
-_SIGNS = {"agrees": "✓", "differs": "✗", "not tested": "○"}
+_SIGNS = {"agrees": "✓", "differs": "✗", "undecided": "?", "not tested": "○"}
 _HEAD = ("where", "claim", "source", "measured", "verdict")
 
 
 def claims(contents: Contents) -> Section:
-    """The tally, by which the list can be narrowed, and every claim with its verdict."""
+    """The tally, by which the list can be narrowed, why some were not tested, and every claim with its verdict."""
     if contents.claims is None:
         return empty_section("claims", "Claims", contents)
     link = _linker(contents.figures)
     head = element("thead", element("tr", *(element("th", name, scope="col") for name in _HEAD)))
-    body = element("tbody", *(_claim(claim, link) for claim in contents.claims))
+    judged = [claim for claim in contents.claims if claim.verdict]
+    body = element("tbody", *(_claim(claim, link) for claim in judged))
     table = element("table", head, body, class_="claims")
-    return section("claims", "Claims", *_tally(contents.claims), table)
+    why = [element("li", reason) for reason in reasons(judged)]
+    parts = [*_tally(judged), *([element("ul", *why)] if why else []), table]
+    return section("claims", "Claims", *parts, *_own([claim for claim in contents.claims if not claim.verdict]))
+
+
+def _own(measurements: list[Claim]) -> list[Markup]:
+    """What was measured that no source states, apart from the claims."""
+    if not measurements:
+        return []
+    head = element("thead", element("tr", *(element("th", name, scope="col") for name in ("measurement", "measured"))))
+    rows = [
+        element(
+            "tr", element("td", *_told(each), class_="statement"), element("td", each.measured, data_label="measured")
+        )
+        for each in measurements
+    ]
+    return [element("h3", "Measurements of our own"), element("table", head, element("tbody", *rows), class_="claims")]
+
+
+def _told(claim: Claim) -> list[Markup]:
+    """The statement, and in smaller print what it was measured of, how, when it agrees and why there."""
+    text = f"{claim.of}: {claim.statement}" if claim.of else claim.statement
+    cases = f"{int(claim.cases):,} cases" if claim.cases.isdigit() else ""
+    small = [part for part in (claim.detail, cases, claim.rule, claim.basis and f"threshold: {claim.basis}") if part]
+    return [element("p", text), element("p", "; ".join(small), class_="detail")]
 
 
 def _tally(found: list[Claim]) -> list[Markup]:
@@ -52,8 +78,8 @@ def _badge(verdict: str) -> Markup:
 def _claim(claim: Claim, link: Callable[[str], Markup]) -> Markup:
     return element(
         "tr",
-        element("td", link(claim.figure), data_label="where"),
-        element("td", element("p", claim.statement), element("p", claim.detail, class_="detail"), class_="statement"),
+        element("td", link(claim.where), data_label="where"),
+        element("td", *_told(claim), class_="statement"),
         element("td", claim.source, data_label="source"),
         element("td", claim.measured, data_label="measured"),
         element("td", _badge(claim.verdict), data_label="verdict"),
