@@ -9,6 +9,7 @@ from replications.tiny import TINY, tiny_config, tiny_settings, trained
 from jaxland.plots import style
 from jaxland.store import Parts
 from jaxland.studies import STUDIES, Claim, Context, from_json, titles_of, to_json
+from jaxland.studies.criteria import VERDICTS
 
 ANALYSES = [(name, analysis) for name in STUDIES for analysis in STUDIES[name].analyses]
 # Seconds together; the others take a minute and more.
@@ -121,6 +122,7 @@ def _check(findings):
     assert findings.claims
     for claim in findings.claims:
         assert isinstance(claim, Claim)
-        assert all(claim)
-        assert claim.verdict in ("agrees", "differs", "not tested")
-        assert "agrees" in claim.detail or claim.verdict == "not tested"
+        assert claim.statement
+        assert claim.measured or claim.reason
+        assert claim.verdict in ("", *VERDICTS)
+        assert "agrees" in claim.rule or claim.verdict in ("", "not tested")
