@@ -20,7 +20,7 @@ def block(experiment: Path) -> str:
     table = pd.read_csv(experiment / "statements.csv", dtype=str, keep_default_na=False)
     counts = table["verdict"].where(~table["verdict"].str.contains(";"), "split").value_counts()
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    lines = [f"{len(table)} statements: {told}.", "", markdown_table(table[_COLUMNS])]
+    lines = [f"{len(table)} statements: {told}.", "", markdown_table(table.filter(_COLUMNS))]
     return "\n".join([BEGIN, *lines, END])
 
 

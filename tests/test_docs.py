@@ -58,6 +58,15 @@ def test_the_page_on_trust_runs(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("page", "values"), [("index", 7), ("million", 5), ("networks", 6), ("directory", 1)])
+def test_a_short_page_runs(page, values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    assert sum(run(code, names) for code in blocks(f"docs/{page}.md")) == values
+    plt.close("all")
+
+
+@pytest.mark.slow
 def test_the_page_on_training_runs():
     names: dict = {}
     compared = sum(run(code, names) for code in blocks("docs/training.md"))

@@ -17,8 +17,8 @@ _ROWS = 100
 _NUMBER = re.compile(r"(?<![\w.,-])\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?![\w])")
 
 
-def _writer():
-    spec = importlib.util.spec_from_file_location("statements_writer", ROOT / "experiments" / "statements.py")
+def _script(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -27,7 +27,9 @@ def _writer():
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)
 def test_the_table_of_statements_is_the_one_of_the_run(experiment):
     text = (experiment / "README.md").read_text()
-    assert text == _writer().renewed(text, experiment), "run python experiments/statements.py"
+    assert text == _script(ROOT / "experiments/statements.py").renewed(text, experiment), (
+        "run python experiments/statements.py"
+    )
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)
@@ -38,6 +40,11 @@ def test_every_statement_of_the_source_stands_there(experiment):
     assert table["statement"].tolist() == [each.text for each in statements.values()]
     claims = pd.read_csv(experiment / "claims.csv", dtype=str, keep_default_na=False)
     assert set(claims["name"]) - {""} <= set(statements)
+
+
+def test_the_gallery_shows_every_figure():
+    gallery = _script(ROOT / "docs/gallery.py")
+    assert gallery.PAGE.read_text() == gallery.text(), "run python docs/gallery.py"
 
 
 def _numbers(text: str) -> set[str]:
