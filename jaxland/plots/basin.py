@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from jaxland.plots.style import own_axes
 from jaxland.statistics import LogisticFit, binned_shares, logistic_fit, lowess
 
-_LOWESS_COLOR, _CHANCE_COLOR = "#d62728", "#1f4fb4"
+_LOWESS_COLOR, _CHANCE_COLOR = "#d55e00", "#0072b2"
 # A share of 0.2: with more the curve could not follow the edge of a basin.
 _LOWESS_FRACTION = 0.2
 # What float32 can tell from a loss of zero, for outputs of order one.

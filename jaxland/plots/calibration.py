@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import TARGET_COLOR, color_of, own_axes
+from jaxland.plots.style import TARGET_COLOR, color_of, dash_of, own_axes
 from jaxland.statistics import calibration_error
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def coverage_curve(
         table = table.sort_values("level")
         ax.fill_between(table["level"], table["low"], table["high"], color=color, alpha=0.18, lw=0)
         label = f"{name} (n = {table['count'].iloc[0]:,})"
-        ax.plot(table["level"], table["coverage"], "o-", ms=4, lw=1.4, color=color, label=label)
+        ax.plot(table["level"], table["coverage"], "o", ls=dash_of(index), ms=4, lw=1.4, color=color, label=label)
     ax.set(
         title=title, xlabel="level of the central interval", ylabel="share of targets inside", xlim=(0, 1), ylim=(0, 1)
     )

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import own_axes
+from jaxland.plots.style import dash_of, own_axes
 
 
 def error_curves(
@@ -35,7 +35,7 @@ def error_curves(
     first = 1 if xscale == "log" else 0
     for index, (label, values) in enumerate(errors.items()):
         shown = np.where((values > 0) & (values < 1e100), values, np.nan)
-        ax.plot(np.maximum(epochs, first), shown, lw=1.2, color=f"C{index}", label=label)
+        ax.plot(np.maximum(epochs, first), shown, lw=1.2, ls=dash_of(index), color=f"C{index}", label=label)
     if mark is not None:
         ax.axvline(mark[0], color="#444444", ls=":", lw=1, label=mark[1])
     ax.set(title=title, xlabel="epoch", ylabel=ylabel, xscale=xscale, yscale="log", xlim=(first, epochs[-1]))
@@ -65,7 +65,7 @@ def sharpness_curves(
     """
     ax = own_axes(ax)
     for index, (label, values) in enumerate(sharpness.items()):
-        ax.plot(epochs, values, lw=1.2, color=f"C{index}", label=label)
+        ax.plot(epochs, values, lw=1.2, ls=dash_of(index), color=f"C{index}", label=label)
         if rises is not None and label in rises:
             ax.axvline(rises[label], color=f"C{index}", ls=":", lw=1.2, label=f"{label}: the loss rises")
     ax.axhline(bound, color="#444444", ls="--", lw=1, label=f"2 / rate = {bound:g}")
@@ -96,7 +96,7 @@ def share_curves(
     for index, (label, values) in enumerate(shares.items()):
         value, low, high = values.T
         ax.fill_between(x, low, high, color=f"C{index}", alpha=0.18, lw=0)
-        ax.plot(x, value, "o-", ms=3.5, lw=1.2, color=f"C{index}", label=label)
+        ax.plot(x, value, "o", ls=dash_of(index), ms=3.5, lw=1.2, color=f"C{index}", label=label)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log", xlim=(0.9 * np.min(x), 1.1 * np.max(x)))
     ax.legend()
     return ax

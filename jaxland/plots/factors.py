@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import color_of, own_axes
+from jaxland.plots.style import color_of, dash_of, own_axes
 
 if TYPE_CHECKING:
     import pandas
@@ -70,7 +70,7 @@ def factor_curves(
             ax.errorbar(x, middle, [middle - low, high - middle], fmt="o", capsize=4, color=color, label=name)
             continue
         ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
-        ax.plot(x, middle, "o-", ms=3.5, lw=1.6, color=color, label=name)
+        ax.plot(x, middle, "o", ls=dash_of(index), ms=3.5, lw=1.6, color=color, label=name)
     if xscale is None:
         ax.set_xticks(places, [str(level) for level in levels])
     else:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import TARGET_COLOR, color_of, own_axes
+from jaxland.plots.style import TARGET_COLOR, color_of, dash_of, own_axes
 from jaxland.statistics import DipTest, Histogram
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def compared_histograms(
     window: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the histogram of each ensemble as shares of all its values a bin.
+    """Draws the histogram of each ensemble as a density: its area is the share of all its values.
 
     Args:
         histograms: one for each ensemble, by its label, with equal edges.
@@ -43,13 +43,13 @@ def compared_histograms(
     for index, (name, histogram) in enumerate(drawn.items()):
         shown = histogram.coarsen(low, high, _bins(histogram.total))
         color = color_of(name, index, colors)
-        share = shown.counts / histogram.total
+        density = shown.counts / (histogram.total * np.diff(shown.edges))
         label = f"{name} (n = {histogram.total:,})"
-        ax.stairs(share, shown.edges, fill=True, color=color, alpha=0.35)
-        ax.stairs(share, shown.edges, color=color, lw=1.0, label=label)
+        ax.stairs(density, shown.edges, fill=True, color=color, alpha=0.35)
+        ax.stairs(density, shown.edges, color=color, ls=dash_of(index), lw=1.2, label=label)
     if reference is not None:
         ax.axvline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
-    ax.set(title=title, xlabel=xlabel, ylabel="share of values per bin")
+    ax.set(title=title, xlabel=xlabel, ylabel="density")
     ax.set_ylim(0, 1.2 * ax.get_ylim()[1])  # room for the legend
     # Limits that differ by rounding alone would be one to matplotlib, which widens them by units of its own.
     if high - low > 1e-9 * max(abs(low), abs(high)):
@@ -83,7 +83,15 @@ def distributions(
         color = color_of(name, index, colors)
         levels = np.linspace(0, 1, min(len(values), _LEVELS))  # no eye, and no file, can take a million steps
         quantiles = np.quantile(values, levels, method="inverted_cdf")
-        ax.step(quantiles, levels, where="post", color=color, lw=1.6, label=f"{name} (n = {len(values):,})")
+        ax.step(
+            quantiles,
+            levels,
+            where="post",
+            color=color,
+            ls=dash_of(index),
+            lw=1.6,
+            label=f"{name} (n = {len(values):,})",
+        )
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale=xscale)
     ax.legend()
     return ax
@@ -116,7 +124,7 @@ def distribution_bands(
         shown = finite.iloc[rows[rows < len(finite)]]
         ax.fill_between(shown["value"], shown["low"], shown["high"], step="post", color=color, alpha=0.2, lw=0)
         label = f"{name} (n = {table['count'].iloc[0]:,})"
-        ax.step(shown["value"], shown["share"], where="post", color=color, lw=1.6, label=label)
+        ax.step(shown["value"], shown["share"], where="post", color=color, ls=dash_of(index), lw=1.6, label=label)
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale=xscale, ylim=(0, 1))
     ax.legend()
     return ax

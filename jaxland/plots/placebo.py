@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from jaxland.plots.style import own_axes
 from jaxland.statistics import PermutationPValue, distribution_band
 
-_REAL, _PLACEBO = "#d62728", "#7f7f7f"
+_REAL, _PLACEBO = "#d55e00", "#7f7f7f"
 
 
 def null_distribution(

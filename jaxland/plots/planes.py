@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from jaxland.plots.style import own_axes
 
 # By index: minimum, saddle, maximum.
-_MARKERS = (("*", "#ffffff", 190), ("X", "#ffb000", 90), ("s", "#d62728", 60))
+_MARKERS = (("*", "#ffffff", 190), ("X", "#ffb000", 90), ("s", "#d55e00", 60))
 _KINDS = ("minimum", "saddle", "maximum")
 _PIXELS = 240
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import color_of, own_axes
+from jaxland.plots.style import color_of, dash_of, own_axes
 
 
 def spectrum(
@@ -66,7 +66,7 @@ def spectra_band(
         ax.fill_between(rank, low, high, color=color, alpha=0.2, lw=0)
         fits = len(finite[name])
         label = f"{name}: median and 5-95 % (n = {fits:,})" if fits > 1 else name
-        ax.plot(rank, median, color=color, lw=1.6, label=label)
+        ax.plot(rank, median, color=color, ls=dash_of(index), lw=1.6, label=label)
     return _finished(ax, bound, zero, title)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import color_of, own_axes
+from jaxland.plots.style import color_of, dash_of, own_axes
 
 
 def strips(
@@ -100,7 +100,14 @@ def training_curves(
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
         color = color_of(name, index, colors)
         ax.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
-        ax.plot(steps, middle, color=color, lw=1.6, label=f"{name}: median and middle half of {len(values)}")
+        ax.plot(
+            steps,
+            middle,
+            color=color,
+            ls=dash_of(index),
+            lw=1.6,
+            label=f"{name}: median and middle half of {len(values)}",
+        )
     if reference is not None:
         ax.axhline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
     ax.set(title=title, xlabel="step", ylabel=ylabel, xscale=xscale, yscale=yscale)

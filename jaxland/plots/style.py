@@ -3,16 +3,22 @@
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from string import ascii_lowercase
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 TARGET_COLOR = "#444444"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Those of Okabe and Ito (2008), which the colour-blind can tell apart, but for their yellow, faint on white."""
+_DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)))
 
 _STYLE: dict[str, Any] = {
+    "axes.prop_cycle": cycler(color=COLORS),
     "figure.dpi": 110,
     "savefig.dpi": 160,
     "font.size": 10,
@@ -39,6 +45,8 @@ def new_figure(
 ) -> tuple[Figure, list[Any]]:
     """A figure with axes side by side, row after row; it belongs to no window and needs no closing.
 
+    Where there are several axes, each has a letter.
+
     Args:
         columns: how many axes in a row.
         rows: how many rows.
@@ -47,12 +55,20 @@ def new_figure(
     """
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
+    axes = list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
+    for letter, ax in zip(ascii_lowercase, axes, strict=False) if len(axes) > 1 else ():
+        ax.set_title(letter, loc="left", fontweight="bold")
+    return figure, axes
 
 
 def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:
     """The colour of a group: that given for its label, else the usual one of its place."""
     return (colors or {}).get(label, f"C{index}")
+
+
+def dash_of(index: int) -> Any:
+    """The dashes of the lines of a group, by its place, so that lines can be told apart in grey too."""
+    return _DASHES[index % len(_DASHES)]
 
 
 def own_axes(ax: Axes | None) -> Axes:

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 
 from jaxland.plots.style import own_axes
 
-_HIGHLIGHT_COLOR = "#d62728"
+_HIGHLIGHT_COLOR = "#d55e00"
 # More labels than this could not be read.
 _MOST_LABELS = 60
 

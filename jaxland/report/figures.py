@@ -1,6 +1,7 @@
 """The figures of a study directory, as images that a page can hold."""
 
 import base64
+import json
 import re
 import struct
 from pathlib import Path
@@ -59,9 +60,11 @@ class Figure(NamedTuple):
 def read_figures(directory: Path) -> tuple[list[Figure], list[str]]:
     """The figures under `figures/` in order of their names, and the names of files that cannot be shown.
 
-    Captions come from the file's own title and description (Dublin Core, as `Figure.savefig(metadata={"Title": ...,
-    "Description": ...})` writes them into an SVG), and where it has none from its name.
+    Captions come from `figures/captions.json`, what its analysis says of each figure; else from the file's own title
+    and description (Dublin Core, as `Figure.savefig(metadata={"Title": ..., "Description": ...})` writes them into an
+    SVG), and where it has none from its name.
     """
+    captions = _captions(directory / "figures" / "captions.json")
     stems: dict[str, list[Path]] = {}
     for path in sorted((directory / "figures").rglob("*")):
         if path.suffix in _READERS and not path.name.startswith("."):
@@ -72,8 +75,17 @@ def read_figures(directory: Path) -> tuple[list[Figure], list[str]]:
         broken += [f"{stem}{suffix}" for suffix, image in images.items() if image is None]
         image = _choose(images.get(".svg"), images.get(".png")) or images.get(".gif")
         if image is not None:
-            figures.append(_captioned(stem, image))
+            figures.append(_captioned(stem, image, captions.get(stem.split("/", 1)[1], "")))
     return figures, broken
+
+
+def _captions(path: Path) -> dict[str, str]:
+    """The captions by stem; none where there is no file of them, or it is damaged."""
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {stem: text for stem, text in told.items() if isinstance(text, str)} if isinstance(told, dict) else {}
 
 
 def _natural(stem):
@@ -124,9 +136,9 @@ def _choose(svg: Image | None, png: Image | None) -> Image | None:
     return png._replace(title=svg.title, description=svg.description) if heavy else svg
 
 
-def _captioned(stem: str, image: Image) -> Figure:
+def _captioned(stem: str, image: Image, caption: str) -> Figure:
     name = stem.split("/", 1)[1]
     numbered = _NUMBERED.fullmatch(name)
     label, words = (f"{numbered[1].capitalize()} {numbered[2].lstrip('0')}", numbered[3]) if numbered else ("", name)
     words = re.sub(r"[-_/\s]+", " ", words).strip()
-    return Figure(stem, label, image.title or words[:1].upper() + words[1:], image.description, image)
+    return Figure(stem, label, image.title or words[:1].upper() + words[1:], caption or image.description, image)

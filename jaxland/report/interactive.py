@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {
 }
 _MIDDLE_BINS, _MOST_BINS = 110, 1200
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
-_COLORS = ("#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#e377c2", "#8c564b", "#bcbd22")
+_COLORS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#a6761d", "#8c8c8c")
 _LAYOUT: dict[str, Any] = {
     "autosize": True,
     "height": 460,

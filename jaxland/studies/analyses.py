@@ -68,6 +68,7 @@ def make_analyses(
     ensembles = cache(lambda: study.ensembles(config))
     claims: list[Claim] = []
     notes: list[str] = []
+    captions: dict[str, str] = {}
     files: list[Path] = []
     for name in (name for name in study.analyses if name in analyses):
         say(f"analysing {study.analyses[name].title}")
@@ -80,8 +81,9 @@ def make_analyses(
             say(f"  {note}")
         claims += findings.claims
         notes += findings.notes
+        captions |= findings.captions
     summary = summary_text(study, store, analyses, ensemble_summary(store), claims, notes)
-    return Outcome(store.path, claims, files + _write_whole(store, study, claims, summary), tuple(notes))
+    return Outcome(store.path, claims, files + _write_whole(store, study, claims, summary, captions), tuple(notes))
 
 
 def identity(store: StudyStore, name: str, settings: Any) -> str:
@@ -98,13 +100,17 @@ def _write(store: StudyStore, findings: Findings) -> list[Path]:
     return _commit_all(store, contents)
 
 
-def _write_whole(store: StudyStore, study: Study, claims: list[Claim], summary: str) -> list[Path]:
+def _write_whole(
+    store: StudyStore, study: Study, claims: list[Claim], summary: str, captions: Mapping[str, str]
+) -> list[Path]:
     table = store.path / "table.parquet"
     write_table(store, table)
     contents = {
         "claims.csv": _csv(pd.DataFrame(claims, columns=list(Claim._fields))),
         "summary.md": summary.encode(),
     }
+    if captions:
+        contents["figures/captions.json"] = json.dumps(captions, indent=1, ensure_ascii=False).encode()
     if study.statements is not None:
         contents["statements.csv"] = _csv(coverage(study.statements(), claims))
     return [table, *_commit_all(store, contents)]

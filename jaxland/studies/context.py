@@ -107,6 +107,8 @@ class Findings(NamedTuple):
         claims: in the order of the source.
         animations: finished files, by file name.
         notes: what was found, in lines for the user and the summary.
+        captions: one sentence for each figure or animation, by its file stem: what it shows, and what was found, with
+            its number.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -114,3 +116,4 @@ class Findings(NamedTuple):
     claims: list[Claim]
     animations: Mapping[str, bytes] = {}
     notes: Sequence[str] = ()
+    captions: Mapping[str, str] = {}

@@ -101,3 +101,19 @@ def test_an_animation_is_a_figure(tmp_path):
     assert (figure.label, figure.title) == ("Figure 5", "Descent")
     assert (figure.image.kind, figure.image.width, figure.image.height) == ("image/gif", 30, 20)
     assert broken == ["figures/figure-06-broken.gif"]
+
+
+def test_an_analysis_says_what_its_figures_show(tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    _figure().savefig(folder / "losses.png")
+    _figure().savefig(folder / "knots.png")
+    (folder / "captions.json").write_text('{"losses": "Half of 64 losses lie below 0.1.", "knots": 3}')
+    figures, broken = read_figures(tmp_path)
+    assert not broken
+    assert [(each.title, each.description) for each in figures] == [
+        ("Knots", ""),
+        ("Losses", "Half of 64 losses lie below 0.1."),
+    ]
+    (folder / "captions.json").write_text("[")
+    assert {each.description for each in read_figures(tmp_path)[0]} == {""}

@@ -235,7 +235,7 @@ def _rates_figure(rates, orbits, final, bounds, loss) -> Figure:
     shown = np.where(np.abs(orbits[:, :, 0]) < 20, orbits[:, :, 0], np.nan)
     title = f"The last {orbits.shape[1]} epochs from (-4, -4)"
     orbit_diagram(rates, shown, ylabel=SYMBOLS[WEIGHTS[0]], bounds=marks, title=title, ax=left)
-    right.plot(rates, np.maximum(final, 1e-32), ".", ms=4, color="#1f4fb4")
+    right.plot(rates, np.maximum(final, 1e-32), ".", ms=4, color="#0072b2")
     for place, rate in enumerate(bounds.values()):
         right.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2)
     right.set(title="The loss there", xlabel="learning rate", ylabel=loss.replace("_", " "), xscale="log", yscale="log")

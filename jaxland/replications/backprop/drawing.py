@@ -66,7 +66,7 @@ def orbit_diagram(
     """
     ax = own_axes(ax)
     wide = np.repeat(rates, values.shape[1])
-    ax.plot(wide, values.ravel(), ".", ms=1.5, mew=0, color="#1f4fb4", alpha=0.7, rasterized=True)
+    ax.plot(wide, values.ravel(), ".", ms=1.5, mew=0, color="#0072b2", alpha=0.7, rasterized=True)
     for place, (label, rate) in enumerate((bounds or {}).items()):
         ax.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2, label=label)
     ax.set(title=title, xlabel="learning rate", ylabel=ylabel, xscale="log", xlim=(rates.min(), rates.max()))

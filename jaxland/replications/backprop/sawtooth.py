@@ -18,7 +18,7 @@ from jaxland.training import solve, starting_points
 # Fits of a piece: a minute's work or less.
 _PIECE = 64
 _LEAST_STARTS = 24
-_COLORS = {"Levenberg-Marquardt": "#e07b39", "gradient descent": "#1f77b4"}
+_COLORS = {"Levenberg-Marquardt": "#d55e00", "gradient descent": "#0072b2"}
 
 
 @dataclass(frozen=True)

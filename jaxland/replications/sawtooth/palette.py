@@ -12,7 +12,7 @@ LABELS = {
     "sgd": "gradient descent",
     "W_f": "$W_f$",
 }
-COLORS = {"momentum": "#1f77b4", "adadelta": "#2ca02c", "adam": "#d62728", "sgd": "#9467bd", "W_f": "#444444"}
+COLORS = {"momentum": "#0072b2", "adadelta": "#009e73", "adam": "#d55e00", "sgd": "#cc79a7", "W_f": "#444444"}
 LABEL_COLORS = {label: COLORS[name] for name, label in LABELS.items()}
 
 

@@ -29,7 +29,7 @@ def _figure(figure: Figure) -> Markup:
     size = {"width": round(image.width), "height": round(image.height)}
     return element(
         "figure",
-        element("div", element("img", src=image.uri, alt=_name(figure), **size), class_="sheet"),
+        element("div", element("img", src=image.uri, alt=figure.description or _name(figure), **size), class_="sheet"),
         element("figcaption", element("p", *label, figure.title), *description),
         id=anchor(figure.path),
         class_="wide" if image.width > _WIDE * image.height else None,
