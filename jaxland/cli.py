@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxland._names import lookup
+from jaxland._terminal import completion, parse, wrapped
 from jaxland._version import __version__
 from jaxland.placebo.config import TableSettings
 from jaxland.studies.options import RunOptions
@@ -89,7 +90,7 @@ def run(reference: str, arguments: Sequence[str]) -> int:
 
     title = f"{study.name}: {study.title}" if study.title else study.name
     command.__doc__ = f"Run {title}.\n\n" + (f"Source: {study.source}." if study.source else "")
-    return _parse(command, arguments, f"jaxland run {reference}")
+    return parse(command, arguments, f"jaxland run {reference}")
 
 
 def _check_flags(study: Any) -> None:
@@ -149,6 +150,7 @@ def _finish(work: Callable, out: Path) -> int:
             of = f"{claim.of}: " if claim.of else ""
             print(f"  differs: {of}{claim.statement}: source {claim.source}; measured {claim.measured}")
     print(f"Table, figures, claims and summary are in {outcome.path}")
+    print(f"See them on one page: jaxland open {shlex.quote(str(outcome.path))}")
     return 0
 
 
@@ -363,6 +365,33 @@ def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> in
     return 0
 
 
+def open_report(directory: tyro.conf.Positional[Path]) -> int:
+    """Write the page of a study, as `jaxland report` does, and show it in a browser.
+
+    Args:
+        directory: a study directory.
+    """
+    import webbrowser
+
+    code = report(directory)
+    page = directory / "report.html"
+    if code == 0 and not webbrowser.open(page.resolve().as_uri()):
+        print(f"There is no browser here; open {page} where there is one.")
+    return code
+
+
+def complete(shell: tyro.conf.Positional[Literal["bash", "zsh"]]) -> int:
+    """Print a script that completes commands and studies in a shell: eval "$(jaxland completion bash)".
+
+    Args:
+        shell: which.
+    """
+    from jaxland.studies import STUDIES
+
+    print(completion(shell, ["run", *COMMANDS], STUDIES))
+    return 0
+
+
 @dataclass(frozen=True)
 class _PlaceboOptions:
     """How much, where and how: none of these changes a fit."""
@@ -421,22 +450,36 @@ def _print_placebo_plan(plan: Any, steps: int) -> None:
     print(f"about {_duration(plan.seconds)}; nothing was written")
 
 
-def list_studies(file: tyro.conf.Positional[str | None] = None) -> int:
-    """List the installed studies, or that of a file, with their scales and analyses.
+def list_studies(study: tyro.conf.Positional[str | None] = None) -> int:
+    """List the installed studies, or tell the scales and analyses of one.
 
     Args:
-        file: a Python file that holds a study.
+        study: a name, or a Python file that holds one.
     """
-    from jaxland.studies import STUDIES, find_study, titles_of
+    from jaxland.studies import STUDIES, find_study
 
-    for study in STUDIES.values() if file is None else [find_study(file)]:
-        print(f"{study.name}: {study.title}" if study.title else study.name)
-        scales = [f"{name} {text}" for name, text in (("quick", study.quick), ("paper", study.paper)) if text]
-        print("".join(f"    {line}\n" for line in ("; ".join(scales), study.source) if line), end="")
-        print("    analyses; those with a star are always made:")
-        for name, title in titles_of(study.analyses).items():
-            print(f"      {'*' if name in study.made_always else ' '} {name:<9} {title}")
+    if study is not None:
+        print(_told_study(find_study(study)))
+        return 0
+    for name, each in STUDIES.items():
+        print(wrapped(each.title or "", f"{name:<10} "))
+    print()
+    print(
+        wrapped("`jaxland studies NAME` tells its scales and analyses, `jaxland run NAME` runs it at its quick scale.")
+    )
     return 0
+
+
+def _told_study(study: Any) -> str:
+    from jaxland.studies import titles_of
+
+    lines = [wrapped(f"{study.name}: {study.title}" if study.title else study.name), ""]
+    facts = {"source": study.source, "quick": study.quick, "paper": study.paper}
+    lines += [wrapped(text, f"  {name:<8} ") for name, text in facts.items() if text]
+    lines += ["", "  analyses; those with a star are always made:"]
+    for name, title in titles_of(study.analyses).items():
+        lines.append(wrapped(title, f"  {'*' if name in study.made_always else ' '} {name:<12} "))
+    return "\n".join(lines)
 
 
 def doctor() -> int:
@@ -448,14 +491,17 @@ def doctor() -> int:
     return 0 if healthy else 1
 
 
-def bench() -> int:
+def bench(quick: bool = False) -> int:
     """Measure the backends on this machine, beside its peak and other ways to train; takes about three minutes.
 
     Where JAX computes on an accelerator, the backends that use it are measured beside lanes on the processor.
+
+    Args:
+        quick: the main network alone, in half a minute.
     """
     from jaxland.bench import report
 
-    report(say=lambda line: print(line, flush=True))
+    report(quick=quick, say=lambda line: print(line, flush=True))
     return 0
 
 
@@ -466,10 +512,12 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "table": table,
     "analyse": analyse,
     "report": report,
+    "open": open_report,
     "placebo": placebo,
     "studies": list_studies,
     "doctor": doctor,
     "bench": bench,
+    "completion": complete,
 }
 
 
@@ -480,7 +528,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_overview())
         return 0 if arguments else 2
     if arguments[0] == "--version":
-        print(__version__)
+        print(f"jaxland {__version__}")
         return 0
     try:
         code = _dispatch(arguments)
@@ -541,7 +589,7 @@ def _exit_code(error: Exception) -> int | None:
 def _dispatch(arguments: list[str]) -> int:
     command, rest = arguments[0], arguments[1:]
     if command != "run":
-        return _parse(lookup("command", command, {**COMMANDS, "run": run}), rest, f"jaxland {command}")
+        return parse(lookup("command", command, {**COMMANDS, "run": run}), rest, f"jaxland {command}")
     if not rest or rest[0].startswith("-"):
         print(
             "usage: jaxland run STUDY [OPTIONS]\n\nSTUDY is a name from below, or a file of your own, my_study.py. "
@@ -552,18 +600,14 @@ def _dispatch(arguments: list[str]) -> int:
     return run(rest[0], rest[1:])
 
 
-def _parse(command: Callable[..., int], arguments: Sequence[str], program: str) -> int:
-    return tyro.cli(command, args=list(arguments), prog=program, config=(tyro.conf.FlagCreatePairsOff,))
-
-
 def _overview() -> str:
     lines = [
-        "jaxland: ensembles of small networks, and the loss landscape they reveal",
+        wrapped("jaxland: ensembles of small networks, and the loss landscape they reveal"),
         "",
         "usage: jaxland COMMAND ...",
+        "",
     ]
-    lines.append("")
     for name, function in {"run": run, **COMMANDS}.items():
-        lines.append(f"  {name:<9} {(function.__doc__ or '').splitlines()[0]}")
-    lines += ["", "`jaxland COMMAND --help` says more; `jaxland run STUDY --help` lists a study's settings."]
-    return "\n".join(lines)
+        lines.append(wrapped((function.__doc__ or "").splitlines()[0], f"  {name:<10} "))
+    more = "`jaxland COMMAND --help` says more; `jaxland run STUDY --help` lists a study's settings."
+    return "\n".join([*lines, "", wrapped(more)])

@@ -36,7 +36,7 @@ def test_overview_names_every_command(capsys):
 
 def test_version(capsys):
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.strip() == jaxland.__version__
+    assert capsys.readouterr().out.strip() == f"jaxland {jaxland.__version__}"
 
 
 def test_run_says_where_everything_is(study, capsys):
@@ -104,7 +104,11 @@ def test_report_needs_a_known_ending(study, tmp_path, capsys):
 
 def test_studies_and_doctor(capsys):
     assert main(["studies"]) == 0
-    assert "sawtooth: " in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "sawtooth " in text
+    assert len(text.splitlines()) <= 20
+    assert main(["studies", "sawtooth"]) == 0
+    assert "  * overview " in capsys.readouterr().out
     assert main(["doctor"]) == 0
     assert "FAIL" not in capsys.readouterr().out
 
@@ -225,7 +229,10 @@ def test_installed_command():
     except PackageNotFoundError:
         pytest.skip("jaxland is run from a checkout here, without having been installed")
     program = Path(sys.executable).with_name("jaxland")
-    assert subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip() == jaxland.__version__
+    assert (
+        subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
+        == f"jaxland {jaxland.__version__}"
+    )
 
 
 def test_what_a_backend_cannot_do_is_told_in_a_line(tmp_path, capsys):

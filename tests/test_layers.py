@@ -25,6 +25,7 @@ BASE = {
     "_numbers",
     "_precision",
     "_scaling",
+    "_terminal",
     "_types",
     "_version",
 }

@@ -64,7 +64,7 @@ def processor() -> str:
     return f"{name}, {available_threads()} cores"
 
 
-def report(rounds: int = 7, say: Callable[[str], None] = print) -> None:
+def report(rounds: int = 7, say: Callable[[str], None] = print, *, quick: bool = False) -> None:
     """Measures and prints everything, in Markdown. It takes about two minutes; run it on a quiet machine.
 
     Where JAX computes on an accelerator, the backends that use it are measured beside lanes on the processor.
@@ -72,13 +72,16 @@ def report(rounds: int = 7, say: Callable[[str], None] = print) -> None:
     Args:
         rounds: how often each way is timed; medians are reported.
         say: receives the lines.
+        quick: the main network alone, in half a minute.
     """
-    threads = available_threads()
+    threads, rounds = available_threads(), min(rounds, 3) if quick else rounds
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     say(f"{processor()}; {versions()}; load {load:.1f} at the start. Medians of {rounds} rounds.")
     if local_platform() != "cpu":
         return _report_accelerator(rounds, say)
     _report_main(threads, rounds, say)
+    if quick:
+        return
     _report_networks(threads, rounds, say)
     _report_compilation(say)
 

@@ -5,12 +5,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_LINE_SECONDS = 10.0
+_LINE_SECONDS = 60.0
+_SOON = 10.0
 
 
 @contextmanager
 def progress_bar(total: int, title: str, *, done: int = 0, show: bool = True) -> Iterator[Callable[[int], object]]:
-    """Shows how many of `total` net-steps are done, on standard error: a bar on a terminal, else lines.
+    """Shows how many of `total` net-steps are done, on standard error: a bar on a terminal, else a line a minute.
+
+    The rate and what is left are told from the second report on, of the time since the first: what comes before it is
+    mostly compiling.
 
     Args:
         total: net-steps of the whole job.
@@ -36,20 +40,26 @@ def progress_bar(total: int, title: str, *, done: int = 0, show: bool = True) ->
 class _Lines:
     def __init__(self, total, title, done):
         self.total, self.title, self.done = total, title, done
-        self.began = self.printed = time.monotonic()
-        self.at_start = done
+        # The first line comes soon, so that whoever watches knows that it runs.
+        self.printed = time.monotonic() - _LINE_SECONDS + _SOON
+        self.first = None
 
     def update(self, net_steps):
         self.done += net_steps
         now = time.monotonic()
+        known = self._rate(now)
+        if self.first is None:
+            self.first = now, self.done
         if now - self.printed < _LINE_SECONDS and self.done < self.total:
             return
         self.printed = now
-        rate = (self.done - self.at_start) / max(now - self.began, 1e-9)
-        left = (self.total - self.done) / max(rate, 1e-9)
-        share = self.done / self.total
-        print(
-            f"{self.title} {share:4.0%}  {rate:.3g} net-steps/s  {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"{self.title} {self.done / self.total:4.0%}{known}", file=sys.stderr, flush=True)
+
+    def _rate(self, now):
+        """Of the time since the first report, in words; nothing before there is one."""
+        if self.first is None or now <= self.first[0]:
+            return ""
+        rate = (self.done - self.first[1]) / (now - self.first[0])
+        if self.done >= self.total or not rate:
+            return f"  {rate:.3g} net-steps/s"
+        return f"  {rate:.3g} net-steps/s  {(self.total - self.done) / rate:.0f} s left"

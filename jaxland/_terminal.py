@@ -1,0 +1,91 @@
+"""What the command line prints: texts as wide as the terminal, flags without what says nothing, completion of names."""
+
+import inspect
+import os
+import shutil
+import textwrap
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Annotated, Any
+
+import tyro
+
+_WIDEST = 100
+_CHOICES = {"backend": "{auto,lanes,xla,cuda,tpu}"}
+
+
+def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
+    """A paragraph as wide as the terminal, 100 columns at most.
+
+    Args:
+        text: of the paragraph.
+        first: what its first line begins with.
+        rest: what the other lines begin with; as many blanks by default.
+    """
+    width = max(min(shutil.get_terminal_size().columns, _WIDEST), 40)
+    indent = " " * len(first) if rest is None else rest
+    return textwrap.fill(
+        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def parse(command: Callable[..., int], arguments: Sequence[str], program: str) -> int:
+    """Runs a command with the arguments of the command line.
+
+    Raises:
+        SystemExit: 0 after help, 2 where the arguments are wrong, which is told.
+    """
+    if {"-h", "--help"} & set(arguments):  # tyro would not wrap it
+        paragraphs = inspect.cleandoc(command.__doc__ or "").partition("\nArgs:")[0].split("\n\n")
+        print("\n\n".join(wrapped(" ".join(each.split())) for each in paragraphs if each.strip()), end="\n\n")
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+    # https://no-color.org; tyro has no other way to say it.
+    tyro._experimental_options["ansi_codes"] = not os.environ.get("NO_COLOR")
+    return tyro.cli(_told(command), args=list(arguments), prog=program, description="", config=config)
+
+
+def _told(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, whose help leaves out defaults that say nothing and names the choices there are."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = typing.get_args(hints[name])[0] if typing.get_origin(hints[name]) is Annotated else hints[name]
+        if is_dataclass(kind):
+            own = typing.get_type_hints(kind, include_extras=True)
+            for field in fields(kind):
+                kind.__annotations__ = {**kind.__annotations__, field.name: _hint(field.name, own[field.name], field)}
+        else:
+            command.__annotations__[name] = _hint(name, hints[name], parameter)
+    return command
+
+
+def _hint(name: str, hint: Any, holder: Any) -> Any:
+    kind = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+    if kind == bool | None:
+        hint = Annotated[hint, tyro.conf.FlagConversionOff]
+    says_nothing = holder.default is not MISSING and holder.default in (None, ())
+    if name not in _CHOICES and not says_nothing:
+        return hint
+    told = tyro.conf.arg(metavar=_CHOICES.get(name), help_behavior_hint="" if says_nothing else None)
+    return Annotated[hint, told]
+
+
+def completion(shell: str, commands: Iterable[str], studies: Iterable[str]) -> str:
+    """A script that completes commands and names of studies in a shell: bash or zsh.
+
+    Raises:
+        ValueError: of another shell.
+    """
+    if shell not in ("bash", "zsh"):
+        raise ValueError(f"completion is there for bash and zsh; got {shell!r}.")
+    lines = [
+        "_jaxland() {",
+        "  local word=${COMP_WORDS[COMP_CWORD]}",
+        f'  if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "{" ".join(commands)}" -- "$word"))',
+        f'  elif [ "$COMP_CWORD" = 2 ] && [ "${{COMP_WORDS[1]}}" = run ]; then'
+        f' COMPREPLY=($(compgen -W "{" ".join(studies)}" -- "$word") $(compgen -f -X "!*.py" -- "$word"))',
+        '  else COMPREPLY=($(compgen -f -- "$word")); fi',
+        "}",
+        "complete -o default -F _jaxland jaxland",
+    ]
+    return "\n".join([*(["autoload -Uz bashcompinit && bashcompinit"] if shell == "zsh" else []), *lines])

@@ -1,0 +1,69 @@
+"""What a person sees in a terminal: width, colour, flags, completion, progress."""
+
+import re
+import subprocess
+import time
+
+import pytest
+
+from jaxland.cli import COMMANDS, main
+from jaxland.training import progress
+
+
+@pytest.mark.parametrize("command", [[], ["studies"], ["studies", "sawtooth"], *([name, "--help"] for name in COMMANDS)])
+def test_everything_fits_the_terminal(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    try:
+        main(command)
+    except SystemExit as ended:
+        assert ended.code == 0
+    text = capsys.readouterr().out
+    assert text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_flags_say_nothing_that_says_nothing(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "sawtooth", "--help"])
+    text = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert "None" not in text
+    assert "(default: )" not in text
+    assert "--backend {auto,lanes,xla,cuda,tpu}" in text
+    assert "--compress {True,False}" in text
+    assert "(default: 50000)" in text
+
+
+@pytest.mark.parametrize(("forbidden", "coloured"), [("", True), ("1", False)])
+def test_no_color_is_obeyed(forbidden, coloured, monkeypatch, capsys):
+    monkeypatch.setenv("NO_COLOR", forbidden)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    with pytest.raises(SystemExit):
+        main(["status", "--help"])
+    assert ("\x1b[" in capsys.readouterr().out) == coloured
+
+
+def test_a_shell_completes_commands_and_studies(capsys):
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    asked = 'COMP_CWORD=%d; COMP_WORDS=(jaxland %s); _jaxland; echo "${COMPREPLY[@]}"'
+    for count, words, found in [(1, "re", "resume report"), (2, "run sa", "sawtooth")]:
+        done = subprocess.run(["bash", "-c", f"{script}\n{asked % (count, words)}"], capture_output=True, text=True)
+        assert done.stdout.strip() == found
+    assert main(["completion", "zsh"]) == 0
+    assert capsys.readouterr().out.startswith("autoload -Uz bashcompinit")
+
+
+def test_progress_in_a_pipe_estimates_nothing_before_it_knows(capsys, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress.progress_bar(1000, "saw") as report:
+        # The first hundred take a minute, most of it compiling; the others ten to a second.
+        for seconds, steps in [(60, 100), (1, 10), (59, 590), (30, 300)]:
+            now[0] += seconds
+            report(steps)
+    assert capsys.readouterr().err.splitlines() == [
+        "saw  10%",
+        "saw  70%  10 net-steps/s  30 s left",
+        "saw 100%  10 net-steps/s",
+    ]
