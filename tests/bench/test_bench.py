@@ -92,6 +92,7 @@ def test_the_processor_is_named():
     assert "cores" in processor()
 
 
+@pytest.mark.slow
 def test_backends_that_are_not_here_are_named(monkeypatch):
     x = np.linspace(-1, 1, 8)
     ensemble = Ensemble(jl.mlp([1, 2, 1]), jl.Problem(x, np.abs(x)), optax.sgd(0.1, momentum=0.9), steps=10**6)

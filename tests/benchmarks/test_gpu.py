@@ -127,6 +127,7 @@ def test_reduced_precision_is_seen(parts):
     assert not next(agreement.precision(multiply=coarse)).passed
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_variants_are_timed(device, parts):
     gpu.compare_variants(parts, device, TINY, [Variant(4, 1, 32), Variant(8, 1, 32, 2)], seconds=0)

@@ -88,6 +88,7 @@ def banded(stationary):
     return pass_heights(EVALUATE(minima)[0], ALL_PAIRS, relaxed.energies.max(axis=1))
 
 
+@pytest.mark.slow
 def test_passes_of_bands_are_the_known_saddles(stationary, joined, banded):
     minima, saddles = stationary
     assert len(saddles) == 4

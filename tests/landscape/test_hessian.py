@@ -68,6 +68,7 @@ def test_smoothed_network_equals_finite_differences(away_from_kinks, monkeypatch
         np.testing.assert_allclose(hessian, expected, atol=1e-8 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_away_from_a_critical_point_tangents_are_curved_by_the_gradient():
     # Differentiating "gradient . tangent = 0" gives H t = -gradient on incoming entries, + on outgoing ones.
     fits = PARAMS[:5]
@@ -100,6 +101,7 @@ def _active_teachers(count):
     return np.array(teachers)
 
 
+@pytest.mark.slow
 def test_a_teacher_has_a_zero_mode_for_every_unit():
     for teacher in _active_teachers(3)[:, None]:
         objective = jl.Problem(X, outputs(NETWORK, teacher, X)[0]).objective(NETWORK)
@@ -244,6 +246,7 @@ def test_parameters_are_rows():
             work(OBJECTIVE, np.zeros((2, 0)))
 
 
+@pytest.mark.slow
 def test_flatness_of_tangents_of_a_smoothed_network_grows_with_its_sharpness(sawtooth_problem):
     network, minimum = sawtooth_problem.network, sawtooth_problem.minimum[None]
     curvature = []

@@ -130,6 +130,7 @@ def test_distribution_equals_that_of_the_dense_eigenvalues(exact):
     np.testing.assert_allclose(smooth, kernel.mean(axis=1), atol=0.03 * smooth.max())
 
 
+@pytest.mark.slow
 def test_a_probe_does_not_depend_on_how_many_there_are():
     few, many = (spectral_density(OBJECTIVE, PARAMS, probes=probes, steps=5) for probes in (2, 7))
     np.testing.assert_allclose(few.nodes, many.nodes[:2], rtol=1e-9)

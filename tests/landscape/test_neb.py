@@ -68,6 +68,7 @@ def test_the_path_across_two_saddles_passes_the_minimum_between(on_mueller_brown
     assert nearest < 0.2
 
 
+@pytest.mark.slow
 def test_double_well_in_six_dimensions():
     """The path follows the gradient flow from the saddle at the origin, here integrated on its own."""
     ends = np.zeros((2, 6))
@@ -86,6 +87,7 @@ def test_double_well_in_six_dimensions():
     np.testing.assert_allclose(right[:, 1], on_the_flow, atol=0.02)
 
 
+@pytest.mark.slow
 def test_flat_triples_leave_a_band_where_it_is():
     """Equal energies make both weights of the tangent zero; a straight, even band must then not move, nor turn NaN."""
     bands = straight_bands(np.zeros((1, 3)), np.ones((1, 3)), 7)
@@ -95,6 +97,7 @@ def test_flat_triples_leave_a_band_where_it_is():
     assert result.residual[0] == 0
 
 
+@pytest.mark.slow
 def test_a_plateau_with_a_step():
     """Flat triples beside a wall: exactly equal energies on the plateau, a ridge in the middle."""
 

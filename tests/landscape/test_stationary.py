@@ -22,6 +22,7 @@ def _index_by_differences(objective, point, step=1e-3):
     return int((np.linalg.eigvalsh(np.array(hessian)) < 0).sum())
 
 
+@pytest.mark.slow
 def test_a_double_well():
     found = stationary_points(lambda v: (v[0] ** 2 - 1) ** 2 + v[1] ** 2, _grid(-2, 2))
     np.testing.assert_allclose(found.params[np.lexsort(found.params.T)], [[-1, 0], [0, 0], [1, 0]], atol=1e-9)

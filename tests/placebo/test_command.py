@@ -71,6 +71,7 @@ def test_is_the_placebo_test_of_the_same_columns(table, tmp_path, capsys):
     assert "labels permuted within site" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_default_place_and_parquet(table, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     pd.read_csv(table).to_parquet("other.parquet")

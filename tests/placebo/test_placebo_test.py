@@ -14,6 +14,8 @@ from jaxland.store import StoreError
 from jaxland.studies import fitting
 from jaxland.training import starting_points
 
+pytestmark = pytest.mark.sampled(4)
+
 RANDOM = np.random.default_rng(0)
 LINEAR = jl.mlp([3, 1], "identity")
 SMALL = jl.mlp([2, 4, 1], init="pytorch_uniform")
@@ -137,6 +139,7 @@ def test_fits_are_those_of_reference_training():
             np.testing.assert_allclose(found, [losses[0], losses[-1], losses.min(), held, 0], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_many_problems_give_what_each_gives_alone():
     parts = [split(_noise(20, seed=seed), seed=0) for seed in range(3)]
     arguments = {"optimizer": optax.adam(0.05), "steps": 20, "permutations": 9, "starts": 2}
@@ -267,6 +270,7 @@ def test_an_interrupted_test_goes_on_where_it_stopped(tmp_path, monkeypatch, pro
             np.testing.assert_array_equal(values, getattr(two.measures, name))
 
 
+@pytest.mark.slow
 def test_a_test_can_be_given_more_permutations_but_not_fewer(tmp_path, monkeypatch):
     problem, optimizer = _noise(10), optax.adam(0.05)
     few = placebo_test(SMALL, problem, optimizer, steps=5, permutations=9, starts=3, folder=tmp_path)

@@ -115,6 +115,7 @@ def of_weights():
     return stationary_points(problem().objective(plane(WEIGHTS)), starts)
 
 
+@pytest.mark.slow
 def test_the_minima_and_the_saddle_of_the_weights(of_weights):
     np.testing.assert_allclose(of_weights.params[:2], MINIMA, atol=1e-7)
     np.testing.assert_allclose(of_weights.loss[:2], [0, OTHER_LOSS], atol=1e-15)
@@ -127,6 +128,7 @@ def test_the_minima_and_the_saddle_of_the_weights(of_weights):
     assert of_weights.loss[2] > OTHER_LOSS
 
 
+@pytest.mark.slow
 def test_the_stationary_points_of_the_biases():
     _, _, starts = maps.grid(((-15.0, 15.0), (-15.0, 15.0)), 12)
     found = stationary_points(problem().objective(plane(BIASES)), starts)

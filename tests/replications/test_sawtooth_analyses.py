@@ -99,6 +99,7 @@ def found_paths(store, tmp_path_factory):
     return paths.find(_context(store, tmp_path_factory.mktemp("parts"), PATHS))
 
 
+@pytest.mark.slow
 def test_paths_lead_from_the_global_minimum_to_the_fits(store, found_paths):
     images = found_paths.tables["path-images.csv"]
     assert len(images) == (3 + 2) * (PATHS.images + PATHS.inserted)
@@ -176,6 +177,7 @@ def test_points_between_images_of_planted_paths():
 # Spectra
 
 
+@pytest.mark.slow
 def test_spectra_are_those_of_the_hessians(store, tmp_path):
     settings = spectra.SpectraSettings(fits=2, differenced=1)
     findings = spectra.find(_context(store, tmp_path, settings))
@@ -314,6 +316,7 @@ def test_complexity_of_planted_ensembles(store, tmp_path):
 # Barriers
 
 
+@pytest.mark.slow
 def test_barriers_lie_above_the_minima_they_part(store, tmp_path):
     settings = barriers.BarrierSettings(minima=3, images=8, steps=10)
     findings = barriers.find(_context(store, tmp_path, settings))

@@ -36,7 +36,7 @@ def page(page_file):
 def hostile(copy):
     """A study whose every text tries to run a script."""
     row = ",".join(['"1"', *[f'"{SCRIPT}"'] * 3, "agrees", f'"{SCRIPT}"'])
-    (copy / "claims.csv").write_text(f"figure,statement,source,measured,verdict,detail\n{row}\n")
+    (copy / "claims.csv").write_text(f"where,statement,source,measured,verdict,detail\n{row}\n")
     (copy / "analysis" / "curves.csv").write_text(f'"{SCRIPT}",b\n"{SCRIPT}",1\n')
     figure = (copy / "figures" / "figure-05-losses.svg").read_text()
     (copy / "figures" / "figure-99-<script>window.hacked=1<.svg").write_text(

@@ -33,6 +33,8 @@ from jaxland.statistics import (
     variance_components,
 )
 
+pytestmark = pytest.mark.sampled(4)
+
 
 def _histogram(rng, unit, _):
     values, edges = 3 * rng.normal(size=50), (-2.0, 2.5)

@@ -38,6 +38,7 @@ def test_the_likelihood_is_level_at_the_fit_and_curved_as_the_errors_say(shift, 
     np.testing.assert_allclose(fit.probability(x), probability, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_intervals_cover_as_often_as_they_say():
     rng = np.random.default_rng(2)
     planted = {"intercept": 1.0, "slope": -2.0, "half": 0.5}

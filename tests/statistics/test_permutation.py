@@ -160,6 +160,7 @@ def test_numbers_out_of_range(function, arguments):
         function(*arguments)
 
 
+@pytest.mark.slow
 def test_band_holds_the_distribution_function_as_often_as_it_says():
     band = distribution_band(60)
     distances = [stats.kstest(RANDOM.random(60), "uniform").statistic for _ in range(2000)]

@@ -91,6 +91,7 @@ def test_the_null_distribution_has_its_published_quantiles(count, half, level_5,
         assert np.mean(null >= quantile) == pytest.approx(level, abs=3.5 * np.sqrt(level * (1 - level) / 4000))
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_where_the_values_are_and_small_where_there_are_two_modes():
     rng = np.random.default_rng(5)
     p_values = np.array([dip_test(rng.random(20), seed=rng, simulations=39).p_value.value for _ in range(150)])

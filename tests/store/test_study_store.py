@@ -263,6 +263,7 @@ def test_unusable_ensemble_names(tmp_path, name):
         StudyStore.create(tmp_path / "s", dataclasses.replace(MANIFEST, ensembles=(name,)))
 
 
+@pytest.mark.slow
 def test_ten_thousand_shards_are_listed(tmp_path):
     store = StudyStore.create(tmp_path / "large", dataclasses.replace(MANIFEST, fits=61_440_000))
     for index in range(10_000):

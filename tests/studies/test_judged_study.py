@@ -96,6 +96,7 @@ def test_the_table_says_where_fits_stopped(finished, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_fits_are_saved_with_what_was_found(tmp_path):
     problem = jl.Problem(X, LABELS, loss="softmax_cross_entropy", weights=np.ones(60), penalty=jl.problems.l2(1e-3))
     fits = jl.fit(

@@ -264,6 +264,7 @@ def test_a_changed_configuration_is_refused_with_the_directory(ran, old, new):
         jl.run(find_study(file), path, fits=200)
 
 
+@pytest.mark.slow
 def test_ensembles_by_name_are_a_study_too(tmp_path):
     outcome = jl.run({"a": _ensemble(), "b": _ensemble(optax.sgd(0.1))}, tmp_path / "s", fits=8)
     assert {path.name for path in outcome.files} >= {

@@ -80,6 +80,7 @@ def test_a_shard_goes_on_where_it_was_kept(name, backend, tmp_path, cut):
         assert all(step % 512 == 0 or step <= 256 for step in cut["saved"])
 
 
+@pytest.mark.slow
 def test_what_was_kept_for_something_else_is_not_believed(tmp_path, cut):
     def given(rate):
         return {"batches": Ensemble(jl.mlp([1, 3, 1]), PROBLEM, optax.adam(rate), steps=3000)}

@@ -98,6 +98,7 @@ def test_without_seeds_each_row_has_its_own_start():
     np.testing.assert_array_equal(np.concatenate([call.arguments["seeds"] for call in plan]), np.arange(4))
 
 
+@pytest.mark.slow
 def test_thousands_of_fits_are_a_call_a_network_and_optimizer():
     design = jl.grid(width=[2, 3, 4], optimizer=["a", "b"], learning_rate=np.geomspace(1e-3, 1, 16), seed=range(128))
     plan = _plan(design, optimizer={"a": ADAM, "b": SGD})

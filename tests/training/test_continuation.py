@@ -10,6 +10,8 @@ import pytest
 
 import jaxland as jl
 
+pytestmark = pytest.mark.sampled(3)
+
 NET, WIDE = jl.mlp([1, 3, 1]), jl.mlp([1, 5, 5, 5, 5, 5, 1])
 PROBLEM = jl.problems.sawtooth()
 _JUDGED = ("validation", "best_validation", "best_validation_step", "best_params", "stopped_step")
@@ -123,6 +125,7 @@ def test_bits_do_not_depend_on_how_many_losses_are_kept():
     np.testing.assert_array_equal(train(steps=90).params, train(steps=200, snapshots=(90,)).snapshots[:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer",
     [optax.adam(0.01, mu_dtype=jnp.bfloat16), optax.noisy_sgd(0.01, key=jax.random.key(3))],

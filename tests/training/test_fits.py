@@ -14,6 +14,8 @@ import pytest
 
 import jaxland as jl
 
+pytestmark = pytest.mark.sampled(4)
+
 NETWORK = jl.mlp([2, 4, 3], "tanh")
 X = np.random.default_rng(0).normal(size=(20, 2))
 Y = np.random.default_rng(1).normal(size=(20, 3))

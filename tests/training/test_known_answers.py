@@ -7,6 +7,8 @@ import reference
 
 import jaxland as jl
 
+pytestmark = pytest.mark.sampled(4)
+
 WIDTHS = [1, 5, 5, 5, 5, 5, 1]
 NETWORK = jl.mlp(WIDTHS)
 STEPS = 50
@@ -60,6 +62,7 @@ def test_reference_gradient_equals_finite_differences(sawtooth_problem):
         assert gradient[entry] == pytest.approx((ahead - behind) / 2e-6, rel=1e-4, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_gradient_flow_conserves_the_balance_of_every_unit(sawtooth_problem):
     """|incoming|^2 - |outgoing|^2 of a ReLU unit is constant under gradient flow; small steps come near it."""
     fits = jl.fit(NETWORK, sawtooth_problem, optax.sgd(1e-3), fits=2, steps=2000, dtype="float64", snapshots=(0,))

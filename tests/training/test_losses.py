@@ -72,6 +72,7 @@ def test_auto_takes_lanes_for_it():
     assert choose_backend(_ensemble()).trainer.name == "lanes"
 
 
+@pytest.mark.slow
 def test_cross_entropy_on_a_tpu():
     ensemble = _ensemble(dtype="float32")
     trainer = choose_backend(ensemble, "tpu").trainer

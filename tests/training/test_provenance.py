@@ -11,6 +11,8 @@ import pytest
 import jaxland as jl
 from jaxland.training import Ensemble, fingerprint, fingerprint_parts
 
+pytestmark = pytest.mark.sampled(3)
+
 X = np.linspace(-1, 1, 12)
 START = np.zeros((1, 10))
 

@@ -5,6 +5,8 @@ import pytest
 import jaxland as jl
 from jaxland.training import SOLVERS, solve
 
+pytestmark = pytest.mark.sampled(3)
+
 X = np.random.default_rng(0).normal(size=(30, 3))
 Y = X @ np.array([1.0, -2.0, 0.5]) + np.sin(3 * X[:, 0])
 LINEAR = jl.Network(init=lambda key: {"w": jnp.zeros((3,))}, apply=lambda params, x: (x @ params["w"])[:, None])
@@ -66,6 +68,7 @@ def test_levenberg_marquardt_is_its_textbook_loop():
     np.testing.assert_allclose(found.trace[0], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_large_systems_of_several_threads_do_not_wait_for_each_other():
     """Batched decompositions of this size do, in XLA, where two are asked for at a time."""
     problem = jl.problems.sawtooth()

@@ -22,6 +22,8 @@ from jaxland.training.loop import train
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import trace_update
 
+pytestmark = pytest.mark.sampled(3)
+
 NETWORK = jl.mlp([1, 4, 3, 1])
 X = np.linspace(-1, 1, 23)
 PROBLEM = jl.Problem(X, np.sin(3 * X))
@@ -159,6 +161,7 @@ def test_groups_are_spread_over_devices(tmp_path):
     np.testing.assert_array_equal(result.params, one.params)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_variants_are_measured_once_and_remembered(device, monkeypatch, tmp_path):
     monkeypatch.setenv("JAXLAND_CACHE_DIR", str(tmp_path / "cache"))

@@ -160,6 +160,7 @@ def test_each_fit_has_its_own_numbers_and_data(make_trainer):
     np.testing.assert_allclose(lanes.trace, xla.trace, rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_more_kinds_of_network_agree_with_xla(make_trainer):
     def apply(params, x):
         h = jax.nn.elu(x @ params["a"])[:, jnp.array([2, 0, 1])]

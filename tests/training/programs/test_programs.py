@@ -63,6 +63,7 @@ def _assert_loops_agree(seeds):
     assert counts["agrees"] > 0.4 * len(seeds), counts
 
 
+@pytest.mark.slow
 def test_loops_compute_what_a_program_means():
     _assert_loops_agree(range(0, ALL, 40))
 
