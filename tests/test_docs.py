@@ -67,7 +67,8 @@ def test_a_short_page_runs(page, values, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_page_on_training_runs():
+def test_the_page_on_training_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names: dict = {}
     compared = sum(run(code, names) for code in blocks("docs/training.md"))
     assert compared >= 9

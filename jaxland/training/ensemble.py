@@ -28,6 +28,8 @@ from jaxland.training.validation import Validation, is_split, require_apart, req
 # Enough to tell a row for each from one for all.
 _PROBED = 3
 
+_OF_STEPS = "of optax.MultiSteps give MultiSteps(...).gradient_transformation()"
+
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 
 ByNumber = Callable[[Int[np.ndarray, "W"]], np.ndarray]
@@ -250,7 +252,9 @@ class Ensemble:
                 )
             return
         if not callable(self.optimizer):
-            raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
+            remedy = f"; {_OF_STEPS}" if isinstance(self.optimizer, optax.MultiSteps) else ""
+            kind = f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}"
+            raise TypeError(f"{kind}{remedy}.")
         signature = inspect.signature(self.optimizer)
         both = sorted(self.problem.numbers.keys() & signature.parameters.keys() & self.hyperparameters.keys())
         if both:
@@ -513,10 +517,7 @@ class Ensemble:
         if not isinstance(made, optax.GradientTransformation):
             made = made(**{name: hyperparameters[name] for name in self.optimizer_numbers})
         if not isinstance(made, optax.GradientTransformation):
-            raise TypeError(
-                f"the optimizer made a {type(made).__name__}, no optax transformation; of optax.MultiSteps give "
-                "MultiSteps(...).gradient_transformation()."
-            )
+            raise TypeError(f"the optimizer made a {type(made).__name__}, no optax transformation; {_OF_STEPS}.")
         return taking_what_it_takes(optax.with_extra_args_support(made))
 
     def why_no_step(self, error: Exception, traced: Mapping[str, Any], *shapes: Any) -> TypeError:
