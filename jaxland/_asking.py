@@ -67,10 +67,10 @@ def first_line(error: Exception) -> str:
 
 def _refusal(what: str, error: Exception) -> TypeError:
     said = first_line(error).removesuffix(".")
-    return TypeError(f"{what} cannot be taken: it raised {type(error).__name__}: {said}.{remedy(error)}")
+    return TypeError(f"{what} cannot be taken: it raised {type(error).__name__}: {said}.{remedy_of(error)}")
 
 
-def remedy(error: Exception) -> str:
+def remedy_of(error: Exception) -> str:
     """For functions of NumPy and of libraries made with it, which cannot be traced; empty for other errors."""
     if isinstance(error, _OF_TRACERS):
         return " It is traced by JAX, so it must be written with jax.numpy in place of NumPy, scikit-learn or `if`."

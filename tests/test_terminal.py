@@ -10,7 +10,9 @@ from jaxland.cli import COMMANDS, main
 from jaxland.training import progress
 
 
-@pytest.mark.parametrize("command", [[], ["studies"], ["studies", "sawtooth"], *([name, "--help"] for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "command", [[], ["studies"], ["studies", "sawtooth"], *([name, "--help"] for name in COMMANDS)]
+)
 def test_everything_fits_the_terminal(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     try:

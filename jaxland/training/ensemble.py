@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int, Integer
 
-from jaxland._asking import first_line, in_words, remedy, returned, shape_of
+from jaxland._asking import first_line, in_words, remedy_of, returned, shape_of
 from jaxland._by_value import ByValue
 from jaxland._names import near
 from jaxland._numbers import in_dtype, real_numbers, whole_number
@@ -252,9 +252,10 @@ class Ensemble:
                 )
             return
         if not callable(self.optimizer):
-            remedy = f"; {_OF_STEPS}" if isinstance(self.optimizer, optax.MultiSteps) else ""
-            kind = f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}"
-            raise TypeError(f"{kind}{remedy}.")
+            also = f"; {_OF_STEPS}" if isinstance(self.optimizer, optax.MultiSteps) else ""
+            raise TypeError(
+                f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}{also}."
+            )
         signature = inspect.signature(self.optimizer)
         both = sorted(self.problem.numbers.keys() & signature.parameters.keys() & self.hyperparameters.keys())
         if both:
@@ -543,7 +544,7 @@ class Ensemble:
             )
         return TypeError(
             f"the optimizer cannot take a step: {type(error).__name__}: {first_line(error).removesuffix('.')}."
-            f"{remedy(error)} It is given the gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn "
+            f"{remedy_of(error)} It is given the gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn "
             "by name."
         )
 
