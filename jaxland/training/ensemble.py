@@ -544,8 +544,8 @@ class Ensemble:
             )
         return TypeError(
             f"the optimizer cannot take a step: {type(error).__name__}: {first_line(error).removesuffix('.')}."
-            f"{remedy_of(error)} It is given the gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn "
-            "by name."
+            f"{remedy_of(error)} It is given the gradient, the parameters, and value, grad, value_fn, grad_fn and "
+            "obj_fn by name."
         )
 
     def _text(self) -> tuple[str, str] | None:
