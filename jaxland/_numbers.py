@@ -69,7 +69,10 @@ def _real_numbers(name: str, values: Any) -> np.ndarray:
         raise ValueError(f"{name} is no array of numbers; are its rows of one length? ({error})") from None
     kind = _no_number(array)
     if kind:
-        remedy = "Drop, fill in or encode what is not a number; jaxland.problems.one_hot encodes labels."
+        remedy = (
+            "Drop, fill in or encode what is not a number; jaxland.problems.one_hot encodes labels, pandas.get_dummies "
+            "the columns of a table."
+        )
         raise ValueError(f"{name} must be real numbers; got {kind}. {remedy}")
     try:
         return array.astype(np.float64)

@@ -17,7 +17,9 @@ LAYERS = [
     "placebo", "replications", "report", "doctor", "bench", "cli", "__main__",
 ]  # fmt: skip
 BASE = {
+    "_asking",
     "_blocks",
+    "_by_value",
     "_commit",
     "_compiled",
     "_lazy",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
+    from jaxland.landscape.alignment import align
     from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
     from jaxland.landscape.basin import Jittered, jitter, returned
     from jaxland.landscape.distances import (
@@ -85,6 +86,7 @@ __all__ = [
     "Symmetrised",
     "TraceEstimate",
     "ZeroModes",
+    "align",
     "arc_lengths",
     "barrier_tree",
     "coordinate_plane",

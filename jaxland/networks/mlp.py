@@ -9,8 +9,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxland._names import near
 from jaxland._types import AnyArray
-from jaxland.networks.activations import Activation, get_activation, smooth_relu
+from jaxland.networks.activations import ACTIVATIONS, Activation, get_activation, smooth_relu
 from jaxland.networks.initializers import get_initializer
 from jaxland.networks.network import Network, NetworkSpec, Params
 from jaxland.networks.symmetry import Symmetry, UnitLayer
@@ -126,7 +127,12 @@ def smoothed(network: Network, sharpness: float = 5000.0) -> Network:
 
 def _as_activation(activation: str | Activation) -> Activation:
     if callable(activation):
-        raise ValueError(f"an activation is a name or an `Activation`; wrap the function {activation!r} in one.")
+        name = getattr(activation, "__name__", "own")
+        known = f" Known: {', '.join(ACTIVATIONS)}." + near(name, ACTIVATIONS)
+        raise ValueError(
+            f"an activation is a name or an `Activation`; got a function. Wrap it: jl.networks.Activation({name!r}, "
+            f"function, scaling='none').{known}"
+        )
     return activation if isinstance(activation, Activation) else get_activation(activation)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray, PyTree
 
+from jaxland._asking import traceable
 from jaxland._types import AnyArray
 from jaxland.networks.activations import Activation
 from jaxland.networks.symmetry import Symmetry
@@ -122,7 +123,8 @@ class Network:
     @cached_property
     def _template(self) -> tuple[list[tuple[Any, jax.ShapeDtypeStruct]], Any]:
         # The key is made within, where it is traced: outside it would be compiled for.
-        shapes = jax.eval_shape(lambda seed: self.init(jax.random.key(seed)), jax.ShapeDtypeStruct((), np.uint32))
+        with traceable(f"network {self.spec.name!r}: init"):
+            shapes = jax.eval_shape(lambda seed: self.init(jax.random.key(seed)), jax.ShapeDtypeStruct((), np.uint32))
         leaves, treedef = jax.tree_util.tree_flatten_with_path(shapes)
         for path, leaf in leaves:
             if not jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -188,5 +190,10 @@ class Network:
         return self.predict(self.unflatten(vector), x)
 
     def predict(self, params: Params, x: Float[AnyArray, "N D"], key: PRNGKeyArray | None = None) -> AnyArray:
-        """`apply`, with noise from a key where the network takes one."""
-        return self.apply(params, x, key) if self.takes_key else self.apply(params, x)
+        """`apply`, with noise from a key where the network takes one.
+
+        Raises:
+            TypeError: it is traced by JAX, and not written for that.
+        """
+        with traceable(f"network {self.spec.name!r}: apply"):
+            return self.apply(params, x, key) if self.takes_key else self.apply(params, x)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxland._by_value import pickled
 from jaxland.execution import (
     Executors,
     ShardTask,
@@ -526,24 +527,9 @@ def shard_work(
 
 
 def _pickled(work: ShardWork, name: str) -> bytes:
-    try:
-        pickled = pickle.dumps(work)
-        if b"__main__" not in pickled:
-            return pickled
-        reason = "it is defined in this session, which other processes do not have"
-    except Exception as error:  # of any kind: objects of a user's refuse to be pickled as they like
-        reason = error
-    try:
-        import cloudpickle
-    except ImportError as error:
-        raise TypeError(
-            f"the study {name!r} cannot be sent to other processes: {reason}. Put it at the top level of a file or a "
-            "package, or install what sends functions by value: pip install cloudpickle."
-        ) from error
-    try:
-        return cloudpickle.dumps(work)
-    except Exception as error:  # as above
-        raise TypeError(
-            f"the study {name!r} cannot be sent to other processes: {error}. Put it at the top level of a file or a "
-            "package, where workers find it themselves."
-        ) from error
+    return pickled(
+        work,
+        f"the study {name!r} cannot be sent to other processes",
+        "Put it at the top level of a file or a package, where workers find it themselves",
+        session=False,
+    )

@@ -143,7 +143,14 @@ class Factors:
     numbers: frozenset[str]
 
     def values(self, name: str, rows: Int[np.ndarray, "W"]) -> Float[np.ndarray, "W"]:
-        """A factor of numbers, for some rows."""
+        """A factor of numbers, for some rows.
+
+        Raises:
+            TypeError: it is none.
+        """
+        wrong = [each for each in self.columns[name] if not _number(each) and not _missing(each)]
+        if wrong:
+            raise TypeError(f"levels of factor {name!r} must be numbers; got {wrong[0]!r}.")
         return np.array([self.columns[name][row] for row in rows], np.float64)
 
     def row(self, place: int, names: Sequence[str]) -> dict[str, Any]:
@@ -372,8 +379,8 @@ def _settings(
         raise ValueError(f"optimizer {name} takes {', '.join(map(repr, missing))}, of which {_of(row)} has no value.")
     options = {each: value for each, value in row.items() if each in _FACTORS and each in elsewhere}
     return _Settings(
-        tuple((each, value) for each, value in own.items() if each not in factors.numbers),
-        tuple(each for each in own if each in factors.numbers),
+        tuple((each, value) for each, value in own.items() if each not in factors.numbers and each not in of_loss),
+        tuple(each for each in own if each in factors.numbers or each in of_loss),
         tuple((each, value) for each, value in options.items() if each not in _NUMBERS),
         tuple(each for each in options if each in _NUMBERS),
     )

@@ -81,6 +81,9 @@ def choose_backend(
     """
     if compress not in (None, True, False):
         raise TypeError(f"compress must be True, False or None, for the faster; got {compress!r}.")
+    named = {each.platform: name for name, each in BACKENDS.items() if each.platform}
+    if backend in named and backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; on a {backend} it is {named[backend]!r}, or 'auto'.")
     asked = lookup("backend", backend, {"auto": None, **BACKENDS})
     if asked is None and compress:
         backend, asked = next((name, each) for name, each in BACKENDS.items() if each.compresses)

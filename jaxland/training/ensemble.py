@@ -2,8 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,13 +12,14 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int, Integer
 
+from jaxland._asking import first_line, in_words, remedy_of, returned, shape_of
+from jaxland._by_value import ByValue
 from jaxland._names import near
 from jaxland._numbers import in_dtype, real_numbers, whole_number
 from jaxland._precision import get_dtype
 from jaxland.networks import Network
 from jaxland.problems import Problem, checked_weights
 from jaxland.training import batches
-from jaxland.training.asking import first_line, in_words, returned, shape_of
 from jaxland.training.step import Points
 from jaxland.training.traced import trace_optimizer, traced
 from jaxland.training.transformations import taking_what_it_takes
@@ -25,6 +27,8 @@ from jaxland.training.validation import Validation, is_split, require_apart, req
 
 # Enough to tell a row for each from one for all.
 _PROBED = 3
+
+_OF_STEPS = "of optax.MultiSteps give MultiSteps(...).gradient_transformation()"
 
 OptimizerFactory = Callable[..., optax.GradientTransformation]
 
@@ -158,6 +162,17 @@ class Ensemble:
         self._check_widths()
         traced(self, self.number_format)
 
+    def __getstate__(self) -> ByValue:
+        return ByValue(
+            vars(self),
+            "these fits, or their ensemble, cannot be pickled",
+            "Keep fits by fits.save(path), read by jl.Fits.load(path, optimizer=...), or train them with what has "
+            "a name, such as optax.adam and hyperparameters={'learning_rate': ...} in place of optax.adam(...)",
+        )
+
+    def __setstate__(self, state: dict[str, Any] | ByValue):
+        vars(self).update(state.value if isinstance(state, ByValue) else state)  # copied, it is no pickle
+
     @cached_property
     def number_format(self) -> np.dtype:
         """The dtype in which fits are trained."""
@@ -237,7 +252,10 @@ class Ensemble:
                 )
             return
         if not callable(self.optimizer):
-            raise TypeError(f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}.")
+            also = f"; {_OF_STEPS}" if isinstance(self.optimizer, optax.MultiSteps) else ""
+            raise TypeError(
+                f"optimizer must be an optax transformation or a factory of one; got {self.optimizer!r}{also}."
+            )
         signature = inspect.signature(self.optimizer)
         both = sorted(self.problem.numbers.keys() & signature.parameters.keys() & self.hyperparameters.keys())
         if both:
@@ -500,10 +518,7 @@ class Ensemble:
         if not isinstance(made, optax.GradientTransformation):
             made = made(**{name: hyperparameters[name] for name in self.optimizer_numbers})
         if not isinstance(made, optax.GradientTransformation):
-            raise TypeError(
-                f"the optimizer made a {type(made).__name__}, no optax transformation; of optax.MultiSteps give "
-                "MultiSteps(...).gradient_transformation()."
-            )
+            raise TypeError(f"the optimizer made a {type(made).__name__}, no optax transformation; {_OF_STEPS}.")
         return taking_what_it_takes(optax.with_extra_args_support(made))
 
     def why_no_step(self, error: Exception, traced: Mapping[str, Any], *shapes: Any) -> TypeError:
@@ -520,10 +535,29 @@ class Ensemble:
                 f"hyperparameters[{culprit!r}] decides what the optimizer computes, and is no number that fits can "
                 f"differ in: fix it by functools.partial(optimizer, {culprit}=...), one call a value."
             )
+        text = self._text()
+        if text:
+            name, value = text
+            return TypeError(
+                f"{name!r} is the text {value!r}, and the optimizer takes a number; give a number, in a sweep as each "
+                f"level of factor {name!r}."
+            )
         return TypeError(
-            f"the optimizer cannot take a step: {type(error).__name__}: {first_line(error)} It is given the "
-            "gradient, the parameters, and value, grad, value_fn, grad_fn and obj_fn by name."
+            f"the optimizer cannot take a step: {type(error).__name__}: {first_line(error).removesuffix('.')}."
+            f"{remedy_of(error)} It is given the gradient, the parameters, and value, grad, value_fn, grad_fn and "
+            "obj_fn by name."
         )
+
+    def _text(self) -> tuple[str, str] | None:
+        """A text that a partial optimizer has where it would work with a number."""
+        optimizer: Any = self.optimizer
+        fixed = optimizer.keywords if isinstance(optimizer, partial) else {}
+        for name, value in fixed.items():
+            if isinstance(value, str):
+                with suppress(Exception):  # of any kind: only whether it works is asked
+                    replace(self, optimizer=partial(optimizer, **{name: 0.5}))
+                    return name, value
+        return None
 
     def _choice(self, traced: Mapping[str, Any], shapes: tuple) -> str | None:
         """The hyperparameter without which, the others being as they are, the step can be traced."""
@@ -658,8 +692,13 @@ def _check_hyperparameter(name: str, value: Any) -> None:
             f"hyperparameters[{name!r}] is a schedule of optax, a function of the step, where a function of the fits' "
             f"numbers is meant; give {remedy}."
         )
-    if value is None or isinstance(value, bool | np.bool_ | str):
-        raise TypeError(f"hyperparameters are numbers; fix {name} by {remedy.replace('...', repr(value))}.")
+    fixed = remedy.replace("...", repr(value))
+    if isinstance(value, str):
+        raise TypeError(
+            f"hyperparameters[{name!r}] is the text {value!r}; give a number, or, where a text is meant, {fixed}."
+        )
+    if value is None or isinstance(value, bool | np.bool_):
+        raise TypeError(f"hyperparameters are numbers; fix {name} by {fixed}.")
 
 
 def _is_from_optax(value: Any) -> bool:

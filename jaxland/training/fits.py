@@ -298,8 +298,9 @@ class Fits:
             best = fits[np.argsort(fits.loss)[:100]].continue_(9_000)
 
         What comes out is what training from the start would have given, to the bit: losses, batches and noise go on,
-        and so do traces, and stopping by a validation, which is judged at the same intervals as before. The choice of
-        backend and of `compress` stays as it was.
+        and so do traces, and stopping by a validation, which is judged at the same intervals as before. The backend
+        stays as it was, and so does `compress`, which by default suits the steps first asked for and rounds otherwise:
+        where many more are to come, give `jaxland.fit` compress=True or False at the beginning.
 
         Args:
             steps: how many more.

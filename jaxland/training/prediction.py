@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._asking import traceable
 from jaxland._blocks import in_blocks
 from jaxland._types import AnyArray
 from jaxland.networks import Network, outputs
@@ -66,7 +67,9 @@ def followed(network: Network, transform: Transform) -> Network:
     """The network, whose outputs are transformed."""
 
     def apply(params: Any, x: Any) -> Any:
-        values = transform(network.predict(params, x))
+        values = network.predict(params, x)
+        with traceable("transform"):
+            values = transform(values)
         if values.ndim != 2 or values.shape[0] != x.shape[0]:
             raise ValueError(
                 f"transform must make (points, outputs) of (points, outputs), as jax.nn.softmax does; for {x.shape[0]} "

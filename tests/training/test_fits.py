@@ -1,12 +1,15 @@
 """Fits are kept, cut, asked and shown."""
 
+import copy
 import json
 import os
 import pickle
 import re
+import sys
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
@@ -286,6 +289,28 @@ def test_what_is_interrupted_leaves_the_old_file(tmp_path, fits, monkeypatch):
 
 def test_fits_can_be_pickled(fits):
     _same(fits, pickle.loads(pickle.dumps(fits)))
+
+
+def test_fits_with_functions_that_have_no_names_are_pickled_by_value():
+    pytest.importorskip("cloudpickle")
+    problem = jl.Problem(X, Y, loss=lambda prediction, target: jnp.abs(prediction - target) ** 1.5)
+    network = jl.Network(lambda key: jax.random.normal(key, (2, 3)), lambda params, x: jnp.tanh(x @ params))
+    fits = jl.fit(network, problem, optax.adam(0.1), fits=3, steps=4, keep_state=True)
+    again = pickle.loads(pickle.dumps(fits))
+    _same(fits, again)
+    assert again.config_hash == fits.config_hash
+    np.testing.assert_array_equal(again.continue_(3).params, fits.continue_(3).params)
+
+
+def test_without_what_pickles_by_value_the_way_out_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    fits = _fit(optax.adam(0.1), hyperparameters=None)
+    with pytest.raises(
+        TypeError, match=r"cannot be pickled: .*fits\.save\(path\).*optax\.adam and.*pip install cloudpickle"
+    ):
+        pickle.dumps(fits)
+    _same(fits, copy.deepcopy(fits))
+    assert copy.copy(fits.ensemble).optimizer is fits.ensemble.optimizer
 
 
 def test_where_fits_come_from_is_said_once(fits, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 _BEGIN = """
 import json, sys, tempfile
+from functools import partial
 import jax, jax.numpy as jnp, numpy as np, optax, scipy.stats
 from sklearn.metrics import f1_score, mean_squared_error
 import jaxland as jl
@@ -23,6 +24,8 @@ x = np.linspace(-1, 1, 12)[:, None]
 y, near = x**2, (x + 0.03, x**2)
 net, problem, quantile = jl.mlp([1, 3, 1]), Problem(x, y), Problem(x, y, loss="quantile")
 ones = lambda f: np.ones((len(f), 3, 1))
+own = lambda apply: jl.Network(lambda key: jax.random.normal(key, (1, 1)), apply)
+np_tanh = jl.networks.Activation("own", np.tanh, "sign")
 
 def fit(problem=problem, **given):
     asked = {"network": net, "optimizer": optax.sgd(0.1), "fits": 30, "steps": 2, **given}
@@ -76,6 +79,17 @@ _CASES = {
     "Problem(x, y, network=jl.mlp)": ("TypeError", "network must be a jaxland Network, or None"),
     "fit(Problem(x, y, loss=get_loss))": ("TypeError", "loss 'get_loss' cannot be taken: .* takes 1 positional"),
     "fit(Problem(x, y, loss=mean_squared_error))": ("TypeError", rf"loss 'mean_squared_error' .*{_JAX}"),
+    "fit(network=own(lambda p, x: np.tanh(x @ p)))": ("TypeError", rf"network 'custom': apply cannot be taken: {_JAX}"),
+    "fit(network=jl.Network(lambda key: np.sin(key), np.add))": ("TypeError", "init .* it raised .*jax.num"),
+    "fit(network=jl.mlp([1, 3, 1], np_tanh))": ("TypeError", rf"network 'mlp-1-3-1-own': apply .*{_JAX}"),
+    "fit(network=own(lambda p, x: p / 0 if p.sum() > 0 else x))": ("TypeError", r"apply .*Bool\w+: .* or `if`"),
+    "fit().predict(x, transform=scipy.special.softmax)": ("TypeError", rf"transform cannot be taken: {_JAX}"),
+    "fit(optimizer=optax.sgd(lambda step: np.exp(-step)))": ("TypeError", r"cannot take a step: .*jax.numpy"),
+    "fit(optimizer=optax.MultiSteps(optax.sgd(0.1), 3))": ("TypeError", r"MultiSteps\(...\).gradient_transformation"),
+    "fit(backend='gpu')": ("ValueError", "unknown backend 'gpu'; on a gpu it is 'cuda'"),
+    "fit(network=jl.mlp([1, 3, 1], jax.nn.relu))": ("ValueError", r"Activation\('relu', function, scaling='none'\)"),
+    "fit(optimizer=partial(optax.sgd, '0.1'))": ("TypeError", "the optimizer cannot take a step: "),
+    "fit(optimizer=partial(optax.sgd, learning_rate='0.1'))": ("TypeError", "'learning_rate' is the text '0.1'"),
     "fit(Problem(x, y, loss=lambda p, t: None))": ("ValueError", "returns a NoneType"),
     "fit(quantile, hyperparameters={'level': 1.5})": ("ValueError", "level must lie between 0 and 1; got 1.5"),
     "fit(quantile, hyperparameters={'level': np.array(29 * [0.5] + [np.nan])})": ("ValueError", "0 and 1; got nan"),
@@ -116,6 +130,10 @@ _CASES = {
     "sweep({**rates, 'seed': [np.inf, 1]})": ("ValueError", "levels of 'seed' must be integers"),
     "sweep(rates, static='decay')": ("TypeError", "static must be names of factors, .* got 'decay'"),
     "sweep({**rates, 'level': [0.5, 1.5]}, problem=quantile)": ("ValueError", "level must lie between 0 and 1"),
+    "sweep({'learning_rate': ['0.1', 0.2]})": ("TypeError", "'learning_rate' is the text '0.1', .* give a number"),
+    "sweep(jl.grid(learning_rate=['fast', 'slow']))": ("TypeError", "'learning_rate' is the text 'fast'"),
+    "sweep({**rates, 'level': ['0.5', 0.5]}, problem=quantile)": ("TypeError", "factor 'level' must be .* got '0.5'"),
+    "sweep({**rates, 'init_scale': ['big', 1]})": ("TypeError", "levels of factor 'init_scale' must be .* got 'big'"),
     "sweep(rates, network=jl.mlp)": ("ValueError", "network takes 'widths', which is no factor"),
     "jl.latin_hypercube(2.5, a=(0, 1))": ("ValueError", "one row or more, and factors; got n=2.5"),
     "jl.latin_hypercube(8, rng='a', a=(0, 1))": ("TypeError", "rng must be a seed or a generator of NumPy; got 'a'"),

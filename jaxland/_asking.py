@@ -1,9 +1,12 @@
 """What functions of users return, asked of shapes alone: what is wrong with them is said before any work starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
+
+_OF_TRACERS = jax.errors.JAXTypeError, jax.errors.JAXIndexError
 
 
 def returned(what: str, function: Callable[..., Any], *shapes: Any) -> Any:
@@ -26,9 +29,24 @@ def returned(what: str, function: Callable[..., Any], *shapes: Any) -> Any:
     try:
         jax.eval_shape(ask, *shapes)
     except Exception as error:  # of any kind: the code is the user's
-        said = f"it raised {type(error).__name__}: {first_line(error)}{_remedy(error)}"
-        raise TypeError(f"{what} cannot be taken: {said}") from error
+        raise _refusal(what, error) from error
     return found[-1]
+
+
+@contextmanager
+def traceable(what: str) -> Iterator[None]:
+    """Within it a function of a user is called, perhaps with tracers; other errors than those of tracers pass.
+
+    Args:
+        what: the function is, in messages.
+
+    Raises:
+        TypeError: it is not written for JAX.
+    """
+    try:
+        yield
+    except _OF_TRACERS as error:
+        raise _refusal(what, error) from error
 
 
 def shape_of(value: Any) -> tuple[int, ...] | None:
@@ -47,8 +65,13 @@ def first_line(error: Exception) -> str:
     return (str(error) or repr(error)).splitlines()[0]
 
 
-def _remedy(error: Exception) -> str:
-    """For functions of NumPy and of libraries made with it, which cannot be traced."""
-    if isinstance(error, jax.errors.JAXTypeError | jax.errors.JAXIndexError):
+def _refusal(what: str, error: Exception) -> TypeError:
+    said = first_line(error).removesuffix(".")
+    return TypeError(f"{what} cannot be taken: it raised {type(error).__name__}: {said}.{remedy_of(error)}")
+
+
+def remedy_of(error: Exception) -> str:
+    """For functions of NumPy and of libraries made with it, which cannot be traced; empty for other errors."""
+    if isinstance(error, _OF_TRACERS):
         return " It is traced by JAX, so it must be written with jax.numpy in place of NumPy, scikit-learn or `if`."
     return ""
