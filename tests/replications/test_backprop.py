@@ -195,10 +195,8 @@ def test_a_run_leaves_figures_animations_and_claims(finished):
         with Image.open(path) as picture:
             assert picture.n_frames == 3  # pyright: ignore[reportAttributeAccessIssue]
     claims = pd.read_csv(outcome.path / "claims.csv")
-    assert set(claims["verdict"]) <= {"agrees", "differs", "not tested"}
-    verdicts = dict(zip(claims["statement"], claims["verdict"], strict=True))
-    assert verdicts["from (-4, -4) at rate 1 the entire process takes more than 300,000 epochs"] == "not tested"
-    assert verdicts["trying several initial guesses is a good idea"] == "not tested"
+    verdicts = dict(zip(claims["name"], claims["verdict"], strict=True))
+    assert verdicts["a-slow"] == verdicts["several-guesses"] == "not tested"
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ STUDY = Study(
         },
     ),
     default_analyses=("maps", "descent", "basins"),
+    statements=deferred(f"{__name__}.statements:statements"),
 )
 
 __all__ = ["STUDY", "BackpropConfig"]

@@ -1,6 +1,7 @@
 """Basins of attraction over the plane of the weights, and how long descent takes from each of its points."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import optax
@@ -11,14 +12,17 @@ from jaxland.plots import basin_map, duration_map, new_figure
 from jaxland.replications.backprop.config import BackpropConfig, ensemble_name
 from jaxland.replications.backprop.model import SYMBOLS, WEIGHTS
 from jaxland.replications.backprop.settling import COLORS, MINIMA, NAMES, TOLERANCE, Settled, ends, settled
-from jaxland.statistics import wilson_interval
-from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, claim, judged_unless
+from jaxland.replications.backprop.statements import STATEMENTS
+from jaxland.statistics import Estimate, wilson_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless, measurement
 from jaxland.training import starting_points
 
 # Fits of a piece: some minutes' work at most.
 _PIECE = 16_384
 _AXES = (SYMBOLS[WEIGHTS[0]], SYMBOLS[WEIGHTS[1]])
-_LEAST_FITS, _LEAST_EPOCHS = 100, 10_000
+_LEAST_EPOCHS = 10_000
+_ADVISED = 512
+"""Starts from small values."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ def find(context: Context) -> Findings:
     found = {rate: each for rate, each in found.items() if len(each.minimum)}
     if not found:
         return Findings({}, {}, [])
-    return Findings({"basins.csv": _table(found)}, _figures(context.config, found), _claims(context, found))
+    figures = _figures(context.config, found)
+    return Findings({"basins.csv": _table(found)}, figures, _claims(context, found), captions=_captions(found))
 
 
 def _basins(context: Context, rate: float) -> Basins:
@@ -130,28 +135,26 @@ def _mark(ax):
 
 def _claims(context: Context, found: dict[float, Basins]) -> list[Claim]:
     config: BackpropConfig = context.config
-    fewest = min(len(each.minimum) for each in found.values())
-    small = fewest < _LEAST_FITS or config.epochs < _LEAST_EPOCHS
-    reason = f"claims are judged from {_LEAST_FITS} fits of {_LEAST_EPOCHS:,} epochs" if small else ""
-    return judged_unless(reason, [_guesses(found), _one_rate(config, found)])
-
-
-def _guesses(found: dict[float, Basins]) -> Claim:
     rate, each = _fastest(found)
-    count = int((each.minimum == 0).sum())
-    low, high = wilson_interval(count, len(each.minimum))
-    share = each.shares[0]
-    return claim(
-        "text",
-        "trying several initial guesses is a good idea",
-        "a good idea",
-        f"{share:.1%} ({low:.1%} to {high:.1%}) of {len(each.minimum):,} random starts reach the global minimum, "
-        f"{each.shares[1]:.1%} the other; of five guesses one does with a chance of {1 - (1 - share) ** 5:.0%}",
-        (share, share),
-        All({"one guess is not hopeless,": Above(0.05, "%,"), "nor enough,": Below(0.95, "%")}),
-        f"starts uniform in the rectangle, rate {rate:g}, at which most arrive; at a minimum means its error to "
-        f"{TOLERANCE:g}",
-    )
+    short = config.epochs < _LEAST_EPOCHS
+    claims = [
+        guesses_claim(each.minimum, rate),
+        small_starts_claim(each.minimum, _advised(context, rate), rate),
+        one_rate_claim(each.timed.epoch, config.epochs, rate),
+    ]
+    reason = f"judged from {_LEAST_EPOCHS:,} epochs on" if short else ""
+    return [*judged_unless(reason, claims), *map(partial(_arrived, config), found.items())]
+
+
+def _advised(context: Context, rate: float) -> Int[np.ndarray, "F"]:
+    """Where descents end that start from small values, uniform in [-1, 1]."""
+    config, start = context.config, np.random.default_rng(0).uniform(-1, 1, (_ADVISED, 2))
+
+    def train():
+        fits = context.fit(config.network, config.problem, optax.sgd(rate), start=start, steps=config.epochs)
+        return {"minimum": ends(fits.params.astype(np.float64), fits.loss.astype(np.float64), config.loss)}
+
+    return context.piece(f"advised-{ensemble_name(rate)}", train)["minimum"]
 
 
 def _fastest(found: dict[float, Basins]) -> tuple[float, Basins]:
@@ -159,28 +162,79 @@ def _fastest(found: dict[float, Basins]) -> tuple[float, Basins]:
     return min(found.items(), key=lambda item: item[1].shares[-1])
 
 
-def _one_rate(config: BackpropConfig, found: dict[float, Basins]) -> Claim:
-    def quantiles(each):
-        epochs = np.where(np.isfinite(each.timed.epoch), each.timed.epoch, config.epochs)
-        return np.quantile(epochs, [0.05, 0.5, 0.95])
-
-    told = [
-        "rate {:g}: {:.1%} have not arrived after {:,} epochs; 5, 50 and 95 % have after {:,.0f}, {:,.0f} and "
-        "{:,.0f}".format(rate, each.shares[-1], config.epochs, *quantiles(each))
-        for rate, each in found.items()
-    ]
-    rate, each = _fastest(found)
-    quick, _, slow = quantiles(each)
-    return claim(
-        "contour map",
-        "a constant learning rate does not suit the whole process",
-        "cannot suit",
-        "; ".join(told),
-        slow / max(quick, 1),
-        Above(10, "times as long for slow starts (95 %) as for quick ones (5 %)"),
-        f"epochs until the error stays within {TOLERANCE:g} of a minimum's, cut at the last epoch; compared at rate "
-        f"{rate:g}, at which most arrive",
+def guesses_claim(minimum: Int[np.ndarray, "F"], rate: float) -> Claim:
+    """Of where random starts end: what five of them are worth."""
+    share = Estimate.share(int((minimum == 0).sum()), len(minimum))
+    of_five = Estimate(*(1 - (1 - each) ** 5 for each in share))
+    # The gain falls as the share grows.
+    gain = Estimate(*(_gain(share[place]) for place in (0, 2, 1)))
+    return STATEMENTS["several-guesses"].claim(
+        f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of random starts reach the global minimum, "
+        f"{(minimum == 1).mean():.1%} the other; of five guesses one does with a chance of {of_five.value:.0%}",
+        (of_five, gain),
+        cases=len(minimum),
+        detail=f"starts uniform in the rectangle, rate {rate:g}, at which most arrive; at a minimum means its error to "
+        f"{TOLERANCE:g}",
     )
+
+
+def _gain(share: float) -> float:
+    return (1 - (1 - share) ** 5) / share if share else 5.0
+
+
+def small_starts_claim(wide: Int[np.ndarray, "F"], small: Int[np.ndarray, "G"], rate: float) -> Claim:
+    """Of where starts from the rectangle end, and starts from small values."""
+    one, other = (Estimate.share(int((each == 0).sum()), len(each)) for each in (small, wide))
+    gain = Estimate(one.value - other.value, one.low - other.high, one.high - other.low)
+    return STATEMENTS["small-starts"].claim(
+        f"{one.value:.1%} of {len(small):,} starts from [-1, 1], {other.value:.1%} of {len(wide):,} from the "
+        f"rectangle; "
+        f"{(small == 1).mean():.1%} and {(wide == 1).mean():.1%} end at the other minimum",
+        gain,
+        cases=min(len(small), len(wide)),
+        detail=f"rate {rate:g}; Wilson's 95 % intervals of both shares",
+    )
+
+
+def one_rate_claim(epochs: Float[np.ndarray, "F"], last: int, rate: float) -> Claim:
+    """Of the epochs that descents take at one rate; NaN for those that have not arrived at the last."""
+    cut = np.where(np.isfinite(epochs), epochs, last)
+    quick, slow = (Estimate.quantile(cut, level) for level in (0.05, 0.95))
+    bounds = slow.low / max(quick.high, 1), min(slow.high, last) / max(quick.low, 1)
+    ratio = Estimate(slow.value / max(quick.value, 1), *bounds)
+    return STATEMENTS["one-rate"].claim(
+        f"{slow.value:,.0f} epochs for slow starts, {quick.value:,.0f} for quick ones, a factor of {ratio}",
+        ratio,
+        cases=len(epochs),
+        detail=f"epochs until the error stays within {TOLERANCE:g} of a minimum's, cut at {last:,}; at rate "
+        f"{rate:g}, at "
+        "which most arrive",
+    )
+
+
+def _arrived(config: BackpropConfig, item: tuple[float, Basins]) -> Claim:
+    rate, each = item
+    shares = [Estimate.share(int((each.minimum == place).sum()), len(each.minimum)) for place in range(len(NAMES))]
+    told = ", ".join(f"{name} {share.value:.1%}" for name, share in zip(NAMES, shares, strict=True))
+    return measurement(
+        f"where starts from the rectangle are after {config.epochs:,} epochs",
+        f"{told} of {len(each.minimum):,}",
+        of=f"rate {rate:g}",
+    )
+
+
+def _captions(found: dict[float, Basins]) -> dict[str, str]:
+    told = "; ".join(
+        f"at rate {rate:g} {each.shares[0]:.0%} of {len(each.minimum):,} starts end at the global minimum, "
+        f"{each.shares[1]:.0%} at the other, {each.shares[2]:.0%} at neither"
+        for rate, each in found.items()
+    )
+    return {
+        "basins": f"Basins of attraction over the plane of two weights: {told}.",
+        "epochs-to-converge": "Epochs that descents take to either minimum, by where they start; those that "
+        "took more than "
+        "there were are grey.",
+    }
 
 
 ANALYSIS = Analysis(

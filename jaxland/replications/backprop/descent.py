@@ -15,7 +15,9 @@ from jaxland.replications.backprop.drawing import orbit_diagram
 from jaxland.replications.backprop.maps import TALL, WINDOW, Window, draw_map
 from jaxland.replications.backprop.model import SYMBOLS, WEIGHTS, mean_factor, plane, problem
 from jaxland.replications.backprop.settling import GLOBAL, OTHER, stability_bounds
-from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Stated, claim
+from jaxland.replications.backprop.statements import SOURCE_EPOCHS, STATEMENTS
+from jaxland.statistics import Estimate
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless, measurement
 from jaxland.training import fit, gradients
 
 _STARTS = {"a": (-4.0, -4.0), "b": (-4.0, 10.0), "c": (-4.0, -4.0), "c at 200": (-4.0, -4.0)}
@@ -26,8 +28,6 @@ _PLATEAU = 1e-2
 """A mean squared error that a has all along its plateau and never after it."""
 _LONG_ENOUGH = 2_000_000
 """Epochs that b takes to come close to its minimum."""
-_SOURCE_EPOCHS = 300_000
-"""How many the source's a takes at least."""
 _LAST = 96
 """Steps at the end that show whether a fit has come to rest."""
 _SWING = 2.0
@@ -102,7 +102,8 @@ def find(context: Context) -> Findings:
         ),
         "sum-or-mean.csv": pd.DataFrame([{"loss": loss, **_summary(fork)} for loss, fork in forks.items()]),
     }
-    return Findings(tables, figures, _claims(context, ways, forks, rates, orbits, bounds), animations)
+    claims = _claims(context, ways, forks, rates, orbits, bounds)
+    return Findings(tables, figures, claims, animations, captions=_captions(ways, bounds))
 
 
 def _file(name: str) -> str:
@@ -249,7 +250,7 @@ def _forks_figure(forks: dict[str, Fork]) -> Figure:
         label = loss.replace("_", " ")
         left.plot(np.maximum(fork.a.traced, 1), np.maximum(fork.a.loss, 1e-30), color=f"C{place}", label=label)
         right.plot(fork.c.traced, np.maximum(fork.c.loss, 1e-30), color=f"C{place}", lw=1, label=label)
-    left.axvline(_SOURCE_EPOCHS, color="#444444", ls="--", lw=1, label="the source: more than 300,000 epochs")
+    left.axvline(SOURCE_EPOCHS, color="#444444", ls="--", lw=1, label="the source: more than 300,000 epochs")
     left.set(title="a, at rate 1", xlabel="epoch", ylabel="mean squared error", xscale="log", yscale="log")
     right.set(title="c, at rate 100", xlabel="epoch", ylabel="mean squared error", yscale="log", xlim=(0, 2000))
     left.legend(title="what is descended", loc="lower left")
@@ -263,7 +264,7 @@ def _summary(fork: Fork) -> dict[str, float | None]:
         "a_plateau_ends": fork.a.first_below(_PLATEAU),
         "a_below_1e-6": fork.a.first_below(1e-6),
         "a_below_1e-20": fork.a.first_below(1e-20),
-        "a_at_300000": fork.a.at(_SOURCE_EPOCHS),
+        "a_at_300000": fork.a.at(SOURCE_EPOCHS),
         "a_lowest": float(fork.a.loss.min()),
         "c_lowest": float(fork.c.loss.min()),
         "c_last_lowest": float(fork.c.loss[-_LAST:].min()),
@@ -272,21 +273,28 @@ def _summary(fork: Fork) -> dict[str, float | None]:
 
 
 def _claims(context: Context, ways, forks, rates, orbits, bounds) -> list[Claim]:
+    mean = context.config.loss == "mean_squared_error"
+    unstable = [unstable_claim(ways["c"]), no_decrease_claim(ways["c"])]
     return [
-        _which_loss(forks),
-        _slow(ways["a"], context),
-        _plateau(ways["a"]),
-        _wrong_minimum(ways["b"]),
-        _unstable(ways["c"], 100, context),
-        _unstable(ways["c at 200"], 200, context),
-        _stability_ends(rates, orbits, bounds),
+        which_loss_claim({loss: mean_factor(loss) / mean_factor("mean_squared_error") for loss in _LOSSES}, forks),
+        slow_claim(ways["a"]),
+        plateau_claim(ways["a"]),
+        *wrong_minimum_claims(ways["b"]),
+        *judged_unless("" if mean else "the source's rates are those of the mean squared error", unstable),
+        _wilder(ways["c at 200"]),
+        larger_rate_claim(ways["a"], _quicker(context)),
+        stability_claim(rates, orbits, bounds),
     ]
 
 
+def _quicker(context: Context) -> Descent:
+    """a again, at the rate 40."""
+    return _kept(context, "a at 40", context.config.loss, 40.0, _STARTS["a"], 40_000)
+
+
 def _fits_source(fork: Fork) -> bool:
-    """Whether a still falls after 300,000 epochs and c, having fallen, neither rests nor leaves for a plateau."""
-    falling = fork.a.at(_SOURCE_EPOCHS) > 10 * fork.a.loss.min()
-    return bool(falling and _swing(fork.c.loss) > _SWING and fork.c.loss[-_LAST:].max() < fork.c.loss[0])
+    """Whether c, having fallen, neither rests nor leaves for a plateau."""
+    return bool(_swing(fork.c.loss) > _SWING and fork.c.loss[-_LAST:].max() < fork.c.loss[0])
 
 
 def _swing(loss: Float[np.ndarray, "T"]) -> float:
@@ -295,24 +303,21 @@ def _swing(loss: Float[np.ndarray, "T"]) -> float:
     return float(end.max() / max(end.min(), np.finfo(float).tiny))
 
 
-def _which_loss(forks: dict[str, Fork]) -> Claim:
-    fitting = [loss for loss, fork in forks.items() if _fits_source(fork)]
-    judgeable = all(fork.a.traced[-1] > _SOURCE_EPOCHS for fork in forks.values())
+def which_loss_claim(factors: dict[str, float], forks: dict[str, Fork]) -> Claim:
+    """Of how many times the mean each reading is, and of what becomes of a and c under it."""
+    fitting = [loss.replace("_", " ") for loss, fork in forks.items() if _fits_source(fork)]
     told = [
         f"{loss.replace('_', ' ')}: a below 1e-20 {_after(fork.a.first_below(1e-20))}, c ends between "
         f"{fork.c.loss[-_LAST:].min():.1e} and {fork.c.loss[-_LAST:].max():.1e}"
         for loss, fork in forks.items()
     ]
-    return claim(
-        "text",
-        "the performance index is the sum of squared errors, which equals the mean",
-        "sum = mean",
-        f"what the source reports of a and c fits: {', '.join(each.replace('_', ' ') for each in fitting) or 'none'}",
-        fitting == ["sum_squared_error"] if judgeable else None,
-        Stated("the sum alone fits"),
-        f"they are not equal: at one rate the sum steps 41 times as far. {'; '.join(told)} (mean squared errors). One "
-        f"fits if a still falls at epoch {_SOURCE_EPOCHS:,}, and c has fallen but changes by a factor of {_SWING:g} "
-        "or more",
+    factor = factors["sum_squared_error"]
+    return STATEMENTS["sum-is-mean"].claim(
+        f"at one rate the sum steps {factor:g} times as far; what the source reports of c fits: "
+        f"{', '.join(fitting) or 'none'}",
+        factor,
+        detail=f"{'; '.join(told)} (mean squared errors); c fits where it falls and then changes by a factor of "
+        f"{_SWING:g} or more for ever",
     )
 
 
@@ -320,86 +325,112 @@ def _after(epoch: int | None) -> str:
     return "not yet" if epoch is None else f"after {epoch:,} epochs"
 
 
-def _slow(way: Descent, context: Context) -> Claim:
-    floor = float(way.loss.min())
+def slow_claim(way: Descent) -> Claim:
+    """Of a: the source has no rule to stop, so that its end is anywhere between a small error and rounding."""
+    statement, floor = STATEMENTS["a-slow"], float(way.loss.min())
     late = int(way.traced[way.loss > 10 * floor].max(initial=0))
     below = way.first_below(1e-6)
-    judgeable = way.traced[-1] > _SOURCE_EPOCHS
-    return claim(
-        "a",
-        "from (-4, -4) at rate 1 the entire process takes more than 300,000 epochs",
-        "> 300,000",
-        f"the error falls until epoch {late:,} and is below 1e-6 {_after(below)}",
-        late if judgeable else None,
-        Above(_SOURCE_EPOCHS, "epochs"),
-        f"{context.config.loss.replace('_', ' ')}, float64, no rule to stop; it falls until it is within 10 times its "
-        f"lowest value, {floor:.0e}, which is rounding; the source does not say when it stopped, and an error of 1e-6 "
-        "takes fewer epochs",
-    )
+    measured = f"the error is below 1e-6 {_after(below)}, and falls, to rounding, until epoch {late:,}"
+    detail = f"float64; until it is within 10 times its lowest value, {floor:.0e}; the source says no rule to stop"
+    if way.traced[-1] <= SOURCE_EPOCHS:
+        return statement.not_tested("a was not followed so long", measured=measured, detail=detail)
+    first = way.traced[-1] if below is None else below
+    return statement.claim(measured, Estimate(float(first), float(first), float(max(first, late))), detail=detail)
 
 
-def _plateau(way: Descent) -> Claim:
-    ends = way.first_below(_PLATEAU)
-    below = way.first_below(1e-6)
+def plateau_claim(way: Descent) -> Claim:
+    """Of a: how much of its way to a small error is flat."""
+    ends, below = way.first_below(_PLATEAU), way.first_below(1e-6)
     share = ends / below if ends and below else None
-    return claim(
-        "a",
-        "the flat region takes a great part of the process",
-        "a great part",
+    return STATEMENTS["a-plateau"].claim(
         f"the error is below {_PLATEAU:g} {_after(ends)}, {share or np.nan:.0%} of those until it is 1e-6",
         share,
-        Above(0.5, "% of them"),
-        f"the flat region ends where the error falls below {_PLATEAU:g}; it is {way.loss[0]:.2g} at the start",
+        detail=f"the flat region ends where the error falls below {_PLATEAU:g}; it is {way.loss[0]:.2g} at the start",
     )
 
 
-def _wrong_minimum(way: Descent) -> Claim:
+def wrong_minimum_claims(way: Descent) -> list[Claim]:
+    """Of b: where it ends, and what the error is there."""
     end = way.path[-1]
     distance = float(np.abs(end - OTHER).max())
-    return claim(
-        "b",
-        "from (-4, 10) it converges to another minimum, where the error is not zero",
-        "local minimum, error > 0",
-        f"({end[0]:.4f}, {end[1]:.3f}), error {way.loss[-1]:.3e}",
-        (distance, way.loss[-1]) if way.traced[-1] >= _LONG_ENOUGH else None,
-        All({"the distance is": Below(0.05), "the error": Above(1e-4)}),
-        f"after {way.traced[-1]:,} epochs, {distance:.1e} from the minimum at (0.8828, 38.619)",
-    )
+    claims = [
+        STATEMENTS["b-other-minimum"].claim(
+            f"({end[0]:.4f}, {end[1]:.3f})", distance, detail=f"after {way.traced[-1]:,} epochs, {distance:.1e} away"
+        ),
+        STATEMENTS["b-error"].claim(f"error {way.loss[-1]:.3e}", float(way.loss[-1])),
+    ]
+    young = way.traced[-1] < _LONG_ENOUGH
+    return judged_unless(f"b takes {_LONG_ENOUGH:,} epochs to its minimum" if young else "", claims)
 
 
-def _unstable(way: Descent, rate: int, context: Context) -> Claim:
+def unstable_claim(way: Descent) -> Claim:
+    """Of c: whether its error comes to rest."""
     end = way.loss[-_LAST:]
-    best = int(way.loss.argmin())
-    return claim(
-        "c",
-        f"at rate {rate} the algorithm is unstable: after some iterations the error does not decrease",
-        "unstable" if rate == 100 else "not stated",
-        f"lowest error {way.loss.min():.2e} at epoch {way.traced[best]:,}; between {end.min():.1e} and {end.max():.1e} "
-        "at the end",
-        _swing(way.loss) if context.config.loss == "mean_squared_error" else None,
-        Above(_SWING, "times from the lowest error of the end to its highest"),
-        f"{way.traced[-1]:,} epochs, the last {_LAST} of which are the end",
+    return STATEMENTS["c-unstable"].claim(
+        f"between {end.min():.1e} and {end.max():.1e} in the last {_LAST} of {way.traced[-1]:,} epochs",
+        _swing(way.loss),
     )
 
 
-def _stability_ends(rates, orbits, bounds) -> Claim:
+def no_decrease_claim(way: Descent) -> Claim:
+    """Of c: whether its error ends where it was lowest."""
+    best = int(way.loss.argmin())
+    end = float(np.median(way.loss[-_LAST:]))
+    return STATEMENTS["c-no-decrease"].claim(
+        f"lowest error {way.loss.min():.2e} at epoch {way.traced[best]:,} of {way.traced[-1]:,}, {end:.1e} at the end",
+        end / float(way.loss.min()),
+        detail=f"the end is the median of the last {_LAST} epochs",
+    )
+
+
+def _wilder(way: Descent) -> Claim:
+    end = way.loss[-_LAST:]
+    return measurement(
+        "what becomes of c at rate 200",
+        f"lowest error {way.loss.min():.2e}; between {end.min():.1e} and {end.max():.1e} in the last {_LAST} epochs",
+    )
+
+
+def larger_rate_claim(way: Descent, quicker: Descent) -> Claim:
+    """Of a at rate 1 and at rate 40: when each has left its flat region."""
+    slow, quick = way.first_below(_PLATEAU), quicker.first_below(_PLATEAU)
+    return STATEMENTS["larger-rate"].claim(
+        f"its flat region ends {_after(slow)} at rate 1, {_after(quick)} at rate 40",
+        slow / quick if slow and quick else None,
+        detail=f"where the error falls below {_PLATEAU:g}",
+    )
+
+
+def stability_claim(rates, orbits, bounds) -> Claim:
+    """Of the last places at each rate: up to which of them descent comes to rest."""
     rests = np.ptp(orbits, axis=1).max(axis=1) < 1e-3
     at_global = rests & (np.abs(orbits[:, -1] - GLOBAL).max(axis=1) < 0.1)
     highest = float(rates[at_global].max(initial=0.0))
-    above = rates[rates > highest]
-    bound = bounds["global minimum"]
-    nearest = float(above.min(initial=np.inf))
-    return claim(
-        "c",
-        "a large learning rate makes the algorithm unstable (where does stability end?)",
-        "between 1 and 100",
+    nearest = float(rates[rates > highest].min(initial=np.inf))
+    return STATEMENTS["stability-ends"].claim(
         f"from (-4, -4) it comes to rest at the global minimum up to rate {highest:.1f} and not at {nearest:.1f}",
         (highest, highest),
-        All({"the highest rate at which it does is": Above(1), "it is": Below(100)}),
-        f"{len(rates)} rates from 1 to 1,000; at rest: both weights change by less than 1e-3 in the last {_LAST} "
-        f"epochs; theory, 2 / (largest curvature), gives {bound:.2f} there, {bounds['other minimum']:.2f} at the "
-        "other minimum",
+        detail=f"{len(rates)} rates from 1 to 1,000; at rest: both weights change by less than 1e-3 in the last "
+        f"{_LAST} "
+        f"epochs; theory, 2 / (largest curvature), gives {bounds['global minimum']:.2f} there, "
+        f"{bounds['other minimum']:.2f} at the other minimum",
     )
+
+
+def _captions(ways: dict[str, Descent], bounds: dict[str, float]) -> dict[str, str]:
+    told = {
+        name: f"{name[0]} from ({_STARTS[name][0]:g}, {_STARTS[name][1]:g}) at rate {_RATES[name]:g}: an error of "
+        f"{way.loss[-1]:.2g} after {way.traced[-1]:,} epochs, {way.loss.min():.2g} at its lowest."
+        for name, way in ways.items()
+    }
+    captions = {f"figure-{number:02d}-{_file(name)}": told[name] for number, name in enumerate(ways, start=4)}
+    captions |= {_file(name): told[name] for name in ways if name != "c at 200"}
+    captions["learning-rates"] = (
+        "Where descent from (-4, -4) is in its last epochs, by its rate: at rest up to 2 / curvature, "
+        f"{bounds['global minimum']:.1f}, in cycles beyond."
+    )
+    captions["sum-or-mean"] = "a and c under three readings of the source's error: c oscillates for the mean alone."
+    return captions
 
 
 ANALYSIS = Analysis(

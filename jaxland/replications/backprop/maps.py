@@ -3,14 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
+import optax
 import pandas as pd
 from jaxtyping import Float
 
 from jaxland.landscape import StationaryPoints, hessians, stationary_points
+from jaxland.networks import mlp
 from jaxland.plots import contour_map, mark_stationary, new_figure
-from jaxland.replications.backprop.model import BIASES, OPTIMUM, SYMBOLS, WEIGHTS, full_network, plane, target
-from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Stated, claim
-from jaxland.training import gradients
+from jaxland.problems import Problem
+from jaxland.replications.backprop.model import BIASES, OPTIMUM, SYMBOLS, WEIGHTS, full_network, plane, problem, target
+from jaxland.replications.backprop.statements import NEAR, SAME, STATEMENTS
+from jaxland.statistics import Estimate
+from jaxland.studies import Analysis, Claim, Context, Findings
+from jaxland.training import fit, gradients
 
 Window = tuple[tuple[float, float], tuple[float, float]]
 
@@ -23,8 +28,6 @@ _SEARCHED: dict[str, Window] = {"weights": ((-15.0, 20.0), (-15.0, 60.0)), "bias
 _FREE = {"weights": WEIGHTS, "biases": BIASES}
 OTHER_MINIMUM = (0.88, 38.6)
 """As the source gives it."""
-_NEAR, _SAME = 0.05, 1e-6
-"""Distances within which a point is the source's, and one that is known exactly."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def find(context: Context) -> Findings:
             "figure-03-contours-of-the-biases": _biases_figure(context, points["biases"]),
         },
         _claims(context, points),
+        captions=_captions(points),
     )
 
 
@@ -91,7 +95,7 @@ def _target_figure():
     figure, (ax,) = new_figure()
     dense, data = np.linspace(-2, 2, 401), np.arange(-20, 21) / 10
     ax.plot(dense, target(dense), color="#444444", lw=1.4, label="output of the network at its optimum")
-    ax.plot(data, target(data), "o", ms=3.5, color="#1f77b4", label="the 41 points of training")
+    ax.plot(data, target(data), "o", ms=3.5, color="#0072b2", label="the 41 points of training")
     ax.set(title="The function to approximate", xlabel="input", ylabel="output", ylim=(0.2, 0.8))
     ax.legend()
     return figure
@@ -114,16 +118,60 @@ def _biases_figure(context: Context, points: StationaryPoints):
 
 
 def _claims(context: Context, points: dict[str, StationaryPoints]) -> list[Claim]:
-    weights, biases = points["weights"], points["biases"]
+    objective = context.config.problem.objective(full_network())
+    loss, gradient = (each[0] for each in gradients(full_network(), context.config.problem)(OPTIMUM[None]))
+    _, _, coarse = grid(WINDOW, 41)
+    curvatures = np.linalg.eigvalsh(hessians(context.config.problem.objective(plane(WEIGHTS)), coarse))
     return [
-        _global(context),
-        _other_minimum(weights),
-        _curvature(context),
-        _flat(context),
-        _symmetric(biases),
-        _saddle(biases),
-        _initial_values(context),
+        lms_claim(*_single_layer_descents()),
+        single_layer_claim(hessians(single_layer_objective(), np.random.default_rng(0).normal(0, 3, (64, 2)))),
+        global_claim(loss, gradient, hessians(objective, OPTIMUM[None])[0]),
+        not_quadratic_claim(curvatures),
+        other_minimum_claim(points["weights"]),
+        flat_claim(_gradients_on(WEIGHTS, WINDOW, context.config.loss)),
+        large_inputs_claim(*(_gradients_on(WEIGHTS, WINDOW, context.config.loss, scale) for scale in (1, 10))),
+        symmetric_claim(points["biases"]),
+        saddle_claim(points["biases"]),
+        biases_start_claim(_gradients_on(BIASES, _BIAS_WINDOW, context.config.loss), _gradient_at_zero(context)),
+        large_starts_claim(*_gradients_at_random(context)),
     ]
+
+
+def _gradients_on(free: tuple[str, str], window: Window, loss: str, scale: float = 1) -> Float[np.ndarray, "G"]:
+    """Norms of the gradient on a grid of 101 x 101 points, for inputs that are larger by a factor."""
+    _, _, points = grid(window, 101)
+    return np.linalg.norm(gradients(plane(free), problem(loss, scale))(points)[1], axis=1)
+
+
+def _gradient_at_zero(context: Context) -> float:
+    return float(np.linalg.norm(gradients(plane(BIASES), context.config.problem)(np.zeros((1, 2)))[1]))
+
+
+def _gradients_at_random(context: Context) -> tuple[np.ndarray, np.ndarray]:
+    """Norms of the gradient at parameters uniform in [-1, 1] and in [-20, 20]."""
+    unit = np.random.default_rng(0).uniform(-1, 1, (context.settings.draws, full_network().size))
+    evaluate = gradients(full_network(), context.config.problem)
+    small, large = (np.linalg.norm(evaluate(scale * unit)[1], axis=1) for scale in (1.0, 20.0))
+    return small, large
+
+
+def single_layer_objective():
+    """The mean squared error of one linear unit on the source's data, as a function of its weight and bias."""
+    return Problem(problem().x, problem().y).objective(mlp([1, 1]))
+
+
+def _single_layer_descents() -> tuple[float, float]:
+    """Distances to the minimum after 200 epochs at 0.95 and 1.05 of 2 / curvature, in units of those at the start."""
+    layer, data = mlp([1, 1]), Problem(problem().x, problem().y)
+    bound = 2 / float(np.linalg.eigvalsh(hessians(single_layer_objective(), np.zeros((1, 2)))[0])[-1])
+    design = np.column_stack([data.x[:, 0], np.ones(len(data.x))])
+    minimum = np.linalg.lstsq(design, data.y[:, 0], rcond=None)[0]
+    start = np.tile(minimum + 1, (2, 1))
+    rates = bound * np.array([0.95, 1.05])
+    given = {"hyperparameters": {"learning_rate": rates}, "start": start, "dtype": "float64"}
+    fits = fit(layer, data, optax.sgd, fits=2, steps=200, **given)
+    below, above = np.linalg.norm(fits.params - minimum, axis=1) / np.sqrt(2)
+    return float(below), float(above)
 
 
 def _found(points: StationaryPoints, place, tolerance: float) -> int | None:
@@ -131,112 +179,125 @@ def _found(points: StationaryPoints, place, tolerance: float) -> int | None:
     return int(distance.argmin()) if len(distance) and distance.min() <= tolerance else None
 
 
-def _global(context: Context) -> Claim:
-    loss, gradient = (each[0] for each in gradients(full_network(), context.config.problem)(OPTIMUM[None]))
-    lowest = float(np.linalg.eigvalsh(hessians(context.config.problem.objective(full_network()), OPTIMUM[None])).min())
-    return claim(
-        "equation 1",
-        "the parameters that make the target are a minimum, where the error is zero",
-        "error 0",
-        f"error {loss:.1e}, gradient {np.linalg.norm(gradient):.1e}, smallest Hessian eigenvalue {lowest:.1e}",
-        (loss, lowest),
-        All({"the error is": Below(1e-20), "the smallest eigenvalue": Above(0)}),
-        "all 7 parameters, float64",
+def lms_claim(below: float, above: float) -> Claim:
+    """Of one linear unit: how far from its minimum descent is at two rates, in units of the start."""
+    measured = f"{below:.1e} of the distance at 0.95 of 2 / curvature, {above:.1e} at 1.05"
+    return STATEMENTS["lms"].claim(measured, (below, above), detail="one linear unit on the source's data, 200 epochs")
+
+
+def single_layer_claim(found: Float[np.ndarray, "F 2 2"]) -> Claim:
+    """Of Hessians of one layer at several places."""
+    values = np.linalg.eigvalsh(found)
+    change = float(np.ptp(found, axis=0).max() / values.max())
+    low, high = values[0]
+    measured = f"Hessians differ by {change:.1e} of their largest eigenvalue; eigenvalues {low:.2g}, {high:.2g}"
+    return STATEMENTS["single-layer"].claim(
+        measured, (change, values.min()), detail="one linear unit on the source's data, at 64 random places"
     )
 
 
-def _other_minimum(points: StationaryPoints) -> Claim:
-    place = _found(points, OTHER_MINIMUM, _NEAR)
-    minima = points.params[points.index == 0]
-    listed = ", ".join(f"({first:.3f}, {second:.3f})" for first, second in minima)
-    return claim(
-        "contour map",
-        "there is more than one minimum: another near w1 = 0.88, w2 = 38.6",
-        f"{OTHER_MINIMUM}",
+def global_claim(loss: float, gradient: Float[np.ndarray, "P"], hessian: Float[np.ndarray, "P P"]) -> Claim:
+    """Of the error, its gradient and its Hessian at the parameters that make the target."""
+    lowest = float(np.linalg.eigvalsh(hessian).min())
+    measured = f"error {loss:.1e}, gradient {np.linalg.norm(gradient):.1e}, smallest Hessian eigenvalue {lowest:.1e}"
+    return STATEMENTS["global-minimum"].claim(measured, (loss, lowest), detail="all 7 parameters, float64")
+
+
+def other_minimum_claim(points: StationaryPoints) -> Claim:
+    """Of the stationary points of the plane of the weights."""
+    place = _found(points, OTHER_MINIMUM, NEAR)
+    listed = ", ".join(f"({first:.3f}, {second:.3f})" for first, second in points.params[points.index == 0])
+    return STATEMENTS["other-minimum"].claim(
         f"minima at {listed}; {int((points.index > 0).sum())} saddles",
-        place is not None and points.index[place] == 0,
-        Stated(f"one of them lies within {_NEAR:g} of the source's"),
-        "stationary points from a grid of starts, index from the Hessian in float64",
+        place is not None and bool(points.index[place] == 0),
+        detail="stationary points from a grid of starts, index from the Hessian in float64",
     )
 
 
-def _curvature(context: Context) -> Claim:
-    _, _, points = grid(WINDOW, 41)
-    values = np.linalg.eigvalsh(hessians(context.config.problem.objective(plane(WEIGHTS)), points))
+def not_quadratic_claim(values: Float[np.ndarray, "G 2"]) -> Claim:
+    """Of the eigenvalues of the Hessian on a grid of the plane."""
     low, high = np.quantile(np.abs(values).max(axis=1), [0.05, 0.95])
     negative = (values[:, 0] < 0).mean()
-    return claim(
-        "contour map",
-        "the error is not quadratic: its curvature varies widely over the plane",
-        "drastically",
+    return STATEMENTS["not-quadratic"].claim(
         f"the largest curvature goes from {low:.1e} to {high:.1e}, a factor of {high / low:.0f}",
-        high / low,
-        Above(10, "(1 for a quadratic function)"),
-        f"largest |eigenvalue| of the Hessian on a 41 x 41 grid of [-5, 15]^2, 5 % and 95 % quantiles; {negative:.0%} "
-        "of the points have a negative eigenvalue",
+        float(high / low),
+        detail=f"largest |eigenvalue| on a grid of {len(values):,} points of [-5, 15]^2, {negative:.0%} with a "
+        f"negative one",
     )
 
 
-def _flat(context: Context) -> Claim:
-    _, _, points = grid(WINDOW, 101)
-    _, gradient = gradients(plane(WEIGHTS), context.config.problem)(points)
-    norm = np.linalg.norm(gradient, axis=1)
+def flat_claim(norm: Float[np.ndarray, "G"]) -> Claim:
+    """Of the norms of the gradient on a grid of the plane."""
     tenth, hundredth = (float((norm < share * norm.max()).mean()) for share in (0.1, 0.01))
-    return claim(
-        "contour map",
-        "flat regions are common",
-        "everywhere",
-        f"the gradient is below a tenth of its largest value on {tenth:.0%} of the plane, below a hundredth on "
-        f"{hundredth:.0%}",
+    return STATEMENTS["flat-regions"].claim(
+        f"below a tenth of the largest on {tenth:.0%} of the plane, below a hundredth on {hundredth:.0%}",
         tenth,
-        Above(0.5, "% of the plane below a tenth"),
-        "gradient norms on a 101 x 101 grid of [-5, 15]^2",
+        detail=f"gradient norms on a grid of {len(norm):,} points of [-5, 15]^2",
     )
 
 
-def _symmetric(points: StationaryPoints) -> Claim:
+def large_inputs_claim(norm: Float[np.ndarray, "G"], larger: Float[np.ndarray, "G"]) -> Claim:
+    """Of the norms of the gradient on a grid, with the source's inputs and with larger ones."""
+    ratio = float(np.median(larger) / np.median(norm))
+    return STATEMENTS["large-inputs"].claim(
+        f"median gradient {np.median(larger):.1e} against {np.median(norm):.1e}, a factor of {ratio:.2f}",
+        ratio,
+        detail="inputs from -20 to 20 instead of from -2 to 2, the target made anew; [-5, 15]^2",
+    )
+
+
+def symmetric_claim(points: StationaryPoints) -> Claim:
+    """Of the stationary points of the plane of the biases."""
     minima = points.params[points.index == 0]
-    mirrored = [_found(points, minimum[::-1], _SAME) is not None for minimum in minima]
+    mirrored = [_found(points, minimum[::-1], SAME) is not None for minimum in minima]
     listed = ", ".join(f"({first:.3f}, {second:.3f})" for first, second in minima)
-    return claim(
-        "contour map of the biases",
-        "the map is symmetric: the two minima are mirror images",
-        "(-5, 5) and (5, -5)",
+    return STATEMENTS["biases-symmetric"].claim(
         f"minima at {listed}",
-        len(minima) == 2 and all(mirrored) and _found(points, (-5, 5), _SAME) is not None,
-        Stated(f"there are two minima, one of them the source's, mirrored to {_SAME:g}"),
-        "stationary points from a grid of starts",
+        len(minima) == 2 and all(mirrored) and _found(points, (-5, 5), SAME) is not None,
+        detail="stationary points from a grid of starts",
     )
 
 
-def _saddle(points: StationaryPoints) -> Claim:
-    place = _found(points, (0, 0), _SAME)
+def saddle_claim(points: StationaryPoints) -> Claim:
+    """Of the same."""
+    place = _found(points, (0, 0), SAME)
     values = points.eigenvalues[place] if place is not None else np.full(2, np.nan)
-    return claim(
-        "contour map of the biases",
-        "between the two minima there is a saddle at b1 = (0, 0): a bad place to begin",
-        "saddle at (0, 0)",
+    return STATEMENTS["biases-saddle"].claim(
         f"Hessian eigenvalues {values[0]:.2e} and {values[1]:.2e}" if place is not None else "none found there",
-        place is not None and points.index[place] == 1,
-        Stated(f"one of index 1 lies within {_SAME:g} of the origin"),
-        f"{len(points.loss)} stationary points in the plane",
+        place is not None and bool(points.index[place] == 1),
+        detail=f"{len(points.loss)} stationary points in the plane",
     )
 
 
-def _initial_values(context: Context) -> Claim:
-    count = context.settings.draws
-    unit = np.random.default_rng(0).uniform(-1, 1, (count, full_network().size))
-    evaluate = gradients(full_network(), context.config.problem)
-    small, large = (np.median(np.linalg.norm(evaluate(scale * unit)[1], axis=1)) for scale in (1.0, 20.0))
-    return claim(
-        "text",
-        "with large initial values learning begins in a flat region; small ones, from -1 to 1, are better",
-        "very flat",
-        f"median gradient norm {small:.1e} from values in [-1, 1], {large:.1e} from [-20, 20]",
-        small / large,
-        Above(10, "for small over large"),
-        f"{count:,} draws of all 7 parameters each, uniform",
+def biases_start_claim(norm: Float[np.ndarray, "G"], at_zero: float) -> Claim:
+    """Of the norms of the gradient on the map of the biases, and at its origin."""
+    measured = f"gradient {at_zero:.1e} at (0, 0), largest {norm.max():.1e}"
+    return STATEMENTS["biases-start"].claim(measured, float(at_zero / norm.max()))
+
+
+def large_starts_claim(small: Float[np.ndarray, "F"], large: Float[np.ndarray, "F"]) -> Claim:
+    """Of the norms of the gradient at small and at large random parameters."""
+    one, other = Estimate.quantile(small), Estimate.quantile(large)
+    ratio = Estimate(one.value / other.value, one.low / other.high, one.high / other.low)
+    return STATEMENTS["large-starts"].claim(
+        f"median gradient {one.value:.1e} from [-1, 1], {other.value:.1e} from [-20, 20], a factor of {ratio}",
+        ratio,
+        cases=len(small),
+        detail="draws of all 7 parameters, uniform; 95 % intervals of both medians",
     )
+
+
+def _captions(points: dict[str, StationaryPoints]) -> dict[str, str]:
+    minima = {name: int((each.index == 0).sum()) for name, each in points.items()}
+    saddles = int((points["weights"].index > 0).sum())
+    return {
+        "figure-01-target": "The function to approximate, which the 1-2-1 network can equal, and the 41 "
+        "training points.",
+        "figure-02-contours-of-the-weights": "The error over two weights, the rest at the optimum: "
+        f"{minima['weights']} minima and {saddles} saddles.",
+        "figure-03-contours-of-the-biases": "The error over the two hidden biases: "
+        f"{minima['biases']} minima, mirror images, and a saddle between them at the origin.",
+    }
 
 
 ANALYSIS = Analysis(

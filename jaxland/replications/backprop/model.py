@@ -33,9 +33,9 @@ def full_network() -> Network:
 
 
 @lru_cache
-def problem(loss: str = "mean_squared_error") -> Problem:
-    """Inputs -2.0, -1.9, ..., 2.0 and the outputs of the network at `OPTIMUM`."""
-    x = np.arange(-20, 21) / 10
+def problem(loss: str = "mean_squared_error", scale: float = 1) -> Problem:
+    """Inputs -2.0, -1.9, ..., 2.0, or larger by a factor, and the outputs of the network at `OPTIMUM`."""
+    x = scale * np.arange(-20, 21) / 10
     return Problem(x, target(x), loss, name="backprop", network=full_network(), minimum=OPTIMUM)
 
 
