@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import optax
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from jaxland.networks import Network
 from jaxland.plots import new_figure
@@ -256,7 +256,7 @@ def road_claim(name: str, roads: list[Road], heuristic: bool) -> Claim:
     )
 
 
-def _efficiency(road: Road, places: Int[np.ndarray, "F"]) -> float:
+def _efficiency(road: Road, places: Float[np.ndarray, "F"]) -> float:
     """Successes of some starts in 1,000 epochs or evaluations, those of failures included."""
     work = road.work[places.astype(int)]
     arrived = np.isfinite(work)
