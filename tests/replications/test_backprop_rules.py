@@ -181,5 +181,7 @@ def test_shares_of_basins_are_those_of_their_window():
     start = np.array([[0.0, 0.0], [14.0, 14.0], [0.0, 30.0], [10.0, 44.0]])
     each = basins.Basins(start, start, np.array([0, 1, 1, 1]), Settled(np.zeros(0, np.int64), np.zeros(0)))
     whole, part = basins._arrived(BackpropConfig(), (40.0, each))
-    assert "other minimum 75.0%" in whole.measured and whole.measured.endswith("of 4")
-    assert "other minimum 50.0%" in part.measured and part.measured.endswith("of 2")
+    assert "other minimum 75.0%" in whole.measured
+    assert whole.measured.endswith("of 4")
+    assert "other minimum 50.0%" in part.measured
+    assert part.measured.endswith("of 2")
