@@ -37,8 +37,9 @@ from jaxland.plots import (
 from jaxland.problems import Objective, Problem
 from jaxland.replications.surfaces.config import SurfacesConfig
 from jaxland.replications.surfaces.landscape import available, costs
+from jaxland.replications.surfaces.statements import STATEMENTS
 from jaxland.replications.surfaces.weights import source_weights
-from jaxland.studies import Analysis, Below, Claim, Context, Findings, claim
+from jaxland.studies import Analysis, Claim, Context, Findings
 from jaxland.training import Adam, make_optimizer
 
 # A plane goes through three points.
@@ -114,7 +115,8 @@ def find(context: Context) -> Findings:
         "planes-variance.csv": _variance(principal),
     }
     film = _film(trained, principal[0], seen[0], shown, settings.frames)
-    return Findings(tables, figures, [_moves(context)], {"planes-trajectory.gif": film})
+    animations = {"planes-trajectory.gif": film}
+    return Findings(tables, figures, [_moves(context)], animations, captions=_captions(principal))
 
 
 def _problem(config: SurfacesConfig) -> tuple[Network, Problem]:
@@ -299,18 +301,31 @@ def _moves(context: Context) -> Claim:
     context.say("  the document's descent with all weights free")
     one = context.piece("alone", partial(descended, pair.network(*config.window), pair.problem(), start[free]))
     all_ = context.piece("together", partial(descended, cost.network, problem, start))
-    moved = [float(np.linalg.norm(each["params"][0] - start[free])) for each in (one, all_)]
-    return claim(
-        "section Gradient descent",
-        "two weights change a lot alone, where they would be adjusted little among all weights",
-        "a lot; only minor adjustments",
-        f"from (-9, 15) they move by {moved[0]:.2f} alone and by {moved[1]:.3f} when all {cost.network.size:,} weights "
-        f"are free, which leads to a cost of {all_['loss'][0]:.4f} instead of {one['loss'][0]:.4f}",
-        moved[1],
-        Below(0.1 * moved[0], "among all, a tenth of the way alone"),
-        f"L2 distance after {epochs:,} epochs at rate {2 * config.sgd.learning_rate:g}, weights of seed {seed}, on "
-        f"{config.name_of_data}",
+    alone, among = (float(np.linalg.norm(each["params"][0] - start[free])) for each in (one, all_))
+    claim = minor_claim(alone, among)
+    return claim._replace(
+        detail=f"from (-9, 15), {epochs:,} epochs at rate {2 * config.sgd.learning_rate:g}, weights of seed {seed}, on "
+        f"{config.name_of_data}; with all {cost.network.size:,} weights free the cost comes to {all_['loss'][0]:.4f} "
+        f"instead of {one['loss'][0]:.4f}"
     )
+
+
+def minor_claim(alone: float, among: float) -> Claim:
+    """Of how far two weights move alone, and among all."""
+    measured = f"they move by {alone:.2f} alone and by {among:.3f} among all"
+    return STATEMENTS["minor-adjustments"].claim(measured, among / alone)
+
+
+def _captions(principal: list[PrincipalPlane]) -> dict[str, str]:
+    share = principal[0].explained[:2].sum()
+    trajectory = "The path of all weights in training, on the plane of its first two principal directions: "
+    f"{share:.0%} of its variance."
+    return {
+        "planes-random": "The cost of all weights on random planes about a trained network.",
+        "planes-three-minima": "The cost on planes through three trained networks, as trained and with their "
+        "units sorted.",
+        "planes-trajectory": trajectory,
+    }
 
 
 ANALYSIS = Analysis(
