@@ -1,7 +1,5 @@
 """Every rule of the surfaces study, on made-up data: it can say no. And minima by Newton's method."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from replications.counterexamples import Case, check, check_complete
@@ -10,6 +8,7 @@ from jaxland.landscape import Surface, stationary_points, surface_features
 from jaxland.replications import SurfacesConfig
 from jaxland.replications.surfaces import descent, ends, gallery, landscape, planes
 from jaxland.replications.surfaces.landscape import Slice, window
+from jaxland.replications.surfaces.pair import Pair
 from jaxland.replications.surfaces.statements import STATEMENTS
 
 AXIS = np.linspace(-1, 1, 15)
@@ -84,8 +83,15 @@ def deeper(**steps):
 
 CASES = {
     "weights": Case(lambda: landscape.weights_claim(69_200, 1), lambda: landscape.weights_claim(69_700, 1)),
+    "node-numbers": Case(lambda: landscape.nodes_claim(249), lambda: landscape.nodes_claim(250)),
+    "output-digit": Case(lambda: landscape.digit_claim(np.array([5])), lambda: landscape.digit_claim(np.array([4]))),
     "pixels": Case(lambda: landscape.pixels_claim(1.2), lambda: landscape.pixels_claim(1.0)),
     "rms": Case(lambda: landscape.rms_claim(0.7, 0.7), lambda: landscape.rms_claim(5.6, 0.7)),
+    "mean-of-sums": Case(lambda: landscape.mean_claim(0.9, 0.9), lambda: landscape.mean_claim(0.9, 0.09)),
+    "reproducible": Case(
+        lambda: landscape.reproducible_claim(np.ones(3), np.ones(3)),
+        lambda: landscape.reproducible_claim(np.ones(3), np.array([1, 1, 2.0])),
+    ),
     "features": Case(
         lambda: landscape.features_claim(surface_features(np.where(DENTED < -0.5, -0.5, DENTED)), ""),
         lambda: landscape.features_claim(surface_features(BOWL), ""),
@@ -112,6 +118,10 @@ CASES = {
         lambda: ends.barriers_claim(kinds(plateau=0.4)),
         lambda: ends.barriers_claim(kinds()),
         lambda: ends.barriers_claim(kinds(plateau=0.05)),
+    ),
+    "gradient": Case(
+        lambda: landscape.gradient_claim(np.array([0.2, 0.4]), np.array([0.2, 0.4])),
+        lambda: landscape.gradient_claim(np.array([0.2, 0.4]), np.array([0.1, 0.2])),
     ),
     "routes": Case(
         lambda: descent.routes_claim(descents([2.0, 2.5, 3.0])),
@@ -160,6 +170,7 @@ def test_minima_of_the_last_layer_by_newtons_method(seed, count):
     assert len(SurfacesConfig().pair(seed, 100).minima(*window(40))) == count
 
 
+@pytest.mark.slow
 def test_minima_by_newtons_method_are_those_of_all_starts():
     config = SurfacesConfig()
     pair = config.pair(71, 100)
@@ -171,7 +182,10 @@ def test_minima_by_newtons_method_are_those_of_all_starts():
     np.testing.assert_allclose(minima[minima[:, 0].argsort()], expected[expected[:, 0].argsort()], atol=1e-6)
 
 
-def test_a_surface_without_minima_has_none():
-    flat = SurfacesConfig().pair(135, 100)
-    assert len(dataclasses.replace(SurfacesConfig(), samples=10).pair(135, 10).minima(*window(10))) >= 0
-    assert flat.minima(*window(10)).shape == (0, 2)
+def test_minima_that_are_known():
+    """Two samples whose errors vanish at one place, outputs of 0.3 and 0.8: the only minimum, known exactly."""
+    targets, activations = np.array([0.3, 0.8]), np.array([[2.0, 0.0], [1.0, 1.0]])
+    pair = Pair(np.zeros(2), activations, targets, 0.25, np.zeros(2))
+    expected = np.linalg.solve(activations, np.log(targets / (1 - targets)))
+    np.testing.assert_allclose(pair.minima(*window(40)), expected[None], atol=1e-9)
+    assert pair.minima(np.linspace(2, 9, 20), np.linspace(2, 9, 20)).shape == (0, 2)

@@ -28,9 +28,6 @@ from jaxland.training import fit, make_optimizer
 Points = tuple[tuple[float, float], ...]
 # Steps kept of each descent, evenly spaced in their logarithm; the first changes most.
 _KEPT = 160
-# Costs that differ by less are the same to the eye, and to the document.
-_SAME = 1e-3
-# What rounding may add to a cost from step to step.
 
 
 @dataclass(frozen=True)
@@ -223,8 +220,11 @@ def _captions(found: dict[int, Descents]) -> dict[str, str]:
     captions = {}
     for seed, each in found.items():
         low, high = each.costs[:, -1].min(), each.costs[:, -1].max()
+        starts = each.paths[:, 0]
+        apart = np.linalg.norm(starts[:, None] - starts, axis=-1).max()
         text = (
-            f"Three descents from places close together, seed {seed}: they end at costs from {low:.4f} to {high:.4f}."
+            f"Three descents from places at most {apart:.0f} apart, seed {seed}: they end at costs from {low:.4f} to "
+            f"{high:.4f}."
         )
         captions |= dict.fromkeys(
             (f"figure-05-06-descents-seed-{seed}", f"figure-05-descent-seed-{seed}", f"figure-06-descent-seed-{seed}"),

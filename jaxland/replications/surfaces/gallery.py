@@ -39,6 +39,8 @@ class GallerySettings:
     """Hidden layers of the networks that are compared by depth; two weights of the last layer are free."""
     gallery: int = _SHOWN
     """Surfaces shown in a figure."""
+    most_samples: int = 10_000
+    """Samples with which minima are counted once more, or as many as the data have."""
 
 
 class Sample(NamedTuple):
@@ -68,9 +70,12 @@ def find(context: Context) -> Findings:
     figures = {f"gallery-{each.name}": _figure(each, settings.grid) for each in samples}
     every = {each.name: each for each in [*samples, *by_depth]}
     tables = {"gallery.csv": _table(every), "gallery-shares.csv": _shares(every)}
-    newton = _newton(context)
-    tables["newton-minima.csv"] = pd.DataFrame({"seed": np.arange(len(newton)), "minima": newton})
-    return Findings(tables, figures, _claims(config, samples, by_depth, newton), captions=_captions(samples))
+    seen = config.samples, costs(config, settings.most_samples).samples
+    few, many = (_newton(context, each) for each in seen)
+    minima = {f"samples_{each}": found for each, found in zip(seen, (few, many), strict=True)}
+    tables["newton-minima.csv"] = pd.DataFrame({"seed": np.arange(len(few)), **minima})
+    claims = [*_claims(config, samples, by_depth), _by_newton(samples[0], few), _by_samples(few, many, seen)]
+    return Findings(tables, figures, claims, captions=_captions(samples))
 
 
 def _pairs(config: SurfacesConfig):
@@ -155,12 +160,11 @@ def _row(sample: Sample) -> dict:
     return row
 
 
-def _claims(config: SurfacesConfig, samples: list[Sample], by_depth: list[Sample], newton: np.ndarray) -> list[Claim]:
+def _claims(config: SurfacesConfig, samples: list[Sample], by_depth: list[Sample]) -> list[Claim]:
     claims = [not_convex_claim(samples), lows_claim(samples), not_all_claim(samples[0])]
     claims += [deeper_claim(by_depth)] if len(by_depth) > 1 else []
     about = f"{samples[0].count:,} seeds of each, the document's window on {config.name_of_data}"
-    claims = [each._replace(detail=f"{about}; {each.detail}".removesuffix("; ")) for each in claims]
-    return [*claims, _by_newton(samples[0], newton)]
+    return [each._replace(detail=f"{about}; {each.detail}".removesuffix("; ")) for each in claims]
 
 
 def _share(which: Bool[np.ndarray, "F"]) -> Estimate:
@@ -239,24 +243,41 @@ def _slope(samples: list[Sample], sign: Callable[[dict[str, np.ndarray]], np.nda
     return Estimate(float(found.slope), float(found.slope - half), float(found.slope + half))
 
 
-def _newton(context: Context) -> np.ndarray:
+def _newton(context: Context, samples: int) -> np.ndarray:
     """How many minima Newton's method finds in the window, for each seed of the last layer."""
     config, settings = context.config, context.settings
 
     def count(seeds: range) -> dict[str, np.ndarray]:
-        return {"minima": np.array([len(config.pair(seed, config.samples).minima(*window(GRID))) for seed in seeds])}
+        return {"minima": np.array([len(config.pair(seed, samples).minima(*window(GRID))) for seed in seeds])}
 
-    return context.pieces("newton-last-layer", range(settings.seeds), count, _PIECE)["minima"]
+    name = "newton-last-layer" if samples == config.samples else f"newton-last-layer-{samples}"
+    return context.pieces(name, range(settings.seeds), count, _PIECE)["minima"]
 
 
 def _by_newton(sample: Sample, minima: np.ndarray) -> Claim:
     several, filtered = _share(minima > 1), _share(sample.features["minima"] > 1)
     return measurement(
         "how many surfaces of the last layer have two minima or more inside the window?",
-        f"{_told(several)} by Newton's method, {_told(filtered)} on the grid, where dents below a thousandth of "
-        f"the range "
-        "do not count",
+        f"{int((minima > 1).sum())} of {len(minima):,} by Newton's method, {_told(several)}; "
+        f"{int((sample.features['minima'] > 1).sum())} on the grid, {_told(filtered)}, where dents below a thousandth "
+        "of the range do not count",
         detail=f"{len(minima):,} seeds; by Newton's method any number from {minima.min()} to {minima.max()}",
+    )
+
+
+def _by_samples(few: np.ndarray, many: np.ndarray, samples: tuple[int, int]) -> Claim:
+    """Of the minima of the same weights with few and with many samples."""
+    pairs = [(which(few), which(many)) for which in (lambda each: each > 0, lambda each: each > 1)]
+    told = [
+        f"{words} {_told(_share(one))} and {_told(_share(other))}, a difference of "
+        f"{Estimate.mean(other.astype(float) - one)}"
+        for words, (one, other) in zip(("a minimum", "two or more"), pairs, strict=True)
+    ]
+    return measurement(
+        f"what do {samples[1]:,} samples change that were {samples[0]:,}?",
+        "; ".join(told),
+        of="last layer",
+        detail=f"minima inside the window by Newton's method, {len(few):,} seeds, the same weights for both",
     )
 
 

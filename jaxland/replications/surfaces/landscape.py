@@ -8,8 +8,18 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from scipy.special import expit
 
-from jaxland.landscape import Features, Surface, coordinate_plane, features_table, outputs, surface, surface_features
+from jaxland.landscape import (
+    Features,
+    Surface,
+    coordinate_plane,
+    features_table,
+    outputs,
+    plane_losses,
+    surface,
+    surface_features,
+)
 from jaxland.networks import Network
 from jaxland.plots import new_figure, surface_3d, surface_contours
 from jaxland.problems import Images, Objective
@@ -186,10 +196,16 @@ def _claims(config: SurfacesConfig, few: Cost, pairs: dict[int, list[Slice]]) ->
     range_ = cost_range_claim(drawn.surface.loss)
     whole = whole_network(config.hidden, available(config, 1))
     sizes = [SIDE**2, 50, 500, 10]  # the document's
+    cost, root, mean = _errors(config, few)
     return [
         weights_claim(sum(one * other for one, other in pairwise(sizes)), whole.size),
-        pixels_claim(255 / 255),
-        rms_claim(*_errors(config, few)),
+        nodes_claim(config.units[0]),
+        digit_claim(_digits_of(config)),
+        pixels_claim(float(available(config, config.samples).pixels.max())),
+        rms_claim(cost, root),
+        mean_claim(cost, mean),
+        reproducible_claim(*(source_weights(whole, config.weights[0]) for _ in range(2))),
+        gradient_claim(*_gradients(config)),
         features_claim(drawn.features, config.caveat),
         convex_claim("linear-regression", _regression(config, logistic=False)),
         convex_claim("logistic-regression", _regression(config, logistic=True)),
@@ -208,12 +224,68 @@ def pixels_claim(largest: float) -> Claim:
     return STATEMENTS["pixels"].claim(f"0 to {largest:g}", largest)
 
 
-def _errors(config: SurfacesConfig, cost: Cost) -> tuple[float, float]:
-    """The program's cost at the weights as drawn, and the root mean square error there."""
+def nodes_claim(unit: int) -> Claim:
+    """Of the index, from 0, of the first unit in the document's program."""
+    return STATEMENTS["node-numbers"].claim(
+        f"the program's indices {unit} and {unit + 1} begin at 0: nodes {unit + 1} and {unit + 2}", unit + 1
+    )
+
+
+def _digits_of(config: SurfacesConfig) -> np.ndarray:
+    """Classes of the pictures at which the document's output is to be 1."""
+    pictures = config.pictures()
+    return np.unique(pictures.labels[pictures.one_hot[:, config.output] == 1])
+
+
+def digit_claim(digits: np.ndarray) -> Claim:
+    """Of the classes that an output stands for."""
+    told = ", ".join(f"{digit:g}" for digit in digits)
+    return STATEMENTS["output-digit"].claim(
+        f"its target is 1 at pictures of {told}", float(digits[0]) if len(digits) == 1 else np.nan
+    )
+
+
+def _errors(config: SurfacesConfig, cost: Cost) -> tuple[float, float, float]:
+    """At the weights as drawn: the program's cost, the root mean square error, and the mean of sums of squares."""
     params = source_weights(cost.network, config.weights[0])
     pictures = available(config, config.samples)
     errors = outputs(cost.network, params[None], pictures.pixels)[0] - pictures.one_hot
-    return float((errors**2).sum(axis=1).mean()), float(np.sqrt((errors**2).mean()))
+    squares = errors**2
+    plane = coordinate_plane(params, config.entries, cost.network)
+    drawn = plane_losses(cost.objective, plane, config.pair(config.weights[0], config.samples).values[None])
+    return float(drawn[0]), float(np.sqrt(squares.mean())), float(squares.sum(axis=1).mean())
+
+
+def mean_claim(cost: float, mean: float) -> Claim:
+    """Of the program's cost, and the average over samples of the sum of squared errors."""
+    return STATEMENTS["mean-of-sums"].claim(f"cost {cost:.6f}, average {mean:.6f}", cost / mean)
+
+
+def reproducible_claim(first: Float[np.ndarray, "P"], second: Float[np.ndarray, "P"]) -> Claim:
+    """Of weights that are drawn twice with one seed."""
+    different = int((first != second).sum())
+    return STATEMENTS["reproducible"].claim(f"{different} of {len(first):,} weights differ", different)
+
+
+def _gradients(config: SurfacesConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of the cost of the two weights as drawn, by central differences, and the program's dw2 there."""
+    pair = config.pair(config.weights[0], config.samples)
+
+    def cost(values: np.ndarray) -> float:
+        return float(((expit(pair.fixed + pair.activations @ values) - pair.targets) ** 2).mean())
+
+    step = 1e-5 * np.eye(2)
+    slopes = np.array([(cost(pair.values + each) - cost(pair.values - each)) / 2e-5 for each in step])
+    out = expit(pair.fixed + pair.activations @ pair.values)
+    return slopes, ((out - pair.targets) * out * (1 - out)) @ pair.activations / len(out)
+
+
+def gradient_claim(slopes: Float[np.ndarray, "2"], program: Float[np.ndarray, "2"]) -> Claim:
+    """Of derivatives of the cost, and what the program takes for them."""
+    ratio = float(np.linalg.norm(program) / np.linalg.norm(slopes))
+    return STATEMENTS["gradient"].claim(
+        f"dw2 is {ratio:.3f} of the derivative", ratio, detail="the factor 2 of the squares is left out"
+    )
 
 
 def rms_claim(cost: float, root: float) -> Claim:

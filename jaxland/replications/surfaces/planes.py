@@ -108,15 +108,17 @@ def find(context: Context) -> Findings:
         "planes-three-minima": _minima_figure(through),
         "planes-trajectory": _trajectory_figure(trained, principal, seen, shown),
     }
+    barriers = _barriers({"as trained": trained.minima, "sorted": sorted_minima}, trained.objective)
     tables = {
         "planes.csv": _table(about, through),
-        "planes-barriers.csv": _barriers({"as trained": trained.minima, "sorted": sorted_minima}, trained.objective),
+        "planes-barriers.csv": barriers,
         "planes-trajectories.csv": _trajectories(trained, principal, seen),
         "planes-variance.csv": _variance(principal),
     }
     film = _film(trained, principal[0], seen[0], shown, settings.frames)
     animations = {"planes-trajectory.gif": film}
-    return Findings(tables, figures, [_moves(context)], animations, captions=_captions(principal))
+    captions = _captions(principal, about, barriers, seen)
+    return Findings(tables, figures, [_moves(context)], animations, captions=captions)
 
 
 def _problem(config: SurfacesConfig) -> tuple[Network, Problem]:
@@ -316,14 +318,23 @@ def minor_claim(alone: float, among: float) -> Claim:
     return STATEMENTS["minor-adjustments"].claim(measured, among / alone)
 
 
-def _captions(principal: list[PrincipalPlane]) -> dict[str, str]:
+def _captions(
+    principal: list[PrincipalPlane], about: list[Surface], barriers: pd.DataFrame, seen: list[InPlane]
+) -> dict[str, str]:
+    heights = [surface_features(each.loss).nonconvexity for each in about]
+    highest = barriers.groupby("units", sort=False)["highest"].agg(["min", "max"])
+    rises = ", ".join(f"{units} to {row['min']:.2f} to {row['max']:.2f}" for units, row in highest.iterrows())
     share = principal[0].explained[:2].sum()
-    trajectory = "The path of all weights in training, on the plane of its first two principal directions: "
-    f"{share:.0%} of its variance."
+    trajectory = (
+        f"The path of all weights in training, on the plane of its first two principal directions, which hold "
+        f"{share:.0%} of its variance: at the start the cost is {seen[0].loss[0]:.2f} and the plane shows "
+        f"{seen[0].plane_loss[0]:.2f}."
+    )
     return {
-        "planes-random": "The cost of all weights on random planes about a trained network.",
-        "planes-three-minima": "The cost on planes through three trained networks, as trained and with their "
-        "units sorted.",
+        "planes-random": "The cost of all weights on random planes about three trained networks: at most "
+        f"{max(heights):.1%} of the range above the convex envelope.",
+        "planes-three-minima": "The cost on planes through three trained networks: straight lines between them rise, "
+        f"{rises}.",
         "planes-trajectory": trajectory,
     }
 

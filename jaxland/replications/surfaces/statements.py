@@ -18,6 +18,20 @@ STATEMENTS = Statements(
         Rule(Equals(69_200), "source", exact=True),
     ),
     Statement(
+        "node-numbers",
+        "text",
+        "the two weights come from the 250th and 251st node of the second hidden layer",
+        "250th and 251st",
+        Rule(Equals(250), "source", "its program's first node, counted from 1", exact=True),
+    ),
+    Statement(
+        "output-digit",
+        "text",
+        "the 6th output neuron stands for the digit 5",
+        "5",
+        Rule(Equals(5), "source", exact=True),
+    ),
+    Statement(
         "pixels",
         "text",
         "divided by 255, pixels from 0 to 255 lie in the range from 0 to 1.2",
@@ -35,6 +49,20 @@ STATEMENTS = Statements(
             "1 is equal",
             exact=True,
         ),
+    ),
+    Statement(
+        "mean-of-sums",
+        "text",
+        "the cost is the average over samples of the sum of squared errors of the 10 outputs",
+        "average sum",
+        Rule(Within(1, 1e-9, "for the program's cost over that average"), "source", "1 is equal", exact=True),
+    ),
+    Statement(
+        "reproducible",
+        "text",
+        "the seed guarantees reproducible results",
+        "guaranteed",
+        Rule(Equals(0), "source", "of weights drawn twice, none differs", exact=True),
     ),
     Statement(
         "features",
@@ -82,6 +110,13 @@ STATEMENTS = Statements(
         "such barriers slow down the achievement of the global minimum and even prevent it",
         "believed",
         Rule(Above(0.05, "% of starts do not reach the lowest cost"), "convention", "one in twenty", _FITS),
+    ),
+    Statement(
+        "gradient",
+        "section Gradient descent",
+        "the program's dw2 holds the partial derivatives of the cost",
+        "its comment",
+        Rule(Within(1, 0.01, "for dw2 over the derivative"), "source", "1 is equal", exact=True),
     ),
     Statement(
         "routes",
@@ -145,13 +180,40 @@ STATEMENTS = Statements(
     Statement("adagrad", "section Gradient descent", "adagrad overcomes some of these obstacles", "some", _OVERCOMES),
     Statement("adam", "section Gradient descent", "adam overcomes some of these obstacles", "some", _OVERCOMES),
     Statement(
+        "representative",
+        "7, 8",
+        "the two surfaces of the second layer are a representative sample of those met",
+        "two pictures",
+        untested="the seeds of the two pictures are not told, nor how they were chosen",
+    ),
+    Statement(
+        "vgg",
+        "1",
+        "the landscape of a VGG network of 56 layers is one of high relief",
+        "picture of others",
+        untested="a network of that size, and pictures to train it on, are beyond this study",
+    ),
+    Statement(
         "rare-minima",
         "section Gradient descent",
-        "local minima are very rare in many dimensions, and saddles the greater trouble",
+        "local minima are very rare in many dimensions",
         "cited from others",
-        untested="a plane cannot tell: what is a minimum in it may be a saddle beside it; spectra of the "
-        "sawtooth study "
-        "look at all dimensions",
+        untested="a plane cannot tell: what is a minimum in it may be a saddle beside it; spectra of the sawtooth "
+        "study look at all dimensions",
+    ),
+    Statement(
+        "saddles-worse",
+        "section Gradient descent",
+        "saddles can be more of a problem in optimization than local minima",
+        "cited from others",
+        untested="of two weights a plane shows too little of what saddles of all weights do",
+    ),
+    Statement(
+        "overfitting",
+        "section Gradient descent",
+        "costs of local minima are low enough, and lower ones would overfit",
+        "cited from others",
+        untested="two weights of a network that is not trained cannot overfit",
     ),
 )
 
