@@ -23,6 +23,8 @@ from jaxland.studies import Analysis, Claim, Context, Findings, measurement
 # Surfaces of a piece: some seconds of work.
 _PIECE = 100
 _COUNTS = ("minima", "edge_minima", "saddles", "maxima")
+# Samples of the document's larger surface, with which minima are counted once more.
+_MOST_SAMPLES = 10_000
 _SHOWN = 24
 _COLUMNS = 6
 
@@ -39,8 +41,6 @@ class GallerySettings:
     """Hidden layers of the networks that are compared by depth; two weights of the last layer are free."""
     gallery: int = _SHOWN
     """Surfaces shown in a figure."""
-    most_samples: int = 10_000
-    """Samples with which minima are counted once more, or as many as the data have."""
 
 
 class Sample(NamedTuple):
@@ -70,7 +70,7 @@ def find(context: Context) -> Findings:
     figures = {f"gallery-{each.name}": _figure(each, settings.grid) for each in samples}
     every = {each.name: each for each in [*samples, *by_depth]}
     tables = {"gallery.csv": _table(every), "gallery-shares.csv": _shares(every)}
-    seen = config.samples, costs(config, settings.most_samples).samples
+    seen = config.samples, costs(config, _MOST_SAMPLES).samples
     few, many = (_newton(context, each) for each in seen)
     minima = {f"samples_{each}": found for each, found in zip(seen, (few, many), strict=True)}
     tables["newton-minima.csv"] = pd.DataFrame({"seed": np.arange(len(few)), **minima})
