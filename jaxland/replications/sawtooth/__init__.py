@@ -27,6 +27,7 @@ STUDY = Study(
         },
     ),
     default_analyses=("overview", "knots"),
+    statements=deferred(f"{__name__}.statements:statements"),
 )
 
 __all__ = ["STUDY", "SawtoothConfig"]
