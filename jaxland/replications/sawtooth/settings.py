@@ -1,4 +1,4 @@
-"""Sections 4.1 to 4.5 with other settings than ours: what moves losses and distances, as the source leaves them open."""
+"""Sections 4.1 to 4.5 with other settings than ours: what moves losses and distances."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -64,8 +64,8 @@ VARIANTS = (
     Variant("adadelta", init="he_uniform"),
     Variant("adadelta", init="pytorch_uniform"),
 )
-"""The four optimizers as the study has them, and the two of the source with one thing changed: other eps and rho, the defaults of PyTorch and
-Keras, its batches, other common initial weights, smaller rates."""
+"""The four optimizers as the study has them, and the two of the source with one thing changed: eps and rho as PyTorch
+and Keras have them, batches, other common initial weights, rates."""
 
 
 _PLAIN = 4  # The first of them are the optimizers as the study has them.
@@ -199,7 +199,7 @@ def _nearest(table: pd.DataFrame) -> list[Claim]:
     return [
         measurement(
             "settings of adadelta that meet most of four numbers of the source: spike, pairs, distances, dot products",
-            "; ".join(f"{each.setting} at {each.step:,} steps" for each in best.itertuples()),
+            "; ".join(f"{name} at {step:,} steps" for name, step in zip(best["setting"], best["step"], strict=True)),
             of="adadelta",
             detail=f"{own['met'].max()} of 4: half of losses, pairs and distances where the source has them, and the "
             "smallest dot product within 0.1 of its",
@@ -227,7 +227,7 @@ def _figure(table: pd.DataFrame):
 
 def _caption(table: pd.DataFrame) -> str:
     own = table[(table["setting"] == "adadelta") & (table["fits"] > 0)]
-    told = ", ".join(f"{each.pairs_median:.2f} at {each.step:,}" for each in own.itertuples())
+    told = ", ".join(f"{apart:.2f} at {step:,}" for apart, step in zip(own["pairs_median"], own["step"], strict=True))
     return (
         "Median distances of adadelta's fits from each other and from the global minimum grow with steps, and depend "
         f"on rate, eps, batches and initial weights; as the study has it pairs are apart {told} steps."
