@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxland.landscape import distances_to, outputs, symmetrise
 from jaxland.plots import new_figure
@@ -40,7 +40,7 @@ class StudentSettings:
 class School:
     """What students of one optimizer left unexplained, and where they ended."""
 
-    teacher: Float[np.ndarray, "T"]
+    teacher: Int[np.ndarray, "T"]
     """Number of each teacher that is not constant."""
     unexplained: Float[np.ndarray, "T S"]
     """Loss of each student over the variance of its teacher's output."""

@@ -152,7 +152,8 @@ def course_claims(name: str, course: Course, most: int, own: int) -> list[Claim]
     """
     count = len(course.loss)
     told = {"of": name, "cases": count}
-    largest, first = Estimate.quantile(course.knots.max(axis=1)), Estimate.quantile(course.knots[:, 0])
+    knots = course.knots.astype(np.float64)
+    largest, first = Estimate.quantile(knots.max(axis=1)), Estimate.quantile(knots[:, 0])
     early, late = course.loss[:, course.at(_EARLY)], course.loss[:, -1]
     kept = Estimate.quantile(late / course.loss[:, course.at(LEAST_STEPS)])
     made = [
@@ -192,8 +193,9 @@ def _grows(name: str, course: Course) -> Claim:
     # Biases begin at zero, so that at step 0 all knots lie at x = 0: the rise is judged from the first steps on.
     means = course.knots.mean(axis=0)
     shown = ", ".join(f"{mean:.1f} at {step:,}" for mean, step in zip(means[::2], course.steps[::2], strict=True))
-    changes = [Estimate.mean(each) for each in np.diff(course.knots[:, 1:], axis=1).T]
-    whole = Estimate.mean(course.knots[:, -1] - course.knots[:, 1])
+    later = course.knots[:, 1:].astype(np.float64)
+    changes = [Estimate.mean(each) for each in np.diff(later, axis=1).T]
+    whole = Estimate.mean(later[:, -1] - later[:, 0])
     span = float(np.ptp(means[1:])) or 1.0
     least, largest = min(changes), max(changes)
     return STATEMENTS["complexity-grows"].claim(

@@ -1,7 +1,7 @@
 """Figures 1 to 7: what the ensembles look like as a whole."""
 
-from jaxland.replications.sawtooth.overview.claims import claims
 from jaxland.replications.sawtooth.overview.figures import captions, figures
+from jaxland.replications.sawtooth.overview.judging import claims
 from jaxland.replications.sawtooth.overview.reduction import reduce, tables
 from jaxland.studies import Analysis, Context, Findings, NoSettings
 

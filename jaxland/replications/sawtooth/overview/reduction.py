@@ -44,7 +44,7 @@ class FitSample:
     """The same in the middle of the interval."""
     largest: Float[np.ndarray, "F"]
     """Largest absolute parameter, before symmetrisation."""
-    radius: Float[np.ndarray, "F"]
+    radius: Float[np.ndarray, "known"]
     """Distance from the global minimum; empty where the fits' network is not that of the target."""
     pairs: Float[np.ndarray, "pairs"]
     """Distances of pairs of which no fit is in two, so that they are independent."""
@@ -228,9 +228,8 @@ def _of_pairs(pool, radius, pairs):
 
 
 def _sample(kept, pool, radius) -> FitSample:
-    fit, loss, turns, wave, middle, largest = (
-        [np.concatenate(each) for each in zip(*kept, strict=True)] if kept else [np.zeros(0)] * 6
-    )
+    arrays = [np.concatenate(each) for each in zip(*kept, strict=True)] if kept else [np.zeros(0)] * 6
+    fit, loss, turns, wave, middle, largest = arrays
     pairs, cosines = _of_pairs(pool, radius, np.arange(len(pool) // 2 * 2).reshape(-1, 2))
     blocks = [block for block in np.array_split(np.arange(len(pool)), BLOCKS) if len(block) ** 2 > 2 * PAIRS]
     closest, lowest = [], []
@@ -239,7 +238,7 @@ def _sample(kept, pool, radius) -> FitSample:
         closest.append(between.min())
         lowest.extend([angles.min()] if len(angles) else [])
     extremes = {"closest": np.array(closest), "lowest": np.array(lowest)}
-    return FitSample(fit, loss, turns, wave, middle, largest, radius, pairs, cosines, **extremes)
+    return FitSample(fit.astype(np.int64), loss, turns, wave, middle, largest, radius, pairs, cosines, **extremes)
 
 
 def _pairs_of(count: int):
