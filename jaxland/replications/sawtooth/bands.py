@@ -21,6 +21,7 @@ from jaxland.landscape import (
 )
 from jaxland.plots import path_with_interpolation
 from jaxland.problems import Evaluate
+from jaxland.replications.sawtooth.measures import percent
 from jaxland.replications.sawtooth.statements import STATEMENTS
 from jaxland.replications.sawtooth.statements.landscape import NEAR
 from jaxland.statistics import Estimate
@@ -212,12 +213,12 @@ def shape_claims(name: str, table: pd.DataFrame) -> list[Claim]:
     options = {"of": name, "cases": len(table), "detail": f"medians over {bands_told(table)}"}
     return [
         STATEMENTS["flat-then-drop"].claim(
-            f"below half of the fit's loss on the last {plunge} of the way, at {level} of it before",
+            f"below half of the fit's loss on the last {percent(plunge)} of the way, at {percent(level)} of it before",
             (of_paths(plunge, table), of_paths(level, table)),
             **options,
         ),
         STATEMENTS["bumpy"].claim(
-            f"{bumps} bumps; the highest image is {above} of the fit's loss above it",
+            f"{bumps} bumps; the highest image is {percent(above)} of the fit's loss above it",
             (of_paths(bumps, table), of_paths(above, table)),
             **options,
         ),
@@ -228,7 +229,7 @@ def interpolated_claim(name: str, table: pd.DataFrame) -> Claim:
     """Section 4.6: what lies on the straight lines between the images; arguments as those of `shape_claims`."""
     worst = Estimate.quantile(table["worst_rise"])
     return STATEMENTS["interpolated"].claim(
-        f"{worst} of the fit's loss above both images, on the worst segment of a path (median)",
+        f"{percent(worst)} of the fit's loss above both images, on the worst segment of a path (median)",
         worst,
         of=name,
         cases=len(table),

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from jaxland.statistics import wilson_interval
+from jaxland.statistics import Estimate
 
 
 def wave_shares(
@@ -31,7 +31,7 @@ def turning_points(curves: Float[np.ndarray, "F N"]) -> Float[np.ndarray, "F"]:
     return ((carried[:, 1:] * carried[:, :-1]) < 0).sum(axis=1).astype(np.float64)
 
 
-def share_interval(count: int, of: int) -> tuple[float, float, str]:
-    """Wilson's interval of a share of fits, and the same in words."""
-    low, high = wilson_interval(count, of)
-    return low, high, f"95 % interval {low:.0%} to {high:.0%}"
+def percent(estimate: Estimate) -> str:
+    """An estimate of a share with its interval, in words."""
+    value, low, high = (f"{100 * each:.3g}" for each in estimate)
+    return f"{value} %" if low == value == high else f"{value} % ({low} to {high} %)"

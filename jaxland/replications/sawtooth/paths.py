@@ -22,7 +22,7 @@ from jaxland.replications.sawtooth.bands import (
 from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example
 from jaxland.replications.sawtooth.config import SawtoothConfig
 from jaxland.replications.sawtooth.drawing import output_series
-from jaxland.replications.sawtooth.measures import wave_shares
+from jaxland.replications.sawtooth.measures import percent, wave_shares
 from jaxland.replications.sawtooth.palette import COLORS, LABELS
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.replications.sawtooth.statements import STATEMENTS
@@ -179,7 +179,7 @@ def spikes_claim(name: str, table: pd.DataFrame) -> Claim:
     """Figure 9, of the paths of one ensemble."""
     reach, rest = Estimate.quantile(table["wave_reach"]), Estimate.quantile(table["wave_before"])
     return STATEMENTS["spikes-last"].claim(
-        f"half of the wave is there only on the last {reach} of the way; on the two thirds next to the fit {rest} of it",
+        f"half of the wave is there only on the last {percent(reach)} of the way; on the two thirds next to the fit {percent(rest)} of it",
         (of_paths(reach, table), of_paths(rest, table)),
         of=name,
         cases=len(table),
@@ -193,7 +193,7 @@ def twists_claim(name: str, table: pd.DataFrame) -> Claim:
     more = Estimate.mean(known["turn_near"] - known["turn_before"]) if len(known) else None
     near = Estimate.share(int((known["largest_turn_at"] < NEAR).sum()), len(known))
     return STATEMENTS["twists"].claim(
-        f"the median turn is larger by {more} rad on the last {NEAR:.0%}; the largest is there for {near} of paths",
+        f"the median turn is larger by {more} rad on the last {NEAR:.0%}; the largest is there for {percent(near)} of paths",
         None if more is None else (of_paths(more, known), of_paths(near, known)),
         of=name,
         cases=len(known),
@@ -207,7 +207,7 @@ def slide_claim(name: str, table: pd.DataFrame) -> Claim:
     drop = table["first_step"] < table["end_loss"] * (1 - _LOWER)
     share = Estimate.share(int(drop.sum()), len(drop))
     return STATEMENTS["first-descent" if name == "adadelta" else "at-minimum"].claim(
-        f"the first step is lower for {share} of paths",
+        f"the first step is lower for {percent(share)} of paths",
         share,
         of=name,
         cases=len(drop),

@@ -5,8 +5,9 @@ from jaxland.studies import Above, All, AtLeast, Below, Between, Each, Equals, R
 NEAR = 0.15
 """The share of a path that counts as near the global minimum."""
 ZERO, SMALL = 1e-4, 1e-3
-"""Shares of the largest eigenvalue below which one counts as zero, and as very small. Fits have small gradients, not none,
-and the smoothed network is flat along its scalings only up to one over the sharpness: a finer zero would be neither."""
+"""Shares of the largest eigenvalue below which one counts as zero, and as very small. Fits have small gradients, not
+none, and the smoothed network is flat along its scalings only up to one over the sharpness: a finer zero would be
+neither."""
 NEARBY, FAR = 0.1, 1.0
 """Norms of noise: within the first training returns, from the second on it does not."""
 FOUND = 0.5
