@@ -21,7 +21,7 @@ from jaxland.landscape import (
 )
 from jaxland.plots import path_with_interpolation
 from jaxland.problems import Evaluate
-from jaxland.replications.sawtooth.measures import percent
+from jaxland.replications.sawtooth.measures import column, percent
 from jaxland.replications.sawtooth.statements import STATEMENTS
 from jaxland.replications.sawtooth.statements.landscape import NEAR
 from jaxland.statistics import Estimate
@@ -201,16 +201,16 @@ def of_paths(estimate: Estimate, table: pd.DataFrame) -> Estimate:
     return Estimate(estimate.value, np.nan, np.nan)
 
 
-def shape_claims(name: str, table: pd.DataFrame) -> list[Claim]:
+def shape_claims(ensemble: str, table: pd.DataFrame) -> list[Claim]:
     """Figure 8, left: what the paths look like from the fits to the global minimum, and the flat part closely.
 
     Args:
-        name: of the ensemble.
+        ensemble: its name.
         table: of its paths, as `path_table` makes it.
     """
-    plunge, level, bumps = (Estimate.quantile(table[column]) for column in ("plunge", "level", "bumps"))
-    above = Estimate.quantile(table["highest_image"] / table["end_loss"] - 1)
-    options = {"of": name, "cases": len(table), "detail": f"medians over {bands_told(table)}"}
+    plunge, level, bumps = (Estimate.quantile(column(table, name)) for name in ("plunge", "level", "bumps"))
+    above = Estimate.quantile(column(table, "highest_image") / column(table, "end_loss") - 1)
+    options = {"of": ensemble, "cases": len(table), "detail": f"medians over {bands_told(table)}"}
     return [
         STATEMENTS["flat-then-drop"].claim(
             f"below half of the fit's loss on the last {percent(plunge)} of the way, at {percent(level)} of it before",
@@ -227,7 +227,7 @@ def shape_claims(name: str, table: pd.DataFrame) -> list[Claim]:
 
 def interpolated_claim(name: str, table: pd.DataFrame) -> Claim:
     """Section 4.6: what lies on the straight lines between the images; arguments as those of `shape_claims`."""
-    worst = Estimate.quantile(table["worst_rise"])
+    worst = Estimate.quantile(column(table, "worst_rise"))
     return STATEMENTS["interpolated"].claim(
         f"{percent(worst)} of the fit's loss above both images, on the worst segment of a path (median)",
         worst,
@@ -239,7 +239,7 @@ def interpolated_claim(name: str, table: pd.DataFrame) -> Claim:
 
 def bands_told(table: pd.DataFrame) -> str:
     """How many bands there are, how they ended and how near they came, in words."""
-    return f"{len(table)} paths ({stops(table['reason'])}; median residual {table['residual'].median():.1e})"
+    return f"{len(table)} paths ({stops(table['reason'])}; median residual {np.median(column(table, 'residual')):.1e})"
 
 
 def stops(reasons: ArrayLike) -> str:

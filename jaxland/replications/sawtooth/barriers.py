@@ -19,7 +19,7 @@ from jaxland.landscape import (
 from jaxland.plots import barrier_matrix, disconnectivity_graph, leaf_order, new_figure
 from jaxland.replications.sawtooth.bands import ROUGH, stops
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
-from jaxland.replications.sawtooth.measures import percent
+from jaxland.replications.sawtooth.measures import column, percent, rows_where
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.replications.sawtooth.statements import STATEMENTS
 from jaxland.statistics import Estimate, bootstrap_interval
@@ -28,7 +28,7 @@ from jaxland.training import gradients
 
 _PIECE = 32
 _BETWEEN = 4
-_BOOTSTRAP = {"method": "percentile", "resamples": 2_000}
+_RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
@@ -144,17 +144,23 @@ def _claims(context: Context, table: pd.DataFrame) -> list[Claim]:
 
 
 def _local(table: pd.DataFrame) -> pd.DataFrame:
-    return table[(table["first"] != "W_f") & (table["second"] != "W_f")]
+    return rows_where(table, (table["first"] != "W_f") & (table["second"] != "W_f"))
 
 
 def valley_claims(table: pd.DataFrame) -> list[Claim]:
     """Section 1: how far the ways between local minima rise, judged from `barriers.csv`."""
     local = _local(table)
-    names = pd.unique(local[["first", "second"]].to_numpy().ravel())
+    names = list(dict.fromkeys([*local["first"], *local["second"]]))
     if len(names) < 3:
         return [STATEMENTS["flat-valleys"].not_tested("fewer than three local minima")]
-    rises = _rises(local, list(names))
-    found = bootstrap_interval(np.arange(len(names)), lambda rows: _median_rise(rises, rows), seed=0, **_BOOTSTRAP)
+    rises = _rises(local, names)
+    found = bootstrap_interval(
+        np.arange(float(len(names))),
+        lambda rows: _median_rise(rises, rows),
+        seed=0,
+        method="percentile",
+        resamples=_RESAMPLES,
+    )
     converged = (local["reason"] == "converged").all()
     # A way can only be lower than the band that was found.
     estimate = Estimate(found.value, found.low if converged else 0.0, found.high)
@@ -171,11 +177,11 @@ def valley_claims(table: pd.DataFrame) -> list[Claim]:
 
 def _rises(local: pd.DataFrame, names: list[str]) -> Float[np.ndarray, "M M"]:
     """Of the lowest ways among local minima themselves: one over W_f would be no valley that training could find."""
-    first, second = (local[column].map(names.index).to_numpy() for column in ("first", "second"))
+    first, second = (np.array([names.index(name) for name in local[end]]) for end in ("first", "second"))
     energies = np.zeros(len(names))
-    energies[first], energies[second] = local["first_energy"], local["second_energy"]
+    energies[first], energies[second] = column(local, "first_energy"), column(local, "second_energy")
     pairs = np.stack([first, second], axis=1)
-    lowest = lowest_passes(pass_heights(energies, pairs, local["direct_height"].to_numpy()))
+    lowest = lowest_passes(pass_heights(energies, pairs, column(local, "direct_height")))
     return lowest / np.maximum.outer(energies, energies) - 1
 
 
@@ -189,10 +195,10 @@ def _median_rise(rises: Float[np.ndarray, "M M"], rows) -> float:
 
 def heights_measured(table: pd.DataFrame) -> list[Claim]:
     """How far the lowest ways to W_f rise above local minima."""
-    ways = table[table["first"] == "W_f"]
+    ways = rows_where(table, table["first"] == "W_f")
     if not len(ways):
         return []
-    above = Estimate.quantile((ways["lowest_height"] - ways["second_energy"]) / ways["second_energy"])
+    above = Estimate.quantile(column(ways, "lowest_height") / column(ways, "second_energy") - 1)
     return [
         measurement(
             "how far the lowest way from a local minimum to the global one rises",

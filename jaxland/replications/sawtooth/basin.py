@@ -10,7 +10,7 @@ from jaxland.landscape import jitter, output_distances, returned
 from jaxland.plots import basin_scatter, new_figure
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
 from jaxland.replications.sawtooth.config import SawtoothConfig
-from jaxland.replications.sawtooth.measures import percent
+from jaxland.replications.sawtooth.measures import column, groups, percent, rows_where
 from jaxland.replications.sawtooth.palette import LABELS
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.replications.sawtooth.statements import STATEMENTS
@@ -172,18 +172,17 @@ def basin_claims(table: pd.DataFrame) -> list[Claim]:
 
 
 def _of_global(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    groups = [(str(name), those) for name, those in table.groupby("basin", sort=False)] if len(table) else []
-    return [(name, those) for name, those in groups if name.startswith(_OF_GLOBAL)]
+    return [(name, those) for name, those in groups(table, "basin") if name.startswith(_OF_GLOBAL)]
 
 
 def _share_within(table: pd.DataFrame, low: float, high: float) -> tuple[Estimate, str]:
-    inside = table[(table["distance"] >= low) & (table["distance"] < high)]
-    share = Estimate.share(int(inside["returned"].sum()), len(inside))
+    inside = rows_where(table, (table["distance"] >= low) & (table["distance"] < high))
+    share = Estimate.share(int(column(inside, "returned").sum()), len(inside))
     return share, f"{percent(share)} of {len(inside):,} within {low:g} to {high:g}"
 
 
 def _logistic(table: pd.DataFrame) -> LogisticFit:
-    return logistic_fit(table["distance"].to_numpy(np.float64), table["returned"].to_numpy(bool))
+    return logistic_fit(column(table, "distance"), np.asarray(table["returned"], bool))
 
 
 _RETURNED = f"returned means a loss below {_SAME_LOSS:g}"
@@ -204,7 +203,7 @@ def nearby_claim(name: str, table: pd.DataFrame) -> Claim:
 
 def never_claim(name: str, table: pd.DataFrame) -> Claim:
     """Figure 12, right; arguments as those of `nearby_claim`."""
-    share = Estimate.share(int(table["returned"].sum()), len(table))
+    share = Estimate.share(int(column(table, "returned").sum()), len(table))
     return STATEMENTS["adadelta-never"].claim(
         f"{table['returned'].sum():,} of {len(table):,} return, {percent(share)}",
         share,
@@ -228,9 +227,9 @@ def narrow_claim(name: str, table: pd.DataFrame) -> Claim:
 def own_claims(table: pd.DataFrame) -> list[Claim]:
     """Of local minima, which the source does not look at."""
     return [
-        measurement("jitters that return to a local minimum", _share_within(those, 0, np.inf)[1], of=str(name))
-        for name, those in (table.groupby("basin", sort=False) if len(table) else [])
-        if not str(name).startswith(_OF_GLOBAL)
+        measurement("jitters that return to a local minimum", _share_within(those, 0, np.inf)[1], of=name)
+        for name, those in groups(table, "basin")
+        if not name.startswith(_OF_GLOBAL)
     ]
 
 

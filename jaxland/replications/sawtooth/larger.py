@@ -12,7 +12,7 @@ from jaxland.landscape import outputs, piecewise_linear, spectra
 from jaxland.networks import Network, embed, mlp, smoothed
 from jaxland.plots import fit_curve, new_figure, paired_strips, strips, training_curves
 from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example, too_small
-from jaxland.replications.sawtooth.measures import percent, turning_points, wave_shares
+from jaxland.replications.sawtooth.measures import column, groups, percent, turning_points, wave_shares
 from jaxland.replications.sawtooth.palette import COLORS
 from jaxland.replications.sawtooth.sample import Sample, first_fits
 from jaxland.replications.sawtooth.statements import STATEMENTS
@@ -349,13 +349,13 @@ def _embedded_figure(context: Context, embedded: Embedded, curvatures: Curvature
 def _size_claims(context: Context, table: pd.DataFrame) -> list[Claim]:
     """Judged from `larger-fits.csv`."""
     settings: LargerSettings = context.settings
-    groups = [(str(name), those) for name, those in table.groupby("network", sort=False)]
-    few = min(len(those) for _, those in groups)
+    each_size = groups(table, "network")
+    few = min(len(those) for _, those in each_size)
     reason = other_example(context.config) or too_small(settings.steps, few, _LEAST_FITS, _LEAST_STEPS)
     smooth, own = _smooth_loss(context), _study_shares(context)
-    relative = {name: those["loss"].to_numpy() / smooth for name, those in groups}
+    relative = {name: column(those, "loss") / smooth for name, those in each_size}
     claims = [
-        *(more_complex_claim(name, those["wave_share"].to_numpy(), own) for name, those in groups),
+        *(more_complex_claim(name, column(those, "wave_share"), own) for name, those in each_size),
         *(close_claim(name, values) for name, values in relative.items()),
         size_shown_claim(relative),
     ]
@@ -419,20 +419,20 @@ def _embedded_claims(context: Context, fits: pd.DataFrame, curvatures: pd.DataFr
 
 def embedded_claim(fits: pd.DataFrame) -> Claim:
     """Section 4.10: outputs before and after, of `embedded-fits.csv`."""
-    worst = float(fits["difference"].max())
+    worst = float(column(fits, "difference").max())
     return STATEMENTS["embedded"].claim(
         f"outputs differ by {worst:.1e} at most",
         worst,
-        detail=f"{len(fits)} fits at {_SAMPLES} points a piece, float64; fresh weights into the extra units, none out of "
-        "them, and identities for the extra layers",
+        detail=f"{len(fits)} fits at {_SAMPLES} points a piece, float64; fresh weights into the extra units, none out "
+        "of them, and identities for the extra layers",
     )
 
 
 def saddles_claim(table: pd.DataFrame) -> Claim:
     """Section 4.10: directions that descend before and after, of `embedded-spectra.csv`."""
-    more = Estimate.share(int((table["inside_descending"] > table["alone_descending"]).sum()), len(table))
-    middle = table.median(numeric_only=True)
-    gradient = (table["inside_gradient"] / table["alone_gradient"]).median()
+    more = Estimate.share(int(np.sum(table["inside_descending"] > table["alone_descending"])), len(table))
+    middle = {name: np.median(column(table, name)) for name in table.columns}
+    gradient = np.median(column(table, "inside_gradient") / column(table, "alone_gradient"))
     return STATEMENTS["saddles"].claim(
         f"{percent(more)} of fits gain directions that descend, median {middle['alone_descending']:.0f} before and "
         f"{middle['inside_descending']:.0f} after",
@@ -446,8 +446,8 @@ def saddles_claim(table: pd.DataFrame) -> Claim:
 
 def further_claim(fits: pd.DataFrame) -> Claim:
     """Section 4.10: losses after more training, of `embedded-fits.csv`."""
-    lower = Estimate.share(int((fits["inside"] < fits["alone"]).sum()), len(fits))
-    falls = [1 - (fits[where] / fits["start"]).median() for where in ("inside", "alone")]
+    lower = Estimate.share(int(np.sum(fits["inside"] < fits["alone"])), len(fits))
+    falls = [1 - np.median(column(fits, where) / column(fits, "start")) for where in ("inside", "alone")]
     return STATEMENTS["further"].claim(
         f"{percent(lower)} of embedded fits end lower than the same fits left as they are; median fall of the loss "
         f"{falls[0]:.1%} against {falls[1]:.1%}",
@@ -459,8 +459,8 @@ def further_claim(fits: pd.DataFrame) -> Claim:
 
 def embedded_complex_claim(fits: pd.DataFrame) -> Claim:
     """Section 4.10: shares of the wave after more training, of `embedded-fits.csv`."""
-    gain = Estimate.mean((fits["inside_wave_share"] - fits["alone_wave_share"]).to_numpy())
-    means = fits.mean(numeric_only=True)
+    gain = Estimate.mean(column(fits, "inside_wave_share") - column(fits, "alone_wave_share"))
+    means = {name: column(fits, name).mean() for name in fits.columns}
     return STATEMENTS["more-complex"].claim(
         f"{percent(gain)} of the wave more, {means['inside_wave_share']:.1%} against {means['alone_wave_share']:.1%}",
         gain,

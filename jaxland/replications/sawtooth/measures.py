@@ -1,7 +1,9 @@
 """What several analyses measure of the functions that fits compute."""
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from jaxland.statistics import Estimate
 
@@ -29,6 +31,21 @@ def turning_points(curves: Float[np.ndarray, "F N"]) -> Float[np.ndarray, "F"]:
     index = np.where(sign != 0, np.arange(sign.shape[1]), 0)
     carried = np.take_along_axis(sign, np.maximum.accumulate(index, axis=1), axis=1)
     return ((carried[:, 1:] * carried[:, :-1]) < 0).sum(axis=1).astype(np.float64)
+
+
+def column(table: pd.DataFrame, name: str) -> Float[np.ndarray, "F"]:
+    """A column of numbers."""
+    return np.asarray(table[name], np.float64)
+
+
+def rows_where(table: pd.DataFrame, chosen: ArrayLike) -> pd.DataFrame:
+    """The rows of a table for which this is true."""
+    return table.iloc[np.flatnonzero(chosen)]
+
+
+def groups(table: pd.DataFrame, name: str) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each value of a column, in the order of the table; none of a table without rows."""
+    return [(str(key), rows) for key, rows in table.groupby(name, sort=False)] if len(table) else []
 
 
 def percent(estimate: Estimate) -> str:

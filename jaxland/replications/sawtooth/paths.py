@@ -22,7 +22,7 @@ from jaxland.replications.sawtooth.bands import (
 from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example
 from jaxland.replications.sawtooth.config import SawtoothConfig
 from jaxland.replications.sawtooth.drawing import output_series
-from jaxland.replications.sawtooth.measures import percent, wave_shares
+from jaxland.replications.sawtooth.measures import column, groups, percent, wave_shares
 from jaxland.replications.sawtooth.palette import COLORS, LABELS
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.replications.sawtooth.statements import STATEMENTS
@@ -168,8 +168,7 @@ def dimensions_claim(size: int, reason: str = "") -> Claim:
 def path_claims(table: pd.DataFrame) -> list[Claim]:
     """What the source says of paths, judged from `paths.csv`."""
     claims = []
-    for name, those in table.groupby("ensemble", sort=False):
-        name = str(name)
+    for name, those in groups(table, "ensemble"):
         claims += [*shape_claims(name, those), spikes_claim(name, those), twists_claim(name, those)]
         claims += [interpolated_claim(name, those), slide_claim(name, those)]
     return claims
@@ -177,9 +176,10 @@ def path_claims(table: pd.DataFrame) -> list[Claim]:
 
 def spikes_claim(name: str, table: pd.DataFrame) -> Claim:
     """Figure 9, of the paths of one ensemble."""
-    reach, rest = Estimate.quantile(table["wave_reach"]), Estimate.quantile(table["wave_before"])
+    reach, rest = (Estimate.quantile(column(table, which)) for which in ("wave_reach", "wave_before"))
     return STATEMENTS["spikes-last"].claim(
-        f"half of the wave is there only on the last {percent(reach)} of the way; on the two thirds next to the fit {percent(rest)} of it",
+        f"half of the wave is there only on the last {percent(reach)} of the way; on the two thirds next to the fit "
+        f"{percent(rest)} of it",
         (of_paths(reach, table), of_paths(rest, table)),
         of=name,
         cases=len(table),
@@ -190,21 +190,23 @@ def spikes_claim(name: str, table: pd.DataFrame) -> Claim:
 def twists_claim(name: str, table: pd.DataFrame) -> Claim:
     """Figure 10, of the paths of one ensemble."""
     known = table.dropna(subset=["turn_near", "turn_before"])
-    more = Estimate.mean(known["turn_near"] - known["turn_before"]) if len(known) else None
-    near = Estimate.share(int((known["largest_turn_at"] < NEAR).sum()), len(known))
+    close, before = column(known, "turn_near"), column(known, "turn_before")
+    more = Estimate.mean(close - before) if len(known) else None
+    near = Estimate.share(int((column(known, "largest_turn_at") < NEAR).sum()), len(known))
     return STATEMENTS["twists"].claim(
-        f"the median turn is larger by {more} rad on the last {NEAR:.0%}; the largest is there for {percent(near)} of paths",
+        f"the median turn is larger by {more} rad on the last {NEAR:.0%}; the largest is there for {percent(near)} of "
+        "paths",
         None if more is None else (of_paths(more, known), of_paths(near, known)),
         of=name,
         cases=len(known),
         detail=f"angles between successive steps, mean over {bands_told(known)} of the difference; medians "
-        f"{known['turn_near'].median():.2f} and {known['turn_before'].median():.2f} rad",
+        f"{np.median(close):.2f} and {np.median(before):.2f} rad",
     )
 
 
 def slide_claim(name: str, table: pd.DataFrame) -> Claim:
     """Section 4.2: whether the fits of one ensemble are at a minimum, by the first step of their paths."""
-    drop = table["first_step"] < table["end_loss"] * (1 - _LOWER)
+    drop = column(table, "first_step") < column(table, "end_loss") * (1 - _LOWER)
     share = Estimate.share(int(drop.sum()), len(drop))
     return STATEMENTS["first-descent" if name == "adadelta" else "at-minimum"].claim(
         f"the first step is lower for {percent(share)} of paths",
@@ -216,12 +218,13 @@ def slide_claim(name: str, table: pd.DataFrame) -> Claim:
 
 
 def _captions(table: pd.DataFrame) -> dict[str, str]:
-    name, those = next(iter(table.groupby("ensemble", sort=False)))
-    middle = those.median(numeric_only=True)
-    near = (those["largest_turn_at"] < NEAR).sum()
+    name, those = groups(table, "ensemble")[0]
+    middle = {each: np.nanmedian(column(those, each)) for each in ("plunge", "wave_reach", "turn_near", "turn_before")}
+    near = (column(those, "largest_turn_at") < NEAR).sum()
     return {
         "figure-08-paths": f"Paths from W_f to {len(table)} fits: below half of the fit's loss only on the last "
-        f"{middle['plunge']:.0%} of the way ({name}, median); {(table['reason'] == 'converged').sum()} bands converged.",
+        f"{middle['plunge']:.0%} of the way ({name}, median); {(table['reason'] == 'converged').sum()} bands "
+        "converged.",
         "figure-09-output-along-a-path": f"One path with the functions along it: half of the wave is there only on the "
         f"last {middle['wave_reach']:.0%} of the way ({name}, median).",
         "figure-10-turns-along-a-path": f"Turns along the paths: {middle['turn_near']:.2f} rad a step near W_f, "

@@ -1,5 +1,6 @@
 """Figure 11: eigenvalues of the Hessian at local minima and at the global one, and the zero modes among them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +13,7 @@ from jaxland.networks import Network, Symmetry, smoothed
 from jaxland.plots import new_figure, spectra_band, spectrum
 from jaxland.problems import Evaluate, Objective, gradients_of
 from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example
-from jaxland.replications.sawtooth.measures import percent
+from jaxland.replications.sawtooth.measures import column, groups, percent, rows_where
 from jaxland.replications.sawtooth.palette import LABEL_COLORS, LABELS, labelled
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.replications.sawtooth.statements import STATEMENTS
@@ -210,8 +211,8 @@ def _claims(context: Context, table: pd.DataFrame, found: dict[str, Curvature], 
     at_fits += [
         estimated_claim(name, each) for (name, way), each in differenced.items() if way == "relu" and name != _GLOBAL
     ]
-    at_fits += fit_claims(table[table["ensemble"] != _GLOBAL])
-    at_global = global_claims(table[table["ensemble"] == _GLOBAL])
+    at_fits += fit_claims(rows_where(table, table["ensemble"] != _GLOBAL))
+    at_global = global_claims(rows_where(table, table["ensemble"] == _GLOBAL))
     own = [_zero_modes(context, name, each) for name, each in found.items()]
     own += [_own_estimate(*key, each) for key, each in differenced.items() if key[1] != "relu" or key[0] == _GLOBAL]
     return judged_where_comparable(config, at_fits) + judged_unless(other_example(config), at_global) + own
@@ -253,21 +254,22 @@ def smoothed_claim(changes: Float[np.ndarray, "F"], amplitude: float) -> Claim:
 def fit_claims(table: pd.DataFrame) -> list[Claim]:
     """Figure 11, at local minima, judged from `spectra-fits.csv`."""
     claims = []
-    for name, those in table.groupby("ensemble", sort=False):
-        known = those[those["negative"] >= 0]
+    for name, those in groups(table, "ensemble"):
+        known = rows_where(those, those["negative"] >= 0)
         if not len(known):
-            claims.append(STATEMENTS["positive"].not_tested("no finite Hessians", of=str(name)))
+            claims.append(STATEMENTS["positive"].not_tested("no finite Hessians", of=name))
             continue
-        none = Estimate.share(int((known["negative"] == 0).sum()), len(known))
-        small = Estimate.quantile(known["very_small"])
-        lowest, gradient = (known["lowest"] / known["highest"]).median(), known["gradient_norm"].median()
-        options = {"of": str(name), "cases": len(known)}
+        none = Estimate.share(int((column(known, "negative") == 0).sum()), len(known))
+        small = Estimate.quantile(column(known, "very_small"))
+        lowest = np.median(column(known, "lowest") / column(known, "highest"))
+        gradient = np.median(column(known, "gradient_norm"))
+        options = {"of": name, "cases": len(known)}
         claims += [
             STATEMENTS["positive"].claim(
                 f"{percent(none)} of fits have none below -{ZERO:g} of the largest",
                 none,
                 detail=f"lowest eigenvalue {lowest:.1e} of the largest, gradient norm {gradient:.1e} (medians)"
-                f"{_where(known)}; {(known['lowest'] > 0).sum():,} have none below 0",
+                f"{_where(known)}; {(column(known, 'lowest') > 0).sum():,} have none below 0",
                 **options,
             ),
             STATEMENTS["small"].claim(
@@ -295,11 +297,11 @@ def global_claims(table: pd.DataFrame) -> list[Claim]:
 
 def _where(table: pd.DataFrame) -> str:
     """What the most negative direction moves most, by layer and kind."""
-    leading = table.loc[table["negative"] > 0, "descends"].str.partition("[")[0]
-    if not len(leading):
+    leading = [names.partition("[")[0] for names in rows_where(table, table["negative"] > 0)["descends"]]
+    if not leading:
         return ""
-    counts = leading.value_counts()
-    return f"; of {len(leading)} that descend {counts.iloc[0]} move {counts.index[0]} most"
+    kind, count = Counter(leading).most_common(1)[0]
+    return f"; of {len(leading)} that descend {count} move {kind} most"
 
 
 def _zero_modes(context: Context, name: str, each: Curvature) -> Claim:
@@ -311,14 +313,14 @@ def _zero_modes(context: Context, name: str, each: Curvature) -> Claim:
         f"{np.median(each.scaling[good]):.0f} independent ones; {np.median(each.zero[good]):.0f} eigenvalues are zero "
         f"and hold {explained:.0%} of them (medians)",
         of=name,
-        detail=f"outputs change by {np.nanmax(each.moved):.1e} at most under random scalings and exchanges of all units, "
-        f"float64; an eigenvalue is zero within {ZERO:g} of the largest, where the gradient that is left bends the "
-        f"directions by {np.median(each.tangent_curvature[good]):.1e} of it",
+        detail=f"outputs change by {np.nanmax(each.moved):.1e} at most under random scalings and exchanges of all "
+        f"units, float64; an eigenvalue is zero within {ZERO:g} of the largest, where the gradient that is left bends "
+        f"the directions by {np.median(each.tangent_curvature[good]):.1e} of it",
     )
 
 
 def _captions(table: pd.DataFrame) -> dict[str, str]:
-    told = [f"{name} {(those['negative'] == 0).mean():.0%}" for name, those in table.groupby("ensemble", sort=False)]
+    told = [f"{name} {np.mean(column(those, 'negative') == 0):.0%}" for name, those in groups(table, "ensemble")]
     return {
         "figure-11-eigenvalues": "Eigenvalues of the Hessian. Minima without a direction that descends by more than "
         f"{ZERO:g} of the largest: {', '.join(told)}."

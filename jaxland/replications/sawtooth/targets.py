@@ -30,7 +30,7 @@ from jaxland.replications.sawtooth.bands import (
 )
 from jaxland.replications.sawtooth.comparable import too_small
 from jaxland.replications.sawtooth.drawing import dense_curve
-from jaxland.replications.sawtooth.measures import percent, turning_points, wave_shares
+from jaxland.replications.sawtooth.measures import column, percent, turning_points, wave_shares
 from jaxland.replications.sawtooth.model import TARGETS
 from jaxland.replications.sawtooth.palette import COLORS
 from jaxland.replications.sawtooth.statements import STATEMENTS
@@ -121,8 +121,8 @@ def find(context: Context) -> Findings:
     tables, figures = {"targets.csv": _target_table(main, saw)}, {"figure-13-targets": _targets_figure(main, saw)}
     claims = _exact_claims(main, saw)
     captions = {
-        "figure-13-targets": f"Targets of {len(saw.target.knots) - 1:,} and {len(main.target.knots) - 1} straight pieces, "
-        f"which networks of 5 x 5 units reproduce to {max(map(_largest_error, (main, saw))):.1e}."
+        "figure-13-targets": f"Targets of {len(saw.target.knots) - 1:,} and {len(main.target.knots) - 1} straight "
+        f"pieces, which networks of 5 x 5 units reproduce to {max(map(_largest_error, (main, saw))):.1e}."
     }
     trained = [
         _fits(context, "3+2", main, settings.fits, settings.steps),
@@ -462,7 +462,7 @@ def location_claim(curves: Float[np.ndarray, "F N"], alike: Bool[np.ndarray, "F"
     )
 
 
-def _variance_left(rows: Float[np.ndarray, "F N+1"]) -> float:
+def _variance_left(rows: Float[np.ndarray, "F columns"]) -> float:
     kept, curves = rows[:, 0] > 0, rows[:, 1:]
     whole = curves.var(axis=0).mean()
     return float(curves[kept].var(axis=0).mean() / whole) if kept.sum() > 1 and whole > 0 else 0.0
@@ -470,7 +470,8 @@ def _variance_left(rows: Float[np.ndarray, "F N+1"]) -> float:
 
 def few_points_claim(few: pd.Series, many: pd.Series) -> Claim:
     """Section 4.2: errors of fits from the same starts, by number of the fit, with few points a piece and with many."""
-    change = np.log(few / many).dropna().to_numpy()
+    both = pd.concat({"few": few, "many": many}, axis=1, join="inner")
+    change = np.log(column(both, "few") / column(both, "many"))
     if len(change) < 2:
         return STATEMENTS["few-points"].not_tested("fewer than two fits with both")
     mean = Estimate(*np.expm1(Estimate.mean(change)))
@@ -496,8 +497,8 @@ def _path_measured(table: pd.DataFrame) -> Claim:
     row = table.iloc[0]
     return measurement(
         "the path from the global minimum of the 5 x (3+2) target to a fit",
-        f"below half of the fit's loss on the last {row['plunge']:.2%} of the way, at {row['level']:.2f} times it before; "
-        f"{row['bumps']} bumps",
+        f"below half of the fit's loss on the last {row['plunge']:.2%} of the way, at {row['level']:.2f} times it "
+        f"before; {row['bumps']} bumps",
         detail=f"one path, as in figure 14: {bands_told(table)}",
     )
 
@@ -505,8 +506,8 @@ def _path_measured(table: pd.DataFrame) -> Claim:
 def _captions(trained: list[TargetFits]) -> dict[str, str]:
     main, _, saw = trained
     return {
-        "figure-14-fits-and-a-path": f"Fits of the (3+2) target and a path to one. None of {len(main.fit)} has less than "
-        f"{_relative(main).min():.3f} times the error of the smooth fit.",
+        "figure-14-fits-and-a-path": f"Fits of the (3+2) target and a path to one. None of {len(main.fit)} has "
+        f"less than {_relative(main).min():.3f} times the error of the smooth fit.",
         "section-4.9-fits-of-3125-teeth": f"Fits of the (5+0) target: at most {saw.turns.max()} turns where it has "
         f"{_turns_of_minimum(saw.problem):,}.",
     }
