@@ -1,4 +1,4 @@
-"""Sections 4.1 to 4.5 with other settings than ours: what moves losses and distances, for the source leaves much open."""
+"""Sections 4.1 to 4.5 with other settings than ours: what moves losses and distances."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -64,8 +64,11 @@ VARIANTS = (
     Variant("adadelta", init="he_uniform"),
     Variant("adadelta", init="pytorch_uniform"),
 )
-"""The four optimizers as the study has them, and the two of the source with one thing changed: other eps and rho, the defaults of PyTorch and
-Keras, its batches, other common initial weights, smaller rates."""
+"""The four optimizers as the study has them, and the two of the source with one thing changed: eps and rho as PyTorch
+and Keras have them, batches, other common initial weights, rates."""
+
+
+_PLAIN = 4  # The first of them are the optimizers as the study has them.
 
 
 class Seen(NamedTuple):
@@ -83,12 +86,17 @@ class Seen(NamedTuple):
 
 def find(context: Context) -> Findings:
     """Trains every variant and looks at its fits on the way."""
-    seen: dict[Variant, list[Seen]] = {each: list(_seen(context, each)) for each in VARIANTS}
+    seen = [list(_seen(context, each)) for each in VARIANTS]
     steps = context.settings.steps
     table = pd.DataFrame(
-        [row(each, step, found) for each, all_ in seen.items() for step, found in zip(steps, all_, strict=True)]
+        [
+            row(each, step, found)
+            for each, looks in zip(VARIANTS, seen, strict=True)
+            for step, found in zip(steps, looks, strict=True)
+        ]
     )
-    claims = [_any_optimizer(each.name, seen[each]) for each in VARIANTS[:4]]
+    plain = zip(VARIANTS[:_PLAIN], seen, strict=False)
+    claims = [any_optimizer_claim(each.name, [step.wave for step in looks]) for each, looks in plain]
     reason = other_example(context.config) or too_small(steps[-1], context.settings.fits, 100)
     claims = [*judged_unless(reason, claims), *_nearest(table)]
     stem = "settings-of-adadelta"
@@ -170,10 +178,6 @@ def _share(met) -> float:
     return float(met.mean()) if len(met) else float("nan")
 
 
-def _any_optimizer(name: str, seen: list[Seen]) -> Claim:
-    return any_optimizer_claim(name, [each.wave for each in seen])
-
-
 def any_optimizer_claim(name: str, waves: list[Float[np.ndarray, "F"]]) -> Claim:
     """Whether fits are without the wave at each of several steps."""
     shares = [Estimate.share(int((each < HALF_THE_WAVE).sum()), len(each)) for each in waves]
@@ -195,7 +199,7 @@ def _nearest(table: pd.DataFrame) -> list[Claim]:
     return [
         measurement(
             "settings of adadelta that meet most of four numbers of the source: spike, pairs, distances, dot products",
-            "; ".join(f"{each.setting} at {each.step:,} steps" for each in best.itertuples()),
+            "; ".join(f"{name} at {step:,} steps" for name, step in zip(best["setting"], best["step"], strict=True)),
             of="adadelta",
             detail=f"{own['met'].max()} of 4: half of losses, pairs and distances where the source has them, and the "
             "smallest dot product within 0.1 of its",
@@ -223,10 +227,10 @@ def _figure(table: pd.DataFrame):
 
 def _caption(table: pd.DataFrame) -> str:
     own = table[(table["setting"] == "adadelta") & (table["fits"] > 0)]
-    told = ", ".join(f"{each.pairs_median:.2f} at {each.step:,}" for each in own.itertuples())
+    told = ", ".join(f"{apart:.2f} at {step:,}" for apart, step in zip(own["pairs_median"], own["step"], strict=True))
     return (
-        "Median distances of adadelta's fits from each other and from the global minimum grow with steps, and depend on "
-        f"rate, eps, batches and initial weights; as the study has it pairs are apart {told} steps."
+        "Median distances of adadelta's fits from each other and from the global minimum grow with steps, and depend "
+        f"on rate, eps, batches and initial weights; as the study has it pairs are apart {told} steps."
     )
 
 

@@ -137,8 +137,8 @@ def _caption(found: dict[str, Noisy]) -> str:
     told = " and ".join(f"{np.median(each.learnt[:, -1]):.1%} ({name})" for name, each in found.items())
     free = next(iter(found.values())).free
     return (
-        f"Fits of a smooth function with noise learn {told} of the noise in the median, where least squares with as many "
-        f"parameters learns {free:.1%}."
+        f"Fits of a smooth function with noise learn {told} of the noise in the median, where least squares with as "
+        f"many parameters learns {free:.1%}."
     )
 
 

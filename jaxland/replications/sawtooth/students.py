@@ -104,7 +104,7 @@ def _teach(context: Context, name: str, teachers: Sample) -> dict[str, np.ndarra
 def _table(schools: dict[str, School]) -> pd.DataFrame:
     frames = []
     for name, each in schools.items():
-        teachers, students = each.unexplained.shape
+        students = each.unexplained.shape[1]
         frames.append(
             pd.DataFrame(
                 {

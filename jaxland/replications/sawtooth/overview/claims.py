@@ -1,229 +1,306 @@
 """What Gamst and Walker say in figures 1 to 7 and their text, beside what was measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from jaxtyping import Float
 
-from jaxland.landscape import outputs
-from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.landscape import direction_cosines, outputs, pair_distances
+from jaxland.replications.sawtooth.comparable import LEAST_STEPS, other_example
 from jaxland.replications.sawtooth.config import SawtoothConfig
-from jaxland.replications.sawtooth.measures import turning_points, wave_shares
-from jaxland.replications.sawtooth.overview.reduction import EnsembleAnalysis, SawtoothAnalysis
-from jaxland.statistics import Histogram
-from jaxland.studies import Above, All, Below, Claim, Each, Ordered, Within, claim
+from jaxland.replications.sawtooth.measures import turning_points
+from jaxland.replications.sawtooth.overview.reduction import MIDDLE, FitSample, SawtoothAnalysis
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.replications.sawtooth.statements.fits import (
+    BLOCKS,
+    FROM_MINIMUM,
+    HALF_THE_WAVE,
+    NEAR,
+    PAIRS,
+    SAME,
+    SMOOTH_LOSS,
+)
+from jaxland.statistics import Estimate, Histogram, bootstrap_interval
+from jaxland.studies import Claim, judged_unless, measurement
 
-SMOOTH_LOSS = 0.0045
+COMPARED = "momentum", "adadelta"
+_CLOUDS, _CLOUD = 200, 500
+_CONSTANT = 0.01
+"""Relative distance from the variance of the data within which a loss is that of a constant output."""
 
 
 def claims(config: SawtoothConfig, analysis: SawtoothAnalysis) -> list[Claim]:
-    """Every claim, in the order of the paper. Those about another target or network are marked as not tested."""
-    result = [_perfect_fit(config), _smooth_fits(analysis)]
-    result += [_flat_mean(analysis, name) for name in analysis.ensembles]
-    result += _curves_of_both(analysis)
-    result += [_spike(name, each.loss) for name, each in analysis.ensembles.items()]
-    result += _losses_of_both(analysis)
-    for name, each in analysis.ensembles.items():
-        result += _distances(name, each.pair_distance)
-        result += [_minimum_distance(name, each.minimum_distance), _corner(name, each.cosine)]
-    finite = min(each.curve.count for each in analysis.ensembles.values())
-    return judged_where_comparable(config, result, finite)
+    """Every claim: those that need no training, those of each ensemble, and those of both."""
+    result = without_training(config)
+    samples = {name: each.sample for name, each in analysis.ensembles.items() if len(each.sample.fit)}
+    result += [symmetric_claim(name, analysis.ensembles[name].drift) for name in samples]
+    own, built = int(turning_points(analysis.target[None])[0]), config.problem.target.parameters()
+    trained: list[Claim] = []
+    for name, each in samples.items():
+        trained += fit_claims(name, each, own, float(np.abs(built).max()))
+    for name in [name for name in COMPARED if name in samples]:
+        ensemble = analysis.ensembles[name]
+        trained += distance_claims(name, samples[name], min(ensemble.pair_distance.smallest, np.inf))
+        trained += [_seen(name, ensemble.pair_distance, ensemble.minimum_distance, ensemble.cosine)]
+    if set(COMPARED) <= set(samples):
+        trained += both_claims(samples, float(np.var(config.problem.y)))
+    short = f"judged from {LEAST_STEPS:,} steps on" if config.steps < LEAST_STEPS else ""
+    return result + judged_unless(other_example(config) or short, trained)
 
 
-def _both(analysis: SawtoothAnalysis, measure: Callable[[EnsembleAnalysis], float]) -> tuple[float, float]:
-    """Of momentum and adadelta, which the paper compares; NaN unless each has at least two finite fits."""
-    found = [analysis.ensembles[name] for name in ("momentum", "adadelta") if name in analysis.ensembles]
-    if len(found) < 2 or min(each.curve.count for each in found) < 2:
-        return np.nan, np.nan
-    return measure(found[0]), measure(found[1])
-
-
-def _known(pair: tuple[float, float]) -> tuple[float, float] | None:
-    return None if np.isnan(pair).any() else pair
-
-
-def _perfect_fit(config: SawtoothConfig) -> Claim:
+def without_training(config: SawtoothConfig) -> list[Claim]:
+    """What is said of the target, its data, and of Gaussian clouds."""
     problem = config.problem
     error = float(np.abs(outputs(problem.network, problem.minimum[None], problem.x)[0] - problem.y).max())
-    return claim(
-        "1, section 2",
-        "the constructed network W_f fits its target perfectly",
-        "loss 0",
-        f"largest error {error:.1e}",
-        error,
-        Below(1e-6),
-        f"minimum-energy W_f at the {len(problem.x)} training points, float64",
+    perfect = perfect_claim(error, len(problem.x))
+    points = judged_unless(
+        other_example(config) or ("" if config.points_per_segment == 10 else "the source has ten points a piece"),
+        [points_claim(len(problem.x))],
+    )
+    return [perfect, *points, gaussian_claim(config.network.size)]
+
+
+def perfect_claim(error: float, points: int) -> Claim:
+    """Whether W_f equals its target."""
+    return STATEMENTS["perfect-fit"].claim(
+        f"largest error {error:.1e}", error, detail=f"minimum-energy W_f at the {points} training points, float64"
     )
 
 
-def _smooth_fits(analysis: SawtoothAnalysis) -> Claim:
-    own = int(turning_points(analysis.target[None])[0])
-    medians = {name: each.turns.quantile(0.5) for name, each in analysis.ensembles.items() if each.turns.total}
-    return claim(
-        "2",
-        "a fit is smooth where f is not",
-        "smooth",
-        "; ".join(f"{name}: median {median:.0f} turns" for name, median in medians.items()),
-        medians.values(),
-        Each(Below(own / 4)),
-        f"turning points of the output on [-1, 1]; f has four times as many as the bound, {own}",
+def points_claim(points: int) -> Claim:
+    """Whether there are as many training points as the source has."""
+    return STATEMENTS["training-points"].claim(f"{points} points", points)
+
+
+def gaussian_claim(dimensions: int) -> Claim:
+    """How many Gaussian clouds, seen from one of their points, have no negative dot product."""
+    generator = np.random.default_rng(0)
+    pairs = np.stack(np.triu_indices(_CLOUD - 1, 1), axis=1)
+    lowest = []
+    for _ in range(_CLOUDS):
+        directions = generator.normal(size=(_CLOUD - 1, dimensions)) - generator.normal(size=dimensions)
+        radius = np.linalg.norm(directions, axis=1)
+        lowest.append(direction_cosines(pair_distances(directions, pairs), *radius[pairs.T]).min())
+    count = int(np.sum(np.array(lowest) > 0))
+    return STATEMENTS["gaussian-too"].claim(
+        f"{count} of {_CLOUDS} clouds, smallest dot product {np.median(lowest):.2f} in the median",
+        Estimate.share(count, _CLOUDS),
+        cases=_CLOUDS,
+        detail=f"{_CLOUD} points each in {dimensions} dimensions",
     )
 
 
-def _flat_mean(analysis: SawtoothAnalysis, name: str) -> Claim:
-    curve = analysis.ensembles[name].curve
-    mean = np.atleast_2d(curve.mean)
-    share = float(wave_shares(analysis.x, analysis.wave, mean)[0]) if curve.count else float("nan")
-    return claim(
-        "3",
-        f"{name}: the mean fit is flat and does not hold the sawtooth",
-        "flat",
-        f"{share:.3f} of the wave",
-        share if curve.count else None,
-        Within(0, 0.1),
-        f"regression of the mean of {curve.count:,} fits on the wave and a cubic; 1 would be the whole wave",
+def symmetric_claim(name: str, drift: float) -> Claim:
+    """Whether symmetrisation left all outputs as they were."""
+    return STATEMENTS["symmetric"].claim(
+        f"outputs move by {drift:.1e} at most", drift, of=name, detail="all fits, before and after symmetrisation"
     )
 
 
-def _middle_roughness(curve, analysis: SawtoothAnalysis) -> float:
-    """Root mean square of what a cubic leaves of a curve on |x| < 0.3."""
-    middle = np.abs(analysis.x) < 0.3
-    x = analysis.x[middle]
-    residual = curve[middle] - np.polynomial.Polynomial.fit(x, curve[middle], 3)(x)
-    return float(np.sqrt(np.mean(residual**2)))
+def fit_claims(name: str, sample: FitSample, own: int, largest: float) -> list[Claim]:
+    """What is said of fits one by one: smooth, flat, never at the optimum.
 
-
-def _curves_of_both(analysis: SawtoothAnalysis) -> list[Claim]:
-    rough = _both(analysis, lambda each: _middle_roughness(each.curve.mean, analysis))
-    best = _both(analysis, lambda each: each.best_loss)
+    Args:
+        name: of the ensemble.
+        sample: its fits.
+        own: turns of the target.
+        largest: absolute value in the hand-made W_f.
+    """
+    count = len(sample.fit)
+    told = {"of": name, "cases": count}
+    turns, wave = Estimate.quantile(sample.turns), Estimate.mean(sample.wave)
+    without, found = int((sample.wave < HALF_THE_WAVE).sum()), int((sample.loss < SAME * SMOOTH_LOSS).sum())
+    near, smaller = int((np.abs(sample.loss / SMOOTH_LOSS - 1) < NEAR).sum()), int((sample.largest < largest).sum())
     return [
-        claim(
-            "3",
-            "the mean adadelta fit has a slight wiggle in the middle, that of gradient descent has none",
-            "wiggle",
-            f"adadelta {rough[1]:.2e}, momentum {rough[0]:.2e}",
-            _known(rough),
-            Ordered(("momentum", "adadelta")),
-            "root mean square of what a cubic leaves of the mean fit on |x| < 0.3, units of f",
+        STATEMENTS["denoised"].claim(
+            f"{without / count:.2%} of fits hold less than half of the wave", Estimate.share(without, count), **told
         ),
-        claim(
-            "4",
-            "adadelta's best fit is better than gradient descent's, and neither reaches the optimum",
-            "adadelta < gradient descent, both > 0",
-            f"adadelta {best[1]:.3e}, momentum {best[0]:.3e}",
-            _known(best) and (best[::-1], min(best)),
-            All({"they are": Ordered(("adadelta", "momentum")), "the smaller is": Above(1e-5)}),
-            "smallest loss after training; less would count as the optimum",
+        STATEMENTS["never-found"].claim(f"{found} of {count:,} fits", Estimate.share(found, count), **told),
+        STATEMENTS["large-values"].claim(
+            f"W_f's largest is {largest:.3g}; {smaller / count:.1%} of fits have none as large, and "
+            f"{np.median(sample.largest):.2g} in the median",
+            Estimate.share(smaller, count),
+            **told,
         ),
+        STATEMENTS["one-fit"].claim(
+            f"median {turns.value:.0f} turns; f has {own}",
+            Estimate(*(value / own for value in turns)),
+            detail="turning points of the output on [-1, 1]",
+            **told,
+        ),
+        STATEMENTS["flat-mean"].claim(
+            f"{wave.value:.3f} of the wave",
+            wave,
+            detail="regression of the mean fit on the wave and a cubic, which is the mean of the fits' own",
+            **told,
+        ),
+        STATEMENTS["not-optimal"].claim(
+            f"smallest loss {sample.loss.min():.3g}", float(sample.loss.min()) / SMOOTH_LOSS, of=name, cases=count
+        ),
+        STATEMENTS["spike"].claim(f"{near / count:.0%} of fits", Estimate.share(near, count), **told),
     ]
 
 
-def _spike(name: str, losses: Histogram) -> Claim:
-    mode = losses.coarsen(0, float(losses.edges[-1]), 400).mode
-    near = losses.share(0.95 * SMOOTH_LOSS, 1.05 * SMOOTH_LOSS)
-    return claim(
-        "5",
-        f"{name}: the losses have a spike at the smooth fit",
-        f"{SMOOTH_LOSS}",
-        f"mode {mode:.4f}, {near:.0%} within 5 %",
-        mode if losses.total else None,
-        Within(SMOOTH_LOSS, 0.05 * SMOOTH_LOSS),
-        f"mode of the histogram is {100 * (mode / SMOOTH_LOSS - 1):+.1f} % from the paper's value",
-    )
+def distance_claims(name: str, sample: FitSample, closest: float) -> list[Claim]:
+    """What is said of distances, of gradient descent's minima; of adadelta's, which the source does not call so, too.
 
-
-def _losses_of_both(analysis: SawtoothAnalysis) -> list[Claim]:
-    medians = _both(analysis, lambda each: each.loss.quantile(0.5))
-    spreads = _both(analysis, lambda each: each.loss.quantile(0.95) - each.loss.quantile(0.05))
-    middle = _both(analysis, lambda each: each.loss.quantile(0.75) - each.loss.quantile(0.25))
-    ratio = max(medians) / min(medians)
-    return [
-        claim(
-            "section 4.4",
-            "the minima that the two optimizers find have fairly similar energies",
-            "fairly similar",
-            f"median losses {medians[0]:.5f} (momentum) and {medians[1]:.5f} (adadelta)",
-            _known(medians) and ratio,
-            Below(1.25),
-            f"their ratio is {ratio:.2f}",
+    Args:
+        name: of the ensemble.
+        sample: its fits.
+        closest: smallest distance of all pairs looked at.
+    """
+    pairs, radius, cosines = sample.pairs, sample.radius, sample.cosines
+    alone = f"{len(pairs):,} pairs of which no fit is in two"
+    inside = _share((pairs >= PAIRS[0]) & (pairs < PAIRS[1]))
+    around = _share((radius >= FROM_MINIMUM[0]) & (radius < FROM_MINIMUM[1]))
+    negative = _share(cosines < 0)
+    blocks = f"the median of the smallest of a million pairs in each of {BLOCKS} blocks of fits"
+    made = [
+        STATEMENTS["all-different"].claim(
+            f"closest pair {closest:.2f} apart", min(closest, *pairs) if len(pairs) else None, of=name
         ),
-        claim(
-            "5",
-            "adadelta's losses are lower",
-            "adadelta < gradient descent",
-            f"medians: adadelta {medians[1]:.5f}, momentum {medians[0]:.5f}",
-            _known((medians[1], medians[0])),
-            Ordered(("adadelta", "momentum")),
-            f"medians differ by {100 * (medians[1] / medians[0] - 1):+.1f} %",
+        STATEMENTS["closest-pair"].claim(
+            f"{_middle(sample.closest):.2f}",
+            _quantile(sample.closest),
+            of=name,
+            cases=len(sample.fit),
+            detail=blocks,
         ),
-        claim(
-            "5",
-            "adadelta's losses are spread more widely",
-            "adadelta > gradient descent",
-            f"interquartile range: adadelta {middle[1]:.2e}, momentum {middle[0]:.2e}",
-            _known(middle),
-            Ordered(("momentum", "adadelta")),
-            f"5 % to 95 %: adadelta {spreads[1]:.2e}, momentum {spreads[0]:.2e}",
+        STATEMENTS["one-sided"].claim(
+            f"{negative.value:.2%} of pairs",
+            negative if len(cosines) else None,
+            of=name,
+            cases=len(cosines),
+            detail=alone,
         ),
     ]
+    measured = {
+        "pair-distances": (f"median {_middle(pairs):.2f}, {inside.value:.0%} in 6-8", inside, pairs, alone),
+        "from-minimum": (f"median {_middle(radius):.2f}, {around.value:.0%} in 9.5-10.5", around, radius, ""),
+        "corner": (f"{_middle(sample.lowest):.2f}", _quantile(sample.lowest), sample.fit, blocks),
+    }
+    for key, (words, value, cases, detail) in measured.items():
+        if name == "momentum":
+            value = value if len(cases) else None
+            made.append(STATEMENTS[key].claim(words, value, of=name, cases=len(cases), detail=detail))
+        else:
+            text = f"{STATEMENTS[key].text}; the source's local minima are gradient descent's"
+            made.append(measurement(text, f"{words}, 95 % interval {value}", of=name, detail=detail))
+    return made
+
+
+def _share(met) -> Estimate:
+    return Estimate.share(int(met.sum()), len(met))
+
+
+def _middle(values) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def _quantile(values: Float[np.ndarray, "F"]) -> Estimate | None:
+    return Estimate.quantile(values) if len(values) else None
+
+
+def _seen(name: str, pairs: Histogram, radius: Histogram, cosines: Histogram) -> Claim:
+    return measurement(
+        "distances and dot products of all pairs drawn",
+        f"pairs {_range(pairs)}; from W_f {_range(radius)}; dot products {_range(cosines)}",
+        of=name,
+        detail=f"smallest, median, largest of {pairs.total:,} pairs",
+    )
 
 
 def _range(histogram: Histogram) -> str:
-    return f"5 % to 95 %: {histogram.quantile(0.05):.2f} to {histogram.quantile(0.95):.2f}"
+    return f"{histogram.smallest:.2f}, {histogram.quantile(0.5):.2f}, {histogram.largest:.2f}"
 
 
-def _distances(name: str, pairs: Histogram) -> list[Claim]:
-    share, closest = pairs.share(6, 8), pairs.smallest if pairs.total else None
+def both_claims(samples: Mapping[str, FitSample], variance: float) -> list[Claim]:
+    """What is said of adadelta beside gradient descent, start by start.
+
+    Args:
+        samples: of both.
+        variance: of the data, the loss of a constant output.
+    """
+    descent, adadelta = (samples[name] for name in COMPARED)
+    _, one, other = np.intersect1d(descent.fit, adadelta.fit, return_indices=True)
+    if len(one) < 2:
+        return []
+    first, second = descent.loss[one], adadelta.loss[other]
+    wiggle = Estimate.mean(adadelta.middle[other] - descent.middle[one])
+    better = Estimate.mean(
+        (second < 0.75 * SMOOTH_LOSS).astype(np.float64) - (first < 0.75 * SMOOTH_LOSS).astype(np.float64)
+    )
+    gains = descent.best - adadelta.best
+    count = len(one)
+    paired = f"{count:,} starts, each with both optimizers"
     return [
-        claim(
-            "6",
-            f"{name}: minima lie within 6 to 8 of each other",
-            "6-8",
-            f"median {pairs.quantile(0.5):.2f}, {share:.0%} in 6-8",
-            share if pairs.total else None,
-            Above(0.5, "% in 6-8"),
-            f"{pairs.total:,} pairs; {_range(pairs)}",
+        STATEMENTS["adadelta-closer"].claim(
+            f"{np.mean(second < 0.75 * SMOOTH_LOSS):.1%} of adadelta's, {np.mean(first < 0.75 * SMOOTH_LOSS):.1%} of "
+            "momentum's",
+            better,
+            detail=paired,
+            cases=count,
         ),
-        claim(
-            "6",
-            f"{name}: the smallest distance of a pair is about 4",
-            "4",
-            f"{pairs.smallest:.2f}",
-            closest,
-            Within(4, 1),
-            f"{pairs.smallest - 4:+.2f}; the smallest of few fits is larger than that of many",
+        STATEMENTS["wiggle"].claim(
+            f"adadelta {adadelta.middle[other].mean():.3f}, momentum {descent.middle[one].mean():.3f} of the wave",
+            wiggle,
+            detail=f"mean fits on |x| < {MIDDLE}; {paired}",
+            cases=count,
         ),
-        claim(
-            "section 4.5",
-            f"{name}: no two fits are the same after symmetrisation",
-            "none",
-            f"closest pair {pairs.smallest:.2f} apart",
-            closest,
-            Above(1e-3),
-            f"{pairs.total:,} pairs; less would count as the same",
+        STATEMENTS["best-fits"].claim(
+            f"adadelta {second.min():.3e}, momentum {first.min():.3e}",
+            Estimate.mean(gains),
+            detail=f"differences of the smallest losses in {len(gains)} blocks of fits",
+            cases=count,
         ),
+        similar_claim(first, second),
+        STATEMENTS["lower-losses"].claim(
+            f"medians: adadelta {np.median(second):.5f}, momentum {np.median(first):.5f}",
+            Estimate.quantile(first - second),
+            detail=f"median of the difference; {paired}",
+            cases=count,
+        ),
+        wider_claim(first, second, variance),
     ]
 
 
-def _minimum_distance(name: str, distances: Histogram) -> Claim:
-    share = distances.share(9.5, 10.5)
-    return claim(
-        "7, 8",
-        f"{name}: most minima are 9.5 to 10.5 from the global minimum",
-        "about 10",
-        f"median {distances.quantile(0.5):.2f}, {share:.0%} in 9.5-10.5",
-        share if distances.total else None,
-        Above(0.5, "% in 9.5-10.5"),
-        _range(distances),
+def similar_claim(first: Float[np.ndarray, "F"], second: Float[np.ndarray, "F"]) -> Claim:
+    """Whether the medians of two paired ensembles are near each other."""
+    ratio = _ratio(first, second, lambda values: float(np.median(values)))
+    larger = max(ratio, Estimate(1 / ratio.value, 1 / ratio.high, 1 / ratio.low))
+    return STATEMENTS["similar-energies"].claim(
+        f"median losses {np.median(first):.5f} (momentum) and {np.median(second):.5f} (adadelta)",
+        larger._replace(low=max(larger.low, 1.0)),
+        cases=len(first),
+        detail=f"their ratio is {larger.value:.2f}",
     )
 
 
-def _corner(name: str, cosines: Histogram) -> Claim:
-    return claim(
-        "section 4.5",
-        f"{name}: the smallest dot product of unit directions from the global minimum is about 0.6",
-        "0.6",
-        f"{cosines.smallest:.2f}",
-        cosines.smallest if cosines.total else None,
-        Within(0.6, 0.1),
-        f"{cosines.smallest - 0.6:+.2f}; {cosines.total:,} pairs, median {cosines.quantile(0.5):.2f}",
+def wider_claim(first: Float[np.ndarray, "F"], second: Float[np.ndarray, "F"], variance: float) -> Claim:
+    """Whether adadelta's losses have the larger standard deviation where neither optimizer's fit is dead."""
+    dead = [np.abs(each / variance - 1) < _CONSTANT for each in (first, second)]
+    alive = ~(dead[0] | dead[1])
+    spread = f"all fits {second.std():.2e} against {first.std():.2e}, interquartile ranges {_iqr(second):.2e} against "
+    spread += f"{_iqr(first):.2e}"
+    if alive.sum() < 2:
+        return STATEMENTS["wider-losses"].not_tested("all fits are dead")
+    return STATEMENTS["wider-losses"].claim(
+        f"standard deviations: adadelta {second[alive].std():.2e}, momentum {first[alive].std():.2e}; {spread}",
+        _ratio(second[alive], first[alive], lambda values: float(values.std())),
+        cases=int(alive.sum()),
+        detail=f"{dead[0].mean():.1%} of momentum's and {dead[1].mean():.1%} of adadelta's fits are dead, with the "
+        "loss of a constant",
     )
+
+
+def _iqr(values: Float[np.ndarray, "F"]) -> float:
+    return float(np.subtract(*np.quantile(values, (0.75, 0.25))))
+
+
+def _ratio(over: Float[np.ndarray, "F"], under: Float[np.ndarray, "F"], of: Callable[[np.ndarray], float]) -> Estimate:
+    """Of a statistic of paired values, by resampling pairs."""
+    rows = np.stack([over, under], axis=1)
+    found = bootstrap_interval(
+        rows, lambda drawn: of(drawn[:, 0]) / of(drawn[:, 1]), seed=0, method="percentile", resamples=999
+    )
+    return Estimate(found.value, found.low, found.high)

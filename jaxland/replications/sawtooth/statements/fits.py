@@ -13,7 +13,7 @@ HALF_THE_WAVE = 0.5
 BLOCKS = 8
 """Of fits, each with its own extremes of a million pairs: as many as an interval of 95 % needs, and two to spare."""
 SAME = 1e-3
-"""Distance below which two fits count as the same, and loss, in units of the smooth fit's, below which one is perfect."""
+"""Distance below which two fits are the same, and loss, in units of the smooth fit's, below which one is perfect."""
 
 _NO_DIFFERENCE = "0 is no difference"
 _MOST = "'most' and 'all' of the source are taken as more than half"
@@ -268,7 +268,7 @@ FITS: tuple[Statement, ...] = (
         "section 4.4",
         "the loss of the smooth fit is about 0.0045",
         "0.0045",
-        untested="the amplitude of our target was chosen to give this number, which the source gives and the amplitude not",
+        untested="the amplitude of our target, which the source does not tell, was chosen to give this number",
     ),
     Statement(
         "spike",
