@@ -23,6 +23,7 @@ STUDY = Study(
         modules={"tests": "power"},
     ),
     default_analyses=("overview", "examples", "minima", "tests"),
+    statements=deferred(f"{__name__}.statements:statements"),
 )
 
 __all__ = ["STUDY", "PlaceboConfig"]

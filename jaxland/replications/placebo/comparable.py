@@ -10,18 +10,17 @@ LEAST_STEPS = 500
 """Epochs of the source's examples 2 and 3."""
 
 
-def not_comparable(config: PlaceboConfig, fits: int, least_fits: int) -> str:
-    """Why claims cannot be judged, "" where they can: the study is not of the source's kind, or its fits are too few.
+def not_comparable(config: PlaceboConfig, epochs: int | None = None) -> str:
+    """Why statements cannot be judged, "" where they can: the fits are not of the source's kind, or too young.
 
     Args:
         config: of the study.
-        fits: how many finite fits claims rest on.
-        least_fits: how many they must rest on.
+        epochs: of the fits, those of the study by default.
     """
     if (config.inputs, config.hidden, config.points, config.learning_rate) != (10, 20, 1000, 0.01):
         return "the statements are about 10-20-1 networks on 1000 points, and adam with rate 0.01"
-    if config.steps < LEAST_STEPS or fits < least_fits:
-        return f"statements are judged from {LEAST_STEPS} epochs and {least_fits} finite fits"
+    if (config.steps if epochs is None else epochs) < LEAST_STEPS:
+        return f"statements are judged from {LEAST_STEPS} epochs on"
     return ""
 
 

@@ -18,16 +18,15 @@ from jaxland.landscape import (
     tsne_map,
 )
 from jaxland.plots import new_figure, path_map, weight_paths
-from jaxland.replications.placebo.comparable import LEAST_STEPS, mean_text, not_comparable
+from jaxland.replications.placebo.comparable import mean_text, not_comparable
 from jaxland.replications.placebo.config import PlaceboConfig
-from jaxland.statistics import sample_interval
-from jaxland.studies import Above, Analysis, Below, Claim, Context, Findings, claim, judged_unless
+from jaxland.replications.placebo.statements import STATEMENTS
+from jaxland.statistics import Estimate
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless
 
 _SHOWN = 3
 """Runs of the source's example 3."""
 _NEIGHBOURS = 5
-_SAME = 1e-3
-"""Distance below which two fits are called the same."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,12 @@ def find(context: Context) -> Findings:
     maps = _maps(context, paths[: context.settings.mapped])
     measures = _measures(context.config, trained["params"], paths, maps)
     # Paths shorter than the source's do not count.
-    comparable = len(paths) if context.settings.epochs >= LEAST_STEPS else 0
+    reason = not_comparable(context.config, context.settings.epochs)
     return Findings(
         {"paths.csv": _paths_table(measures), "maps.csv": _maps_table(measures)},
         _figures(context.config, trained["trace"], paths, maps),
-        judged_unless(not_comparable(context.config, comparable, _SHOWN), _claims(measures, len(paths))),
+        judged_unless(reason, _claims(measures, len(paths))),
+        captions=_captions(measures),
     )
 
 
@@ -111,6 +111,8 @@ class Measures:
     length: Float[np.ndarray, "F"]
     distance: Float[np.ndarray, "F"]
     """From the place after the first epoch to the last."""
+    norm: Float[np.ndarray, "F"]
+    """Of the first place."""
     cosine: Float[np.ndarray, "half"]
     """Between the directions in which two fits have gone, for fits 0 and 1, 2 and 3, and so on."""
     apart: Float[np.ndarray, "pairs"]
@@ -134,6 +136,7 @@ def _measures(config: PlaceboConfig, params, paths: Float[np.ndarray, "F S P"], 
         walk_directedness=directedness(random_walks_like(paths, seed=config.seed)),
         length=np.linalg.norm(np.diff(paths, axis=1), axis=2).sum(axis=1),
         distance=np.linalg.norm(moved, axis=1),
+        norm=np.linalg.norm(paths[:, 0], axis=1),
         cosine=np.einsum("ij,ij->i", unit[: len(unit) // 2 * 2 : 2], unit[1::2]),
         apart=pair_distances(canonical, pairs),
         threads=np.array([neighbours_in_time(each) for each in maps.own]),
@@ -225,94 +228,106 @@ def _explained(found: PrincipalMap) -> str:
 
 def _claims(measures: Measures, fits: int) -> list[Claim]:
     return [
-        _trajectory(measures),
-        _visible(measures),
-        _moved(measures),
-        *_several(measures, fits),
-        _projection(measures),
+        moved_claim(measures),
+        trajectory_claim(measures),
+        visible_claim(measures),
+        other_weights_claim(measures, fits),
+        slightly_claim(measures),
+        projection_claim(measures),
     ]
 
 
-def _trajectory(measures: Measures) -> Claim:
-    walk = float(np.quantile(measures.walk_directedness, 0.975))
-    return claim(
-        "example 2",
-        "the weights do not move at random but follow a trajectory",
-        "a trajectory",
+def trajectory_claim(measures: Measures) -> Claim:
+    """Of the directedness of paths, and of random walks with the same steps."""
+    return STATEMENTS["trajectory"].claim(
         f"directedness {mean_text(measures.directedness, 1)}; random walks {mean_text(measures.walk_directedness, 2)}",
-        sample_interval(measures.directedness)[0] if len(measures.directedness) > 1 else None,
-        Above(walk, "for the whole interval: nearly all random walks of the same steps lie below"),
-        "squared distance from start to end over the sum of the squared steps: 1 in the mean for a random walk",
+        _paired(measures.directedness - measures.walk_directedness),
+        cases=len(measures.directedness),
+        detail="squared distance from start to end over the sum of the squared steps: 1 in the mean for a random walk",
     )
 
 
-def _visible(measures: Measures) -> Claim:
+def visible_claim(measures: Measures) -> Claim:
+    """Of how far maps keep places together that follow each other, for paths and for random walks."""
     own, walk = float(np.mean(measures.threads)), float(np.mean(measures.walk_threads))
-    return claim(
-        "example 2",
-        "the t-SNE picture shows that the points are not just random",
-        "shows it",
+    return STATEMENTS["visible"].claim(
         f"neighbours on the map are neighbours in time: {own:.0%} for fits, {walk:.0%} for random walks "
         f"(n = {len(measures.threads)} each)",
-        walk,
-        Below(0.75 * own, "% for random walks with steps of the same lengths: three quarters of the fits'"),
-        f"of the {_NEIGHBOURS} nearest places, those within {_NEIGHBOURS} epochs; t-SNE draws a thread through "
+        _paired(measures.walk_threads / measures.threads),
+        cases=len(measures.threads),
+        detail=f"of the {_NEIGHBOURS} nearest places, those within {_NEIGHBOURS} epochs; t-SNE draws a thread through "
         "any walk",
     )
 
 
-def _moved(measures: Measures) -> Claim:
-    low = sample_interval(measures.distance)[0]
-    return claim(
-        "example 2",
-        "training changes the weights of the first layer",
-        "changed",
-        f"they move by {mean_text(measures.distance, 2)} along a way of {mean_text(measures.length, 2)}",
-        low if np.isfinite(low) else None,
-        Above(0, "for the whole interval"),
-        "L2 norm over 200 weights, from the first epoch to the last",
+def moved_claim(measures: Measures) -> Claim:
+    """Of how far the weights have moved, in units of their norm at the start."""
+    return STATEMENTS["moved"].claim(
+        f"they move by {mean_text(measures.distance, 2)} along a way of {mean_text(measures.length, 2)}, from a "
+        f"norm of "
+        f"{mean_text(measures.norm, 2)}",
+        _paired(measures.distance / measures.norm),
+        cases=len(measures.distance),
+        detail="L2 norm over 200 weights, from the first epoch to the last",
     )
 
 
-def _several(measures: Measures, fits: int) -> list[Claim]:
+def _paired(values: Float[np.ndarray, "F"]) -> Estimate | None:
+    return Estimate.mean(values) if len(values) > 1 else None
+
+
+def other_weights_claim(measures: Measures, fits: int) -> Claim:
+    """Of the distances between the ends of all pairs."""
     pairs, closest = len(measures.apart), float(measures.apart.min(initial=np.inf))
     median = float(np.median(measures.apart)) if pairs else float("nan")
-    return [
-        claim(
-            "example 3",
-            "each run ends with other weights",
-            "different",
-            f"closest of {pairs:,} pairs {closest:.2f} apart, median {median:.2f}",
-            closest if pairs else None,
-            Above(_SAME, "for the closest"),
-            f"{fits} fits of one set of noise; distances after symmetrisation, so that two orders of the same units, "
-            "or scalings of them, would count as the same",
-        ),
-        claim(
-            "example 3",
-            "the trajectories of different runs differ slightly",
-            "slightly different",
-            f"cosine between the ways that two runs go: {mean_text(measures.cosine)}" if pairs else "one run",
-            np.mean(measures.cosine) if pairs else None,
-            Above(0.5, "for the mean"),
-            "first-layer weights, from the first epoch to the last, in disjoint pairs of runs. They have nothing in "
-            "common: units of different runs are not the same units",
-        ),
-    ]
+    return STATEMENTS["other-weights"].claim(
+        f"closest of {pairs:,} pairs {closest:.2f} apart, median {median:.2f}",
+        closest if pairs else None,
+        cases=pairs,
+        detail=f"{fits} fits of one set of noise; distances after symmetrisation, so that two orders of the "
+        f"same units, "
+        "or scalings of them, would count as the same",
+    )
 
 
-def _projection(measures: Measures) -> Claim:
+def slightly_claim(measures: Measures) -> Claim:
+    """Of the angles between the ways of two fits."""
+    return STATEMENTS["slightly"].claim(
+        f"cosine between the ways that two runs go: {mean_text(measures.cosine)}"
+        if len(measures.cosine)
+        else "one run",
+        _paired(measures.cosine),
+        cases=len(measures.cosine),
+        detail="first-layer weights, from the first epoch to the last, in disjoint pairs of runs: units of different "
+        "runs are not the same units",
+    )
+
+
+def projection_claim(measures: Measures) -> Claim:
+    """Of what maps keep of the distances between runs."""
     joint, own = measures.joint_rank, measures.own_rank
-    return claim(
-        "example 3",
-        "the runs are plotted on the same t-SNE projection",
-        "the same",
+    return STATEMENTS["projection"].claim(
         f"rank correlation of distances between runs, on the map and in truth: {own:.2f} as the program makes it, "
         f"{joint:.2f} on one map",
-        own if np.isfinite([own, joint]).all() else None,
-        Above(0.75 * joint, "as the program makes it: three quarters of that on one map"),
-        "the program fits a projection to each run and lays them over each other",
+        own / joint if np.isfinite([own, joint]).all() else None,
+        detail="three runs; the program fits a projection to each and lays them over each other",
     )
+
+
+def _captions(measures: Measures) -> dict[str, str]:
+    return {
+        "example-2-loss-and-weights": "Example 2: the loss of one fit of noise falls while its first-layer "
+        "weights move by "
+        f"{measures.distance[0]:.1f} along a way of {measures.length[0]:.1f}.",
+        "example-2-paths-of-weights": "Paths of the weights on maps by t-SNE and principal components: t-SNE "
+        "draws a thread "
+        f"through a random walk too (neighbours in time: {np.mean(measures.threads):.0%} of fits', "
+        f"{np.mean(measures.walk_threads):.0%} of walks').",
+        "example-3-paths-of-several-runs": "Three runs on maps of their own laid over each other, as the "
+        "source's program does, "
+        "on one map, and by principal components: the overlay keeps "
+        f"{measures.own_rank:.2f} of the order of distances between runs, one map {measures.joint_rank:.2f}.",
+    }
 
 
 ANALYSIS = Analysis(

@@ -11,13 +11,11 @@ from jaxland.plots import compared_histograms, new_figure, training_curves
 from jaxland.replications.placebo.comparable import mean_text, not_comparable, share_text
 from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.replications.placebo.ensembles import own_data
-from jaxland.statistics import Histogram, sample_interval, wilson_interval
-from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Holds, claim, judged_unless
+from jaxland.replications.placebo.statements import STATEMENTS
+from jaxland.statistics import Estimate, Histogram, sample_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless, measurement
 from jaxland.training import starting_points
 
-LEAST_FITS = 100
-FLAT = 0.05
-"""A loss that changes by less than this share of the labels' variance is called flat."""
 _BLOCK = 512
 
 
@@ -60,9 +58,8 @@ def find(context: Context) -> Findings:
     curves = {name: _curves(context, name) for name in context.config.shares}
     tables = {"losses.csv": _losses_table(found), "curves.csv": _curves_table(curves)}
     claims = _claims(found["noise"], found["signal"], curves["noise"], context.config)
-    fits = min(len(each.fit) for each in found.values())
-    reason = not_comparable(context.config, fits, LEAST_FITS)
-    return Findings(tables, _figures(found, curves), judged_unless(reason, claims))
+    reason = not_comparable(context.config)
+    return Findings(tables, _figures(found, curves), judged_unless(reason, claims), captions=_captions(found))
 
 
 def fresh_losses(
@@ -183,100 +180,95 @@ def _loss_curves(curves: Curves, title: str, ax) -> None:
 
 def _claims(noise: Losses, signal: Losses, curves: Curves, config: PlaceboConfig) -> list[Claim]:
     return [
-        _falls(noise),
-        _every_epoch(curves),
-        _rises(noise),
-        _flatlines(noise),
-        _no_pattern(noise),
-        _not_learning(noise, signal, config),
+        falls_claim(noise),
+        no_pattern_claim(noise),
+        flatlines_claim(noise),
+        every_epoch_claim(curves),
+        not_learning_claim(noise, signal, config.signal),
+        _fresh(noise),
     ]
 
 
-def _falls(noise: Losses) -> Claim:
+def falls_claim(noise: Losses) -> Claim:
+    """Of losses of fits of noise: in how many they fall, and by how much."""
     fell = int((noise.final < noise.initial).sum())
-    return claim(
-        "text, example 1",
-        "trained on random data, a network shows a falling training loss",
-        "falls",
-        f"falls in {share_text(fell, len(noise.fit))}: from {mean_text(noise.initial)} to {mean_text(noise.final)}",
-        wilson_interval(fell, len(noise.fit))[0],
-        Above(0.95, "%, Wilson's interval included"),
-        "mean squared error before and after training, each fit on its own noise; no fit shows a placebo without "
-        "improvement",
+    low, middle, high = np.quantile(1 - noise.final / noise.initial, (0, 0.5, 1)) if len(noise.fit) else [np.nan] * 3
+    return STATEMENTS["falls"].claim(
+        f"falls in {share_text(fell, len(noise.fit))}, by {low:.0%} to {high:.0%}, {middle:.0%} in the median: from "
+        f"{mean_text(noise.initial)} to {mean_text(noise.final)}",
+        Estimate.share(fell, len(noise.fit)),
+        cases=len(noise.fit),
+        detail="mean squared error before and after training, each fit on its own noise",
     )
 
 
-def _every_epoch(curves: Curves) -> Claim:
+def every_epoch_claim(curves: Curves) -> Claim:
+    """Of the losses of all epochs: how often they rise from one print to the next."""
     falls = (np.diff(curves.every, axis=1) < 0).mean(axis=1)
     printed = curves.every[:, 100::100]
     rises = (np.diff(printed, axis=1) > 0).mean(axis=1) if printed.shape[1] > 1 else np.full(len(printed), np.nan)
-    return claim(
-        "example 1",
-        "the training loss decreases over the epochs",
-        "decreases",
+    return STATEMENTS["every-epoch"].claim(
         f"lower than in the epoch before: share {mean_text(falls)} of epochs; printed every 100 epochs, it "
         f"rises from one print to the next: share {mean_text(rises)}",
-        sample_interval(rises)[1] if np.isfinite(rises).all() else None,
-        Below(0.05, "% of prints that rise, printed as in the source, interval included"),
-        "adam does not descend at each step; the trend falls, but once the loss is level it wavers",
+        Estimate.mean(rises) if np.isfinite(rises).all() and len(rises) else None,
+        cases=len(rises),
+        detail="adam does not descend at each step; the trend falls, but once the loss is level it wavers",
     )
 
 
-def _rises(noise: Losses) -> Claim:
-    low, _ = sample_interval(noise.fresh_final)
-    return claim(
-        "study",
-        "the loss on fresh noise rises above 1, that of a constant",
-        "above 1",
+def _fresh(noise: Losses) -> Claim:
+    return measurement(
+        "the loss of fits of noise on fresh noise, where a constant has 1",
         f"{mean_text(noise.fresh_final)}; before training {mean_text(noise.fresh_initial)}",
-        low,
-        Above(max(1.0, noise.fresh_initial.mean()), "for the whole interval: 1, and the loss before training"),
-        "1000 fresh points for each fit",
+        detail="1000 fresh points for each fit",
     )
 
 
-def _flatlines(noise: Losses) -> Claim:
+def flatlines_claim(noise: Losses) -> Claim:
+    """Of losses on fresh data: how they change in training."""
     change = noise.fresh_final - noise.fresh_initial
-    low, high = sample_interval(change)
-    return claim(
-        "text",
-        "while the training loss declines, losses on validation data stay flat",
-        "flat",
+    return STATEMENTS["flatlines"].claim(
         f"changes by {mean_text(change)}",
-        (low, high),
-        All({"the interval begins": Above(-FLAT), "ends": Below(FLAT)}),
-        "loss on fresh noise after training less that before; it does not stay flat but rises as the training loss "
-        "falls",
+        Estimate.mean(change) if len(change) else None,
+        cases=len(change),
+        detail="loss on fresh noise after training less that before",
     )
 
 
-def _no_pattern(noise: Losses) -> Claim:
+def no_pattern_claim(noise: Losses) -> Claim:
+    """Of losses on fresh data: how many are better than that of a constant."""
     better = int((noise.fresh_final < 1).sum())
-    return claim(
-        "text",
-        "the fall of the loss is no sign that a pattern was learned",
-        "no pattern",
+    return STATEMENTS["no-pattern"].claim(
         f"{share_text(better, len(noise.fit))} predict fresh labels better than a constant",
-        wilson_interval(better, len(noise.fit))[1],
-        Below(0.05, "%, Wilson's interval included"),
-        "loss on fresh noise below 1, the variance of the labels",
+        Estimate.share(better, len(noise.fit)),
+        cases=len(noise.fit),
+        detail="loss on fresh noise below 1, the variance of the labels",
     )
 
 
-def _not_learning(noise: Losses, signal: Losses, config: PlaceboConfig) -> Claim:
+def not_learning_claim(noise: Losses, signal: Losses, explained: float) -> Claim:
+    """Of losses of fits of noise and of labels that are explained in part."""
     pairs = min(len(noise.fit), len(signal.fit))
     lower = int((signal.final[:pairs] < noise.final[np.roll(np.arange(pairs), 1)]).sum())
-    shared, bounds = lower / max(pairs, 1), wilson_interval(lower, pairs)
-    return claim(
-        "example 1",
-        "the reported training loss does not reflect actual learning",
-        "does not",
-        f"a fit of labels explained to {config.signal:.0%} ends below a fit of noise in {share_text(lower, pairs)}",
-        bounds,
-        Holds(0.5),
-        f"pairs of fits on different data. At {shared:.0%} the training loss does tell them apart: not by its fall, "
-        "but beside that of placebos",
+    return STATEMENTS["not-learning"].claim(
+        f"a fit of labels explained to {explained:.0%} ends below a fit of noise in {share_text(lower, pairs)}",
+        Estimate.share(lower, pairs),
+        cases=pairs,
+        detail="pairs of fits on different data: not its fall, but how far it falls beside that of placebos tells them "
+        "apart",
     )
+
+
+def _captions(found: dict[str, Losses]) -> dict[str, str]:
+    noise, signal = found["noise"], found["signal"]
+    return {
+        "example-1-losses": f"Training on noise: the loss falls in all fits to {np.mean(noise.final):.2f} in "
+        f"the mean of "
+        f"{len(noise.fit):,}, that on fresh noise rises to {np.mean(noise.fresh_final):.2f}.",
+        "losses-of-noise-and-signal": "Losses after training of noise and of labels that are explained in part: "
+        f"{np.mean(noise.final):.2f} and {np.mean(signal.final):.2f} in the mean on the data trained on, "
+        f"{np.mean(noise.fresh_final):.2f} and {np.mean(signal.fresh_final):.2f} on fresh data.",
+    }
 
 
 ANALYSIS = Analysis(
