@@ -249,7 +249,7 @@ CASES = {
     ),
     "corner": of_distances("corner", {}, {"lowest": np.full(BLOCKS, 0.3)}, {"lowest": np.linspace(0.3, 0.7, BLOCKS)}),
     "gaussian-too": Case(
-        lambda: judging.gaussian_claim(136), lambda: judging.gaussian_claim(3), lambda: judging.gaussian_claim(78)
+        lambda: judging.gaussian_claim(136), lambda: judging.gaussian_claim(3), lambda: judging.gaussian_claim(65)
     ),
     "fewer-parameters": of_noise("fewer-parameters", noisy(), noisy(learnt=0.4), noisy(learnt=either(0.01, 0.5))),
     "generalises": of_noise("generalises", noisy(), noisy(truth=0.9), noisy(truth=either(0.1, 0.9))),
