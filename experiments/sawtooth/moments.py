@@ -14,7 +14,9 @@ _BOTH = _HERE / "at-20000-steps", _HERE / "at-50000-steps"
 
 def side_by_side(one: Path, other: Path) -> pd.DataFrame:
     """What each measured of every statement that both judged, and the verdicts."""
-    tables = [pd.read_csv(path / "claims.csv").set_index("statement") for path in (one, other)]
+    tables = [pd.read_csv(path / "claims.csv", keep_default_na=False) for path in (one, other)]
+    for table in tables:
+        table.index = pd.Index((table["of"] + ": " + table["statement"]).str.removeprefix(": "))
     shared = [statement for statement in tables[0].index if statement in tables[1].index]
     columns = {"where": tables[0].loc[shared, "where"], "source": tables[0].loc[shared, "source"]}
     for number, table in enumerate(tables, 1):

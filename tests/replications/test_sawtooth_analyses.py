@@ -6,10 +6,22 @@ import numpy as np
 import pytest
 
 import jaxland as jl
-from jaxland.landscape import hessians, piecewise_linear
+from jaxland.landscape import hessians, outputs, piecewise_linear
 from jaxland.networks import smoothed
 from jaxland.replications import SawtoothConfig
-from jaxland.replications.sawtooth import STUDY, bands, barriers, basin, knots, paths, spectra, training
+from jaxland.replications.sawtooth import (
+    STUDY,
+    bands,
+    barriers,
+    basin,
+    knots,
+    paths,
+    settings,
+    smoothing,
+    spectra,
+    students,
+    training,
+)
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.statistics import wilson_interval
 from jaxland.store import Parts, StudyStore
@@ -76,17 +88,44 @@ def test_fits_are_followed_from_their_start(store, tmp_path):
     assert set(findings.figures) == {"training"}
 
 
-@pytest.mark.parametrize(
-    ("knots_", "verdict"),
-    [([1, 10, 12, 14, 16], "agrees"), ([1, 10, 12, 8, 16], "differs"), ([1, 10, 10, 16, 16], "differs")],
-)
-def test_growth_of_planted_complexity(knots_, verdict):
-    loss = np.tile([0.1, 0.02, 0.006, 0.005, 0.0045], (5, 1))
-    course = training.Course(np.array([0, 10, 100, 1000, 10_000]), loss, np.tile(knots_, (5, 1)))
-    assert training._grows("momentum", course).verdict == verdict
-    assert training._settles("momentum", course).verdict == "differs"
-    loss[:, 3] = 0.0046
-    assert training._settles("momentum", course).verdict == "agrees"
+# Students and noise
+
+
+def test_students_are_taught_what_their_teachers_compute(store, tmp_path):
+    wanted = students.StudentSettings(teachers=4, students=2, steps=50)
+    table = students.find(_context(store, tmp_path, wanted)).tables["students.csv"]
+    own = table[table["ensemble"] == "adadelta"]
+    taught = outputs(NETWORK, first_fits(CONFIG, store, "adadelta", 4).trained, PROBLEM.x)
+    assert own["teacher"].tolist() == np.repeat(np.arange(4)[taught[:, :, 0].var(axis=1) > 1e-6], 2).tolist()
+    optimizer = jl.training.make_optimizer(CONFIG.adadelta)
+    first = dataclasses.replace(PROBLEM, y=taught[own["teacher"].iloc[0]])
+    alone = jl.fit(NETWORK, first, optimizer, fits=2, steps=50, first=students._FIRST)
+    np.testing.assert_allclose(own["unexplained"][:2], alone.loss / first.y.var(), rtol=1e-5)
+
+
+def test_noise_is_learnt_by_whoever_reproduces_the_data_and_by_least_squares_in_part(store, tmp_path):
+    wanted = smoothing.SmoothingSettings(fits=4, steps=100)
+    table = smoothing.find(_context(store, tmp_path, wanted)).tables["smoothing.csv"]
+    # The error at the data is what is left of the noise, the error against the truth, less twice what both share.
+    assert len(table) == 2 * 4
+    noisy = smoothing._noisy(_context(store, tmp_path, wanted), "momentum")
+    np.testing.assert_allclose(noisy.inside, 1 + noisy.truth - 2 * noisy.learnt, rtol=1e-9)
+    assert noisy.free == NETWORK.size / len(PROBLEM.x)
+
+
+# Settings
+
+
+def test_fits_of_other_settings_are_seen_as_those_of_the_study(store, tmp_path):
+    wanted = settings.SettingsSettings(fits=4, steps=(100, 300))
+    table = settings.find(_context(store, tmp_path, wanted)).tables["settings.csv"]
+    assert len(table) == 2 * len(settings.VARIANTS)
+    own = table[(table["setting"] == "adadelta") & (table["step"] == 300)].iloc[0]
+    stored = first_fits(CONFIG, store, "adadelta", 4)
+    assert own["loss_median"] == pytest.approx(np.median(_loss(stored.params)), rel=1e-6)
+    distances = np.linalg.norm(stored.params - MINIMUM, axis=1)
+    assert own["from_minimum_median"] == pytest.approx(np.median(distances), rel=1e-6)
+    assert (table[table["setting"] != "adadelta"]["loss_median"] != own["loss_median"]).all()
 
 
 # Paths
@@ -302,15 +341,6 @@ def test_knots_are_counted_over_all_fits(store, tmp_path):
     assert summary["target"].tolist() == [31, 31]
     assert summary["possible"].tolist() == [6**5 - 1] * 2
     assert set(findings.figures) == {"knots-of-the-fits"}
-
-
-def test_complexity_of_planted_ensembles(store, tmp_path):
-    for params, verdict in ((MINIMUM, "differs"), (np.zeros(NETWORK.size), "agrees")):
-        each = knots._Knots()
-        each.add(NETWORK, np.tile(params, (5, 1)))
-        claims = knots._claims(_context(store, tmp_path, NoSettings(), LONG), {"momentum": each})
-        assert _claim(claims, "less complex than the function").verdict == verdict
-        assert _claim(claims, "architecture allows").verdict == "agrees"
 
 
 # Barriers

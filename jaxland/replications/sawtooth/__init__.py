@@ -24,9 +24,13 @@ STUDY = Study(
             "larger": "figure 15: larger networks, and local minima embedded in them",
             "knots": "the exact knots of every fit",
             "barriers": "barriers between minima, and their disconnectivity graph",
+            "settings": "sections 4.1 and 4.5: other optimizers, rates, batches and initial weights",
+            "students": "section 1: networks trained to the output of trained ones",
+            "smoothing": "sections 1 and 5: noise in the data, and how much of it is learnt",
         },
     ),
     default_analyses=("overview", "knots"),
+    statements=deferred(f"{__name__}.statements:statements"),
 )
 
 __all__ = ["STUDY", "SawtoothConfig"]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from jaxland.landscape import (
     NebSettings,
@@ -20,15 +21,17 @@ from jaxland.landscape import (
 )
 from jaxland.plots import path_with_interpolation
 from jaxland.problems import Evaluate
-from jaxland.studies import Above, All, AtLeast, Below, Between, Claim, claim
+from jaxland.replications.sawtooth.measures import column, percent
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.replications.sawtooth.statements.landscape import NEAR
+from jaxland.statistics import Estimate
+from jaxland.studies import Claim
 
 # Stiff springs and short steps for the rough surface of a ReLU network; on straight bands of its fits these are springs
 # of about 0.1, steps of 0.01 to 0.1 and a tolerance of 1e-3 in units of the loss and the parameters.
 ROUGH = NebSettings(tolerance=1.6e-3, spring_constant=1.6, first_step=0.0025, longest_step=0.025)
 BETWEEN = 9
 """Points on the line between two images at which the energy is taken too."""
-NEAR = 0.15
-"""The share of a path that counts as near the global minimum."""
 
 
 @dataclass(frozen=True)
@@ -140,59 +143,108 @@ def draw_path(paths: Paths, shown: int, *, color: str, title: str, ax: Axes) -> 
     )
 
 
-def shape_claims(name: str, paths: Paths) -> list[Claim]:
-    """Figure 8, left: what the paths look like from the fits to the global minimum, and the flat part closely."""
+def path_table(name: str, paths: Paths) -> pd.DataFrame:
+    """One row for every path: what is judged of it."""
+    near = paths.lengths[:, 1:-1] < NEAR * paths.lengths[:, -1:]
     rest = paths.lengths > NEAR * paths.lengths[:, -1:]
-    level = paths.energies / paths.energies[:, -1:]
-    plunge, bumps = np.median(paths.plunge), np.median(paths.bumps)
-    flat = np.median([np.median(values[kept]) for values, kept in zip(level, rest, strict=True)])
+    return pd.DataFrame(
+        {
+            "ensemble": name,
+            "fit": paths.fit,
+            "end_loss": paths.energies[:, -1],
+            "first_step": paths.energies[:, -2],
+            "highest_image": paths.energies.max(axis=1),
+            "highest_between": paths.between.max(axis=1),
+            "length": paths.lengths[:, -1],
+            "plunge": paths.plunge,
+            "level": _medians(paths.energies, rest) / paths.energies[:, -1],
+            "bumps": paths.bumps,
+            "worst_rise": _rises(paths).max(axis=1),
+            "turn_near": _medians(paths.angles, near),
+            "turn_before": _medians(paths.angles, ~near),
+            "largest_turn_at": _largest_turn(paths),
+            "residual": paths.residual,
+            "steps": paths.steps,
+            "reason": paths.reason,
+        }
+    )
+
+
+def _medians(values, kept) -> Float[np.ndarray, "B"]:
+    """NaN where nothing is kept: a coarse path may have no image so near."""
+    return np.array([np.nanmedian(row[mask]) if mask.any() else np.nan for row, mask in zip(values, kept, strict=True)])
+
+
+def _rises(paths: Paths) -> Float[np.ndarray, "B segments"]:
+    """By how much each segment rises above both its images, in units of the loss at the end of its path.
+
+    Near W_f energies vanish, and any ratio to them is large.
+    """
+    between = paths.between[:, :-1].reshape(*paths.energies[:, 1:].shape, BETWEEN + 1)
+    higher = np.maximum(paths.energies[:, 1:], paths.energies[:, :-1])
+    return (between.max(axis=2) - higher) / paths.energies[:, -1:]
+
+
+def _largest_turn(paths: Paths) -> Float[np.ndarray, "B"]:
+    """Where on its way each path turns most, 0 at W_f and 1 at the fit."""
+    most = np.argmax(np.nan_to_num(paths.angles, nan=-1.0), axis=1)
+    return np.take_along_axis(paths.lengths, most[:, None] + 1, axis=1)[:, 0] / paths.lengths[:, -1]
+
+
+def of_paths(estimate: Estimate, table: pd.DataFrame) -> Estimate:
+    """An estimate with its interval where most bands converged, without one where they did not.
+
+    A band that has not converged is no path of least energy, however many of them there are.
+    """
+    if (table["reason"] == "converged").mean() > 0.5:
+        return estimate
+    return Estimate(estimate.value, np.nan, np.nan)
+
+
+def shape_claims(ensemble: str, table: pd.DataFrame) -> list[Claim]:
+    """Figure 8, left: what the paths look like from the fits to the global minimum, and the flat part closely.
+
+    Args:
+        ensemble: its name.
+        table: of its paths, as `path_table` makes it.
+    """
+    plunge, level, bumps = (Estimate.quantile(column(table, name)) for name in ("plunge", "level", "bumps"))
+    above = Estimate.quantile(column(table, "highest_image") / column(table, "end_loss") - 1)
+    options = {"of": ensemble, "cases": len(table), "detail": f"medians over {bands_told(table)}"}
     return [
-        claim(
-            "8",
-            f"{name}: paths from local minima are flat, until a dramatic drop near the global minimum",
-            "flat, then a plunge",
-            f"below half of the local minimum's loss only on the last {plunge:.0%} of the way; "
-            f"{flat:.2f} times its loss before",
-            (plunge, flat),
-            All({"that part is": Below(0.25, "%"), f"the level before the last {NEAR:.0%} is": Between(0.75, 1.5)}),
-            f"medians over {_stops(paths)}",
+        STATEMENTS["flat-then-drop"].claim(
+            f"below half of the fit's loss on the last {percent(plunge)} of the way, at {percent(level)} of it before",
+            (of_paths(plunge, table), of_paths(level, table)),
+            **options,
         ),
-        claim(
-            "8",
-            f"{name}: the flat part is slightly bumpy",
-            "slightly bumpy",
-            f"median {bumps:.0f} bumps; highest image {np.median(paths.energies.max(1)):.5f}, "
-            f"end {np.median(paths.energies[:, -1]):.5f}",
-            bumps,
-            AtLeast(1),
-            "local maxima along a path that stand out by a hundredth of the loss at its end",
+        STATEMENTS["bumpy"].claim(
+            f"{bumps} bumps; the highest image is {percent(above)} of the fit's loss above it",
+            (of_paths(bumps, table), of_paths(above, table)),
+            **options,
         ),
     ]
 
 
-def between_claim(name: str, paths: Paths) -> Claim:
-    """Section 4.6: what lies on the straight lines between the images."""
-    between = paths.between[:, :-1].reshape(*paths.energies[:, 1:].shape, BETWEEN + 1)
-    higher = np.maximum(paths.energies[:, 1:], paths.energies[:, :-1])
-    # Near W_f energies vanish, and any ratio to them is large; there the loss of the smooth fit is the measure.
-    rise = (between.max(axis=2) - higher) / paths.energies[:, -1:]
-    worst = np.median(rise.max(axis=1))
-    return claim(
-        "section 4.6",
-        f"{name}: points interpolated between images have a much larger loss",
-        "much larger",
-        f"up to {worst:.0%} of the local minimum's loss above both images (median over paths); above 1 % on "
-        f"{np.mean(rise > 0.01):.0%} of segments",
+def interpolated_claim(name: str, table: pd.DataFrame) -> Claim:
+    """Section 4.6: what lies on the straight lines between the images; arguments as those of `shape_claims`."""
+    worst = Estimate.quantile(column(table, "worst_rise"))
+    return STATEMENTS["interpolated"].claim(
+        f"{percent(worst)} of the fit's loss above both images, on the worst segment of a path (median)",
         worst,
-        Above(0.25, "% of that loss"),
-        f"{BETWEEN} points on the straight line between each two images; the worst segment of each path",
+        of=name,
+        cases=len(table),
+        detail=f"{BETWEEN} points on the straight line between each two images; {bands_told(table)}",
     )
 
 
-def _stops(paths: Paths) -> str:
-    return f"{len(paths.fit)} paths ({stops(paths.reason)}; median residual {np.median(paths.residual):.1e})"
+def bands_told(table: pd.DataFrame) -> str:
+    """How many bands there are, how they ended and how near they came, in words."""
+    return f"{len(table)} paths ({stops(table['reason'])}; median residual {np.median(column(table, 'residual')):.1e})"
 
 
-def stops(reasons: np.ndarray) -> str:
+def stops(reasons: ArrayLike) -> str:
     """How many bands ended for each reason, in words."""
-    return ", ".join(f"{count} {reason}" for reason, count in zip(*np.unique(reasons, return_counts=True), strict=True))
+    return ", ".join(
+        f"{count} {reason}"
+        for reason, count in zip(*np.unique(np.asarray(reasons, str), return_counts=True), strict=True)
+    )

@@ -19,12 +19,16 @@ from jaxland.landscape import (
 from jaxland.plots import barrier_matrix, disconnectivity_graph, leaf_order, new_figure
 from jaxland.replications.sawtooth.bands import ROUGH, stops
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.replications.sawtooth.measures import column, percent, rows_where
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
-from jaxland.studies import Analysis, Below, Claim, Context, Findings, claim, untested
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.statistics import Estimate, bootstrap_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, measurement
 from jaxland.training import gradients
 
 _PIECE = 32
 _BETWEEN = 4
+_RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,10 @@ def find(context: Context) -> Findings:
     evaluate = gradients(config.network, config.problem)
     pairs = np.stack(np.triu_indices(len(points), 1), axis=1)
     energies, found = evaluate(points)[0], _heights(context, evaluate, points, pairs)
-    reasons = found["reason"]
     barriers = Barriers(names, energies, pass_heights(energies, pairs, found["height"]), minimum is not None)
-    return Findings(_tables(barriers, pairs, reasons), _figures(barriers), _claims(context, barriers, reasons))
+    tables = _tables(barriers, pairs, found["reason"])
+    table = tables["barriers.csv"]
+    return Findings(tables, _figures(barriers), _claims(context, table), captions=_captions(table))
 
 
 def _heights(context: Context, evaluate, points, pairs) -> dict[str, np.ndarray]:
@@ -133,42 +138,85 @@ def _figures(barriers: Barriers):
     return {"barriers": figure}
 
 
-def _claims(context: Context, barriers: Barriers, reasons) -> list[Claim]:
-    local = np.arange(barriers.has_global, len(barriers.names))
-    count, claims = f"{len(reasons)} bands ({stops(reasons)})", []
-    if len(local) > 1:
-        claims.append(_valleys(barriers.direct[np.ix_(local, local)], barriers.energies[local], count))
-    if barriers.has_global and len(local):
-        claims.append(_to_the_global(barriers.lowest[0, local], barriers.energies[local], count))
-    return judged_where_comparable(context.config, claims)
+def _claims(context: Context, table: pd.DataFrame) -> list[Claim]:
+    own = heights_measured(table)
+    return judged_where_comparable(context.config, valley_claims(table)) + own
 
 
-def _valleys(direct: Float[np.ndarray, "M M"], energies: Float[np.ndarray, "M"], count: str) -> Claim:
-    first, second = np.triu_indices(len(energies), 1)
-    # Among themselves: a way over W_f would be no valley that training could find.
-    rise = np.median(lowest_passes(direct)[first, second] / np.maximum(energies[first], energies[second]) - 1)
-    return claim(
-        "section 1",
-        "local minima are joined by long, flat valleys",
-        "long, flat valleys",
-        f"the lowest way between two rises {rise:.1%} above the higher of them (median)",
-        rise,
-        Below(0.5, "%"),
-        f"{count}; images and points between them; ways over other minima, not over W_f",
+def _local(table: pd.DataFrame) -> pd.DataFrame:
+    return rows_where(table, (table["first"] != "W_f") & (table["second"] != "W_f"))
+
+
+def valley_claims(table: pd.DataFrame) -> list[Claim]:
+    """Section 1: how far the ways between local minima rise, judged from `barriers.csv`."""
+    local = _local(table)
+    names = list(dict.fromkeys([*local["first"], *local["second"]]))
+    if len(names) < 3:
+        return [STATEMENTS["flat-valleys"].not_tested("fewer than three local minima")]
+    rises = _rises(local, names)
+    found = bootstrap_interval(
+        np.arange(float(len(names))),
+        lambda rows: _median_rise(rises, rows),
+        seed=0,
+        method="percentile",
+        resamples=_RESAMPLES,
     )
+    converged = (local["reason"] == "converged").all()
+    # A way can only be lower than the band that was found.
+    estimate = Estimate(found.value, found.low if converged else 0.0, found.high)
+    return [
+        STATEMENTS["flat-valleys"].claim(
+            f"the lowest way between two rises {percent(estimate)} above the higher of them (median)",
+            estimate,
+            cases=len(names),
+            detail=f"{_bands(local)}; images and points between them; ways over other minima, not over W_f; minima "
+            "resampled, for pairs are not independent",
+        )
+    ]
 
 
-def _to_the_global(heights: Float[np.ndarray, "M"], energies: Float[np.ndarray, "M"], count: str) -> Claim:
-    above = np.median(heights - energies)
-    return untested(
-        "section 4.4",
-        "barriers between local minima and the global minimum are too high for training to climb",
-        "too high",
-        f"the lowest way to W_f rises {above:.1e} above a local minimum, {above / np.median(energies):.1%} of its loss "
-        "(median)",
-        f"{count}; a height that training cannot climb is not defined by the paper, so this is a measurement; "
-        "a path that rises this little is hard to find, not hard to climb",
-    )
+def _rises(local: pd.DataFrame, names: list[str]) -> Float[np.ndarray, "M M"]:
+    """Of the lowest ways among local minima themselves: one over W_f would be no valley that training could find."""
+    first, second = (np.array([names.index(name) for name in local[end]]) for end in ("first", "second"))
+    energies = np.zeros(len(names))
+    energies[first], energies[second] = column(local, "first_energy"), column(local, "second_energy")
+    pairs = np.stack([first, second], axis=1)
+    lowest = lowest_passes(pass_heights(energies, pairs, column(local, "direct_height")))
+    return lowest / np.maximum.outer(energies, energies) - 1
+
+
+def _median_rise(rises: Float[np.ndarray, "M M"], rows) -> float:
+    """Over pairs of different minima, of minima drawn with repetition."""
+    chosen = np.asarray(rows, int)
+    apart = np.triu(chosen[:, None] != chosen[None], 1)
+    drawn = rises[np.ix_(chosen, chosen)][apart]
+    return float(np.median(drawn)) if len(drawn) else 0.0
+
+
+def heights_measured(table: pd.DataFrame) -> list[Claim]:
+    """How far the lowest ways to W_f rise above local minima."""
+    ways = rows_where(table, table["first"] == "W_f")
+    if not len(ways):
+        return []
+    above = Estimate.quantile(column(ways, "lowest_height") / column(ways, "second_energy") - 1)
+    return [
+        measurement(
+            "how far the lowest way from a local minimum to the global one rises",
+            f"{percent(above)} of the minimum's loss (median)",
+            detail=f"{_bands(table)}; bounds from above where bands have not converged; a path that rises so little is "
+            "hard to find rather than hard to climb",
+        ),
+        STATEMENTS["too-high"].not_tested(STATEMENTS["too-high"].untested),
+    ]
+
+
+def _bands(table: pd.DataFrame) -> str:
+    return f"{len(table)} bands ({stops(table['reason'])})"
+
+
+def _captions(table: pd.DataFrame) -> dict[str, str]:
+    told = [each.measured for each in (*valley_claims(table), *heights_measured(table)) if each.measured]
+    return {"barriers": f"Minima and the heights between them, by {_bands(table)}: {'; '.join(told)}."}
 
 
 ANALYSIS = Analysis(

@@ -10,10 +10,13 @@ from jaxland.landscape import jitter, output_distances, returned
 from jaxland.plots import basin_scatter, new_figure
 from jaxland.replications.sawtooth.comparable import judged_where_comparable
 from jaxland.replications.sawtooth.config import SawtoothConfig
+from jaxland.replications.sawtooth.measures import column, groups, percent, rows_where
 from jaxland.replications.sawtooth.palette import LABELS
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
-from jaxland.statistics import LogisticFit, binned_shares, logistic_fit, wilson_interval
-from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Equals, Findings, claim
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.replications.sawtooth.statements.landscape import FAR, NEARBY
+from jaxland.statistics import Estimate, LogisticFit, binned_shares, logistic_fit
+from jaxland.studies import Analysis, Claim, Context, Findings, measurement
 from jaxland.training import make_optimizer
 
 # What a fit may differ by that is back at its minimum; the wave is of order one.
@@ -21,6 +24,7 @@ _SAME_LOSS, _SAME_OUTPUT = 1e-5, 1e-3
 # Fits of a piece: a quarter of a minute's work.
 _PIECE = 1024
 _BINS = 20
+_OF_GLOBAL = "W_f, "
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,6 @@ class Basin:
     loss: Float[np.ndarray, "F"]
     returned: Bool[np.ndarray, "F"]
 
-    @property
-    def logistic(self) -> LogisticFit:
-        """The chance to return against the norm of the noise."""
-        return logistic_fit(self.distance, self.returned)
-
 
 def find(context: Context) -> Findings:
     """Retrains, a piece at a time."""
@@ -66,7 +65,8 @@ def find(context: Context) -> Findings:
         basins = {name: _global(context, minimum, name) for name in context.config.optimizers}
     local = _local(context)
     tables = {"basin-fits.csv": _fits_table(basins, local), "basin-shares.csv": _shares_table(basins, local)}
-    return Findings(tables, _figures(basins, local), _claims(context, basins, local))
+    fits = tables["basin-fits.csv"]
+    return Findings(tables, _figures(basins, local), _claims(context, fits), captions=_captions(fits))
 
 
 def _global(context: Context, minimum: np.ndarray, optimizer: str) -> Basin:
@@ -117,7 +117,7 @@ def _local(context: Context) -> dict[int, Basin]:
 
 
 def _named(basins: dict[str, Basin], local: dict[int, Basin]):
-    yield from ((f"W_f, {name}", each) for name, each in basins.items())
+    yield from ((f"{_OF_GLOBAL}{name}", each) for name, each in basins.items())
     yield from ((f"fit {number}", each) for number, each in local.items())
 
 
@@ -157,53 +157,95 @@ def _figures(basins: dict[str, Basin], local: dict[int, Basin]):
     return figures
 
 
-def _claims(context: Context, basins: dict[str, Basin], local: dict[int, Basin]) -> list[Claim]:
-    claims = [_returns(name, each) for name, each in basins.items()]
-    if basins:
-        claims.append(_narrow(next(iter(basins.values())), local))
-    return judged_where_comparable(context.config, claims)
+def _claims(context: Context, table: pd.DataFrame) -> list[Claim]:
+    return judged_where_comparable(context.config, basin_claims(table)) + own_claims(table)
 
 
-def _share_within(basin: Basin, low: float, high: float) -> tuple[float, str]:
-    inside = (basin.distance >= low) & (basin.distance < high)
-    back = int(basin.returned[inside].sum())
-    share = back / max(int(inside.sum()), 1)
-    bounds = wilson_interval(back, int(inside.sum()))
-    return share, f"{share:.1%} of {inside.sum():,} within {low:g} to {high:g} ({bounds[0]:.1%} to {bounds[1]:.1%})"
+def basin_claims(table: pd.DataFrame) -> list[Claim]:
+    """Figure 12 and section 1, judged from `basin-fits.csv`."""
+    claims = []
+    for basin, those in _of_global(table):
+        name = basin.removeprefix(_OF_GLOBAL)
+        returns = never_claim if name == "adadelta" else nearby_claim
+        claims += [returns(name, those)] + ([] if name == "adadelta" else [narrow_claim(name, those)])
+    return claims
 
 
-def _returns(name: str, basin: Basin) -> Claim:
-    never = name == "adadelta"
-    near, near_text = _share_within(basin, 0, 0.1)
-    far, far_text = _share_within(basin, 1, 2)
-    total = int(basin.returned.sum())
-    lowest = basin.loss[np.isfinite(basin.loss)].min(initial=np.inf)
-    nearby = All({"within 0.1 the share is": Above(0.5, "%"), "beyond 1": Below(0.05, "%")})
-    return claim(
-        "12",
-        f"{name} never returns to the global minimum" if never else f"{name} returns only from nearby",
-        "identically zero" if never else "near only",
-        f"{total:,} of {len(basin.returned):,} return: {near_text}, {far_text}",
-        total if never else (near, far),
-        Equals(0) if never else nearby,
-        f"returned means a loss below 1e-5; smallest loss {lowest:.1e}; logistic fit: {basin.logistic.message}",
+def _of_global(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(name, those) for name, those in groups(table, "basin") if name.startswith(_OF_GLOBAL)]
+
+
+def _share_within(table: pd.DataFrame, low: float, high: float) -> tuple[Estimate, str]:
+    inside = rows_where(table, (table["distance"] >= low) & (table["distance"] < high))
+    share = Estimate.share(int(column(inside, "returned").sum()), len(inside))
+    return share, f"{percent(share)} of {len(inside):,} within {low:g} to {high:g}"
+
+
+def _logistic(table: pd.DataFrame) -> LogisticFit:
+    return logistic_fit(column(table, "distance"), np.asarray(table["returned"], bool))
+
+
+_RETURNED = f"returned means a loss below {_SAME_LOSS:g}"
+
+
+def nearby_claim(name: str, table: pd.DataFrame) -> Claim:
+    """Figure 12, left, of the noise, losses and returns of one optimizer."""
+    near, near_text = _share_within(table, 0, NEARBY)
+    far, far_text = _share_within(table, FAR, np.inf)
+    return STATEMENTS["returns-nearby"].claim(
+        f"{near_text}, {far_text}",
+        (near, far),
+        of=name,
+        cases=len(table),
+        detail=f"{_RETURNED}; smallest loss {table['loss'].min():.1e}; logistic fit: {_logistic(table).message}",
     )
 
 
-def _narrow(basin: Basin, local: dict[int, Basin]) -> Claim:
-    fitted = basin.logistic
-    widths = [_share_within(each, 0, 2)[0] for each in local.values()]
-    beside = f"; {np.median(widths):.1%} to one of {len(widths)} local minima (median)" if widths else ""
-    return claim(
-        "section 1",
-        "the domain of attraction of the global minimum is very narrow",
-        "very narrow",
-        f"an even chance to return at distance {fitted.half:.2f}, where local minima are about 10 away",
-        fitted.half if fitted.status == "ok" else None,
-        Below(1),
-        f"logistic fit; of jitters of norm 0 to 2, {_share_within(basin, 0, 2)[0]:.1%} return to W_f{beside}, where "
-        "returning means the minimum's loss to 1e-5 and its output to 1e-3",
+def never_claim(name: str, table: pd.DataFrame) -> Claim:
+    """Figure 12, right; arguments as those of `nearby_claim`."""
+    share = Estimate.share(int(column(table, "returned").sum()), len(table))
+    return STATEMENTS["adadelta-never"].claim(
+        f"{table['returned'].sum():,} of {len(table):,} return, {percent(share)}",
+        share,
+        of=name,
+        cases=len(table),
+        detail=f"{_RETURNED}; smallest loss {table['loss'].min():.1e}",
     )
+
+
+def narrow_claim(name: str, table: pd.DataFrame) -> Claim:
+    """Section 1; arguments as those of `nearby_claim`."""
+    fitted = _logistic(table)
+    if fitted.status != "ok":
+        return STATEMENTS["narrow"].not_tested(f"no logistic fit: {fitted.message}", of=name)
+    half = Estimate(fitted.half, *fitted.half_interval)
+    return STATEMENTS["narrow"].claim(
+        f"half return at a noise of {half}", half, of=name, cases=len(table), detail="logistic fit"
+    )
+
+
+def own_claims(table: pd.DataFrame) -> list[Claim]:
+    """Of local minima, which the source does not look at."""
+    return [
+        measurement("jitters that return to a local minimum", _share_within(those, 0, np.inf)[1], of=name)
+        for name, those in groups(table, "basin")
+        if not name.startswith(_OF_GLOBAL)
+    ]
+
+
+def _captions(table: pd.DataFrame) -> dict[str, str]:
+    captions = {}
+    if basins := _of_global(table):
+        told = [
+            f"{name.removeprefix(_OF_GLOBAL)} {those['returned'].sum():,} of {len(those):,}" for name, those in basins
+        ]
+        captions["figure-12-basin-of-the-global-minimum"] = (
+            f"Losses after training from W_f with noise, against its norm. Back at W_f: {', '.join(told)}."
+        )
+    if own := own_claims(table):
+        told = [f"{each.of} {each.measured}" for each in own]
+        captions["basins-of-local-minima"] = f"The same of local minima. Back at theirs: {'; '.join(told)}."
+    return captions
 
 
 ANALYSIS = Analysis(

@@ -8,10 +8,11 @@ import pandas as pd
 from jaxland.landscape import FunctionMoments, function_moments, most_knots, piecewise_linear
 from jaxland.networks import Network
 from jaxland.plots import new_figure
-from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.replications.sawtooth.comparable import LEAST_STEPS, other_example
 from jaxland.replications.sawtooth.drawing import knot_counts, knot_positions
-from jaxland.statistics import Histogram
-from jaxland.studies import Analysis, Below, Claim, Context, Findings, NoSettings, claim
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.statistics import Estimate, Histogram
+from jaxland.studies import Analysis, Claim, Context, Findings, NoSettings, judged_unless
 
 # The exact mean keeps every knot of every fit, so it is taken over the first fits; the counts are of all.
 _MEAN_FITS = 20_000
@@ -50,7 +51,8 @@ def find(context: Context) -> Findings:
     knots = {name: each for name, each in knots.items() if each.counts.total}
     if not knots:
         return Findings({}, {}, [])
-    return Findings(_tables(context, knots), _figures(context, knots), _claims(context, knots))
+    captions = {"knots-of-the-fits": _caption(context, knots)}
+    return Findings(_tables(context, knots), _figures(context, knots), _claims(context, knots), captions=captions)
 
 
 def _tables(context: Context, knots: dict[str, _Knots]) -> dict[str, pd.DataFrame]:
@@ -90,32 +92,47 @@ def _figures(context: Context, knots: dict[str, _Knots]):
     return {"knots-of-the-fits": figure}
 
 
+def _caption(context: Context, knots: dict[str, _Knots]) -> str:
+    told = " and ".join(f"{each.counts.quantile(0.5):.0f} ({name})" for name, each in knots.items())
+    return (
+        f"Fits have {told} interior knots in the median, where the target has {_own(context)} and the architecture "
+        f"allows {most_knots(context.config.network.spec.widths):,}."
+    )
+
+
 def _claims(context: Context, knots: dict[str, _Knots]) -> list[Claim]:
     own, most = _own(context), most_knots(context.config.network.spec.widths)
-    claims = [each for name, found in knots.items() for each in _complexity(name, found.counts, own, most)]
-    return judged_where_comparable(context.config, claims)
+    short = f"judged from {LEAST_STEPS:,} steps on" if context.config.steps < LEAST_STEPS else ""
+    claims = [each for name, found in knots.items() for each in knot_claims(name, found.counts, own, most)]
+    return judged_unless(other_example(context.config) or short, claims)
 
 
-def _complexity(name: str, counts: Histogram, own: int, most: int) -> list[Claim]:
-    median, largest = counts.quantile(0.5), counts.largest
+def knot_claims(name: str, counts: Histogram, own: int, most: int) -> list[Claim]:
+    """Whether fits are less complex than their architecture allows, and than their target.
+
+    Args:
+        name: of the ensemble.
+        counts: interior knots of its fits, in bins of width one.
+        own: those of the target.
+        most: that the architecture can have.
+    """
+    each = np.repeat(np.arange(len(counts.counts)), counts.counts).astype(np.float64)
+    median, high = Estimate.quantile(each), Estimate.quantile(each, 0.99)
     return [
-        claim(
-            "section 1",
-            f"{name}: fits are far less complex than their architecture allows",
-            "vastly less",
-            f"median {median:.0f}, at most {largest:.0f} interior knots of {most:,} possible",
-            largest / most,
-            Below(0.1, "% of what is possible"),
-            f"exact knots of {counts.total:,} fits; the largest number of them",
+        STATEMENTS["less-complex"].claim(
+            f"median {median.value:.0f}, 99 % quantile {high.value:.0f}, at most {counts.largest:.0f} interior knots "
+            f"of {most:,} possible",
+            Estimate(*(value / most for value in high)),
+            of=name,
+            cases=len(each),
+            detail="exact knots",
         ),
-        claim(
-            "section 1",
-            f"{name}: they are less complex than the function they are fitted to, which has {own} interior knots",
-            "less",
-            f"median {median:.0f}; {1 - counts.share(own - 0.5, 1e9):.2%} of fits have fewer than {own}",
-            median,
-            Below(own),
-            "exact knots; the median",
+        STATEMENTS["less-complex-than-target"].claim(
+            f"median {median.value:.0f}; {np.mean(each < own):.2%} of fits have fewer than {own}",
+            Estimate(*(value / own for value in median)),
+            of=name,
+            cases=len(each),
+            detail="exact knots",
         ),
     ]
 

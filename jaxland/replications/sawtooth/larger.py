@@ -6,16 +6,19 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
+from scipy.stats import ttest_ind
 
 from jaxland.landscape import outputs, piecewise_linear, spectra
 from jaxland.networks import Network, embed, mlp, smoothed
 from jaxland.plots import fit_curve, new_figure, paired_strips, strips, training_curves
 from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example, too_small
-from jaxland.replications.sawtooth.measures import share_interval, turning_points, wave_shares
+from jaxland.replications.sawtooth.measures import column, groups, percent, turning_points, wave_shares
 from jaxland.replications.sawtooth.palette import COLORS
 from jaxland.replications.sawtooth.sample import Sample, first_fits
-from jaxland.statistics import sample_interval
-from jaxland.studies import Above, Analysis, Below, Claim, Context, Findings, claim, judged_unless, untested
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.replications.sawtooth.statements.landscape import CLOSE
+from jaxland.statistics import Estimate
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless
 from jaxland.training import make_optimizer
 
 _TRAINED, _EMBEDDED = "adadelta", "momentum"
@@ -25,12 +28,9 @@ _LEAST_FITS = 8
 # Larger networks are still on their way after a few thousand steps: they are judged where the paper looked at them.
 _LEAST_STEPS = 50_000
 _TRACED = 100
-_CLOSE = 0.1
-"""The share of the smooth fit's loss below which a fit counts as close to a global minimum."""
 _DESCENDING = 1e-4
 """A direction descends if its eigenvalue is negative by more than this share of the largest."""
 _SAMPLES = 20
-_MOST = Above(0.5, "% at the beginning of the interval")
 _BEST_COLOR = "#0b3d0b"
 
 
@@ -104,19 +104,21 @@ def find(context: Context) -> Findings:
             tables[name] = pd.concat([table(context, each) for each in sizes], ignore_index=True)
         figures["figure-15-larger-networks"] = _sizes_figure(context, sizes)
         figures["figure-15-losses-of-larger-networks"] = _losses_figure(context, sizes)
-        claims += _size_claims(context, sizes)
+        claims += _size_claims(context, tables["larger-fits.csv"])
     embedded = _embedded(context)
     if embedded is None:
-        return Findings(tables, figures, [*claims, _not_possible()])
+        not_possible = STATEMENTS["saddles"].not_tested("no finite momentum fits that can be embedded")
+        claims = [*claims, not_possible]
+        return Findings(tables, figures, claims, captions=_shown(figures, claims))
     curvatures = _curvatures(context)
     tables |= {"embedded-fits.csv": _embedded_table(context, embedded), "embedded-spectra.csv": _table_of(curvatures)}
     figures |= {"section-4.10-embedded-fits": _embedded_figure(context, embedded, curvatures)}
-    return Findings(tables, figures, claims + _embedded_claims(context, embedded, curvatures))
+    claims += _embedded_claims(context, tables["embedded-fits.csv"], tables["embedded-spectra.csv"])
+    return Findings(tables, figures, claims, captions=_shown(figures, claims))
 
 
-def _not_possible() -> Claim:
-    statement = "local minima embedded in a larger network become saddle points"
-    return untested("section 4.10", statement, "", "", "no finite momentum fits that can be embedded")
+def _shown(figures, claims: list[Claim]) -> dict[str, str]:
+    return {name: caption for name, caption in _captions(claims).items() if name in figures}
 
 
 def _square(size: int) -> Network:
@@ -344,127 +346,144 @@ def _embedded_figure(context: Context, embedded: Embedded, curvatures: Curvature
     return figure
 
 
-def _size_claims(context: Context, sizes: list[SizeFits]) -> list[Claim]:
+def _size_claims(context: Context, table: pd.DataFrame) -> list[Claim]:
+    """Judged from `larger-fits.csv`."""
     settings: LargerSettings = context.settings
-    few = min(len(each.fit) for each in sizes)
+    each_size = groups(table, "network")
+    few = min(len(those) for _, those in each_size)
     reason = other_example(context.config) or too_small(settings.steps, few, _LEAST_FITS, _LEAST_STEPS)
-    claims = [make(context, each) for each in sizes for make in (_close, _lower)]
+    smooth, own = _smooth_loss(context), _study_shares(context)
+    relative = {name: column(those, "loss") / smooth for name, those in each_size}
+    claims = [
+        *(more_complex_claim(name, column(those, "wave_share"), own) for name, those in each_size),
+        *(close_claim(name, values) for name, values in relative.items()),
+        size_shown_claim(relative),
+    ]
     return judged_unless(reason, claims)
 
 
-def _close(context: Context, each: SizeFits) -> Claim:
-    smooth, steps = _smooth_loss(context), context.settings.steps
-    close = int((each.loss < _CLOSE * smooth).sum())
-    shares, turns = _shares(context, each.network, each.params), _turns(each.network, each.params)
-    ratio, trace = each.loss / smooth, np.median(each.trace, axis=0) / smooth
-    return claim(
-        "15, section 4.10",
-        f"a {each.name} network comes close to a global minimum",
-        "quite close",
-        f"first fit {ratio[0]:.0%}, median {np.median(ratio):.0%}, best {ratio.min():.1%} of the smooth fit's loss; "
-        f"median fit holds {np.median(shares):.0%} of the wave and turns {np.median(turns):.0f} times",
-        np.median(ratio),
-        Below(_CLOSE, "%"),
-        f"{close} of {len(ratio)} fits below {_CLOSE:.0%}, {share_interval(close, len(ratio))[2]}; the target turns "
-        f"{len(context.config.problem.target.knots) - 2} times; the median; after nine tenths of the {steps:,} steps "
-        f"it was {trace[-1 - len(trace) // 10]:.0%}",
+def _study_shares(context: Context) -> Float[np.ndarray, "F"]:
+    """Of the wave, in as many of the study's own fits with the same optimizer; none where it has no such ensemble."""
+    config = context.config
+    if _TRAINED not in config.optimizers:
+        return np.zeros(0)
+    return _shares(context, config.network, first_fits(config, context.store, _TRAINED, context.settings.fits).trained)
+
+
+def close_claim(network: str, relative: Float[np.ndarray, "F"]) -> Claim:
+    """Figure 15: losses of fits of one size in units of the smooth fit's, the first fit first."""
+    median = Estimate.quantile(relative)
+    return STATEMENTS["close"].claim(
+        f"median {percent(median)}, first fit {relative[0]:.0%}, best {relative.min():.1%} of the smooth fit's loss",
+        median,
+        of=network,
+        cases=len(relative),
+        detail=f"{(relative < CLOSE).sum()} of {len(relative)} fits below {CLOSE:.0%}",
     )
 
 
-def _lower(context: Context, each: SizeFits) -> Claim:
-    others = _study_losses(context)
-    median = float(np.median(others)) if len(others) else np.nan
-    lower, small = int((each.loss < median).sum()), _name(context.config.network)
-    low, _, interval = share_interval(lower, len(each.loss))
-    return claim(
-        "section 4.10",
-        f"{each.name} networks learn more of the function than {small} networks",
-        "more complex functions",
-        f"{lower} of {len(each.loss)} fits have a lower loss than the median {small} fit, {interval}; medians "
-        f"{np.median(each.loss):.5f} and {median:.5f}",
-        low if len(others) else None,
-        _MOST,
-        f"{context.settings.steps:,} steps against the study's {context.config.steps:,}, adadelta; {len(others)} fits "
-        "of the study",
+def size_shown_claim(relative: dict[str, Float[np.ndarray, "F"]]) -> Claim:
+    """Figure 15: which of the two sizes that the source names comes as close as its picture."""
+    if not {"10 x 10", "15 x 15"} <= relative.keys():
+        return STATEMENTS["size-shown"].not_tested("not both sizes were trained")
+    small, large = (Estimate.quantile(relative[name]) for name in ("10 x 10", "15 x 15"))
+    return STATEMENTS["size-shown"].claim(
+        f"medians {percent(large)} for 15 x 15 and {percent(small)} for 10 x 10",
+        (large, small),
+        cases=min(len(relative[name]) for name in ("10 x 10", "15 x 15")),
     )
 
 
-def _embedded_claims(context: Context, embedded: Embedded, curvatures: Curvatures) -> list[Claim]:
-    claims = [_saddles(curvatures), _learn_more(context, embedded), _more_complex(context, embedded)]
-    reason = too_small(context.settings.more_steps, len(embedded.fit), _LEAST_FITS)
+def more_complex_claim(network: str, larger: Float[np.ndarray, "F"], own: Float[np.ndarray, "E"]) -> Claim:
+    """Section 4.10: shares of the wave in fits of a larger network, and in fits of the study's own."""
+    if min(len(larger), len(own)) < 2:
+        return STATEMENTS["more-complex"].not_tested("fewer than two fits of either size", of=network)
+    interval = ttest_ind(larger, own, equal_var=False).confidence_interval()
+    gain = Estimate(float(larger.mean() - own.mean()), float(interval.low), float(interval.high))
+    return STATEMENTS["more-complex"].claim(
+        f"{percent(gain)} of the wave more, {larger.mean():.1%} against {own.mean():.1%}",
+        gain,
+        of=network,
+        cases=min(len(larger), len(own)),
+        detail=f"{_TRAINED}, means, with Welch's interval; {len(own)} fits of the study",
+    )
+
+
+def _embedded_claims(context: Context, fits: pd.DataFrame, curvatures: pd.DataFrame) -> list[Claim]:
+    """Judged from `embedded-fits.csv` and `embedded-spectra.csv`."""
+    claims = [saddles_claim(curvatures), further_claim(fits), embedded_complex_claim(fits)]
+    reason = too_small(context.settings.more_steps, len(fits), _LEAST_FITS)
     claims = judged_where_comparable(context.config, judged_unless(reason, claims))
-    return [_identical(context, embedded), *claims]
+    return [embedded_claim(fits), *claims]
 
 
-def _identical(context: Context, embedded: Embedded) -> Claim:
-    small, large = _name(context.config.network), _name(_larger(context))
-    return claim(
-        "section 4.10",
-        f"the weights of {small} networks can be embedded in those of {large} networks",
-        "the same function",
-        f"outputs differ by {embedded.difference.max():.1e} at most",
-        embedded.difference.max(),
-        Below(1e-12),
-        f"{len(embedded.fit)} fits at {_SAMPLES} points a piece, float64; fresh weights into the extra units, none out "
+def embedded_claim(fits: pd.DataFrame) -> Claim:
+    """Section 4.10: outputs before and after, of `embedded-fits.csv`."""
+    worst = float(column(fits, "difference").max())
+    return STATEMENTS["embedded"].claim(
+        f"outputs differ by {worst:.1e} at most",
+        worst,
+        detail=f"{len(fits)} fits at {_SAMPLES} points a piece, float64; fresh weights into the extra units, none out "
         "of them, and identities for the extra layers",
     )
 
 
-def _saddles(curvatures: Curvatures) -> Claim:
-    before, after = np.median(curvatures.lowest, axis=0)
-    counts = np.median(curvatures.descending, axis=0)
-    more = int((curvatures.descending[:, 1] > curvatures.descending[:, 0]).sum())
-    low, _, interval = share_interval(more, len(curvatures.fit))
-    gradient = np.median(curvatures.gradient[:, 1] / curvatures.gradient[:, 0])
-    return claim(
-        "section 4.10",
-        "a larger network tends to turn local minima into saddle points",
-        "saddle points",
-        f"{more} of {len(curvatures.fit)} fits gain descending directions, median {counts[0]:.0f} before and "
-        f"{counts[1]:.0f} after; lowest eigenvalue {before:.1e} and {after:.1e} (medians)",
-        low,
-        _MOST,
-        f"smoothed networks; a direction descends if its eigenvalue is below -{_DESCENDING:g} of the largest; the "
-        f"gradient grows {gradient:.1f} times; {interval}",
+def saddles_claim(table: pd.DataFrame) -> Claim:
+    """Section 4.10: directions that descend before and after, of `embedded-spectra.csv`."""
+    more = Estimate.share(int(np.sum(table["inside_descending"] > table["alone_descending"])), len(table))
+    middle = {name: np.median(column(table, name)) for name in table.columns}
+    gradient = np.median(column(table, "inside_gradient") / column(table, "alone_gradient"))
+    return STATEMENTS["saddles"].claim(
+        f"{percent(more)} of fits gain directions that descend, median {middle['alone_descending']:.0f} before and "
+        f"{middle['inside_descending']:.0f} after",
+        more,
+        cases=len(table),
+        detail=f"smoothed networks; a direction descends if its eigenvalue is below -{_DESCENDING:g} of the largest; "
+        f"lowest eigenvalue {middle['alone_lowest']:.1e} and {middle['inside_lowest']:.1e} (medians); the gradient "
+        f"grows {gradient:.1f} times, so that these are points of descent more than saddles at rest",
     )
 
 
-def _learn_more(context: Context, embedded: Embedded) -> Claim:
-    lower = int((embedded.inside < embedded.alone).sum())
-    low, _, interval = share_interval(lower, len(embedded.fit))
-    change = np.log(embedded.inside / embedded.alone)
-    bounds = np.exp(sample_interval(change))
-    falls = [1 - np.median(after / embedded.start) for after in (embedded.alone, embedded.inside)]
-    return claim(
-        "section 4.10",
-        "off the 5 x 5 submanifold, training leads further down",
-        "further",
-        f"{lower} of {len(embedded.fit)} embedded fits end lower than the same fits left as they are, {interval}; "
-        f"median fall of the loss {falls[1]:.1%} against {falls[0]:.1%}",
-        low,
-        _MOST,
-        f"{context.settings.more_steps:,} further steps of momentum for both; geometric mean of the ratio of losses "
-        f"{np.exp(change.mean()):.3f}, 95 % interval {bounds[0]:.3f} to {bounds[1]:.3f}",
+def further_claim(fits: pd.DataFrame) -> Claim:
+    """Section 4.10: losses after more training, of `embedded-fits.csv`."""
+    lower = Estimate.share(int(np.sum(fits["inside"] < fits["alone"])), len(fits))
+    falls = [1 - np.median(column(fits, where) / column(fits, "start")) for where in ("inside", "alone")]
+    return STATEMENTS["further"].claim(
+        f"{percent(lower)} of embedded fits end lower than the same fits left as they are; median fall of the loss "
+        f"{falls[0]:.1%} against {falls[1]:.1%}",
+        lower,
+        cases=len(fits),
+        detail="as many further steps of momentum for both",
     )
 
 
-def _more_complex(context: Context, embedded: Embedded) -> Claim:
-    pairs = ((context.config.network, embedded.alone_params), (_larger(context), embedded.inside_params))
-    turns = [_turns(*pair).mean() for pair in pairs]
-    shares = [_shares(context, *pair) for pair in pairs]
-    gain = shares[1] - shares[0]
-    low, high = sample_interval(gain)
-    return claim(
-        "section 4.10",
-        "the larger network learns more complex functions",
-        "more complex",
-        f"mean share of the wave {shares[1].mean():.1%} against {shares[0].mean():.1%}; turning points "
-        f"{turns[1]:.1f} against {turns[0]:.1f}",
-        low,
-        Above(0, "at the beginning of the interval"),
-        f"embedded fits against the same fits left as they are; gain of the share {gain.mean():+.1%}, 95 % interval "
-        f"{low:+.1%} to {high:+.1%}",
+def embedded_complex_claim(fits: pd.DataFrame) -> Claim:
+    """Section 4.10: shares of the wave after more training, of `embedded-fits.csv`."""
+    gain = Estimate.mean(column(fits, "inside_wave_share") - column(fits, "alone_wave_share"))
+    means = {name: column(fits, name).mean() for name in fits.columns}
+    return STATEMENTS["more-complex"].claim(
+        f"{percent(gain)} of the wave more, {means['inside_wave_share']:.1%} against {means['alone_wave_share']:.1%}",
+        gain,
+        of="embedded fits",
+        cases=len(fits),
+        detail=f"paired with the same fits left as they are; turning points {means['inside_turns']:.1f} against "
+        f"{means['alone_turns']:.1f}",
     )
+
+
+def _captions(claims: list[Claim]) -> dict[str, str]:
+    told = {
+        name: "; ".join(
+            f"{each.of}: {each.measured}" if each.of else each.measured for each in claims if each.name == name
+        )
+        for name in ("close", "more-complex", "further")
+    }
+    figures = {
+        "figure-15-larger-networks": ("close", "Fits of larger networks"),
+        "figure-15-losses-of-larger-networks": ("more-complex", "Losses of larger networks and of those of 5 x 5"),
+        "section-4.10-embedded-fits": ("further", "Fits trained further, embedded in a larger network and not"),
+    }
+    return {figure: f"{words}. {told[name]}." for figure, (name, words) in figures.items() if told[name]}
 
 
 ANALYSIS = Analysis(

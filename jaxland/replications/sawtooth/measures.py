@@ -1,9 +1,11 @@
 """What several analyses measure of the functions that fits compute."""
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
-from jaxland.statistics import wilson_interval
+from jaxland.statistics import Estimate
 
 
 def wave_shares(
@@ -31,7 +33,22 @@ def turning_points(curves: Float[np.ndarray, "F N"]) -> Float[np.ndarray, "F"]:
     return ((carried[:, 1:] * carried[:, :-1]) < 0).sum(axis=1).astype(np.float64)
 
 
-def share_interval(count: int, of: int) -> tuple[float, float, str]:
-    """Wilson's interval of a share of fits, and the same in words."""
-    low, high = wilson_interval(count, of)
-    return low, high, f"95 % interval {low:.0%} to {high:.0%}"
+def column(table: pd.DataFrame, name: str) -> Float[np.ndarray, "F"]:
+    """A column of numbers."""
+    return np.asarray(table[name], np.float64)
+
+
+def rows_where(table: pd.DataFrame, chosen: ArrayLike) -> pd.DataFrame:
+    """The rows of a table for which this is true."""
+    return table.iloc[np.flatnonzero(chosen)]
+
+
+def groups(table: pd.DataFrame, name: str) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each value of a column, in the order of the table; none of a table without rows."""
+    return [(str(key), rows) for key, rows in table.groupby(name, sort=False)] if len(table) else []
+
+
+def percent(estimate: Estimate) -> str:
+    """An estimate of a share with its interval, in words."""
+    value, low, high = (f"{100 * each:.3g}" for each in estimate)
+    return f"{value} %" if low == value == high else f"{value} % ({low} to {high} %)"

@@ -8,24 +8,32 @@ import pandas as pd
 from jaxland.landscape import outputs
 from jaxland.plots import new_figure, path_angles, path_energies
 from jaxland.replications.sawtooth.bands import (
-    NEAR,
     Band,
     Paths,
-    between_claim,
+    bands_told,
     draw_path,
     image_table,
+    interpolated_claim,
+    of_paths,
+    path_table,
     relaxed_paths,
     shape_claims,
 )
-from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example
+from jaxland.replications.sawtooth.config import SawtoothConfig
 from jaxland.replications.sawtooth.drawing import output_series
-from jaxland.replications.sawtooth.measures import share_interval, wave_shares
+from jaxland.replications.sawtooth.measures import column, groups, percent, wave_shares
 from jaxland.replications.sawtooth.palette import COLORS, LABELS
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
-from jaxland.studies import Above, All, Analysis, Below, Claim, Context, Findings, Ordered, claim, untested
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.replications.sawtooth.statements.landscape import NEAR
+from jaxland.statistics import Estimate
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless
 from jaxland.training import gradients
 
 _SHOWN = 8
+_LOWER = 1e-3
+"""Share of its loss by which a point counts as lower than a fit."""
 # Bands of a piece: few enough that an interruption loses little.
 _PIECE = 16
 _X = np.linspace(-1, 1, 641)
@@ -61,8 +69,12 @@ def find(context: Context) -> Findings:
         found = {name: paths for name, paths in every.items() if paths is not None}
     if not found:
         reason = "no finite fits of the target's own network"
-        return Findings({}, {}, [untested("8", "paths to the global minimum", "", "", reason)])
-    return Findings(_tables(found), _figures(context, found), _claims(context, found))
+        return Findings({}, {}, [_dimensions(context.config), STATEMENTS["flat-then-drop"].not_tested(reason)])
+    table = pd.concat([_table(context, name, paths) for name, paths in found.items()], ignore_index=True)
+    images = pd.concat([image_table(name, paths) for name, paths in found.items()], ignore_index=True)
+    tables = {"paths.csv": table, "path-images.csv": images}
+    claims = [_dimensions(context.config), *judged_where_comparable(context.config, path_claims(table))]
+    return Findings(tables, _figures(context, found), claims, captions=_captions(table))
 
 
 def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths | None:
@@ -79,29 +91,15 @@ def _paths(context: Context, ensemble: str, count: int, minimum) -> Paths | None
     return Paths(**context.pieces(ensemble, np.arange(len(sample.fit)), relaxed, _PIECE))
 
 
-def _tables(found: dict[str, Paths]) -> dict[str, pd.DataFrame]:
-    return {
-        "paths.csv": pd.concat([_summary(name, paths) for name, paths in found.items()], ignore_index=True),
-        "path-images.csv": pd.concat([image_table(name, paths) for name, paths in found.items()], ignore_index=True),
-    }
-
-
-def _summary(name: str, paths: Paths) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "ensemble": name,
-            "fit": paths.fit,
-            "end_loss": paths.energies[:, -1],
-            "highest_image": paths.energies.max(axis=1),
-            "highest_between": paths.between.max(axis=1),
-            "length": paths.lengths[:, -1],
-            "plunge": paths.plunge,
-            "bumps": paths.bumps,
-            "residual": paths.residual,
-            "steps": paths.steps,
-            "reason": paths.reason,
-        }
-    )
+def _table(context: Context, name: str, paths: Paths) -> pd.DataFrame:
+    config = context.config
+    wave = config.problem.target.wave(_X)
+    shares = [wave_shares(_X, wave, outputs(config.network, images, _X[:, None])[:, :, 0]) for images in paths.images]
+    way = paths.lengths / paths.lengths[:, -1:]
+    # Where the wave is half there for the last time, counted from the fit; and how much of it there is on the rest.
+    reach = [at[share > 0.5].max(initial=0.0) for at, share in zip(way, shares, strict=True)]
+    rest = [np.median(share[at > 1 / 3]) for at, share in zip(way, shares, strict=True)]
+    return path_table(name, paths).assign(wave_reach=reach, wave_before=rest)
 
 
 def _figures(context: Context, found: dict[str, Paths]):
@@ -157,65 +155,81 @@ def _angles_figure(found, shown):
     return figure
 
 
-def _claims(context: Context, found: dict[str, Paths]) -> list[Claim]:
+def _dimensions(config: SawtoothConfig) -> Claim:
+    return dimensions_claim(config.network.size, other_example(config))
+
+
+def dimensions_claim(size: int, reason: str = "") -> Claim:
+    """How many parameters the networks have."""
+    claim = STATEMENTS["dimensions"].claim(f"{size} parameters", size)
+    return judged_unless(reason, [claim])[0]
+
+
+def path_claims(table: pd.DataFrame) -> list[Claim]:
+    """What the source says of paths, judged from `paths.csv`."""
     claims = []
-    for name, paths in found.items():
-        claims += [*shape_claims(name, paths), _twists(name, paths), between_claim(name, paths)]
-        claims.append(_spikes_last(context, name, paths))
-    claims += [_slide(name, paths) for name, paths in found.items()]
-    return judged_where_comparable(context.config, claims)
+    for name, those in groups(table, "ensemble"):
+        claims += [*shape_claims(name, those), spikes_claim(name, those), twists_claim(name, those)]
+        claims += [interpolated_claim(name, those), slide_claim(name, those)]
+    return claims
 
 
-def _spikes_last(context: Context, name: str, paths: Paths) -> Claim:
-    config = context.config
-    wave = config.problem.target.wave(_X)
-    shares = [wave_shares(_X, wave, outputs(config.network, images, _X[:, None])[:, :, 0]) for images in paths.images]
-    way = paths.lengths / paths.lengths[:, -1:]
-    # Where the wave is half there for the last time, counted from the fit; and how much of it there is on the rest.
-    reach = np.median([at[share > 0.5].max(initial=0.0) for at, share in zip(way, shares, strict=True)])
-    rest = np.median([np.median(share[at > 1 / 3]) for at, share in zip(way, shares, strict=True)])
-    return claim(
-        "9",
-        f"{name}: the output changes little on the flat part, and the spikes come at the very end",
-        "at the very end",
-        f"half of the wave is there only on the last {reach:.0%} of the way; on the two thirds next to the fit "
-        f"{rest:.1%} of it",
-        (reach, rest),
-        All({"the spikes take": Below(0.25, "% of the way"), "the rest holds": Below(0.1, "% of the wave")}),
-        f"share of the wave in the output by regression, medians over {len(paths.fit)} paths",
+def spikes_claim(name: str, table: pd.DataFrame) -> Claim:
+    """Figure 9, of the paths of one ensemble."""
+    reach, rest = (Estimate.quantile(column(table, which)) for which in ("wave_reach", "wave_before"))
+    return STATEMENTS["spikes-last"].claim(
+        f"half of the wave is there only on the last {percent(reach)} of the way; on the two thirds next to the fit "
+        f"{percent(rest)} of it",
+        (of_paths(reach, table), of_paths(rest, table)),
+        of=name,
+        cases=len(table),
+        detail=f"share of the wave in the output by regression, medians over {bands_told(table)}",
     )
 
 
-def _twists(name: str, paths: Paths) -> Claim:
-    near = paths.lengths[:, 1:-1] < NEAR * paths.lengths[:, -1:]
-    # A coarse path may have no image so near.
-    split = [(row[mask], row[~mask]) for row, mask in zip(paths.angles, near, strict=True) if mask.any()]
-    middle = [[np.nanmedian(close), np.nanmedian(far)] for close, far in split]
-    close, far = np.median(middle, axis=0) if middle else (np.nan, np.nan)
-    return claim(
-        "10",
-        f"{name}: near the global minimum the path twists and turns a lot",
-        "more turns near W_f",
-        f"median turn {close:.2f} rad on the last {NEAR:.0%}, {far:.2f} rad before",
-        (far, close) if middle else None,
-        Ordered(("before", "near W_f")),
-        f"angles between successive steps, medians over {len(middle)} paths",
+def twists_claim(name: str, table: pd.DataFrame) -> Claim:
+    """Figure 10, of the paths of one ensemble."""
+    known = table.dropna(subset=["turn_near", "turn_before"])
+    close, before = column(known, "turn_near"), column(known, "turn_before")
+    more = Estimate.mean(close - before) if len(known) else None
+    near = Estimate.share(int((column(known, "largest_turn_at") < NEAR).sum()), len(known))
+    return STATEMENTS["twists"].claim(
+        f"the median turn is larger by {more} rad on the last {NEAR:.0%}; the largest is there for {percent(near)} of "
+        "paths",
+        None if more is None else (of_paths(more, known), of_paths(near, known)),
+        of=name,
+        cases=len(known),
+        detail=f"angles between successive steps, mean over {bands_told(known)} of the difference; medians "
+        f"{np.median(close):.2f} and {np.median(before):.2f} rad",
     )
 
 
-def _slide(name: str, paths: Paths) -> Claim:
-    drop = paths.energies[:, -2] < paths.energies[:, -1] * (1 - 1e-3)
-    low, high, interval = share_interval(int(drop.sum()), len(drop))
-    adaptive = name == "adadelta"
-    return claim(
-        "section 4.2",
-        f"{name}: paths that start at the fit go down at first" if adaptive else f"{name}: fits are at a minimum",
-        "a tiny, sharp descent" if adaptive else "truly at a numerical local minimum",
-        f"the first step is lower for {drop.mean():.0%} of paths, {interval}",
-        high if adaptive else low,
-        Above(0.5, "% at the end of the interval") if adaptive else Below(0.5, "% at the beginning of the interval"),
-        f"{len(drop)} paths; lower by more than 0.1 %",
+def slide_claim(name: str, table: pd.DataFrame) -> Claim:
+    """Section 4.2: whether the fits of one ensemble are at a minimum, by the first step of their paths."""
+    drop = column(table, "first_step") < column(table, "end_loss") * (1 - _LOWER)
+    share = Estimate.share(int(drop.sum()), len(drop))
+    return STATEMENTS["first-descent" if name == "adadelta" else "at-minimum"].claim(
+        f"the first step is lower for {percent(share)} of paths",
+        share,
+        of=name,
+        cases=len(drop),
+        detail=f"lower by more than {_LOWER:.1%}, at an image of a band, converged or not",
     )
+
+
+def _captions(table: pd.DataFrame) -> dict[str, str]:
+    name, those = groups(table, "ensemble")[0]
+    middle = {each: np.nanmedian(column(those, each)) for each in ("plunge", "wave_reach", "turn_near", "turn_before")}
+    near = (column(those, "largest_turn_at") < NEAR).sum()
+    return {
+        "figure-08-paths": f"Paths from W_f to {len(table)} fits: below half of the fit's loss only on the last "
+        f"{middle['plunge']:.0%} of the way ({name}, median); {(table['reason'] == 'converged').sum()} bands "
+        "converged.",
+        "figure-09-output-along-a-path": f"One path with the functions along it: half of the wave is there only on the "
+        f"last {middle['wave_reach']:.0%} of the way ({name}, median).",
+        "figure-10-turns-along-a-path": f"Turns along the paths: {middle['turn_near']:.2f} rad a step near W_f, "
+        f"{middle['turn_before']:.2f} before ({name}, medians); the largest is near W_f on {near} of {len(those)}.",
+    }
 
 
 ANALYSIS = Analysis(

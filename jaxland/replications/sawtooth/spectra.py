@@ -1,5 +1,6 @@
 """Figure 11: eigenvalues of the Hessian at local minima and at the global one, and the zero modes among them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,22 +12,18 @@ from jaxland.landscape import leading_entries, outputs, spectra, zero_modes
 from jaxland.networks import Network, Symmetry, smoothed
 from jaxland.plots import new_figure, spectra_band, spectrum
 from jaxland.problems import Evaluate, Objective, gradients_of
-from jaxland.replications.sawtooth.comparable import judged_where_comparable
-from jaxland.replications.sawtooth.measures import share_interval
+from jaxland.replications.sawtooth.comparable import judged_where_comparable, other_example
+from jaxland.replications.sawtooth.measures import column, groups, percent, rows_where
 from jaxland.replications.sawtooth.palette import LABEL_COLORS, LABELS, labelled
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
-from jaxland.studies import Above, All, Analysis, AtLeast, Below, Claim, Context, Equals, Findings, claim
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.replications.sawtooth.statements.landscape import SMALL, ZERO
+from jaxland.statistics import Estimate
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless, measurement
 from jaxland.training import gradients
 
 # Fits of a piece: some seconds of work, and 15 MB of eigenvectors.
 _PIECE = 100
-_ZERO = 1e-4
-"""An eigenvalue counts as zero below this share of the largest. Fits have small gradients, not none, and the smoothed
-network is flat along its scalings only up to one over the sharpness: a finer one would count neither right."""
-_SMALL = 1e-3
-"""Share of the largest below which an eigenvalue counts as very small."""
-_MOST = 0.95
-"""Share of fits from which all of them are said to be so."""
 _GLOBAL = "W_f"
 _STEP = 1e-4
 """Of the differences by which a Hessian is estimated; a tenth of it shows whether the estimate is stable."""
@@ -92,7 +89,9 @@ def find(context: Context) -> Findings:
         for name, (_, params) in points.items()
         for way, evaluate in ways.items()
     }
-    return Findings(_tables(found, differenced), _figures(found), _claims(context, found, differenced))
+    tables = _tables(found, differenced)
+    claims = _claims(context, tables["spectra-fits.csv"], found, differenced)
+    return Findings(tables, _figures(found), claims, captions=_captions(tables["spectra-fits.csv"]))
 
 
 def _curvature(context: Context, measure, name: str, fits: np.ndarray, params: np.ndarray) -> Curvature:
@@ -106,7 +105,7 @@ def _measure(
     config = context.config
     result = spectra(objective, params, vectors=True)
     assert result.eigenvectors is not None
-    modes = zero_modes(result, config.network.spec.symmetry, params, tolerance=_ZERO)
+    modes = zero_modes(result, config.network.spec.symmetry, params, tolerance=ZERO)
     leading = leading_entries(config.network, result.eigenvectors[:, :, 0])
     own = outputs(config.network, params, config.problem.x)
 
@@ -190,7 +189,7 @@ def _tables(found: dict[str, Curvature], differenced) -> dict[str, pd.DataFrame]
 
 def _small(each: Curvature) -> Float[np.ndarray, "F"]:
     sizes = np.abs(each.eigenvalues)
-    return (sizes < _SMALL * sizes.max(axis=1, keepdims=True)).mean(axis=1)
+    return (sizes < SMALL * sizes.max(axis=1, keepdims=True)).mean(axis=1)
 
 
 def _figures(found: dict[str, Curvature]):
@@ -199,108 +198,133 @@ def _figures(found: dict[str, Curvature]):
     shown = {} if name == _GLOBAL else {f"fit {first.fit[0]}, {LABELS[name]}": first.eigenvalues[0]}
     title = "Hessian eigenvalues at a local minimum and at $W_f$" if _GLOBAL in found else "Hessian eigenvalues"
     shown |= {LABELS[name]: each.eigenvalues[0] for name, each in found.items() if name == _GLOBAL}
-    spectrum(shown, zero=_ZERO, colors=LABEL_COLORS, title=title, ax=left)
+    spectrum(shown, zero=ZERO, colors=LABEL_COLORS, title=title, ax=left)
     every = labelled({name: each.eigenvalues for name, each in found.items()})
-    spectra_band(every, zero=_ZERO, colors=LABEL_COLORS, ax=right)
+    spectra_band(every, zero=ZERO, colors=LABEL_COLORS, ax=right)
     return {"figure-11-eigenvalues": figure}
 
 
-def _claims(context: Context, found: dict[str, Curvature], differenced) -> list[Claim]:
-    claims = [_neither_symmetric_nor_stable(found, differenced), _same_output(found)]
-    claims += [judge(name, each) for name, each in found.items() for judge in (_positive, _very_small)]
-    claims += [_zero_modes(context, name, each) for name, each in found.items()]
-    return judged_where_comparable(context.config, claims)
+def _claims(context: Context, table: pd.DataFrame, found: dict[str, Curvature], differenced) -> list[Claim]:
+    config = context.config
+    changes = np.concatenate([each.change for each in found.values()])
+    at_fits = [smoothed_claim(changes, config.problem.target.amplitude)]
+    at_fits += [
+        estimated_claim(name, each) for (name, way), each in differenced.items() if way == "relu" and name != _GLOBAL
+    ]
+    at_fits += fit_claims(rows_where(table, table["ensemble"] != _GLOBAL))
+    at_global = global_claims(rows_where(table, table["ensemble"] == _GLOBAL))
+    own = [_zero_modes(context, name, each) for name, each in found.items()]
+    own += [_own_estimate(*key, each) for key, each in differenced.items() if key[1] != "relu" or key[0] == _GLOBAL]
+    return judged_where_comparable(config, at_fits) + judged_unless(other_example(config), at_global) + own
 
 
-def _neither_symmetric_nor_stable(found: dict[str, Curvature], differenced) -> Claim:
-    medians = {key: (np.nanmedian(each.asymmetry), np.nanmedian(each.change)) for key, each in differenced.items()}
-    relu = {name: medians[name, "relu"] for name in found}
-    texts = [f"{name} {asymmetry:.0%} and {change:.0%}" for name, (asymmetry, change) in relu.items()]
-    worst = max(medians[name, "smoothed"][0] for name in found)
-    return claim(
-        "section 4.7",
-        "with ReLU the numerical Hessian is neither symmetric nor stable",
-        "neither",
-        f"asymmetry, and change with a tenth of the step, as shares of the norm: {', '.join(texts)}; asymmetry of the "
-        f"smoothed network {worst:.1%} at most",
-        (np.min([asymmetry for asymmetry, _ in relu.values()]), np.nanmax([change for _, change in relu.values()])),
-        All({"the smallest asymmetry is": Above(0.01, "%"), "the largest change": Above(0.1, "%")}),
-        f"central differences of the gradient, step {_STEP:g}, float64, medians; at W_f the asymmetry does not depend "
-        "on the step, for its knots lie on the data",
+def _estimated_told(each: Differenced) -> tuple[list[Estimate], str]:
+    known = np.isfinite(each.asymmetry) & np.isfinite(each.change)
+    if not known.any():
+        return [], "no Hessian is above 0"
+    both = [Estimate.quantile(values[known]) for values in (each.asymmetry, each.change)]
+    return both, f"asymmetry {percent(both[0])} of the norm, change with a tenth of the step {percent(both[1])}"
+
+
+_DIFFERENCES = f"central differences of the gradient, step {_STEP:g}, float64, medians"
+
+
+def estimated_claim(name: str, each: Differenced) -> Claim:
+    """Section 4.7, of Hessians of one ensemble that were estimated without smoothing."""
+    both, told = _estimated_told(each)
+    return STATEMENTS["relu-hessian"].claim(
+        told, both or None, of=name, cases=len(each.asymmetry), detail=f"{_DIFFERENCES} of {len(each.asymmetry)} fits"
     )
 
 
-def _same_output(found: dict[str, Curvature]) -> Claim:
-    worst = max(np.nanmax(each.change) for each in found.values())
-    return claim(
-        "section 4.7",
-        "smoothing ReLU does not measurably change the output",
-        "not measurably",
-        f"by {worst:.1e} at most, {worst / 0.116:.1%} of the amplitude of the wave",
-        worst / 0.116,
-        Below(0.05, "% of the amplitude"),
-        f"largest change at a training point over {sum(len(each.fit) for each in found.values()):,} networks",
+def _own_estimate(name: str, way: str, each: Differenced) -> Claim:
+    return measurement("how far estimated Hessians are from symmetric", _estimated_told(each)[1], of=f"{name}, {way}")
+
+
+def smoothed_claim(changes: Float[np.ndarray, "F"], amplitude: float) -> Claim:
+    """Section 4.7: by how much smoothing changes the outputs of networks, at most."""
+    worst = float(np.nanmax(changes)) / amplitude
+    return STATEMENTS["smoothed-output"].claim(
+        f"by {worst:.1%} of the wave's amplitude at most",
+        worst,
+        detail=f"largest change at a training point over {len(changes):,} networks",
     )
 
 
-def _positive(name: str, each: Curvature) -> Claim:
-    good = each.negative >= 0
-    total, positive = int(good.sum()), int((each.eigenvalues[good, 0] > 0).sum())
-    none = int((each.negative == 0).sum())
-    interval = f" ({share_interval(none, total)[2]})" if total > 1 else ""
-    lowest = np.median(each.eigenvalues[good, 0] / each.eigenvalues[good, -1])
-    return claim(
-        "11",
-        f"{name}: all eigenvalues are positive",
-        "all positive",
-        f"{positive:,} of {total:,} have no negative one; {none:,} none below -{_ZERO:g} of the largest{interval}",
-        none / total if total else None,
-        AtLeast(_MOST, "% with none"),
-        f"lowest eigenvalue {lowest:.1e} of the largest, gradient norm {np.median(each.gradient[good]):.1e} (medians)"
-        f"{_where(each)}; that share is the size of what smoothing leaves of zero",
-    )
+def fit_claims(table: pd.DataFrame) -> list[Claim]:
+    """Figure 11, at local minima, judged from `spectra-fits.csv`."""
+    claims = []
+    for name, those in groups(table, "ensemble"):
+        known = rows_where(those, those["negative"] >= 0)
+        if not len(known):
+            claims.append(STATEMENTS["positive"].not_tested("no finite Hessians", of=name))
+            continue
+        none = Estimate.share(int((column(known, "negative") == 0).sum()), len(known))
+        small = Estimate.quantile(column(known, "very_small"))
+        lowest = np.median(column(known, "lowest") / column(known, "highest"))
+        gradient = np.median(column(known, "gradient_norm"))
+        options = {"of": name, "cases": len(known)}
+        claims += [
+            STATEMENTS["positive"].claim(
+                f"{percent(none)} of fits have none below -{ZERO:g} of the largest",
+                none,
+                detail=f"lowest eigenvalue {lowest:.1e} of the largest, gradient norm {gradient:.1e} (medians)"
+                f"{_where(known)}; {(column(known, 'lowest') > 0).sum():,} have none below 0",
+                **options,
+            ),
+            STATEMENTS["small"].claim(
+                f"{percent(small)} of eigenvalues", small, detail="median, by magnitude", **options
+            ),
+        ]
+    return claims
 
 
-def _where(each: Curvature) -> str:
+def global_claims(table: pd.DataFrame) -> list[Claim]:
+    """Figure 11, at the global minimum: the row of `spectra-fits.csv` that is its own."""
+    if not len(table):
+        return []
+    row = table.iloc[0]
+    return [
+        STATEMENTS["positive-global"].claim(
+            f"{row['negative']} below -{ZERO:g} of the largest",
+            int(row["negative"]),
+            detail=f"lowest eigenvalue {row['lowest'] / row['highest']:.1e} of the largest, gradient norm of the "
+            f"smoothed network {row['gradient_norm']:.1e}",
+        ),
+        STATEMENTS["small-global"].claim(f"{row['very_small']:.1%} of eigenvalues", row["very_small"]),
+    ]
+
+
+def _where(table: pd.DataFrame) -> str:
     """What the most negative direction moves most, by layer and kind."""
-    leading = [names.partition("[")[0] for names in each.descends[each.negative > 0]]
+    leading = [names.partition("[")[0] for names in rows_where(table, table["negative"] > 0)["descends"]]
     if not leading:
         return ""
-    kinds, counts = np.unique(leading, return_counts=True)
-    most = int(np.argmax(counts))
-    return f"; of {len(leading)} that descend {counts[most]} move {kinds[most]} most"
-
-
-def _very_small(name: str, each: Curvature) -> Claim:
-    share = np.nanmedian(_small(each))
-    return claim(
-        "11",
-        f"{name}: most eigenvalues are very small",
-        "most",
-        f"{share:.0%} below {_SMALL:g} of the largest" + ("" if len(each.fit) == 1 else " (median)"),
-        share,
-        Above(0.5, "%"),
-        f"magnitudes of {each.eigenvalues.shape[1]} eigenvalues, {len(each.fit):,} spectra",
-    )
+    kind, count = Counter(leading).most_common(1)[0]
+    return f"; of {len(leading)} that descend {count} move {kind} most"
 
 
 def _zero_modes(context: Context, name: str, each: Curvature) -> Claim:
     units = context.config.depth * context.config.width
     good = each.zero >= 0
-    scaling = np.median(each.scaling[good])
     explained = np.median(each.explained[good] / each.scaling[good])
-    moved = np.nanmax(each.moved)
-    return claim(
-        "section 3",
-        f"{name}: along a submanifold of {units} dimensions the function does not change",
-        f"{units} dimensions",
-        f"{scaling:.0f} independent directions; {np.median(each.zero[good]):.0f} eigenvalues are zero and hold "
-        f"{explained:.0%} of them (medians); outputs change by {moved:.1e} at most under scalings and exchanges",
-        (scaling, moved),
-        All({"the directions are": Equals(units), "the change is": Below(1e-9)}),
-        f"random scalings and exchanges of all units, float64; an eigenvalue is zero within {_ZERO:g} of the largest, "
-        f"where the gradient that is left bends the directions by {np.median(each.tangent_curvature[good]):.1e} of it",
+    return measurement(
+        f"directions along which scaling changes no output, {units} by theory",
+        f"{np.median(each.scaling[good]):.0f} independent ones; {np.median(each.zero[good]):.0f} eigenvalues are zero "
+        f"and hold {explained:.0%} of them (medians)",
+        of=name,
+        detail=f"outputs change by {np.nanmax(each.moved):.1e} at most under random scalings and exchanges of all "
+        f"units, float64; an eigenvalue is zero within {ZERO:g} of the largest, where the gradient that is left bends "
+        f"the directions by {np.median(each.tangent_curvature[good]):.1e} of it",
     )
+
+
+def _captions(table: pd.DataFrame) -> dict[str, str]:
+    told = [f"{name} {np.mean(column(those, 'negative') == 0):.0%}" for name, those in groups(table, "ensemble")]
+    return {
+        "figure-11-eigenvalues": "Eigenvalues of the Hessian. Minima without a direction that descends by more than "
+        f"{ZERO:g} of the largest: {', '.join(told)}."
+    }
 
 
 ANALYSIS = Analysis(

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxland.landscape import (
     FunctionMoments,
@@ -19,29 +19,24 @@ from jaxland.landscape import (
 )
 from jaxland.plots import all_fits, new_figure, tube
 from jaxland.problems import SawtoothProblem, SawtoothTarget
-from jaxland.replications.sawtooth.bands import Band, Paths, draw_path, image_table, relaxed_paths, shape_claims
+from jaxland.replications.sawtooth.bands import (
+    Band,
+    Paths,
+    bands_told,
+    draw_path,
+    image_table,
+    path_table,
+    relaxed_paths,
+)
 from jaxland.replications.sawtooth.comparable import too_small
 from jaxland.replications.sawtooth.drawing import dense_curve
-from jaxland.replications.sawtooth.measures import turning_points, wave_shares
+from jaxland.replications.sawtooth.measures import column, percent, turning_points, wave_shares
 from jaxland.replications.sawtooth.model import TARGETS
 from jaxland.replications.sawtooth.palette import COLORS
-from jaxland.statistics import sample_interval
-from jaxland.studies import (
-    Above,
-    All,
-    Analysis,
-    AtLeast,
-    Below,
-    Claim,
-    Context,
-    Each,
-    Equals,
-    Findings,
-    Stated,
-    claim,
-    judged_unless,
-    untested,
-)
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.replications.sawtooth.statements.landscape import FOUND, WIGGLES
+from jaxland.statistics import Estimate, bootstrap_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless, measurement
 from jaxland.training import gradients, make_optimizer
 
 _OPTIMIZER = "adadelta"
@@ -49,7 +44,6 @@ _COLOR = COLORS[_OPTIMIZER]
 # Fits of a piece: few enough that an interruption loses little, and enough for all lanes of several threads.
 _PIECE = 64
 _LEAST_FITS = 16
-_NO_CHANGE = 0.02
 _SHOWN = 64
 _CURVE_POINTS = 2001
 _SAMPLES = 8
@@ -125,20 +119,24 @@ def find(context: Context) -> Findings:
     settings: TargetSettings = context.settings
     main, few, saw = _problems(context)
     tables, figures = {"targets.csv": _target_table(main, saw)}, {"figure-13-targets": _targets_figure(main, saw)}
-    claims = [_peaks(saw), _perfect(saw), _perfect(main), _gentle(saw)]
+    claims = _exact_claims(main, saw)
+    captions = {
+        "figure-13-targets": f"Targets of {len(saw.target.knots) - 1:,} and {len(main.target.knots) - 1} straight "
+        f"pieces, which networks of 5 x 5 units reproduce to {max(map(_largest_error, (main, saw))):.1e}."
+    }
     trained = [
         _fits(context, "3+2", main, settings.fits, settings.steps),
         _fits(context, "3+2-few-points", few, settings.fits, settings.steps),
         _fits(context, "5+0", saw, settings.saw_fits, settings.saw_steps),
     ]
     if not all(len(each.fit) for each in trained):
-        not_possible = untested("14", "fits of targets with many teeth", "", "", "no finite fits")
-        return Findings(tables, figures, [*claims, not_possible])
+        not_possible = STATEMENTS["trouble"].not_tested("no finite fits")
+        return Findings(tables, figures, [*claims, not_possible], captions=captions)
     paths = _path(context, trained[0])
     tables |= _tables(trained, paths)
     figures |= {"figure-14-fits-and-a-path": _fits_figure(trained[0], paths)}
     figures |= {"section-4.9-fits-of-3125-teeth": _saw_figure(trained[2])}
-    return Findings(tables, figures, claims + _claims(trained, paths))
+    return Findings(tables, figures, claims + _claims(trained, paths), captions=captions | _captions(trained))
 
 
 def _problems(context: Context) -> tuple[SawtoothProblem, SawtoothProblem, SawtoothProblem]:
@@ -330,148 +328,189 @@ def _saw_figure(fits: TargetFits):
     return figure
 
 
-def _peaks(saw: SawtoothProblem) -> Claim:
-    turns, pieces = _turns_of_minimum(saw), len(saw.target.knots) - 1
-    return claim(
-        "13",
-        "the 5 x (5+0) sawtooth has 3,125 peaks and valleys",
-        "3125",
-        f"{turns:,} turning points inside, {turns + 2:,} with the two ends, on {turns + 1:,} straight pieces",
-        (turns + 1, pieces),
-        Each(Equals(5**5)),
-        "exact knots of the output of the minimum-energy W on [-1, 1]; straight pieces, and those of the target",
-    )
-
-
-def _perfect(problem: SawtoothProblem) -> Claim:
-    error = _largest_error(problem)
-    return claim(
-        "13, section 4.9",
-        f"a {_name(problem)} network can reproduce its target perfectly",
-        "perfectly",
-        f"largest error {error:.1e}",
-        error,
-        Below(1e-6),
-        "minimum-energy W at all knots of the target, float64",
-    )
-
-
-def _gentle(saw: SawtoothProblem) -> Claim:
+def _exact_claims(main: SawtoothProblem, saw: SawtoothProblem) -> list[Claim]:
+    """What needs no training."""
     own, dense = (len(problem.target.knots) - 2 for problem in (TARGETS["main"](1), saw))
-    possible = most_knots(saw.network.spec.widths)
-    return claim(
-        "section 4.9",
-        "the main example is far from the full complexity of 5 x 5 networks",
-        "not even close",
+    return [
+        gentle_claim(own, dense, most_knots(saw.network.spec.widths)),
+        peaks_claim(_turns_of_minimum(saw), len(saw.target.knots) - 1),
+        *(reproduced_claim(_name(problem), _largest_error(problem)) for problem in (saw, main)),
+    ]
+
+
+def gentle_claim(own: int, dense: int, possible: int) -> Claim:
+    """Section 4.9: interior knots of the main example, of the (5+0) target, and of what is possible."""
+    return STATEMENTS["gentle"].claim(
         f"{own} interior knots; the (5+0) target has {dense:,}, and {possible:,} are possible",
         own / dense,
-        Below(0.1, "% of the (5+0) target's"),
-        "what is possible: the product of N + 1 over hidden layers, less 1",
+        detail="what is possible: the product of N + 1 over hidden layers, less 1",
+    )
+
+
+def peaks_claim(turns: int, pieces: int) -> Claim:
+    """Figure 13, left: turning points of the output of W, and straight pieces of its target."""
+    return STATEMENTS["peaks"].claim(
+        f"{turns:,} turning points inside, {turns + 2:,} with the two ends, on {turns + 1:,} straight pieces",
+        (turns + 1, pieces),
+        detail="exact knots of the output of the minimum-energy W on [-1, 1]; straight pieces, and those of the target",
+    )
+
+
+def reproduced_claim(target: str, error: float) -> Claim:
+    """Figure 13: the largest error of the output of W."""
+    return STATEMENTS["reproduced"].claim(
+        f"largest error {error:.1e}",
+        error,
+        of=target,
+        detail="minimum-energy W at all knots of the target, float64",
     )
 
 
 def _claims(trained: list[TargetFits], paths: Paths) -> list[Claim]:
     main, few, saw = trained
-    shape = [each._replace(figure="14") for each in shape_claims(f"(3+2), {_OPTIMIZER}", paths)]
-    claims = [_never_learned(main), _wiggle_free(main), _none_fits(main), _location(main), *shape]
-    claims = judged_unless(_reason(main), [*claims, _few_points(main, few)])
-    return claims + judged_unless(_reason(saw), [_never_learned(saw), _wiggle_free(saw)])
+    alike = _alike(_relative(main))
+    judged = [
+        few_points_claim(_errors(few), _errors(main)),
+        trouble_claim(_name(main.problem), _relative(main)),
+        wiggle_free_claim(main.turns, main.share, len(main.target.knots) - 2),
+        not_by_teeth_claim(_relative(main)),
+        location_claim(main.functions.evaluate(np.linspace(-1, 1, _CURVE_POINTS)[::10]), alike),
+    ]
+    claims = judged_unless(_reason(main), judged)
+    claims += judged_unless(_reason(saw), [trouble_claim(_name(saw.problem), _relative(saw))])
+    return [*claims, _saw_turns(saw), _path_measured(path_table(_OPTIMIZER, paths))]
 
 
 def _reason(fits: TargetFits) -> str:
     return too_small(fits.steps, len(fits.fit), _LEAST_FITS)
 
 
-def _count(fits: TargetFits) -> str:
-    diverged = fits.asked - len(fits.fit)
-    return f"{len(fits.fit)} fits" + (f", {diverged} more diverged" if diverged else "")
+def _relative(fits: TargetFits) -> Float[np.ndarray, "F"]:
+    """Errors in units of that of the smooth fit."""
+    return fits.error / fits.smooth_error
 
 
-def _never_learned(fits: TargetFits) -> Claim:
-    ratio = fits.error / fits.smooth_error
-    return claim(
-        "section 4.9",
-        f"5 x 5 networks never learn the {_name(fits.problem)} target",
-        "never",
-        f"best fit has {ratio.min():.3f} times the error of the smooth fit, a²/3 = {fits.smooth_error:.5f}",
-        ratio.min(),
-        Above(0.5, "of the smooth fit's"),
-        f"exact mean squared error over [-1, 1], median {np.median(ratio):.3f}, largest {ratio.max():.3f} times a²/3; "
-        f"{_count(fits)}",
-    )
+def _alike(relative: Float[np.ndarray, "F"]) -> Bool[np.ndarray, "F"]:
+    """Whether fits hold the low frequencies, and those alone: an error within a half of the smooth fit's."""
+    return np.abs(relative - 1) <= 0.5
 
 
-def _wiggle_free(fits: TargetFits) -> Claim:
-    own, turns, share, knots = (
-        len(fits.target.knots) - 2,
-        fits.turns,
-        np.abs(fits.share),
-        fits.functions.interior_counts,
-    )
-    return claim(
-        "14" if fits.target.spline else "section 4.9",
-        f"all fits of the {_name(fits.problem)} target are wiggle-free",
-        "all",
-        f"median {np.median(turns):.0f}, at most {turns.max()} turns where the target has "
-        f"{_turns_of_minimum(fits.problem):,}; at most {share.max():.2%} of the wave",
-        (turns.max() / own, share.max()),
-        All({"the most turns are": Below(0.1, "% of the target's knots"), "the wave is": Below(0.1, "%")}),
-        f"turning points by exact knots (median {np.median(knots):.0f}, at most {knots.max()} knots of {own:,}); "
-        f"regression of each fit on the wave and a cubic; {_count(fits)}",
-    )
+def _errors(fits: TargetFits) -> pd.Series:
+    return pd.Series(fits.error, index=fits.fit)
 
 
-def _none_fits(fits: TargetFits) -> Claim:
-    ratio = fits.error / fits.smooth_error
-    return claim(
-        "14",
-        "the deviation is not due to some fits finding the teeth and some not",
-        "no fit finds them",
-        f"errors are {ratio.min():.3f} to {ratio.max():.3f} times that of the smooth fit; {(ratio < 0.5).sum()} of "
-        f"{len(ratio)} are below half of it",
-        ratio.min(),
-        AtLeast(0.5, "of the smooth fit's"),
-        "exact mean squared error over [-1, 1] of the best fit",
-    )
+def _found(relative: Float[np.ndarray, "F"]) -> Estimate:
+    return Estimate.share(int((relative < FOUND).sum()), len(relative))
 
 
-def _location(fits: TargetFits) -> Claim:
-    ratio = fits.error / fits.smooth_error
-    alike = fits.functions.take(np.flatnonzero((ratio >= 0.5) & (ratio <= 1.5)))
-    left = function_moments(alike).integrated_variance if len(alike.counts) > 1 else 0.0
-    share = left / fits.moments.integrated_variance if fits.deviation > 0 else 0.0
-    low, high = np.quantile(_highest_at(fits), [0.25, 0.75])
-    amplitude = fits.target.amplitude
-    return claim(
-        "14",
-        "the deviation is that of the exact location of the fitted function",
-        "location varies",
-        f"standard deviation {fits.deviation / amplitude:.1%} of the wave's amplitude; without the "
-        f"{len(ratio) - len(alike.counts)} fits that miss the low-frequency part too "
-        f"{np.sqrt(left / 2) / amplitude:.1%}, {share:.0%} of the variance",
+_ERROR = "exact mean squared error over [-1, 1]"
+
+
+def trouble_claim(target: str, relative: Float[np.ndarray, "F"]) -> Claim:
+    """Section 4.9: errors of fits in units of the smooth fit's."""
+    share = _found(relative)
+    return STATEMENTS["trouble"].claim(
+        f"{percent(share)} of fits; the best has {relative.min():.3f} times the error of the smooth fit",
         share,
-        Above(0.5, "% of the variance"),
-        "root mean square over [-1, 1]; errors within a half of the smooth fit's count as holding the low-frequency "
-        f"part; the middle half of all fits is highest at x = {low:.3f} to {high:.3f}",
+        of=target,
+        cases=len(relative),
+        detail=f"{_ERROR}, median {np.median(relative):.3f}, largest {relative.max():.3f} times the smooth fit's",
     )
 
 
-def _few_points(main: TargetFits, few: TargetFits) -> Claim:
-    _, rows, others = np.intersect1d(main.fit, few.fit, return_indices=True)
-    change = np.log(few.error[others] / main.error[rows]) if len(rows) else np.array([np.nan])
-    low, high = np.expm1(sample_interval(change))
-    medians = np.median(main.error), np.median(few.error)
-    return claim(
-        "section 4.2",
-        "from 2 or 3 points a segment on, more data change nothing",
-        "no effect",
-        f"median error {medians[1]:.6f} with {_points(few.problem)} points a piece, {medians[0]:.6f} with "
-        f"{_points(main.problem)}",
-        low < 0 < high or abs(medians[1] / medians[0] - 1) < _NO_CHANGE,
-        Stated(f"the interval holds 0, or the medians are within {_NO_CHANGE:.0%}"),
-        f"exact mean squared error of (3+2) fits from the same starts; mean change {np.expm1(change.mean()):+.2%}, "
-        f"95 % interval {low:+.2%} to {high:+.2%}",
+def not_by_teeth_claim(relative: Float[np.ndarray, "F"]) -> Claim:
+    """Figure 14: argument as that of `trouble_claim`."""
+    share = _found(relative)
+    return STATEMENTS["not-by-teeth"].claim(
+        f"{percent(share)} of fits; errors are {relative.min():.3f} to {relative.max():.3f} times the smooth fit's",
+        share,
+        cases=len(relative),
+        detail=_ERROR,
     )
+
+
+def wiggle_free_claim(turns: Int[np.ndarray, "F"], wave: Float[np.ndarray, "F"], knots: int) -> Claim:
+    """Figure 14: turning points and shares of the wave of fits of a target with so many knots."""
+    free = (turns < WIGGLES * knots) & (np.abs(wave) < WIGGLES)
+    share = Estimate.share(int(free.sum()), len(free))
+    return STATEMENTS["wiggle-free"].claim(
+        f"{percent(share)} of fits; at most {turns.max()} turns where the target has {knots}, and at most "
+        f"{np.abs(wave).max():.2%} of the wave",
+        share,
+        cases=len(free),
+        detail="turning points by exact knots; regression of each fit on the wave and a cubic",
+    )
+
+
+def location_claim(curves: Float[np.ndarray, "F N"], alike: Bool[np.ndarray, "F"]) -> Claim:
+    """Figure 14: how much of the variance of fits is left among those that hold the low frequencies.
+
+    Args:
+        curves: outputs of all fits at points evenly over [-1, 1].
+        alike: whether a fit holds the low frequencies.
+    """
+    if alike.sum() < 2 or not np.ptp(curves, axis=0).any():
+        return STATEMENTS["location"].not_tested("fewer than two fits hold the low frequencies, or all are the same")
+    rows = np.column_stack([alike, curves])
+    found = bootstrap_interval(rows, _variance_left, seed=0, method="percentile", resamples=999)
+    share = Estimate(found.value, found.low, found.high)
+    return STATEMENTS["location"].claim(
+        f"{percent(share)} of the variance is left without {(~alike).sum()} of {len(alike)} fits",
+        share,
+        cases=len(alike),
+        detail="fits resampled; a fit misses the low frequencies if its error is not within a half of the smooth fit's",
+    )
+
+
+def _variance_left(rows: Float[np.ndarray, "F columns"]) -> float:
+    kept, curves = rows[:, 0] > 0, rows[:, 1:]
+    whole = curves.var(axis=0).mean()
+    return float(curves[kept].var(axis=0).mean() / whole) if kept.sum() > 1 and whole > 0 else 0.0
+
+
+def few_points_claim(few: pd.Series, many: pd.Series) -> Claim:
+    """Section 4.2: errors of fits from the same starts, by number of the fit, with few points a piece and with many."""
+    both = pd.concat({"few": few, "many": many}, axis=1, join="inner")
+    change = np.log(column(both, "few") / column(both, "many"))
+    if len(change) < 2:
+        return STATEMENTS["few-points"].not_tested("fewer than two fits with both")
+    mean = Estimate(*np.expm1(Estimate.mean(change)))
+    return STATEMENTS["few-points"].claim(
+        f"the error changes by {percent(mean)}",
+        mean,
+        cases=len(change),
+        detail=f"{_ERROR} of (3+2) fits from the same starts; medians {few.median():.6f} with few points, "
+        f"{many.median():.6f} with many",
+    )
+
+
+def _saw_turns(fits: TargetFits) -> Claim:
+    return measurement(
+        f"how much of the {_name(fits.problem)} target fits hold",
+        f"at most {fits.turns.max()} turns where it has {_turns_of_minimum(fits.problem):,}, median "
+        f"{np.median(fits.turns):.0f}; at most {np.abs(fits.share).max():.2%} of the wave",
+        detail=f"{len(fits.fit)} fits",
+    )
+
+
+def _path_measured(table: pd.DataFrame) -> Claim:
+    row = table.iloc[0]
+    return measurement(
+        "the path from the global minimum of the 5 x (3+2) target to a fit",
+        f"below half of the fit's loss on the last {row['plunge']:.2%} of the way, at {row['level']:.2f} times it "
+        f"before; {row['bumps']} bumps",
+        detail=f"one path, as in figure 14: {bands_told(table)}",
+    )
+
+
+def _captions(trained: list[TargetFits]) -> dict[str, str]:
+    main, _, saw = trained
+    return {
+        "figure-14-fits-and-a-path": f"Fits of the (3+2) target and a path to one. None of {len(main.fit)} has "
+        f"less than {_relative(main).min():.3f} times the error of the smooth fit.",
+        "section-4.9-fits-of-3125-teeth": f"Fits of the (5+0) target: at most {saw.turns.max()} turns where it has "
+        f"{_turns_of_minimum(saw.problem):,}.",
+    }
 
 
 ANALYSIS = Analysis(

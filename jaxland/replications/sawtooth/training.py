@@ -9,10 +9,12 @@ from jaxtyping import Float, Int
 
 from jaxland.landscape import most_knots, outputs, piecewise_linear
 from jaxland.plots import new_figure, training_curves
-from jaxland.replications.sawtooth.comparable import judged_where_comparable
+from jaxland.replications.sawtooth.comparable import LEAST_STEPS, other_example
 from jaxland.replications.sawtooth.config import SawtoothConfig
 from jaxland.replications.sawtooth.palette import LABEL_COLORS, labelled
-from jaxland.studies import Above, All, Analysis, AtLeast, Below, Claim, Context, Findings, claim
+from jaxland.replications.sawtooth.statements import STATEMENTS
+from jaxland.statistics import Estimate
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless
 from jaxland.training import make_optimizer
 
 _EARLY = 1_000
@@ -46,7 +48,13 @@ def find(context: Context) -> Findings:
     found = {name: each for name, each in found.items() if len(each.loss)}
     if not found:
         return Findings({}, {}, [])
-    return Findings({"training.csv": _table(found)}, {"training": _figure(context, found)}, _claims(context, found))
+    own = len(context.config.problem.target.knots) - 2
+    return Findings(
+        {"training.csv": _table(found)},
+        {"training": _figure(found, own)},
+        _claims(context, found, own),
+        captions={"training": _caption(found, own)},
+    )
 
 
 def steps_shown(last: int) -> list[int]:
@@ -89,12 +97,11 @@ def _table(found: dict[str, Course]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _figure(context: Context, found: dict[str, Course]):
+def _figure(found: dict[str, Course], own: int):
     figure, (left, right) = new_figure(2)
     steps = next(iter(found.values())).steps
     losses = labelled({name: each.loss for name, each in found.items()})
     training_curves(steps, losses, colors=LABEL_COLORS, xscale="symlog", ax=left)
-    own = len(context.config.problem.target.knots) - 2
     training_curves(
         steps,
         labelled({name: each.knots.astype(float) for name, each in found.items()}),
@@ -112,59 +119,105 @@ def _figure(context: Context, found: dict[str, Course]):
     return figure
 
 
-def _claims(context: Context, found: dict[str, Course]) -> list[Claim]:
-    most, claims = most_knots(context.config.network.spec.widths), []
+def _caption(found: dict[str, Course], own: int) -> str:
+    told = "; ".join(
+        f"{name} has {_state(each, each.at(_EARLY))} and {_state(each, -1)}" for name, each in found.items()
+    )
+    return f"Loss and interior knots in training: {told} in the median, where the target has {own} knots."
+
+
+def _state(course: Course, index: int) -> str:
+    loss, knots = np.median(course.loss[:, index]), np.median(course.knots[:, index])
+    return f"a loss of {loss:.4f} and {knots:.0f} knots at step {course.steps[index]:,}"
+
+
+def _claims(context: Context, found: dict[str, Course], own: int) -> list[Claim]:
+    most, claims, short = most_knots(context.config.network.spec.widths), [], context.config.steps < LEAST_STEPS
     for name, each in found.items():
-        claims += [_grows(name, each), _bounded(name, each, most), _settles(name, each)]
-    return judged_where_comparable(context.config, claims)
+        claims += course_claims(name, each, most, own)
+    if {"momentum", "adadelta"} <= set(found):
+        claims.append(goes_on_claim(found["momentum"], found["adadelta"]))
+    reason = other_example(context.config) or (f"judged from {LEAST_STEPS:,} steps on" if short else "")
+    return judged_unless(reason, claims)
 
 
-def _grows(name: str, each: Course) -> Claim:
-    # Biases begin at zero, so that at step 0 all knots lie at x = 0: the rise is judged from the first steps on.
-    medians = np.median(each.knots, axis=0)
-    shown = ", ".join(f"{median:.0f} at {step:,}" for median, step in zip(medians[::2], each.steps[::2], strict=True))
-    later, whole = np.diff(medians[1:]), medians[-1] - medians[1]
-    return claim(
-        "section 1",
-        f"{name}: complexity increases smoothly with training time",
-        "increases smoothly",
-        f"median interior knots {shown}",
-        (whole, later.min(initial=0.0), later.max(initial=0.0) / max(np.ptp(medians[1:]), 1)),
-        All(
-            {
-                f"from step {each.steps[1]} on the rise of the median is": Above(0, "knots"),
-                "its change in each three-fold of the steps": AtLeast(-1, "knot"),
-                "the largest of these": Below(0.75, "% of the rise"),
-            }
+def course_claims(name: str, course: Course, most: int, own: int) -> list[Claim]:
+    """What is said of one optimizer's course.
+
+    Args:
+        name: of the optimizer.
+        course: of its fits.
+        most: knots that the architecture can have.
+        own: knots of the target.
+    """
+    count = len(course.loss)
+    told = {"of": name, "cases": count}
+    knots = course.knots.astype(np.float64)
+    largest, first = Estimate.quantile(knots.max(axis=1)), Estimate.quantile(knots[:, 0])
+    early, late = course.loss[:, course.at(_EARLY)], course.loss[:, -1]
+    kept = Estimate.quantile(late / course.loss[:, course.at(LEAST_STEPS)])
+    made = [
+        _grows(name, course),
+        STATEMENTS["complexity-bounded"].claim(
+            f"at most {largest.value:.0f} knots in the median, {course.knots.max()} in all, of {most:,} possible",
+            Estimate(*(value / most for value in largest)),
+            detail=f"{len(course.steps)} steps",
+            **told,
         ),
-        f"exact knots of {len(each.knots)} fits; at step 0 biases are zero and all knots lie at x = 0",
+        STATEMENTS["random-smooth"].claim(
+            f"{first.value:.0f} knots at step 0; the target has {own}",
+            Estimate(*(value / own for value in first)),
+            detail="all biases begin at zero, and so do all knots",
+            **told,
+        ),
+        STATEMENTS["settles"].claim(
+            f"median loss {np.median(early):.5f} after {course.steps[course.at(_EARLY)]:,} steps, "
+            f"{np.median(late):.5f} after {course.steps[-1]:,}",
+            Estimate.quantile(early / late),
+            detail="the median of each fit's own ratio",
+            **told,
+        ),
+    ]
+    if name == "momentum":
+        made.append(
+            STATEMENTS["local-minimum"].claim(
+                f"{kept.value:.1%} of the loss after {LEAST_STEPS:,} steps is left after {course.steps[-1]:,}",
+                kept,
+                **told,
+            )
+        )
+    return made
+
+
+def _grows(name: str, course: Course) -> Claim:
+    # Biases begin at zero, so that at step 0 all knots lie at x = 0: the rise is judged from the first steps on.
+    means = course.knots.mean(axis=0)
+    shown = ", ".join(f"{mean:.1f} at {step:,}" for mean, step in zip(means[::2], course.steps[::2], strict=True))
+    later = course.knots[:, 1:].astype(np.float64)
+    changes = [Estimate.mean(each) for each in np.diff(later, axis=1).T]
+    whole = Estimate.mean(later[:, -1] - later[:, 0])
+    span = float(np.ptp(means[1:])) or 1.0
+    least, largest = min(changes), max(changes)
+    return STATEMENTS["complexity-grows"].claim(
+        f"mean interior knots {shown}",
+        (whole, least, Estimate(*(value / span for value in largest))),
+        of=name,
+        cases=len(course.knots),
+        detail="exact knots; at step 0 biases are zero and all knots lie at x = 0",
     )
 
 
-def _bounded(name: str, each: Course, most: int) -> Claim:
-    largest = int(each.knots.max())
-    return claim(
-        "section 1",
-        f"{name}: at no time of the training is the complexity near what the architecture allows",
-        "much less",
-        f"at most {largest} interior knots of {most:,} possible",
-        largest / most,
-        Below(0.1, "% of what is possible"),
-        f"{len(each.knots)} fits at {len(each.steps)} steps",
-    )
-
-
-def _settles(name: str, each: Course) -> Claim:
-    early = np.median(each.loss[:, each.at(_EARLY)])
-    late = np.median(each.loss[:, -1])
-    return claim(
-        "section 4.2",
-        f"{name}: after a few hundred steps the model appears to be stable",
-        "a few hundred steps",
-        f"median loss {early:.5f} after {each.steps[each.at(_EARLY)]:,} steps, {late:.5f} after {each.steps[-1]:,}",
-        early / late,
-        Below(1.1, "times the later loss"),
-        f"{len(each.loss)} fits",
+def goes_on_claim(descent: Course, adadelta: Course) -> Claim:
+    """Whether adadelta loses more of its loss late in training than gradient descent."""
+    lost = [1 - each.loss[:, -1] / each.loss[:, each.at(LEAST_STEPS)] for each in (descent, adadelta)]
+    count = min(map(len, lost))
+    # Fits are paired where none diverged; else they are two samples of the same length, which widens the interval.
+    return STATEMENTS["adadelta-goes-on"].claim(
+        f"medians: adadelta loses {np.median(lost[1]):.1%}, momentum {np.median(lost[0]):.1%} of the loss after "
+        f"{LEAST_STEPS:,} steps",
+        Estimate.quantile(lost[1][:count] - lost[0][:count]),
+        cases=count,
+        detail="median of the difference, start by start",
     )
 
 

@@ -1,5 +1,7 @@
 """Figures 1 to 7 of Gamst and Walker, and the dot products of their section 4.5."""
 
+from collections.abc import Callable
+
 from matplotlib.figure import Figure
 
 from jaxland.plots import (
@@ -11,7 +13,7 @@ from jaxland.plots import (
     tube,
 )
 from jaxland.replications.sawtooth.config import SawtoothConfig
-from jaxland.replications.sawtooth.overview.reduction import SawtoothAnalysis
+from jaxland.replications.sawtooth.overview.reduction import EnsembleAnalysis, SawtoothAnalysis
 from jaxland.replications.sawtooth.palette import COLORS, LABEL_COLORS, LABELS, labelled
 
 _F = "f, the output of $W_f$"
@@ -28,6 +30,41 @@ def figures(config: SawtoothConfig, analysis: SawtoothAnalysis) -> dict[str, Fig
             "figure-04-best-fits": _best_fits(analysis, drawn),
         }
         result |= _histograms(config, drawn)
+    return result
+
+
+def captions(config: SawtoothConfig, analysis: SawtoothAnalysis) -> dict[str, str]:
+    """A sentence for each figure that `figures` draws."""
+    drawn = {name: each for name, each in analysis.ensembles.items() if each.curve.count > 1}
+    target = config.problem.target
+    result = {
+        "figure-01-network-and-target": f"The hand-made network of {target.depth} layers, and its output with "
+        f"{len(target.knots) - 1} linear pieces."
+    }
+    if not drawn:
+        return result
+
+    def told(words: Callable[[EnsembleAnalysis], str]) -> str:
+        return "; ".join(f"{LABELS[name]} {words(each)}" for name, each in drawn.items())
+
+    result |= {
+        "figure-02-one-fit": f"The first fits are smooth where f is not; turns of all fits, in the median: "
+        f"{told(lambda each: f'{each.turns.quantile(0.5):.0f}')}.",
+        "figure-03-mean-and-deviation": "Mean and standard deviation of the fits' outputs; the mean holds of the wave: "
+        f"{told(lambda each: f'{each.sample.wave.mean():.1%}')}.",
+        "figure-04-best-fits": "The best fits of both optimizers do not reach the optimum: losses of "
+        f"{told(lambda each: f'{each.best_loss:.5f}')}.",
+        "figure-05-losses": f"Losses after training, medians: {told(lambda each: f'{each.loss.quantile(0.5):.5f}')}.",
+        "figure-06-pair-distances": "Distances of random pairs of fits, symmetrised, medians: "
+        f"{told(lambda each: f'{each.pair_distance.quantile(0.5):.2f}')}.",
+    }
+    if all(each.minimum_distance.total for each in drawn.values()):
+        result |= {
+            "figure-07-distances-to-the-global-minimum": "Distances of fits from the global minimum, medians: "
+            f"{told(lambda each: f'{each.minimum_distance.quantile(0.5):.2f}')}.",
+            "section-4.5-direction-cosines": "Dot products of directions from the global minimum to pairs of fits, the "
+            f"smallest: {told(lambda each: f'{each.cosine.smallest:.2f}')}.",
+        }
     return result
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxland.landscape import (
     direction_cosines,
@@ -16,16 +16,48 @@ from jaxland.landscape import (
 )
 from jaxland.networks import Network
 from jaxland.replications.sawtooth.config import SawtoothConfig
-from jaxland.replications.sawtooth.measures import turning_points
+from jaxland.replications.sawtooth.measures import turning_points, wave_shares
 from jaxland.replications.sawtooth.sample import global_minimum
+from jaxland.replications.sawtooth.statements.fits import BLOCKS
 from jaxland.statistics import Histogram, Moments
 from jaxland.store import StudyStore
 
 PAIRS = 1_000_000
-# Pairs are drawn among the first fits of an ensemble, so that memory does not grow with their number. Fits are
-# independent of their numbers, so the first ones are a fair sample.
+# Pairs are drawn among the first fits of an ensemble, and intervals rest on these, so that memory does not grow with
+# their number. Fits are independent of their numbers, so the first ones are a fair sample.
 PAIR_POOL = 200_000
+MIDDLE = 0.3
+"""Half the width of the middle, where the source sees a wiggle."""
 _GRID_POINTS = 641  # 20 a linear piece of the main target, knots included
+
+
+@dataclass(frozen=True)
+class FitSample:
+    """The first finite fits of an ensemble one by one, and pairs of them: what intervals are made of."""
+
+    fit: Int[np.ndarray, "F"]
+    loss: Float[np.ndarray, "F"]
+    turns: Float[np.ndarray, "F"]
+    wave: Float[np.ndarray, "F"]
+    """Share of the wave that each holds."""
+    middle: Float[np.ndarray, "F"]
+    """The same in the middle of the interval."""
+    largest: Float[np.ndarray, "F"]
+    """Largest absolute parameter, before symmetrisation."""
+    radius: Float[np.ndarray, "known"]
+    """Distance from the global minimum; empty where the fits' network is not that of the target."""
+    pairs: Float[np.ndarray, "pairs"]
+    """Distances of pairs of which no fit is in two, so that they are independent."""
+    cosines: Float[np.ndarray, "pairs"]
+    closest: Float[np.ndarray, "blocks"]
+    """Smallest distance of a million pairs in each of some blocks of fits; empty where the fits are too few."""
+    lowest: Float[np.ndarray, "blocks"]
+    """Smallest dot product of the same."""
+
+    @property
+    def best(self) -> Float[np.ndarray, "blocks"]:
+        """Smallest loss of each block of fits."""
+        return np.array([block.min() for block in np.array_split(self.loss, BLOCKS) if len(block)])
 
 
 @dataclass(frozen=True)
@@ -52,6 +84,7 @@ class EnsembleAnalysis:
     """Of the dot products of unit directions from the global minimum to the fits of a pair."""
     minimum_distance: Histogram
     """Of the distances to the global minimum; empty where the fits' network is not that of the target."""
+    sample: FitSample
     imbalance: float
     drift: float
     unconverged: int
@@ -85,7 +118,7 @@ def reduce_ensemble(
     config: SawtoothConfig, store: StudyStore, name: str, x: Float[np.ndarray, "N"]
 ) -> EnsembleAnalysis:
     """Reduces one ensemble, a shard at a time."""
-    reduction = _Reduction(config, x)
+    reduction = _Reduction(config, x, config.problem.target.wave(x))
     for shard in store.stream(name, ["fit", "loss", "diverged_step", "params"]):
         reduction.add(shard.arrays)
     return reduction.finish()
@@ -94,7 +127,8 @@ def reduce_ensemble(
 class _Reduction:
     """The state of one ensemble's reduction."""
 
-    def __init__(self, config: SawtoothConfig, x):
+    def __init__(self, config: SawtoothConfig, x, wave):
+        self.x, self.wave = x, wave
         self.network: Network = config.network
         self.problem = config.problem
         self.grid = x[:, None]
@@ -110,6 +144,7 @@ class _Reduction:
         self.imbalance = self.drift = 0.0
         self.pool: list[np.ndarray] = []
         self.pooled = 0
+        self.kept: list[tuple[np.ndarray, ...]] = []
 
     def add(self, arrays):
         good = arrays["diverged_step"] < 0
@@ -121,13 +156,23 @@ class _Reduction:
         self.loss = self.loss.add(loss)
         curves = outputs(self.network, params, self.grid)[:, :, 0]
         self.curve = self.curve.add(curves)
-        self.turns = self.turns.add(turning_points(curves))
+        turns = turning_points(curves)
+        self.turns = self.turns.add(turns)
+        self._keep(fit, loss, turns, curves, params)
         if self.first_fit < 0:
             self.first_fit, self.first_output = int(fit[0]), curves[0]
         best = int(np.argmin(loss))
         if loss[best] < self.best_loss:
             self.best_fit, self.best_loss, self.best_output = int(fit[best]), float(loss[best]), curves[best]
         self._add_symmetrised(params)
+
+    def _keep(self, fit, loss, turns, curves, params):
+        kept = slice(max(PAIR_POOL - self.pooled, 0))
+        middle = np.abs(self.x) < MIDDLE
+        waves = wave_shares(self.x, self.wave, curves[kept])
+        middles = wave_shares(self.x[middle], self.wave[middle], curves[kept][:, middle])
+        largest = np.abs(params[kept]).max(axis=1)
+        self.kept.append((fit[kept], loss[kept].astype(np.float64), turns[kept], waves, middles, largest))
 
     def _add_symmetrised(self, params):
         canonical = symmetrise(self.network, params, x=self.problem.x)
@@ -142,7 +187,7 @@ class _Reduction:
         self.pooled += len(kept)
 
     def finish(self) -> EnsembleAnalysis:
-        pair_distance, cosine = self._pairs()
+        pair_distance, cosine, sample = self._pairs()
         return EnsembleAnalysis(
             fits=self.fits,
             diverged=self.diverged,
@@ -158,6 +203,7 @@ class _Reduction:
             pair_distance=pair_distance,
             cosine=cosine,
             minimum_distance=self.minimum_distance,
+            sample=sample,
             imbalance=self.imbalance,
             drift=self.drift,
             unconverged=self.unconverged,
@@ -165,16 +211,34 @@ class _Reduction:
 
     def _pairs(self):
         distances, cosines = Histogram.spanning(0, 50, 5000), Histogram.spanning(-1, 1, 4000)
-        if self.pooled < 2:
-            return distances, cosines
-        pool = np.concatenate(self.pool)
-        pairs = _pairs_of(len(pool))
-        between = pair_distances(pool, pairs)
-        distances = distances.add(between)
-        if self.minimum is not None:
-            radius = distances_to(pool, self.minimum)
-            cosines = cosines.add(direction_cosines(between, radius[pairs[:, 0]], radius[pairs[:, 1]]))
-        return distances, cosines
+        pool = np.concatenate(self.pool) if self.pool else np.zeros((0, self.network.size))
+        radius = np.zeros(0) if self.minimum is None else distances_to(pool, self.minimum)
+        between, angles = _of_pairs(pool, radius, _pairs_of(len(pool)))
+        sample = _sample(self.kept, pool, radius)
+        return distances.add(between), cosines.add(angles), sample
+
+
+def _of_pairs(pool, radius, pairs):
+    """Distances of pairs and dot products of their directions from the global minimum; none without one."""
+    if not len(pairs):
+        return np.zeros(0), np.zeros(0)
+    between = pair_distances(pool, pairs)
+    known = len(radius) > 0
+    return between, direction_cosines(between, *radius[pairs.T]) if known else np.zeros(0)
+
+
+def _sample(kept, pool, radius) -> FitSample:
+    arrays = [np.concatenate(each) for each in zip(*kept, strict=True)] if kept else [np.zeros(0)] * 6
+    fit, loss, turns, wave, middle, largest = arrays
+    pairs, cosines = _of_pairs(pool, radius, np.arange(len(pool) // 2 * 2).reshape(-1, 2))
+    blocks = [block for block in np.array_split(np.arange(len(pool)), BLOCKS) if len(block) ** 2 > 2 * PAIRS]
+    closest, lowest = [], []
+    for block in blocks:
+        between, angles = _of_pairs(pool[block], radius[block] if len(radius) else radius, _pairs_of(len(block)))
+        closest.append(between.min())
+        lowest.extend([angles.min()] if len(angles) else [])
+    extremes = {"closest": np.array(closest), "lowest": np.array(lowest)}
+    return FitSample(fit.astype(np.int64), loss, turns, wave, middle, largest, radius, pairs, cosines, **extremes)
 
 
 def _pairs_of(count: int):
