@@ -168,7 +168,7 @@ def test_turns_of_planted_paths():
 
 def test_points_between_images_of_planted_paths():
     straight = _planted_paths(np.tile(np.linspace(0, 1, 11), (2, 1)))
-    np.testing.assert_allclose(bands.path_table("momentum", straight)["worst_rise"], 0, atol=1e-12)
+    assert (bands.path_table("momentum", straight)["worst_rise"] < 0).all()
     between = straight.between.copy()
     between[:, 5] += 2
     bent = bands.path_table("momentum", dataclasses.replace(straight, between=between))
