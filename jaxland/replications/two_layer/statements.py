@@ -37,9 +37,7 @@ _ALIKE_RULE = _exact(
 )
 _SHAPE = _exact(Above(0.95), "ours", "correlation of two courses, the smallest of those compared")
 _OVERFLOW = _exact(Stated("an error is not finite"), "source", "its 'overflow'")
-_SIMILAR = Rule(
-    Below(0.5, "% of the distance of executions that are not matched"), "ours", "half as far apart is similar", LEAST
-)
+_SIMILAR = Rule(Above(0.9), "ours", "for 'very similar': cosine of two courses with matched units, the median", LEAST)
 _MORE_OFTEN = Rule(Above(0.5, "%"), "convention", "most executions", LEAST)
 
 STATEMENTS = Statements(
@@ -180,9 +178,7 @@ STATEMENTS = Statements(
         "increased",
         _exact(Each(Above(1, "times")), "convention", "1 is no change; magnitudes after 1,000 epochs"),
     ),
-    Statement(
-        "shape-5", "figure 5", "f1: the weights keep their shape from h = 3 to h = 5", "the same shape", _SHAPE
-    ),
+    Statement("shape-5", "figure 5", "f1: the weights keep their shape from h = 3 to h = 5", "the same shape", _SHAPE),
     Statement(
         "duplicates-5",
         "figure 5",
@@ -213,9 +209,7 @@ STATEMENTS = Statements(
         "section 4.1, conclusion 5a",
         "f1: with more hidden units more epochs are needed for the same results",
         "more",
-        Rule(
-            Each(Above(1, "times the loss of the next smaller size")), "convention", "1 is no change; paired", LEAST
-        ),
+        Rule(Each(Above(1, "times the loss of the next smaller size")), "convention", "1 is no change; paired", LEAST),
     ),
     Statement(
         "cost",
@@ -308,9 +302,7 @@ STATEMENTS = Statements(
         "section 4.2, conclusion 4",
         "f2, h = 8: rate 0.05 gives the same learning as 0.1, two times slower",
         "2",
-        _exact(
-            Each(Between(1.7, 2.3, "times the epochs")), "ours", "15 % for 'two times', at errors of 50 to 2"
-        ),
+        _exact(Each(Between(1.7, 2.3, "times the epochs")), "ours", "15 % for 'two times', at errors of 50 to 2"),
     ),
     Statement(
         "half-rate-stable",
