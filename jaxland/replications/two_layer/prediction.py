@@ -175,8 +175,8 @@ def unpredictable(watched: Watched) -> Claim:
     hits, misses, false, none = rows.sum(axis=0).tolist()
     index = skill(rows)
     return STATEMENTS["unpredictable"].claim(
-        f"Youden's index {index}: alarms before {hits} of {hits + misses} rises, and at {false} of {false + none} epochs "
-        "that none follows",
+        f"Youden's index {index}: alarms before {hits} of {hits + misses} rises, and at {false} of {false + none} "
+        "epochs that none follows",
         index,
         of=watched.label,
         cases=len(rows),

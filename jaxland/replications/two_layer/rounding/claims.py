@@ -85,7 +85,7 @@ def _dynamics_or_rounding(each: Measured) -> Claim:
 
 
 def _crossing(each: Measured) -> Claim:
-    crossings = ", ".join(f"{each.crossing(name)} in {name}" for name in each.sharpness)
+    crossings = ", ".join(f"{epoch} in {name}" for name, epoch in each.crossings.items())
     return measurement(
         "from which epoch on is the sharpness above 2 / rate until the loss rises?",
         f"{crossings}; the loss rises at {'; '.join(map(_span, each.rises))}",
