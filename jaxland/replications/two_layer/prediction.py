@@ -187,7 +187,7 @@ def unpredictable(watched: Watched) -> Claim:
 
 def _measured(watched: Watched) -> list[Claim]:
     table = alarms(watched)
-    ended, rose = ((table["outcome"] == each).sum() for each in ("ended", "rise"))
+    ended, rose = (_of_outcome(table, each) for each in ("ended", "rise"))
     lead = Estimate.quantile(table["lead"].dropna().to_numpy(float)) if rose else "none"
     return [
         measurement(
@@ -198,12 +198,16 @@ def _measured(watched: Watched) -> list[Claim]:
         ),
         measurement(
             "what becomes of alarms?",
-            f"{Estimate.share(int(ended), int(ended + rose))} end by themselves; from the others to the rise pass "
+            f"{Estimate.share(ended, ended + rose)} end by themselves; from the others to the rise pass "
             f"{lead} epochs (median)",
             of=watched.label,
             detail=f"{len(table)} alarms of {len(watched.rise)} executions; those on at the end of the run left out",
         ),
     ]
+
+
+def _of_outcome(table: pd.DataFrame, outcome: str) -> int:
+    return table["outcome"].tolist().count(outcome)
 
 
 def new_numbers(watched: Watched) -> Claim:
@@ -289,7 +293,7 @@ def _table(found: list[Watched], by_run: Mapping[str, pd.DataFrame]) -> pd.DataF
             row |= dict(zip(names, per_run.sum(axis=0).tolist(), strict=True))
             row |= {"youden": index.value, "youden_low": index.low, "youden_high": index.high}
             if name == "sharpness":
-                row |= {f"alarms_{each}": int((table["outcome"] == each).sum()) for each in ("rise", "ended", "open")}
+                row |= {f"alarms_{each}": _of_outcome(table, each) for each in ("rise", "ended", "open")}
                 row |= {f"lead_q{level:.0%}"[:-1]: table["lead"].quantile(level) for level in (0.05, 0.5, 0.95)}
             rows.append(row)
     return pd.DataFrame(rows)
@@ -301,7 +305,7 @@ def _figure(by_run: Mapping[str, pd.DataFrame]) -> Figure:
         lead = table["lead"].dropna()
         if len(lead):
             left.hist(lead, bins=30, density=True, histtype="step", lw=1.4, color=f"C{index}", label=label)
-        shares = [(table["outcome"] == each).mean() for each in ("rise", "ended", "open")]
+        shares = [_of_outcome(table, each) / max(len(table), 1) for each in ("rise", "ended", "open")]
         right.bar(np.arange(3) + 0.27 * (index - 1), shares, width=0.25, color=f"C{index}", label=label)
     left.set(title="From an alarm to the rise", xlabel="epochs", ylabel="density")
     right.set(title="What becomes of an alarm", ylabel="share of the alarms", ylim=(0, 1))
@@ -312,7 +316,7 @@ def _figure(by_run: Mapping[str, pd.DataFrame]) -> Figure:
 
 def _caption(found: list[Watched], by_run: Mapping[str, pd.DataFrame]) -> str:
     told = [
-        f"{(by_run[each.label]['outcome'] == 'ended').mean():.0%} with {each.label}"
+        f"{_of_outcome(by_run[each.label], 'ended') / len(by_run[each.label]):.0%} with {each.label}"
         for each in found
         if len(by_run[each.label])
     ]
