@@ -35,7 +35,7 @@ def descent(error, hidden=3, units=None, v=None, train=None, factor=1.0):
 
 
 def at_end(last, length=1001):
-    return descent(np.linspace(76.0, last, length))
+    return descent(np.append(np.linspace(76.0, 1.0, length)[:-1], last))
 
 
 FALLING = np.geomspace(1, 1e-3, 1001)

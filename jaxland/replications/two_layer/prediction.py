@@ -22,7 +22,7 @@ from jaxland.problems import LOSSES
 from jaxland.replications.two_layer.descent import trained
 from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.source import TARGETS, Run, network, run_named, split
-from jaxland.replications.two_layer.statements import STATEMENTS
+from jaxland.replications.two_layer.statements import LEAST, STATEMENTS
 from jaxland.statistics import Estimate, bootstrap_interval
 from jaxland.studies import Analysis, Claim, Context, Findings, measurement
 
@@ -121,7 +121,7 @@ def alarms(watched: Watched) -> pd.DataFrame:
             outcome = "ended" if not last else "rise" if rise >= 0 else "open"
             epoch = int(watched.epochs[begin])
             rows.append((execution, epoch, outcome, rise - epoch if outcome == "rise" else np.nan))
-    return pd.DataFrame(rows, columns=["execution", "begin", "outcome", "lead"])
+    return pd.DataFrame(rows, columns=["execution", "begin", "outcome", "lead"]).astype({"lead": float})
 
 
 def find(context: Context) -> Findings:
@@ -248,7 +248,7 @@ def _alike(name: str, courses: Float[np.ndarray, "W K S C"], signs: Float[np.nda
         return np.median(cosines[np.ix_(index, index)][index[:, None] != index])
 
     estimate = None
-    if count > 2:
+    if count >= LEAST:
         found = bootstrap_interval(np.arange(float(count)), median, seed=0, method="percentile", resamples=500)
         estimate = Estimate(found.value, found.low, found.high)
     plain = np.array([[_cosine(one, two) for two in courses] for one in courses])[~np.eye(count, dtype=bool)]
