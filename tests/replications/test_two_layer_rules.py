@@ -35,7 +35,8 @@ def descent(error, hidden=3, units=None, v=None, train=None, factor=1.0):
 
 
 def at_end(last, length=1001):
-    return descent(np.append(np.linspace(76.0, 1.0, length)[:-1], last))
+    finite = last if np.isfinite(last) else 1e300
+    return descent(np.append(np.linspace(76.0, finite, length)[:-1], last))
 
 
 FALLING = np.geomspace(1, 1e-3, 1001)

@@ -1,5 +1,7 @@
 """What the document says of its small network, in its order, each statement with the rule that judges it."""
 
+from typing import Literal
+
 from jaxland.studies import (
     Above,
     All,
@@ -15,7 +17,6 @@ from jaxland.studies import (
     Statements,
     Within,
 )
-from jaxland.studies.statements import Basis
 
 ALIKE = 0.1
 """Largest relative difference of the incoming weights of units that learn almost the same thing."""
@@ -23,7 +24,7 @@ LEAST = 30
 """Executions from which on statements about executions are judged."""
 
 
-def _exact(criterion: Criterion, basis: Basis, why: str) -> Rule:
+def _exact(criterion: Criterion, basis: Literal["source", "convention", "ours"], why: str) -> Rule:
     """Of one run, which no sample stands behind."""
     return Rule(criterion, basis, why, exact=True)
 
