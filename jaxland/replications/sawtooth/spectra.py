@@ -214,9 +214,7 @@ def _claims(context: Context, table: pd.DataFrame, found: dict[str, Curvature], 
     at_global = global_claims(rows_where(table, table["ensemble"] == _GLOBAL))
     own = [_zero_modes(context, name, each) for name, each in found.items()]
     own += [
-        _own_estimate(name, way, each)
-        for (name, way), each in differenced.items()
-        if way != "relu" or name == _GLOBAL
+        _own_estimate(name, way, each) for (name, way), each in differenced.items() if way != "relu" or name == _GLOBAL
     ]
     return judged_where_comparable(config, at_fits) + judged_unless(other_example(config), at_global) + own
 
