@@ -304,7 +304,15 @@ def _figure(by_run: Mapping[str, pd.DataFrame]) -> Figure:
     for index, (label, table) in enumerate(by_run.items()):
         lead = table["lead"].dropna()
         if len(lead):
-            left.hist(lead, bins=np.arange(0, lead.max() + 20, 20), density=True, histtype="step", lw=1.4, color=f"C{index}", label=label)
+            left.hist(
+                lead,
+                bins=np.arange(0, lead.max() + 20, 20),
+                density=True,
+                histtype="step",
+                lw=1.4,
+                color=f"C{index}",
+                label=label,
+            )
         shares = [_of_outcome(table, each) / max(len(table), 1) for each in ("rise", "ended", "open")]
         right.bar(np.arange(3) + 0.27 * (index - 1), shares, width=0.25, color=f"C{index}", label=label)
     left.set(title="From an alarm to the rise", xlabel="epochs", ylabel="density")
