@@ -8,7 +8,7 @@ import pandas as pd
 
 import jaxland as jl
 from jaxland.plots import new_figure
-from jaxland.studies import Analysis, Below, Findings, claim
+from jaxland.studies import Analysis, Below, Findings, Rule, Statement
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,8 @@ def find(context):
     table = pd.DataFrame({name: [np.median(each)] for name, each in losses.items()} | {"rows": len(kept["row"])})
     figure, (ax,) = new_figure()
     ax.plot(np.sort(losses[names[0]]))
-    judged = [
-        claim("7", f"{name} gets low", "low", f"{np.median(each):.3g}", float(np.median(each)), Below(settings.level))
-        for name, each in losses.items()
-    ]
+    low = Statement("low", "7", "losses get low", "low", Rule(Below(settings.level), "ours", exact=True))
+    judged = [low.claim(f"{np.median(each):.3g}", float(np.median(each)), of=name) for name, each in losses.items()]
     return Findings({"levels.csv": table}, {"figure-07-losses": figure}, judged)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         check_positive,
         check_seeds,
     )
-    from jaxland.studies.claims import Claim, claim, judged_unless, measurement, untested
+    from jaxland.studies.claims import Claim, judged_unless, measurement
     from jaxland.studies.configuration import config_hash, from_json, to_json
     from jaxland.studies.context import Context, Findings
     from jaxland.studies.criteria import (
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
         AtMost,
         Below,
         Between,
-        Clear,
         Criterion,
         Each,
         Equals,
-        Holds,
         Ordered,
         Stated,
         Verdict,
@@ -60,13 +58,11 @@ __all__ = [
     "Below",
     "Between",
     "Claim",
-    "Clear",
     "Context",
     "Criterion",
     "Each",
     "Equals",
     "Findings",
-    "Holds",
     "NoSettings",
     "Ordered",
     "Origin",
@@ -91,7 +87,6 @@ __all__ = [
     "check_optimizers",
     "check_positive",
     "check_seeds",
-    "claim",
     "config_hash",
     "coverage",
     "deferred",
@@ -107,7 +102,6 @@ __all__ = [
     "study_status",
     "titles_of",
     "to_json",
-    "untested",
     "wanted",
     "work",
     "write_table",

@@ -1,9 +1,9 @@
 """Statements of a source, what was measured of them, and whether they agree."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from jaxland.studies.criteria import VERDICTS, Criterion, Verdict
+from jaxland.studies.criteria import VERDICTS, Verdict
 
 
 class Claim(NamedTuple):
@@ -48,20 +48,6 @@ def measurement(text: str, measured: str, *, of: str = "", detail: str = "") -> 
         detail: how.
     """
     return Claim("", text, "", measured, "", of=of, detail=detail)
-
-
-def claim(
-    where: str, statement: str, source: str, measured: str, value: Any, criterion: Criterion, detail: str = ""
-) -> Claim:
-    """A claim that a criterion judges."""
-    return Claim(
-        where, statement, source, measured, criterion.judge(value), detail=detail, rule=f"agrees if {criterion}"
-    )
-
-
-def untested(where: str, statement: str, source: str, measured: str, detail: str) -> Claim:
-    """A claim that nothing measured here could decide, for the reason in its detail."""
-    return Claim(where, statement, source, measured, "not tested", reason=detail)
 
 
 def judged_unless(reason: str, claims: Sequence[Claim]) -> list[Claim]:

@@ -151,37 +151,6 @@ class Ordered:
 
 
 @dataclass(frozen=True)
-class Holds:
-    """An interval that holds a value, its ends included."""
-
-    expected: SupportsFloat
-
-    def judge(self, value: tuple[SupportsFloat, SupportsFloat] | None) -> Verdict:
-        """Whether the value lies in the interval `(low, high)`."""
-        return _verdict(value, lambda known: known[0] <= self.expected <= known[1])
-
-    def __str__(self) -> str:
-        return f"the interval holds {_told(self.expected)}"
-
-
-@dataclass(frozen=True)
-class Clear:
-    """An interval that lies above a bound: it differs where all of it lies below, and is undecided in between."""
-
-    bound: SupportsFloat
-    unit: str = ""
-
-    def judge(self, value: tuple[SupportsFloat, SupportsFloat] | None) -> Verdict:
-        """On which side of the bound the interval `(low, high)` lies."""
-        if Holds(self.bound).judge(value) == "agrees":
-            return "undecided"
-        return _verdict(value, lambda known: known[0] > self.bound)
-
-    def __str__(self) -> str:
-        return f"the interval lies above {_told(self.bound, self.unit)}, undecided if it holds it"
-
-
-@dataclass(frozen=True)
 class Stated:
     """A condition that only words can tell; the measurement is whether it is met."""
 

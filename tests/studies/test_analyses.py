@@ -8,7 +8,7 @@ from small_study import STUDY, Config, LevelSettings
 
 import jaxland as jl
 from jaxland.store import StoreError, StudyStore
-from jaxland.studies import STUDIES, Analysis, Findings, analyse, open_study, untested, wanted
+from jaxland.studies import STUDIES, Analysis, Findings, Statement, analyse, open_study, wanted
 from jaxland.studies.analyses import identity
 from jaxland.studies.request import requested
 
@@ -75,7 +75,9 @@ def test_what_was_asked_for_is_kept_in_mind(study):
 
 def test_claims_stand_in_the_order_of_the_analyses(study):
     def stating(where):
-        return Analysis(lambda context: Findings({}, {}, [untested(where, "a", "b", "c", "d")]))
+        return Analysis(
+            lambda context: Findings({}, {}, [Statement("a", where, "b", "c", untested="d").not_tested("d")])
+        )
 
     names = ("first", "second", "third")
     code = dataclasses.replace(STUDY, analyses={name: stating(name) for name in names}, default_analyses=("second",))
