@@ -48,6 +48,8 @@ class StudyStore:
         self.path = path
         self.manifest = manifest
         self.rebuilt = rebuilt
+        # Of each column of an ensemble what a fit has there, and the shard in which it was seen first.
+        self._shapes: dict[tuple[str, str], tuple[tuple[int, ...], Path]] = {}
         self.edited = edited
 
     @classmethod
@@ -273,9 +275,11 @@ class StudyStore:
 
         Raises:
             DamagedShard: it is not what its name says, or belongs to another study.
+            StoreError: its fits have another shape than those of a shard of the ensemble that was read before.
         """
         shard = read_shard(file, columns)
         self._require_own(ensemble, file, shard.metadata)
+        self._require_shapes(ensemble, file, {name: each.shape[1:] for name, each in shard.arrays.items()})
         return shard
 
     def read_table(
@@ -284,12 +288,24 @@ class StudyStore:
         """Reads one shard as `shard.read_table` does; raises as `read` does."""
         table, metadata = read_table(file, columns, optional=optional)
         self._require_own(ensemble, file, metadata)
+        self._require_shapes(ensemble, file, {field.name: _shape(field.type) for field in table.schema})
         return table, metadata
 
     def _require_own(self, ensemble: str, file: ShardFile, metadata: dict[str, Any]) -> None:
         if self._foreign(ensemble, metadata):
             self._require_own_fits(ensemble)
             raise DamagedShard(file.path, "it belongs to another study or ensemble")
+
+    def _require_shapes(self, ensemble: str, file: ShardFile, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Raises StoreError where a fit has another shape than in a shard read before; none of the two is set aside,
+        as nothing in them says which is right."""
+        for name, shape in shapes.items():
+            before, other = self._shapes.setdefault((ensemble, name), (shape, file.path))
+            if shape != before:
+                raise StoreError(
+                    f"{file.path} has {name} of shape {shape} a fit, and {other} of shape {before}: one of them is not "
+                    "of this ensemble. Move that away, and train its fits again with jaxland resume."
+                )
 
     def _foreign(self, ensemble: str, metadata: dict[str, Any]) -> list[str]:
         """In what a shard says to be of something else, a line for each field."""
@@ -319,6 +335,11 @@ class StudyStore:
         except OSError as error:
             raise StoreError(f"cannot set {path} aside: {error.strerror}.") from error
         return target
+
+
+def _shape(kind: pa.DataType) -> tuple[int, ...]:
+    """Of one fit in a column of this kind."""
+    return (kind.list_size,) if pa.types.is_fixed_size_list(kind) else ()
 
 
 def _differences(mine: dict[str, Any], other: dict[str, Any], where: str) -> list[str]:

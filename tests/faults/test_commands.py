@@ -42,14 +42,14 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A study with everything that the commands write, and how many calls each of them makes."""
+    """A study with everything that the commands write, and the calls that each of them makes."""
     path, calls = tmp_path_factory.mktemp("finished") / "s", {}
     for prepare, command in COMMANDS.values():
         if path.exists():
             prepare(path)
         with disk(path) as counted:
             assert main(command(path)) == 0
-        calls[command(path)[0]] = len(counted.calls)
+        calls[command(path)[0]] = counted.calls
     return path, calls
 
 
@@ -86,22 +86,42 @@ def faulty(finished, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("name", ["table", "status", "analyse"])
 def test_a_few_faults(faulty, finished, name):
-    calls = finished[1][name]
+    calls = len(finished[1][name])
     ended = [faulty(name, calls * part // 5, code) for part, code in ((1, errno.EACCES), (3, errno.ENOSPC), (4, None))]
     assert 1 in ended or name != "table"
 
 
+def _kind(root, call):
+    """Operation and role of the file: its folder at the top and its ending, or its name where it lies at the top."""
+    name, place = call
+    inside = Path(place).relative_to(root)
+    folder = inside.parts[0] if len(inside.parts) > 1 else ""
+    if inside.name.startswith(".tmp-"):
+        return name, folder, ".tmp"
+    return name, folder, inside.suffix if folder else inside.name
+
+
+def _places(finished, rng):
+    """Of each kind of call one, of whatever command: its name and number."""
+    path, calls = finished
+    kinds = {}
+    for name, made in calls.items():
+        for at, call in enumerate(made):
+            kinds.setdefault(_kind(path, call), []).append((name, at))
+    return {kind: rng.choice(places) for kind, places in kinds.items()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("code", ERRORS)
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_fault(faulty, finished, name, code):
-    for at in range(finished[1][name]):
+def test_every_fault(faulty, finished, code):
+    """Every kind of call fails with every error, each time at another place."""
+    for name, at in _places(finished, random.Random(code)).values():
         faulty(name, at, code)
 
 
 @pytest.mark.slow
 def test_two_hundred_deaths(faulty, finished):
-    places = [(name, at) for name, count in finished[1].items() for at in range(count)]
+    places = [(name, at) for name, made in finished[1].items() for at in range(len(made))]
     for name, at in random.Random(0).choices(places, k=200):
         faulty(name, at, None)
 

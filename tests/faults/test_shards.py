@@ -70,6 +70,27 @@ def test_wrong_content_under_a_right_checksum(store, name):
     _damaged(store, replaced(store.shards("adam")[1], _encoded(store, change)), message)
 
 
+@pytest.mark.parametrize("name", ["params", "trace_loss"])
+@pytest.mark.parametrize("read", [StudyStore.read, StudyStore.read_table])
+def test_shards_of_different_shapes(store, name, read):
+    """Both may be right, so that both are named and none is set aside."""
+
+    def of_width(number, width):
+        file = store.shards("adam")[number]
+        note = store.read("adam", file).metadata
+        arrays = {**columns(file.start, file.stop), name: np.zeros((file.stop - file.start, width), np.float32)}
+        return replaced(file, encode(arrays, note))
+
+    paths = of_width(0, 3), of_width(1, 2)
+    fresh = StudyStore.open(store.path)
+    first, second = fresh.shards("adam")[:2]
+    read(fresh, "adam", first)
+    with pytest.raises(StoreError, match=rf"{name} of shape \(2,\) a fit, and .* of shape \(3,\)") as refusal:
+        read(fresh, "adam", second)
+    assert not isinstance(refusal.value, DamagedShard)
+    assert all(str(path) in str(refusal.value) for path in paths)
+
+
 def _garbage():
     rng = np.random.default_rng(0)
     yield b""

@@ -6,7 +6,8 @@ from replications.counterexamples import Case, check, check_complete
 
 from jaxland.landscape import StationaryPoints
 from jaxland.replications.backprop import basins, descent, maps, roads
-from jaxland.replications.backprop.settling import GLOBAL, OTHER, OTHER_LOSS
+from jaxland.replications.backprop.config import BackpropConfig
+from jaxland.replications.backprop.settling import GLOBAL, OTHER, OTHER_LOSS, Settled
 from jaxland.replications.backprop.statements import STATEMENTS
 
 RNG = np.random.default_rng(0)
@@ -174,3 +175,13 @@ def test_every_rule_has_its_case():
 def test_what_was_not_followed_long_enough_is_not_judged():
     assert descent.slow_claim(falling(10, 20, 30, 200)).verdict == "not tested"
     assert {each.verdict for each in descent.wrong_minimum_claims(way(np.ones(9), OTHER))} == {"not tested"}
+
+
+def test_shares_of_basins_are_those_of_their_window():
+    start = np.array([[0.0, 0.0], [14.0, 14.0], [0.0, 30.0], [10.0, 44.0]])
+    each = basins.Basins(start, start, np.array([0, 1, 1, 1]), Settled(np.zeros(0, np.int64), np.zeros(0)))
+    whole, part = basins._arrived(BackpropConfig(), (40.0, each))
+    assert "other minimum 75.0%" in whole.measured
+    assert whole.measured.endswith("of 4")
+    assert "other minimum 50.0%" in part.measured
+    assert part.measured.endswith("of 2")

@@ -41,8 +41,8 @@ def found(store, folder):
     return larger.find(_context(store, folder))
 
 
-def _claim(findings, words):
-    (claim,) = [claim for claim in findings.claims if words in claim.statement]
+def _claim(findings, name, of=""):
+    (claim,) = [claim for claim in findings.claims if (claim.name, claim.of) == (name, of)]
     return claim
 
 
@@ -68,7 +68,7 @@ def test_fits_of_each_size_are_those_of_jl_fit(found):
 
 
 def test_embedded_fits_compute_the_same_and_start_from_the_same_loss(store, found):
-    claim = _claim(found, "can be embedded")
+    claim = _claim(found, "embedded")
     assert claim.verdict == "agrees"
     table = found.tables["embedded-fits.csv"]
     assert (table["difference"] < 1e-13).all()
@@ -96,7 +96,7 @@ def test_spectra_are_those_of_the_hessians(store, found):
 
 
 def test_claims_about_training_are_not_judged_from_too_little(found):
-    assert [claim.verdict for claim in found.claims] == 4 * ["not tested"] + ["agrees"] + 3 * ["not tested"]
+    assert {claim.name for claim in found.claims if claim.verdict != "not tested"} == {"embedded"}
 
 
 @pytest.mark.slow
@@ -141,9 +141,9 @@ def test_verdicts_on_planted_losses(many, tmp_path, monkeypatch, loss, verdict):
     settings = dataclasses.replace(TINY, fits=8, steps=50_000, embedded=8, more_steps=10_000)
     config = dataclasses.replace(CONFIG, steps=10_000)
     findings = larger.find(_context(many, tmp_path, settings, config))
-    for words in ("6 x 6 network comes close", "7 x 7 network comes close", "training leads further down"):
-        assert _claim(findings, words).verdict == verdict
-    assert _claim(findings, "larger network learns more").verdict == "differs"
+    for name, of in (("close", "6 x 6"), ("close", "7 x 7"), ("further", "")):
+        assert _claim(findings, name, of).verdict == verdict
+    assert _claim(findings, "more-complex", "embedded fits").verdict != "agrees"
 
 
 @pytest.mark.parametrize("changes", [{"optimizers": ("adadelta",)}, {"width": 7}])

@@ -215,7 +215,7 @@ CASES = {
         lambda: targets.not_by_teeth_claim(relative(128)),
         lambda: targets.not_by_teeth_claim(relative(0, 16)),
     ),
-    "location": Case(located(1.0, 1.0), located(0.1, 3.0), located(1.0, 2.2, 8)),
+    "location": Case(located(1.0, 1.0), located(0.1, 3.0), located(1.0, 2.65, 8)),
     "embedded": Case(embedded(0.0), embedded(1e-3)),
     "saddles": Case(gains(0, np.full(16, 9)), gains(0, np.zeros(16)), gains(0, np.tile([0, 9], 8))),
     "further": Case(more_training(31), more_training(1), more_training(18)),

@@ -25,7 +25,6 @@ from jaxland.replications.two_layer.source import (
     split,
     standard_weights,
 )
-from jaxland.statistics import two_way_components
 from jaxland.store import Parts, StudyStore
 from jaxland.studies import Context, NoSettings
 from jaxland.studies.fitting import manifest_of, prepare, train_missing
@@ -92,11 +91,6 @@ def runs(context):
     return descents(context(NoSettings()))
 
 
-def _claim(claims, words):
-    (claim,) = [claim for claim in claims if words in claim.statement]
-    return claim
-
-
 # What the document fixes
 
 
@@ -151,25 +145,12 @@ def test_a_run_that_begins_another_is_part_of_it(runs):
 def test_all_runs_are_claimed_and_drawn(runs):
     figures, claims = highlighted.figures(runs), highlighted.claims(runs)
     assert {f"run-{run.name}" for run in RUNS} <= set(figures)
-    differing = [claim.statement for claim in claims if claim.verdict != "agrees"]
-    # Seven units have not become alike after 1,000 epochs.
-    assert differing == ["f1, h = 8, rate 0.1, 1,000 epochs: all hidden units learn almost the same thing"]
+    # The weight of the bias unit falls to a quarter, those of the others to half and more.
+    assert [claim.name for claim in claims if claim.verdict != "agrees"] == ["bias-less"]
     table = highlighted.table(runs).set_index("run")
     assert table.loc["f1-h3-rate5-1000", "last_finite_epoch"] < 1000
     assert table.loc["f1-h3-rate0.1-10000", "first_rise"] == -1
     assert table.loc["f1-h3-rate0.1-10000", "distinct_units"] == 1
-
-
-def test_claims_of_the_runs_can_differ(runs):
-    """A run in the place of another must not pass."""
-    wrong = {
-        run_named("f1", 2, 0.1, 1000): runs[run_named("f1", 8, 0.1, 1000)],
-        run_named("f1", 3, 5.0, 1000): runs[run_named("f1", 3, 0.1, 1000)],
-        run_named("f2", 3, 0.1, 1000): runs[run_named("f2", 6, 0.1, 1000)],
-    }
-    claims = highlighted.claims(runs | wrong)
-    for words in ("f1, h = 2, rate 0.1: the error after", "f1, h = 3, rate 5", "f2, h = 3, rate 0.1: completely fails"):
-        assert _claim(claims, words).verdict == "differs"
 
 
 def test_difference_of_units():
@@ -260,7 +241,7 @@ def rounded(context):
 def test_rounding(rounded):
     table = rounded.tables["rounding.csv"].set_index(["run", "arithmetic"])
     first = table.loc["f1-h3-rate1-1000"]
-    assert 470 <= first.loc["float64", "crossing"] <= 500
+    assert (first.loc[["float32", "float64"], "crossing"] == 481).all()
     assert first.loc["float32", "latest_rise"] < first.loc["float64", "earliest_rise"]
     for arithmetic in ("float32", "float64"):
         assert abs(first.loc[arithmetic, "predicted_rise"] - first.loc[arithmetic, "rise"]) < 40
@@ -271,11 +252,9 @@ def test_rounding(rounded):
 
 @pytest.mark.slow
 def test_verdicts_on_rounding_say_so(rounded):
-    assert "depends on rounding" in _claim(rounded.claims, "stable and best up to epoch 755").measured
-    assert _claim(rounded.claims, "property of the landscape").verdict == "differs"
-    claim = _claim(rounded.claims, "the error before it oscillates")
-    assert "depends on rounding" in claim.measured
-    assert "float32" in claim.measured
+    measured = {claim.name: claim.measured for claim in rounded.claims}
+    assert "depends on rounding" in measured["epoch-755"]
+    assert "depends on rounding" in measured["before-it-oscillates"]
 
 
 # Ensembles
@@ -319,25 +298,6 @@ def test_instability(context):
     assert set(found.figures) == {"instability-f1", "instability-f2"}
 
 
-def _cell(target, hidden, rate, rise):
-    rise = np.array(rise)
-    ones = np.ones(len(rise))
-    return {(target, hidden, rate): instability.Cell(target, hidden, rate, rise, rise == 5, ones, ones.astype(int))}
-
-
-@pytest.mark.parametrize(("late", "verdict"), [(700, "agrees"), (10, "differs")])
-def test_sudden_is_what_comes_late(late, verdict):
-    cells = _cell("f1", 3, 1.0, [late] * 50) | _cell("f2", 8, 0.1, [700] * 25 + [-1] * 25)
-    assert instability._sudden_for_both(cells).verdict == verdict
-
-
-@pytest.mark.parametrize(("count", "verdict"), [(9, "not tested"), (10, "agrees")])
-def test_a_few_executions_are_no_evidence(count, verdict):
-    (claim,) = instability._claims(_cell("f1", 3, 0.1, [700] * count))
-    assert claim.verdict == verdict
-    assert ("judged from 10 executions" in claim.detail) == (count == 9)
-
-
 # The crossed design
 
 
@@ -370,18 +330,6 @@ def test_pairs_are_data_by_weights(context, crossed):
     output = v[:-1] @ (1 / (1 + np.exp(-(u[:, :1] * test_x + u[:, 1:])))) + v[-1]
     part = context(None).parts.get(design.name, lambda: pytest.fail("it has been kept"))
     assert part["test"][2, 1] == pytest.approx(0.5 * np.mean((output - np.exp(test_x / 5)) ** 2), rel=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("scales", "verdict"), [((1.0, 0.1), "agrees"), ((0.1, 1.0), "differs"), ((1.0, 1.0), "not tested")]
-)
-def test_verdicts_of_the_crossed_design(scales, verdict):
-    """Planted effects of known size: of the data, then of the weights."""
-    effect = np.linspace(-1, 1, 12)
-    noise = 0.01 * np.random.default_rng(3).normal(size=(12, 12))
-    components = two_way_components(scales[0] * effect[:, None] + scales[1] * effect + noise)
-    each = randomness.Crossed(randomness.DESIGNS[0], "test", noise, components)
-    assert randomness._data_matter_more(each, each).verdict == verdict
 
 
 # The study

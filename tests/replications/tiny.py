@@ -45,6 +45,7 @@ TINY = {
             "rounding": {"orders": 3, "wide_orders": 1, "executions": 2},
             "instability": {},
             "randomness": {"data": 3, "weights": 4},
+            "prediction": {"executions": 3},
         },
     ),
     "backprop": Tiny(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import optax
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 
 from jaxland.plots import basin_map, duration_map, new_figure
 from jaxland.replications.backprop.config import BackpropConfig, ensemble_name
+from jaxland.replications.backprop.maps import WINDOW
 from jaxland.replications.backprop.model import SYMBOLS, WEIGHTS
 from jaxland.replications.backprop.settling import COLORS, MINIMA, NAMES, TOLERANCE, Settled, ends, settled
 from jaxland.replications.backprop.statements import STATEMENTS
@@ -143,7 +145,7 @@ def _claims(context: Context, found: dict[float, Basins]) -> list[Claim]:
         one_rate_claim(each.timed.epoch, config.epochs, rate),
     ]
     reason = f"judged from {_LEAST_EPOCHS:,} epochs on" if short else ""
-    return [*judged_unless(reason, claims), *map(partial(_arrived, config), found.items())]
+    return [*judged_unless(reason, claims), *chain.from_iterable(map(partial(_arrived, config), found.items()))]
 
 
 def _advised(context: Context, rate: float) -> Int[np.ndarray, "F"]:
@@ -212,15 +214,28 @@ def one_rate_claim(epochs: Float[np.ndarray, "F"], last: int, rate: float) -> Cl
     )
 
 
-def _arrived(config: BackpropConfig, item: tuple[float, Basins]) -> Claim:
+def _arrived(config: BackpropConfig, item: tuple[float, Basins]) -> list[Claim]:
+    """Of the rectangle, and of the square that the contour map shows: shares belong to their window."""
     rate, each = item
-    shares = [Estimate.share(int((each.minimum == place).sum()), len(each.minimum)) for place in range(len(NAMES))]
-    told = ", ".join(f"{name} {share.value:.1%}" for name, share in zip(NAMES, shares, strict=True))
-    return measurement(
-        f"where starts from the rectangle are after {config.epochs:,} epochs",
-        f"{told} of {len(each.minimum):,}",
-        of=f"rate {rate:g}",
+    low, high = np.array(WINDOW).T
+    inside = ((each.start >= low) & (each.start <= high)).all(axis=1)
+    windows = {"the rectangle": each.minimum, f"its part in [{low[0]:g}, {high[0]:g}]^2": each.minimum[inside]}
+    return [
+        measurement(
+            f"where starts from {window} are after {config.epochs:,} epochs", _shares(minimum), of=f"rate {rate:g}"
+        )
+        for window, minimum in windows.items()
+        if len(minimum)
+    ]
+
+
+def _shares(minimum: Int[np.ndarray, "F"]) -> str:
+    shares = [Estimate.share(int((minimum == place).sum()), len(minimum)) for place in range(len(NAMES))]
+    told = (
+        f"{name} {share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
+        for name, share in zip(NAMES, shares, strict=True)
     )
+    return f"{', '.join(told)} of {len(minimum):,}"
 
 
 def _captions(found: dict[float, Basins]) -> dict[str, str]:

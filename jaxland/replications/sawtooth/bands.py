@@ -196,7 +196,7 @@ def of_paths(estimate: Estimate, table: pd.DataFrame) -> Estimate:
 
     A band that has not converged is no path of least energy, however many of them there are.
     """
-    if (table["reason"] == "converged").mean() > 0.5:
+    if np.mean(np.asarray(table["reason"]) == "converged") > 0.5:
         return estimate
     return Estimate(estimate.value, np.nan, np.nan)
 

@@ -161,7 +161,7 @@ def valley_claims(table: pd.DataFrame) -> list[Claim]:
         method="percentile",
         resamples=_RESAMPLES,
     )
-    converged = (local["reason"] == "converged").all()
+    converged = bool(np.all(np.asarray(local["reason"]) == "converged"))
     # A way can only be lower than the band that was found.
     estimate = Estimate(found.value, found.low if converged else 0.0, found.high)
     return [

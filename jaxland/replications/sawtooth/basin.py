@@ -177,8 +177,9 @@ def _of_global(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def _share_within(table: pd.DataFrame, low: float, high: float) -> tuple[Estimate, str]:
     inside = rows_where(table, (table["distance"] >= low) & (table["distance"] < high))
+    where = f"beyond {low:g}" if np.isinf(high) else f"from within {high:g}"
     share = Estimate.share(int(column(inside, "returned").sum()), len(inside))
-    return share, f"{percent(share)} of {len(inside):,} within {low:g} to {high:g}"
+    return share, f"{percent(share)} of {len(inside):,} {where}"
 
 
 def _logistic(table: pd.DataFrame) -> LogisticFit:

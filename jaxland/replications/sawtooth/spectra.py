@@ -208,13 +208,14 @@ def _claims(context: Context, table: pd.DataFrame, found: dict[str, Curvature], 
     config = context.config
     changes = np.concatenate([each.change for each in found.values()])
     at_fits = [smoothed_claim(changes, config.problem.target.amplitude)]
-    at_fits += [
-        estimated_claim(name, each) for (name, way), each in differenced.items() if way == "relu" and name != _GLOBAL
-    ]
+    relu = {name: each for (name, way), each in differenced.items() if way == "relu" and name != _GLOBAL}
+    at_fits += [estimated_claim(name, each) for name, each in relu.items()]
     at_fits += fit_claims(rows_where(table, table["ensemble"] != _GLOBAL))
     at_global = global_claims(rows_where(table, table["ensemble"] == _GLOBAL))
     own = [_zero_modes(context, name, each) for name, each in found.items()]
-    own += [_own_estimate(*key, each) for key, each in differenced.items() if key[1] != "relu" or key[0] == _GLOBAL]
+    own += [
+        _own_estimate(name, way, each) for (name, way), each in differenced.items() if way != "relu" or name == _GLOBAL
+    ]
     return judged_where_comparable(config, at_fits) + judged_unless(other_example(config), at_global) + own
 
 

@@ -23,6 +23,7 @@ STUDY = Study(
         },
     ),
     default_analyses=("landscape", "descent", "ends", "gallery"),
+    statements=deferred(f"{__name__}.statements:statements"),
 )
 
 __all__ = ["STUDY", "SurfacesConfig"]

@@ -12,8 +12,9 @@ from jaxland.plots import new_figure
 from jaxland.replications.surfaces.config import GRID, SurfacesConfig, ensemble_name
 from jaxland.replications.surfaces.drawing import descent_ends
 from jaxland.replications.surfaces.landscape import Slice, costs, slice_of
-from jaxland.statistics import wilson_interval
-from jaxland.studies import Analysis, Claim, Context, Findings, Ordered, Stated, claim, judged_unless
+from jaxland.replications.surfaces.statements import STATEMENTS
+from jaxland.statistics import Estimate, wilson_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless
 from jaxland.training import starting_points
 
 KINDS = ("lowest", "local minimum", "saddle", "plateau")
@@ -32,8 +33,6 @@ class EndsSettings:
     """Largest gradient, as a share of the range for a unit of weight, at a minimum or a saddle."""
     curvature: float = 1e-7
     """Smallest curvature there, likewise; where both are smaller, the surface is flat as far as can be told."""
-    least_fits: int = 100
-    """Claims are judged from so many finite fits of each ensemble."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def find(context: Context) -> Findings:
     ends = {seed: _sorted(context, seed, each) for seed, each in surfaces.items()}
     figures = {f"ends-seed-{seed}": _figure(surfaces[seed], each) for seed, each in ends.items()}
     tables = {"ends.csv": _table(ends), "ends-shares.csv": _shares(ends)}
-    return Findings(tables, figures, _claims(context, ends))
+    return Findings(tables, figures, _claims(context, ends), captions=_captions(ends))
 
 
 def _sorted(context: Context, seed: int, drawn: Slice) -> dict[str, Ends]:
@@ -159,57 +158,70 @@ def _shares(ends) -> pd.DataFrame:
 
 def _claims(context: Context, ends: dict[int, dict[str, Ends]]) -> list[Claim]:
     config: SurfacesConfig = context.config
-    names = [name for name in config.optimizers if name not in ("sgd", "momentum")]
     if "sgd" not in config.optimizers:
         return []
-    claims = [_stuck(config, context.settings, ends), *(_overcome(config, ends, name) for name in names)]
-    fewest = min(len(each.kind) for by_name in ends.values() for each in by_name.values())
-    least = context.settings.least_fits
-    judgeable = fewest >= least and config.epochs >= _LEAST_EPOCHS
-    reason = f"judged from {least} finite fits of each ensemble and {_LEAST_EPOCHS:,} epochs"
-    return judged_unless("" if judgeable else reason, claims)
-
-
-def _counted(ends, name: str) -> tuple[int, int, str]:
-    """Fits of an optimizer that are stuck, how many there are, and both in words."""
-    stuck = sum(by_name[name].stuck for by_name in ends.values())
-    total = sum(len(by_name[name].kind) for by_name in ends.values())
-    low, high = wilson_interval(stuck, total)
-    return stuck, total, f"{stuck / max(total, 1):.1%} of {total:,} ({low:.1%} to {high:.1%})"
-
-
-def _stuck(config: SurfacesConfig, settings: EndsSettings, ends) -> Claim:
-    _, _, text = _counted(ends, "sgd")
-    kinds = np.concatenate([by_name["sgd"].kind for by_name in ends.values()])
-    where = ", ".join(f"{(kinds == index).sum():,} on a {kind}" for index, kind in enumerate(KINDS) if index)
-    return claim(
-        "5, 6",
-        "gradient descent can get stuck at local minima, saddle points and plateaus",
-        "in both animations",
-        f"{text} do not reach the lowest cost: {where}",
-        bool((kinds == 1).any() and (kinds == 3).any()),
-        Stated("some end in a local minimum and some on a plateau"),
+    plain = _kinds(ends, "sgd")
+    claims = [barriers_claim(plain), *stuck_claims(plain)]
+    claims += [
+        overcome_claim(name, _kinds(ends, name), plain) for name in ("adagrad", "adam") if name in config.optimizers
+    ]
+    short = config.epochs < _LEAST_EPOCHS
+    about = (
         f"random starts in the window, weights of seeds {', '.join(map(str, ends))}, {config.epochs:,} epochs on "
         f"{config.name_of_data}; the lowest cost is that of any optimizer, reached to within "
-        f"{settings.tolerance:.0%} of the surface's range; on a plateau the gradient has not vanished or the "
-        "curvature has",
+        f"{context.settings.tolerance:.0%} of the surface's range"
+    )
+    claims = [each._replace(detail=about) for each in claims]
+    return judged_unless(f"judged from {_LEAST_EPOCHS:,} epochs on" if short else "", claims)
+
+
+def _kinds(ends: dict[int, dict[str, Ends]], name: str) -> Int[np.ndarray, "F"]:
+    """What lies where the fits of one optimizer end, of all seeds in turn."""
+    return np.concatenate([by_name[name].kind for by_name in ends.values()])
+
+
+def _told(share: Estimate, count: int) -> str:
+    return f"{share.value:.1%} of {count:,} ({share.low:.1%} to {share.high:.1%})"
+
+
+def barriers_claim(kinds: Int[np.ndarray, "F"]) -> Claim:
+    """Of where descents end: how many do not reach the lowest cost."""
+    share = Estimate.share(int((kinds > 0).sum()), len(kinds))
+    return STATEMENTS["barriers"].claim(f"{_told(share, len(kinds))} do not reach it", share, cases=len(kinds))
+
+
+def stuck_claims(kinds: Int[np.ndarray, "F"]) -> list[Claim]:
+    """Of the same: on what they are stuck."""
+    claims = []
+    for index, kind in enumerate(KINDS[1:], start=1):
+        share = Estimate.share(int((kinds == index).sum()), len(kinds))
+        statement = STATEMENTS[f"stuck-{('minimum', 'saddle', 'plateau')[index - 1]}"]
+        claims.append(statement.claim(f"{_told(share, len(kinds))} on a {kind}", share, cases=len(kinds)))
+    return claims
+
+
+def overcome_claim(name: str, kinds: Int[np.ndarray, "F"], plain: Int[np.ndarray, "F"]) -> Claim:
+    """Of where descents of two optimizers end that start from the same places."""
+    shares = [Estimate.share(int((each > 0).sum()), len(each)) for each in (kinds, plain)]
+    told = [_told(share, len(kinds)) for share in shares]
+    paired = len(kinds) == len(plain)
+    return STATEMENTS[name].claim(
+        f"stuck: {told[0]} with {name}, {told[1]} with gradient descent",
+        Estimate.mean((kinds > 0).astype(float) - (plain > 0)) if paired and len(kinds) > 1 else None,
+        cases=len(kinds),
     )
 
 
-def _overcome(config: SurfacesConfig, ends, name: str) -> Claim:
-    (own, total, text), (plain, plain_total, plain_text) = _counted(ends, name), _counted(ends, "sgd")
-    upper = wilson_interval(own, total)[1]
-    lower = wilson_interval(plain, plain_total)[0]
-    rate, plain_rate = config.optimizer(name).learning_rate, config.sgd.learning_rate
-    return claim(
-        "section Gradient descent",
-        f"{name} overcomes some of these obstacles",
-        "some",
-        f"stuck: {text} with {name}, {plain_text} with gradient descent",
-        (upper, lower),
-        Ordered((f"the interval of {name}", "that of gradient descent")),
-        f"rates {rate:g} and {plain_rate:g}, the same starts, {config.epochs:,} epochs on {config.name_of_data}",
-    )
+def _captions(ends: dict[int, dict[str, Ends]]) -> dict[str, str]:
+    return {
+        f"ends-seed-{seed}": f"Where descents from all over the window end, seed {seed}: "
+        + ", ".join(
+            f"{1 - each.stuck / max(len(each.kind), 1):.0%} reach the lowest cost with {_LABELS.get(name, name)}"
+            for name, each in by_name.items()
+        )
+        + "."
+        for seed, by_name in ends.items()
+    }
 
 
 ANALYSIS = Analysis(

@@ -1,5 +1,6 @@
 """Figures 7 and 8 many times: surfaces over many seeds, and how many of them are what."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,15 +13,18 @@ from scipy.stats import linregress, t
 
 from jaxland.landscape import Features, coordinate_plane, surface, surface_features
 from jaxland.plots import surface_gallery
-from jaxland.replications.surfaces.config import SurfacesConfig
-from jaxland.replications.surfaces.landscape import NONCONVEX, OTHERS, Cost, costs, window
+from jaxland.replications.surfaces.config import GRID, SurfacesConfig
+from jaxland.replications.surfaces.landscape import OTHERS, Cost, costs, window
+from jaxland.replications.surfaces.statements import NONCONVEX, STATEMENTS
 from jaxland.replications.surfaces.weights import source_weights
-from jaxland.statistics import sample_interval, wilson_interval
-from jaxland.studies import Above, All, Analysis, Below, Claim, Clear, Context, Each, Findings, claim, untested
+from jaxland.statistics import Estimate, sample_interval, wilson_interval
+from jaxland.studies import Analysis, Claim, Context, Findings, measurement
 
 # Surfaces of a piece: some seconds of work.
 _PIECE = 100
 _COUNTS = ("minima", "edge_minima", "saddles", "maxima")
+# Samples of the document's larger surface, with which minima are counted once more.
+_MOST_SAMPLES = 10_000
 _SHOWN = 24
 _COLUMNS = 6
 
@@ -66,7 +70,12 @@ def find(context: Context) -> Findings:
     figures = {f"gallery-{each.name}": _figure(each, settings.grid) for each in samples}
     every = {each.name: each for each in [*samples, *by_depth]}
     tables = {"gallery.csv": _table(every), "gallery-shares.csv": _shares(every)}
-    return Findings(tables, figures, _claims(config, samples, by_depth))
+    seen = config.samples, costs(config, _MOST_SAMPLES).samples
+    few, many = (_newton(context, each) for each in seen)
+    minima = {f"samples_{each}": found for each, found in zip(seen, (few, many), strict=True)}
+    tables["newton-minima.csv"] = pd.DataFrame({"seed": np.arange(len(few)), **minima})
+    claims = [*_claims(config, samples, by_depth), _by_newton(samples[0], few), _by_samples(few, many, seen)]
+    return Findings(tables, figures, claims, captions=_captions(samples))
 
 
 def _pairs(config: SurfacesConfig):
@@ -152,103 +161,134 @@ def _row(sample: Sample) -> dict:
 
 
 def _claims(config: SurfacesConfig, samples: list[Sample], by_depth: list[Sample]) -> list[Claim]:
-    data = f"the document's window on {config.name_of_data}"
-    return [
-        _nonconvex(samples, data),
-        _lows(samples, data),
-        _not_all(samples[0], data),
-        *([_depth(by_depth, data)] if len(by_depth) > 1 else []),
-        untested(
-            "section Gradient descent",
-            "local minima are very rare in many dimensions, and saddles the greater trouble",
-            "cited from others",
-            "-",
-            "a plane cannot tell: what is a minimum in it may be a saddle beside it; spectra of the sawtooth study "
-            "look at all dimensions",
-        ),
-    ]
+    claims = [not_convex_claim(samples), lows_claim(samples), not_all_claim(samples[0])]
+    claims += [deeper_claim(by_depth)] if len(by_depth) > 1 else []
+    about = f"{samples[0].count:,} seeds of each, the document's window on {config.name_of_data}"
+    return [each._replace(detail=f"{about}; {each.detail}".removesuffix("; ")) for each in claims]
 
 
-def _share(which: Bool[np.ndarray, "F"]) -> tuple[str, tuple[float, float]]:
-    low, high = wilson_interval(int(which.sum()), len(which))
-    return f"{which.mean():.0%} ({low:.0%} to {high:.0%})", (low, high)
+def _share(which: Bool[np.ndarray, "F"]) -> Estimate:
+    return Estimate.share(int(which.sum()), len(which))
 
 
-def _nonconvex(samples: list[Sample], data: str) -> Claim:
+def _told(share: Estimate) -> str:
+    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
+
+
+def not_convex_claim(samples: list[Sample]) -> Claim:
+    """Of surfaces over several pairs of weights: how many are not convex."""
     found = [_share(each.features["nonconvexity"] > NONCONVEX) for each in samples]
-    texts = [f"{text} of {each.name}" for each, (text, _) in zip(samples, found, strict=True)]
-    return claim(
-        "3, 7, 8",
-        "surfaces over two weights of a neural network are not convex",
-        "typical features of non-convex landscapes",
+    texts = [f"{_told(share)} of {each.name}" for each, share in zip(samples, found, strict=True)]
+    return STATEMENTS["not-convex"].claim(
         "not convex: " + ", ".join(texts),
-        [low for _, (low, _) in found],
-        Each(Above(0.5, "%, interval included")),
-        f"{samples[0].count:,} seeds of each, {data}; not convex means more than {NONCONVEX:.0%} of its range "
-        "above the convex envelope",
+        found,
+        cases=min(each.count for each in samples),
+        detail=f"not convex means more than {NONCONVEX:.0%} of its range above the convex envelope",
     )
 
 
-def _lows(samples: list[Sample], data: str) -> Claim:
-    found = [
-        f"{each.name}: minimum {_share(each.features['minima'] > 0)[0]}, two or more "
-        f"{_share(each.features['minima'] > 1)[0]}, saddle {_share(each.features['saddles'] > 0)[0]}"
-        for each in samples
-    ]
-    return claim(
-        "3, 7, 8",
-        "local minima, ridges and saddles are typical of such surfaces",
-        "typical features",
-        "; ".join(found),
-        [(each.features["minima"] > 1).mean() for each in samples],
-        Each(Above(0.5, "% with two local minima")),
-        f"{samples[0].count:,} seeds of each, {data}; inside the window, persistence above a thousandth of the range",
-    )
-
-
-def _not_all(sample: Sample, data: str) -> Claim:
-    values = sample.features["nonconvexity"]
-    text, (_, high) = _share(values > NONCONVEX)
-    shares = np.quantile(values, [0, 0.1, 0.5, 0.9, 1])
-    quantiles = ", ".join(f"{value:.0%}" for value in shares)
-    return claim(
-        "section Gradient descent",
-        "not all landscapes are so non-convex in the window",
-        "not all",
-        f"{text} are not convex; height above the convex envelope: {quantiles} of the range (least, tenth, half, nine "
-        "tenths, most)",
-        (high, shares[1]),
-        All({"the interval ends": Below(1, "%"), "a tenth of all lie": Below(0.5 * shares[2], "%, half the median")}),
-        f"{len(values):,} seeds, last layer, {data}",
-    )
-
-
-def _depth(samples: list[Sample], data: str) -> Claim:
-    means = [each.features["nonconvexity"].mean() for each in samples]
-    intervals = [sample_interval(each.features["nonconvexity"]) for each in samples]
-    slope, low, high = _slope(samples)
+def lows_claim(samples: list[Sample]) -> Claim:
+    """Of the same: how many have two local minima or more."""
+    found = [_share(each.features["minima"] > 1) for each in samples]
     texts = [
-        f"{each.hidden} hidden: {mean:.2f} ({least:.2f} to {most:.2f})"
-        for each, mean, (least, most) in zip(samples, means, intervals, strict=True)
+        f"{each.name}: a minimum {_told(_share(each.features['minima'] > 0))}, two or more {_told(two)}, a saddle "
+        f"{_told(_share(each.features['saddles'] > 0))}"
+        for each, two in zip(samples, found, strict=True)
     ]
-    return claim(
-        "section Gradient descent",
-        "the deeper the network, the less convex the landscape",
-        "highly non-convex for deep networks",
-        f"height above the convex envelope, as a share of the range, rises by {slope:.3f} ({low:.3f} to {high:.3f}) "
-        f"with each hidden layer; means: {', '.join(texts)}",
-        (low, high),
-        Clear(0),
-        f"{samples[0].count:,} seeds of each, two weights of the last layer, {data}; regression with its 95 % interval",
+    return STATEMENTS["lows"].claim(
+        "; ".join(texts),
+        found,
+        cases=min(each.count for each in samples),
+        detail="inside the window, persistence above a thousandth of the range",
     )
 
 
-def _slope(samples: list[Sample]) -> tuple[float, float, float]:
-    """By how much the height above the convex envelope rises with each hidden layer, and its 95 % interval."""
+def not_all_claim(sample: Sample) -> Claim:
+    """Of surfaces over one pair of weights: whether some are convex."""
+    values = sample.features["nonconvexity"]
+    share = _share(values > NONCONVEX)
+    quantiles = ", ".join(f"{value:.0%}" for value in np.quantile(values, [0, 0.1, 0.5, 0.9, 1]))
+    return STATEMENTS["not-all"].claim(
+        f"{_told(share)} are not convex; height above the convex envelope: {quantiles} of the range (least, tenth, "
+        "half, nine tenths, most)",
+        share,
+        cases=len(values),
+    )
+
+
+def deeper_claim(samples: list[Sample]) -> Claim:
+    """Of surfaces of networks of several depths: how four signs of barriers change with each hidden layer."""
+    slopes = {name: _slope(samples, sign) for name, sign in _SIGNS.items()}
+    return STATEMENTS["deeper"].claim(
+        "with each hidden layer " + "; ".join(f"{name} changes by {slope}" for name, slope in slopes.items()),
+        list(slopes.values()),
+        cases=min(each.count for each in samples),
+        detail="two weights of the last layer; regressions with their 95 % intervals",
+    )
+
+
+_SIGNS: dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]] = {
+    "the height above the convex envelope": lambda features: features["nonconvexity"],
+    "the share that is not convex": lambda features: features["nonconvexity"] > NONCONVEX,
+    "the share with a saddle": lambda features: features["saddles"] > 0,
+    "the share with two minima": lambda features: features["minima"] > 1,
+}
+
+
+def _slope(samples: list[Sample], sign: Callable[[dict[str, np.ndarray]], np.ndarray]) -> Estimate:
+    """By how much a sign changes with each hidden layer."""
     layers = np.concatenate([np.full(each.count, each.hidden) for each in samples])
-    found: Any = linregress(layers, np.concatenate([each.features["nonconvexity"] for each in samples]))
+    found: Any = linregress(layers, np.concatenate([sign(each.features) for each in samples]).astype(float))
     half = t.ppf(0.975, len(layers) - 2) * found.stderr
-    return float(found.slope), float(found.slope - half), float(found.slope + half)
+    return Estimate(float(found.slope), float(found.slope - half), float(found.slope + half))
+
+
+def _newton(context: Context, samples: int) -> np.ndarray:
+    """How many minima Newton's method finds in the window, for each seed of the last layer."""
+    config, settings = context.config, context.settings
+
+    def count(seeds: range) -> dict[str, np.ndarray]:
+        return {"minima": np.array([len(config.pair(seed, samples).minima(*window(GRID))) for seed in seeds])}
+
+    name = "newton-last-layer" if samples == config.samples else f"newton-last-layer-{samples}"
+    return context.pieces(name, range(settings.seeds), count, _PIECE)["minima"]
+
+
+def _by_newton(sample: Sample, minima: np.ndarray) -> Claim:
+    several, filtered = _share(minima > 1), _share(sample.features["minima"] > 1)
+    return measurement(
+        "how many surfaces of the last layer have two minima or more inside the window?",
+        f"{int((minima > 1).sum())} of {len(minima):,} by Newton's method, {_told(several)}; "
+        f"{int((sample.features['minima'] > 1).sum())} on the grid, {_told(filtered)}, where dents below a thousandth "
+        "of the range do not count",
+        detail=f"{len(minima):,} seeds; by Newton's method any number from {minima.min()} to {minima.max()}",
+    )
+
+
+def _by_samples(few: np.ndarray, many: np.ndarray, samples: tuple[int, int]) -> Claim:
+    """Of the minima of the same weights with few and with many samples."""
+    pairs = [(which(few), which(many)) for which in (lambda each: each > 0, lambda each: each > 1)]
+    told = [
+        f"{words} {_told(_share(one))} and {_told(_share(other))}, a difference of "
+        f"{Estimate.mean(other.astype(float) - one)}"
+        for words, (one, other) in zip(("a minimum", "two or more"), pairs, strict=True)
+    ]
+    return measurement(
+        f"what do {samples[1]:,} samples change that were {samples[0]:,}?",
+        "; ".join(told),
+        of="last layer",
+        detail=f"minima inside the window by Newton's method, {len(few):,} seeds, the same weights for both",
+    )
+
+
+def _captions(samples: list[Sample]) -> dict[str, str]:
+    return {
+        f"gallery-{each.name}": f"The first {len(each.shown)} of {each.count:,} surfaces over two weights, "
+        f"{each.name}: "
+        f"{_share(each.features['nonconvexity'] > NONCONVEX).value:.0%} are not convex, "
+        f"{_share(each.features['minima'] > 1).value:.1%} have two minima."
+        for each in samples
+    }
 
 
 ANALYSIS = Analysis(

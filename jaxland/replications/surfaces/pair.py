@@ -12,11 +12,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.special import expit
 
 from jaxland.networks import Network, NetworkSpec
 from jaxland.problems import Images, Loss, Problem
+
+_LEAST_CURVATURE = 1e-9
+"""Of the cost at a minimum, in each direction: below it the surface is flat as far as can be told."""
 
 
 class Pair(NamedTuple):
@@ -44,6 +47,51 @@ class Pair(NamedTuple):
 
         return Network(init, apply, NetworkSpec("two weights of the last layer"))
 
+    def minima(self, a: Float[np.ndarray, "A"], b: Float[np.ndarray, "B"], steps: int = 60) -> Float[np.ndarray, "M 2"]:
+        """All minima within a window that Newton's method finds, in float64.
+
+        It starts where, on a grid, the cost or the norm of its gradient is lowest among its neighbours. A point counts
+        if the last step is short, the Hessian is positive definite, and it lies inside the window.
+
+        Args:
+            a, b: coordinates of the grid; their ends are the window.
+            steps: of Newton's method.
+        """
+        places = np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2)
+        cost, gradient, _ = self._derivatives(places)
+        shape = len(a), len(b)
+        candidates = _lowest(cost.reshape(shape)) | _lowest(np.linalg.norm(gradient, axis=1).reshape(shape))
+        points = places[candidates.ravel()]
+        longest = max(a[1] - a[0], b[1] - b[0])
+        step = np.full_like(points, np.inf)
+        for _ in range(steps):
+            _, gradient, hessian = self._derivatives(points)
+            with np.errstate(all="ignore"):
+                turned = np.stack([hessian[:, 1, 1], -hessian[:, 0, 1], -hessian[:, 1, 0], hessian[:, 0, 0]], axis=1)
+                inverse = turned.reshape(-1, 2, 2) / np.linalg.det(hessian)[:, None, None]
+                step = np.einsum("fij,fj->fi", inverse, gradient)
+                length = np.linalg.norm(step, axis=1, keepdims=True)
+                points = points - step * np.minimum(1, longest / length)
+        _, _, hessian = self._derivatives(points)
+        low, high = np.array([a[0], b[0]]), np.array([a[-1], b[-1]])
+        good = (np.linalg.norm(step, axis=1) < 1e-9 * longest) & ((points > low) & (points < high)).all(axis=1)
+        good[good] = np.linalg.eigvalsh(hessian[good])[:, 0] > _LEAST_CURVATURE
+        found: list[np.ndarray] = []
+        for point in points[good]:
+            if all(np.abs(point - each).max() > 1e-4 for each in found):
+                found.append(point)
+        return np.array(found).reshape(-1, 2)
+
+    def _derivatives(self, w: Float[np.ndarray, "F 2"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cost, gradient and Hessian at several places."""
+        out = expit(self.fixed + w @ self.activations.T)
+        slope, error = out * (1 - out), out - self.targets
+        first = 2 * error * slope
+        second = 2 * slope**2 + first * (1 - 2 * out)
+        count, h = len(self.targets), self.activations
+        hessian = np.einsum("fn,ni,nj->fij", second, h, h) / count
+        return (error**2).mean(axis=1) + self.rest, first @ h / count, hessian
+
     def problem(self, name: str = "surfaces") -> Problem:
         """Data and cost, that of the other outputs included."""
 
@@ -52,6 +100,14 @@ class Pair(NamedTuple):
 
         x = np.column_stack([self.fixed, self.activations])
         return Problem(x, self.targets, loss=Loss("mean_sum_squared_error", cost, outputs="sum"), name=name)
+
+
+def _lowest(values: Float[np.ndarray, "A B"]) -> Bool[np.ndarray, "A B"]:
+    """Which points of a grid are not above any of their eight neighbours."""
+    around = np.pad(values, 1, constant_values=np.inf)
+    rows, columns = values.shape
+    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return np.all([values <= around[i : i + rows, j : j + columns] for i, j in shifts], axis=0)
 
 
 def last_layer_pair(

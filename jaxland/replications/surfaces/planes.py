@@ -37,8 +37,9 @@ from jaxland.plots import (
 from jaxland.problems import Objective, Problem
 from jaxland.replications.surfaces.config import SurfacesConfig
 from jaxland.replications.surfaces.landscape import available, costs
+from jaxland.replications.surfaces.statements import STATEMENTS
 from jaxland.replications.surfaces.weights import source_weights
-from jaxland.studies import Analysis, Below, Claim, Context, Findings, claim
+from jaxland.studies import Analysis, Claim, Context, Findings
 from jaxland.training import Adam, make_optimizer
 
 # A plane goes through three points.
@@ -107,14 +108,17 @@ def find(context: Context) -> Findings:
         "planes-three-minima": _minima_figure(through),
         "planes-trajectory": _trajectory_figure(trained, principal, seen, shown),
     }
+    barriers = _barriers({"as trained": trained.minima, "sorted": sorted_minima}, trained.objective)
     tables = {
         "planes.csv": _table(about, through),
-        "planes-barriers.csv": _barriers({"as trained": trained.minima, "sorted": sorted_minima}, trained.objective),
+        "planes-barriers.csv": barriers,
         "planes-trajectories.csv": _trajectories(trained, principal, seen),
         "planes-variance.csv": _variance(principal),
     }
     film = _film(trained, principal[0], seen[0], shown, settings.frames)
-    return Findings(tables, figures, [_moves(context)], {"planes-trajectory.gif": film})
+    animations = {"planes-trajectory.gif": film}
+    captions = _captions(principal, about, barriers, seen)
+    return Findings(tables, figures, [_moves(context)], animations, captions=captions)
 
 
 def _problem(config: SurfacesConfig) -> tuple[Network, Problem]:
@@ -299,18 +303,40 @@ def _moves(context: Context) -> Claim:
     context.say("  the document's descent with all weights free")
     one = context.piece("alone", partial(descended, pair.network(*config.window), pair.problem(), start[free]))
     all_ = context.piece("together", partial(descended, cost.network, problem, start))
-    moved = [float(np.linalg.norm(each["params"][0] - start[free])) for each in (one, all_)]
-    return claim(
-        "section Gradient descent",
-        "two weights change a lot alone, where they would be adjusted little among all weights",
-        "a lot; only minor adjustments",
-        f"from (-9, 15) they move by {moved[0]:.2f} alone and by {moved[1]:.3f} when all {cost.network.size:,} weights "
-        f"are free, which leads to a cost of {all_['loss'][0]:.4f} instead of {one['loss'][0]:.4f}",
-        moved[1],
-        Below(0.1 * moved[0], "among all, a tenth of the way alone"),
-        f"L2 distance after {epochs:,} epochs at rate {2 * config.sgd.learning_rate:g}, weights of seed {seed}, on "
-        f"{config.name_of_data}",
+    alone, among = (float(np.linalg.norm(each["params"][0] - start[free])) for each in (one, all_))
+    claim = minor_claim(alone, among)
+    return claim._replace(
+        detail=f"from (-9, 15), {epochs:,} epochs at rate {2 * config.sgd.learning_rate:g}, weights of seed {seed}, on "
+        f"{config.name_of_data}; with all {cost.network.size:,} weights free the cost comes to {all_['loss'][0]:.4f} "
+        f"instead of {one['loss'][0]:.4f}"
     )
+
+
+def minor_claim(alone: float, among: float) -> Claim:
+    """Of how far two weights move alone, and among all."""
+    measured = f"they move by {alone:.2f} alone and by {among:.3f} among all"
+    return STATEMENTS["minor-adjustments"].claim(measured, among / alone)
+
+
+def _captions(
+    principal: list[PrincipalPlane], about: list[Surface], barriers: pd.DataFrame, seen: list[InPlane]
+) -> dict[str, str]:
+    heights = [surface_features(each.loss).nonconvexity for each in about]
+    highest = barriers.groupby("units", sort=False)["highest"].agg(["min", "max"])
+    rises = ", ".join(f"{units} to {row['min']:.2f} to {row['max']:.2f}" for units, row in highest.iterrows())
+    share = principal[0].explained[:2].sum()
+    trajectory = (
+        f"The path of all weights in training, on the plane of its first two principal directions, which hold "
+        f"{share:.0%} of its variance: at the start the cost is {seen[0].loss[0]:.2f} and the plane shows "
+        f"{seen[0].plane_loss[0]:.2f}."
+    )
+    return {
+        "planes-random": "The cost of all weights on random planes about three trained networks: at most "
+        f"{max(heights):.1%} of the range above the convex envelope.",
+        "planes-three-minima": "The cost on planes through three trained networks: straight lines between them rise, "
+        f"{rises}.",
+        "planes-trajectory": trajectory,
+    }
 
 
 ANALYSIS = Analysis(

@@ -19,10 +19,12 @@ STUDY = Study(
             "rounding": "sharpness against 2 / rate, and what precision, summation order and seed change",
             "instability": "chance and time of instability over learning rates, distinct hidden units",
             "randomness": "conclusion 6: what is due to data, to weights, and to both",
+            "prediction": "conclusion 1: a detector that sees only the past, and how alike executions are",
         },
         modules={"runs": "highlighted"},
     ),
-    default_analyses=("runs", "rounding", "instability", "randomness"),
+    default_analyses=("runs", "rounding", "instability", "randomness", "prediction"),
+    statements=deferred(f"{__name__}.statements:statements"),
 )
 
 __all__ = ["STUDY", "TwoLayerConfig"]

@@ -1,6 +1,8 @@
 """The ensembles: chance and time of instability over learning rates, and how many hidden units are distinct."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,29 +13,15 @@ from jaxland.landscape import duplicate_units, first_rise
 from jaxland.plots import new_figure, share_curves
 from jaxland.replications.two_layer.config import TwoLayerConfig, ensemble_name
 from jaxland.replications.two_layer.source import TARGETS, network
-from jaxland.statistics import sample_interval, wilson_interval
+from jaxland.replications.two_layer.statements import ALIKE, STATEMENTS
+from jaxland.statistics import Estimate, bootstrap_interval, sample_interval, wilson_interval
 from jaxland.store import StudyStore
-from jaxland.studies import (
-    Above,
-    All,
-    Analysis,
-    Below,
-    Claim,
-    Context,
-    Each,
-    Findings,
-    NoSettings,
-    Ordered,
-    claim,
-    judged_unless,
-)
+from jaxland.studies import Analysis, Claim, Context, Findings, NoSettings
 
 _EARLY = 50
 """Epochs: a rise later than this is sudden, for the loss has fallen until then."""
-_ALIKE = 0.1
-"""Largest relative difference of the incoming weights of duplicates."""
-_LEAST = 10
-"""Executions of a size and rate from which claims are judged."""
+_FEWEST = 20
+"""Rises from which on their median epoch is drawn."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,10 @@ def cells(config: TwoLayerConfig, store: StudyStore, target: str, hidden: int) -
     ]
     if not parts:
         return {}
+    # By execution, so that sizes and rates are paired.
     fit, *values = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(fit, kind="stable")
+    fit, *values = (each[order] for each in (fit, *values))
     return {
         (target, hidden, rate): Cell(target, hidden, rate, *(each[fit % len(rates) == index] for each in values))
         for index, rate in enumerate(rates)
@@ -99,7 +90,7 @@ def _measure(config: TwoLayerConfig, hidden: int, arrays: dict[str, np.ndarray])
     index = first_rise(trace)
     rise = np.where(index >= 0, index * config.trace_every, -1)
     overflow = ~(np.isfinite(trace).all(axis=1) & np.isfinite(arrays["params"]).all(axis=1))
-    groups = duplicate_units(network(hidden), arrays["params"], tolerance=_ALIKE, mirrored=True)
+    groups = duplicate_units(network(hidden), arrays["params"], tolerance=ALIKE, mirrored=True)
     distinct = (groups == np.arange(hidden - 1)).sum(axis=1)
     loss = np.where(overflow, np.nan, arrays["loss"].astype(np.float64))
     return arrays["fit"], rise, overflow, loss, np.where(overflow, 0, distinct)
@@ -161,7 +152,7 @@ def _chance(cell: Cell | None):
 
 
 def _time(cell: Cell | None):
-    if cell is None or not cell.sudden.any():
+    if cell is None or cell.sudden.sum() < _FEWEST:
         return _NOTHING
     low, middle, high = _quantiles(cell.rise[cell.sudden].astype(np.float64))
     return middle, low, high
@@ -175,161 +166,140 @@ def _mean_distinct(cell: Cell | None):
 
 
 def _claims(found: Cells) -> list[Claim]:
+    one, eight = found.get(("f1", 3, 0.1)), found.get(("f1", 8, 0.1))
     made = [
-        _sudden_for_both(found),
-        _overflow_at(found.get(("f1", 3, 5.0))),
-        _slower_with_size(found),
-        _duplicates(found.get(("f1", 3, 0.1))),
-        _duplicates(found.get(("f1", 8, 0.1))),
-        _too_few_units(found),
-        _smaller_rate_needed(found),
-        _stable_at_half(found.get(("f2", 8, 0.1)), found.get(("f2", 8, 0.05))),
-        _varies(found.get(("f2", 8, 0.1))),
+        slower_with_size([found[key] for key in sorted(found) if key[0] == "f1" and key[2] == 0.1]),
+        too_few_units(found),
+        smaller_rate_needed(eight, found.get(("f2", 8, 0.1))),
+        half_rate_stable(found.get(("f2", 8, 0.05))),
+        varies(found.get(("f2", 8, 0.1))),
+        sudden_for_both(found),
+        *(duplicates(cell) for cell in (one, eight)),
     ]
-    fewest = min((len(cell.rise) for cell in found.values()), default=0)
-    reason = "" if fewest >= _LEAST else f"claims are judged from {_LEAST} executions of each size and rate"
-    return judged_unless(reason, [each for each in made if each is not None])
+    return [each for each in made if each is not None]
 
 
 def _percent(flags: Bool[np.ndarray, "W"]) -> str:
-    share, low, high = _share(flags)
+    share, low, high = _estimate(flags)
     return f"{share:.0%} ({low:.0%} to {high:.0%})"
+
+
+def _estimate(flags: Bool[np.ndarray, "W"]) -> Estimate:
+    return Estimate.share(int(flags.sum()), len(flags))
 
 
 def _named(cell: Cell) -> str:
     return f"{cell.target}, h = {cell.hidden}, rate {cell.rate:g}"
 
 
-def _sudden_for_both(found: Cells) -> Claim | None:
+def sudden_for_both(found: Cells) -> Claim | None:
+    """Chances of a sudden rise, at the rate where every other execution has it most often, in the rest of them."""
     rows = [[cell for cell in found.values() if cell.target == target] for target in TARGETS]
     if not all(rows):
         return None
-    shown = [max(row, key=lambda cell: cell.sudden.mean()) for row in rows]
-    texts = [
-        f"{_named(cell)}: {_percent(cell.sudden)} of {len(cell.rise):,}, epoch {np.median(cell.rise[cell.sudden]):.0f}"
-        for cell in shown
-        if cell.sudden.any()
-    ]
-    return claim(
-        "conclusion 3",
-        "for both targets some rates are stable at first, and then training suddenly begins to oscillate",
-        "both targets",
-        f"most often with {'; '.join(texts)} (median)",
-        [_share(cell.sudden)[1] for cell in shown],
-        Each(Above(0.05, "%")),
-        f"new executions; the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}; for "
-        "each target the beginning of the interval of that chance, where it is largest on the grid",
+    chosen = [max(row, key=lambda cell: cell.sudden[::2].mean()) for row in rows]
+    judged = [cell.sudden[1::2] for cell in chosen]
+    told = "; ".join(f"{_named(cell)}: {_percent(flags)}" for cell, flags in zip(chosen, judged, strict=True))
+    return STATEMENTS["sudden-for-both"].claim(
+        f"most often with {told}",
+        [_estimate(flags) for flags in judged],
+        cases=min(map(len, judged)),
+        detail=f"the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}; rates chosen on "
+        "one half of the executions, judged on the other",
     )
 
 
-def _overflow_at(cell: Cell | None) -> Claim | None:
-    return cell and claim(
-        "section 4.1",
-        f"{_named(cell)}: overflow, with new data and weights too",
-        "overflow error",
-        f"{_percent(cell.overflow)} of {len(cell.rise):,}",
-        cell.overflow.mean(),
-        Above(0.5, "%"),
-        "a loss is not finite",
-    )
-
-
-def _slower_with_size(found: Cells) -> Claim | None:
-    row = {key[1]: cell for key, cell in found.items() if key[0] == "f1" and key[2] == 0.1}
-    if len(row) < 2:
+def slower_with_size(cells: Sequence[Cell]) -> Claim | None:
+    """Losses of one size over those of the next smaller one, in the same executions."""
+    if len(cells) < 2:
         return None
-    medians = {hidden: _quantiles(row[hidden].loss)[1] for hidden in sorted(row)}
-    fewest = min(len(cell.rise) for cell in row.values())
-    return claim(
-        "section 4.1, conclusion 5a",
-        "f1, rate 0.1: with more hidden units more iterations are needed for the same results",
-        "larger errors for larger h",
-        "median loss " + ", ".join(f"{loss:.4f} for h = {hidden}" for hidden, loss in medians.items()),
-        medians.values(),
-        Ordered(tuple(f"h = {hidden}" for hidden in medians)),
-        f"new executions, {fewest:,} of each size",
+    ratios = [_of_pairs(larger.loss, smaller.loss) for smaller, larger in pairwise(cells)]
+    pairs = zip(pairwise(cells), ratios, strict=True)
+    told = "; ".join(f"h = {two.hidden} over {one.hidden}: {ratio}" for (one, two), ratio in pairs)
+    return STATEMENTS["slower-with-size"].claim(
+        f"median ratio of the losses of {told}",
+        ratios,
+        cases=min(len(cell.loss) for cell in cells),
+        detail="new executions, each with itself, after the same epochs",
     )
 
 
-def _duplicates(cell: Cell | None) -> Claim | None:
-    if cell is None:
+def _of_pairs(one: Float[np.ndarray, "W"], two: Float[np.ndarray, "W"]) -> Estimate:
+    """The median ratio; what has overflowed is left out."""
+    count = min(len(one), len(two))
+    ratios = one[:count] / two[:count]
+    return Estimate.quantile(ratios[np.isfinite(ratios)])
+
+
+def duplicates(cell: Cell | None) -> Claim | None:
+    """How often all hidden units are alike."""
+    return cell and STATEMENTS["duplicates"].claim(
+        f"{_percent(cell.distinct == 1)} of {len(cell.distinct):,} have one distinct unit; {cell.distinct.mean():.2f} "
+        f"of {cell.hidden - 1} in the mean",
+        _estimate(cell.distinct == 1),
+        of=_named(cell),
+        cases=len(cell.distinct),
+        detail=f"new executions; incoming weights within {ALIKE:.0%}, opposite ones counted as equal",
+    )
+
+
+def too_few_units(found: Cells) -> Claim | None:
+    """Losses of f2 with two hidden units over those with seven, each at the rate with the smallest median."""
+    best = {hidden: _best_rate(found, hidden) for hidden in (3, 8)}
+    small, large = best[3], best[8]
+    if small is None or large is None:
         return None
-    alike = cell.distinct == 1
-    return claim(
-        "conclusion 5a",
-        f"{_named(cell)}: all hidden units learn the same thing, with new data and weights too",
-        "all",
-        f"{_percent(alike)} of {len(alike):,} have one distinct unit; {cell.distinct.mean():.2f} of {cell.hidden - 1} "
-        "in the mean",
-        alike.mean(),
-        Above(0.5, "%"),
-        f"incoming weights within {_ALIKE:.0%}, opposite ones counted as equal",
+    ratio = _of_pairs(small.loss, large.loss)
+    return STATEMENTS["too-few-units"].claim(
+        f"the median ratio is {ratio}, at rates {small.rate:g} and {large.rate:g}",
+        ratio,
+        cases=min(len(small.loss), len(large.loss)),
+        detail="new executions, each with itself; the rates with the smallest median loss",
     )
 
 
-def _too_few_units(found: Cells) -> Claim | None:
-    best = {}
-    for (target, hidden, _), cell in found.items():
-        if target == "f2" and np.isfinite(cell.loss).any():
-            best[hidden] = min(best.get(hidden, np.inf), float(np.nanmin(cell.loss)))
-    if 3 not in best or 8 not in best:
+def _best_rate(found: Cells, hidden: int) -> Cell | None:
+    own = [cell for key, cell in found.items() if key[:2] == ("f2", hidden) and np.isfinite(cell.loss).all()]
+    return min(own, key=lambda cell: np.median(cell.loss), default=None)
+
+
+def smaller_rate_needed(first: Cell | None, second: Cell | None) -> Claim | None:
+    """Rises of the loss at one rate, for both functions."""
+    if first is None or second is None:
         return None
-    fits = sum(len(cell.rise) for key, cell in found.items() if key[:2] == ("f2", 3))
-    shown = ", ".join(f"{best[each]:.3f} for h = {each}" for each in sorted(best))
-    return claim(
-        "section 4.2, conclusion 5b",
-        "f2: the complexity that 3 hidden units give is too low, 8 give much better results",
-        "underfitting",
-        f"smallest loss of any execution and rate {shown}",
-        best[3] / best[8],
-        Above(10, "times the best with h = 8"),
-        f"{fits:,} fits with h = 3",
+    return STATEMENTS["smaller-rate-needed"].claim(
+        "the loss rises in " + ", ".join(f"{_named(cell)} {_percent(cell.unstable)}" for cell in (first, second)),
+        [_estimate(cell.unstable) for cell in (first, second)],
+        cases=min(len(first.rise), len(second.rise)),
+        detail="new executions",
     )
 
 
-def _smaller_rate_needed(found: Cells) -> Claim | None:
-    pairs = [(("f1", 3, 0.1), ("f2", 6, 0.1)), (("f1", 8, 0.1), ("f2", 8, 0.1))]
-    cells = [(found[one], found[two]) for one, two in pairs if one in found and two in found]
-    if not cells:
-        return None
-    texts = [f"{_named(cell)} {_percent(cell.unstable)}" for pair in cells for cell in pair]
-    return claim(
-        "section 4.2",
-        "a rate of 0.1 gives stable learning of f1, and is too large for f2",
-        "unstable for f2",
-        f"the loss rises in {', '.join(texts)}",
-        [(_share(one.unstable)[2], _share(two.unstable)[1]) for one, two in cells],
-        Each(Ordered(("the end of the interval of f1", "the beginning of that of f2"))),
-        "new executions, 1,200 epochs unless configured otherwise",
+def half_rate_stable(cell: Cell | None) -> Claim | None:
+    """Rises of the loss at half the rate."""
+    return cell and STATEMENTS["half-rate-stable"].claim(
+        f"the loss rises in {_percent(cell.unstable)} of {len(cell.rise):,}",
+        _estimate(cell.unstable),
+        cases=len(cell.rise),
+        detail="new executions",
     )
 
 
-def _stable_at_half(fast: Cell | None, slow: Cell | None) -> Claim | None:
-    if fast is None or slow is None:
-        return None
-    return claim(
-        "section 4.2",
-        "f2, h = 8: half the rate, 0.05, is stable",
-        "stable",
-        f"the loss rises in {_percent(slow.unstable)} of {len(slow.rise):,}, at 0.1 in {_percent(fast.unstable)}",
-        ((_share(slow.unstable)[2], _share(fast.unstable)[1]), slow.unstable.mean()),
-        All({"the intervals lie apart,": Ordered(("0.05", "0.1")), "the chance at 0.05 is": Below(0.5, "%")}),
-        "new executions",
-    )
-
-
-def _varies(cell: Cell | None) -> Claim | None:
+def varies(cell: Cell | None) -> Claim | None:
+    """Quartiles of the loss over executions."""
     if cell is None or np.isfinite(cell.loss).sum() < 2:
         return None
-    low, high = np.nanquantile(cell.loss, (0.05, 0.95))
-    return claim(
-        "figure 8, conclusion 6",
-        f"{_named(cell)}: results vary a lot from one execution to another",
-        "a lot",
-        f"losses from {low:.2f} to {high:.2f} (5 % to 95 %), a factor of {high / low:.1f}",
-        high / low,
-        Above(2),
-        f"{len(cell.loss):,} new executions",
+    loss = cell.loss[np.isfinite(cell.loss)]
+    found = bootstrap_interval(
+        loss, lambda rows: np.divide(*np.quantile(rows, (0.75, 0.25))), seed=0, method="percentile", resamples=2000
+    )
+    low, high = np.quantile(loss, (0.25, 0.75))
+    return STATEMENTS["varies"].claim(
+        f"quartiles of the loss {low:.2f} and {high:.2f}, a factor of {Estimate(found.value, found.low, found.high)}",
+        Estimate(found.value, found.low, found.high),
+        of=_named(cell),
+        cases=len(loss),
+        detail="new executions; the bootstrap",
     )
 
 

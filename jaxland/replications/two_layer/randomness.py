@@ -13,8 +13,9 @@ from jaxland.plots import new_figure
 from jaxland.replications.two_layer.descent import trained
 from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.source import HIGH, LOW, TARGETS, half_mean_square, network
+from jaxland.replications.two_layer.statements import STATEMENTS
 from jaxland.statistics import Estimate, TwoWayComponents, two_way_components
-from jaxland.studies import Analysis, Claim, Clear, Context, Findings, claim
+from jaxland.studies import Analysis, Claim, Context, Findings
 
 _GRID = 501
 """Points of the grid on which errors free of the test set's randomness are taken."""
@@ -165,8 +166,11 @@ def _claims(found: list[Crossed]) -> list[Claim]:
     claims = []
     for each in found:
         if each.measure == "test" and each.design.deviation == Design.deviation:
-            claims += [_data_matter_more(each, _twin(found, each)), _both_more(each)]
-    return [*claims, _larger_weights(found)]
+            claims += [data_matter_more(each, _twin(found, each)), both_more(each)]
+    small, large = (
+        next(each for each in found if each.measure == "test" and each.design == design) for design in DESIGNS[-2:]
+    )
+    return [*claims, larger_weights(small, large)]
 
 
 def _twin(found: list[Crossed], each: Crossed) -> Crossed:
@@ -184,49 +188,44 @@ def _design(each: Crossed) -> str:
     return f"{rows} data sets crossed with {columns} weights, {each.design.epochs:,} epochs; jackknife intervals, 95 %"
 
 
-def _data_matter_more(each: Crossed, grid: Crossed) -> Claim:
-    share = each.data_share
-    return claim(
-        "section 4.2, conclusion 6",
-        f"{each.design.label}: the randomness of the data has more impact than that of the initial weights",
-        "more",
-        f"data have {_text(share)} of the two variances of the log error; on an even grid instead of the test set "
-        f"{_text(grid.data_share)}",
-        (share.low, share.high),
-        Clear(0.5, "%"),
-        _design(each),
+def data_matter_more(each: Crossed, grid: Crossed) -> Claim:
+    """What data have of the two variances by themselves."""
+    return STATEMENTS["data-matter-more"].claim(
+        f"data have {_text(each.data_share)} of the two variances of the log error; on an even grid instead of the "
+        f"test set {_text(grid.data_share)}",
+        each.data_share,
+        of=each.design.label,
+        cases=min(each.log_error.shape),
+        detail=_design(each),
     )
 
 
-def _both_more(each: Crossed) -> Claim:
+def both_more(each: Crossed) -> Claim:
+    """The variance with both new over that with new data."""
     data, weights, both = (each.only(which) for which in ("data", "weights", "both"))
     ratio = each.components.estimate(lambda data, weights, both: (data + weights + both) / (data + both))
-    return claim(
-        "section 4.2",
-        f"{each.design.label}: the impact is significantly higher with new data and new weights than with new data",
-        "significantly higher",
+    return STATEMENTS["both-more"].claim(
         f"variance of the log error {_text(both)} with both new, {_text(data)} with new data, {_text(weights)} with "
         f"new weights; the first is {_text(ratio)} times the second",
-        (ratio.low, ratio.high),
-        Clear(1.1),
-        _design(each),
+        ratio,
+        of=each.design.label,
+        cases=min(each.log_error.shape),
+        detail=_design(each),
     )
 
 
-def _larger_weights(found: list[Crossed]) -> Claim:
-    small, large = (
-        next(each for each in found if each.measure == "test" and each.design == design) for design in DESIGNS[-2:]
-    )
+def larger_weights(small: Crossed, large: Crossed) -> Claim:
+    """How far the share of data falls, with small and with larger initial weights."""
     one, two = small.data_share, large.data_share
-    return claim(
-        "footnote 5",
-        "f2, h = 8: with larger initial weights their randomness has more impact",
-        "more",
+    # Separate designs that share their data: with the covariance unknown, the ends of both intervals are the widest.
+    fall = Estimate(one.value - two.value, one.low - two.high, one.high - two.low)
+    return STATEMENTS["larger-weights"].claim(
         f"the data's share of the two variances falls from {_text(one)} to {_text(two)}; the variance with new weights "
         f"goes from {_text(small.only('weights'))} to {_text(large.only('weights'))}",
-        (one.low - two.high, one.high - two.low),
-        Clear(0),
-        f"deviation {large.design.deviation:g} instead of {small.design.deviation:g}; {_design(large)}; of the "
+        fall,
+        of="f2, h = 8",
+        cases=min(large.log_error.shape),
+        detail=f"deviation {large.design.deviation:g} instead of {small.design.deviation:g}; {_design(large)}; of the "
         "fall, by the ends of both intervals",
     )
 

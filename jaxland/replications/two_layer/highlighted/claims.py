@@ -1,46 +1,71 @@
 """What the document says of its highlighted runs, and what they give here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float
 
 from jaxland.landscape import duplicate_units
 from jaxland.replications.two_layer.descent import Descent
+from jaxland.replications.two_layer.highlighted.cost import operations
 from jaxland.replications.two_layer.highlighted.table import rise_epoch
-from jaxland.replications.two_layer.source import Run, network, run_named
-from jaxland.studies import Above, All, Below, Between, Claim, Equals, Stated, claim
+from jaxland.replications.two_layer.source import (
+    HIGH,
+    LOW,
+    Run,
+    documents_gradient,
+    network,
+    run_named,
+    standard_data,
+    standard_weights,
+)
+from jaxland.replications.two_layer.statements import ALIKE, STATEMENTS
+from jaxland.studies import Claim
 
-_ERRORS = {2: "0.0051", 3: "0.0068", 5: "0.0100", 8: "0.0121"}
-_ALIKE = 0.1
-"""Largest relative difference of the incoming weights of units that learn almost the same thing."""
+_SIZES = (2, 3, 5, 8)
 _STANDARD = "standard data and weights, float64"
-_NO_RISE = "the loss never rises by a hundredth"
 
 Found = Mapping[Run, Descent]
 
 
 def claims(found: Found) -> list[Claim]:
     """In the order of the document. What depends on rounding is judged by the analysis of rounding."""
+    one, slow = _get(found, "f1", 3, 1.0, 1000), _get(found, "f1", 3, 0.1, 10_000)
+    two, three, five = (_get(found, "f1", hidden, 0.1, 1000) for hidden in (2, 3, 5))
+    small, eight = _get(found, "f2", 3, 0.1, 1000), _get(found, "f2", 8, 0.1, 1200)
+    half = _get(found, "f2", 8, 0.05, 10_000)
     return [
-        _grows(found),
-        _overflows(found, "section 4.1", ("f1", 3, 5.0, 1000)),
-        _same_course(found),
-        _duplicates(found, "figure 4", ("f1", 3, 0.1, 10_000)),
-        _duplicates(found, "figure 5", ("f1", 5, 0.1, 1000)),
-        _duplicates(found, "conclusion 5a", ("f1", 8, 0.1, 1000)),
-        _one_unit_is_enough(found),
-        *(_printed(found, hidden, text) for hidden, text in _ERRORS.items()),
-        _fails(found),
-        _larger_is_better(found),
-        _quickly_then_not(found),
-        _split_later(found),
-        _overflows(found, "section 4.2", ("f2", 8, 1.5, 1000)),
-        _learns_in_spite(found),
-        _half_the_rate(found),
-        _stagnates(found),
-        _end_error(found),
-        _halves(found),
-        _no_overfitting(found),
+        gradients(),
+        stable(one),
+        drop(one),
+        grows(_get(found, "f1", 3, 2.0, 1000)),
+        overflows("overflow-f1", _get(found, "f1", 3, 5.0, 1000)),
+        same_course(one, slow),
+        faster(one, slow),
+        duplicates("duplicates-3", slow),
+        remove(slow),
+        two_are_enough(two, three),
+        v_doubles(two, three),
+        shape("shape-2", two, three),
+        magnitude("magnitude-2", _changes(two, three)),
+        shape("shape-5", five, three),
+        duplicates("duplicates-5", five),
+        magnitude("magnitude-5", _changes(five, three)[:3]),
+        bias_less(_courses(five)[:, -1], _courses(three)[:, -1]),
+        *(printed(f"error-{hidden}", _get(found, "f1", hidden, 0.1, 1000)) for hidden in _SIZES),
+        cost([operations(hidden) for hidden in _SIZES]),
+        fails(small),
+        stagnates(small),
+        larger_is_better(small, _get(found, "f2", 6, 0.1, 1000), eight),
+        *splits(eight),
+        overflows("overflow-f2", _get(found, "f2", 8, 1.5, 1000)),
+        *learns_in_spite(_get(found, "f2", 8, 1.0, 1000)),
+        half_rate(eight, _get(found, "f2", 8, 0.05, 1000)),
+        stagnates_later(half),
+        printed("error-10000", half),
+        halves(half, _get(found, "f2", 12, 0.05, 10_000)),
+        no_overfitting(one),
     ]
 
 
@@ -48,62 +73,86 @@ def _get(found: Found, *settings) -> Descent:
     return found[run_named(*settings)]
 
 
-def _printed(found: Found, hidden: int, text: str) -> Claim:
-    error = _get(found, "f1", hidden, 0.1, 1000).error[-1]
-    statement = f"f1, h = {hidden}, rate 0.1: the error after 1,000 epochs"
-    return claim("section 4.1", statement, text, f"{error:.6f}", f"{error:.4f}", Equals(text), _STANDARD)
-
-
-def _grows(found: Found) -> Claim:
-    descent = _get(found, "f1", 3, 2.0, 1000)
-    error = float(descent.error[-1])
-    return claim(
-        "section 4.1",
-        "f1, h = 3, rate 2: the error grows rapidly to 2.7e4",
-        "2.7e4",
-        f"{error:.1f} at the end; beyond 1,000 first at epoch {np.argmax(descent.error > 1000)}",
-        f"{error:.1e}",
-        Equals("2.7e+04"),
-        _STANDARD,
+def gradients(hidden: int = 5, ours: Float[np.ndarray, "P"] | None = None) -> Claim:
+    """Equations 1 and 2 point by point, against automatic differentiation."""
+    params, x = standard_weights(hidden), standard_data().x[:50]
+    expected = documents_gradient(params, x, np.sin(x))
+    ours = _automatic(hidden, params, x, np.sin(x)) if ours is None else ours
+    difference = float(np.abs(ours - expected).max() / np.abs(expected).max())
+    return STATEMENTS["gradients"].claim(
+        f"they differ from automatic differentiation by {difference:.1e} of the largest entry",
+        difference,
+        detail=f"h = {hidden}, {len(x)} points, in float64",
     )
 
 
-def _overflows(found: Found, where: str, settings: tuple[str, int, float, int]) -> Claim:
-    target, hidden, rate, _ = settings
-    descent = _get(found, *settings)
+def _automatic(hidden: int, params: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    import jax
+
+    net = network(hidden)
+    with jax.enable_x64(True):
+        return np.asarray(
+            jax.grad(lambda vector: 0.5 * ((net.apply_flat(vector, x[:, None])[:, 0] - y) ** 2).mean())(params)
+        )
+
+
+def printed(name: str, descent: Descent) -> Claim:
+    """An error whose digits the document prints."""
+    error = descent.error[-1]
+    return STATEMENTS[name].claim(f"{error:.6f}", f"{error:.4f}", detail=_STANDARD)
+
+
+def stable(descent: Descent) -> Claim:
+    """The epoch from which on figure 3 is not stable any more."""
+    epoch = rise_epoch(descent)
+    measured = f"the loss rises first at epoch {epoch}" if epoch >= 0 else "the loss never rises"
+    return STATEMENTS["stable-750"].claim(measured, epoch if epoch >= 0 else np.inf, detail=_STANDARD)
+
+
+def drop(descent: Descent) -> Claim:
+    """How much worse figure 3 ends."""
+    ratio = descent.error[-1] / np.nanmin(descent.error)
+    return STATEMENTS["drop"].claim(f"{ratio:.0f} times the smallest error at the end", ratio, detail=_STANDARD)
+
+
+def grows(descent: Descent) -> Claim:
+    """The error at a rate of 2."""
+    error = float(descent.error[-1])
+    measured = f"{error:.1f} at the end; beyond 1,000 first at epoch {np.argmax(descent.error > 1000)}"
+    return STATEMENTS["grows"].claim(measured, f"{error:.1e}", detail=_STANDARD)
+
+
+def overflows(name: str, descent: Descent) -> Claim:
+    """Whether an error is beyond all numbers."""
     bad = np.flatnonzero(~np.isfinite(descent.error))
-    return claim(
-        where,
-        f"{target}, h = {hidden}, rate {rate:g}: an overflow",
-        "overflow error",
+    return STATEMENTS[name].claim(
         f"the error exceeds all float64 numbers at epoch {descent.epochs[bad[0]]}" if len(bad) else "no overflow",
         len(bad) > 0,
-        Stated("an error is not finite"),
-        f"{_STANDARD}; the largest finite error is {np.nanmax(descent.error[np.isfinite(descent.error)]):.1e}",
+        detail=f"{_STANDARD}; the largest finite error is {descent.error[np.isfinite(descent.error)].max():.1e}",
     )
 
 
-def _stability(descent: Descent) -> tuple[bool, str]:
-    """Whether the loss never rises, and that in words."""
-    epoch = rise_epoch(descent)
-    return epoch < 0, "never rises" if epoch < 0 else f"rises at epoch {epoch:,}"
-
-
-def _same_course(found: Found) -> Claim:
-    fast, slow = _get(found, "f1", 3, 1.0, 1000), _get(found, "f1", 3, 0.1, 10_000)
+def same_course(fast: Descent, slow: Descent) -> Claim:
+    """Figure 4 beside figure 3."""
     epochs = np.arange(100, 741, 10)
     one, two = fast.error[epochs], np.array([slow.error[slow.at(10 * epoch)] for epoch in epochs.tolist()])
-    worst = np.abs(two / one - 1).max()
-    stable, rises = _stability(slow)
-    return claim(
-        "figure 4, conclusion 4",
-        "f1, h = 3: a tenth of the rate and ten times the epochs give approximately the same curves, but stable ones",
-        "approximately the same",
-        f"errors within {worst:.0%} at epochs 100 to 740 of rate 1; at rate 0.1 the loss {rises} and ends with "
+    worst, epoch = float(np.abs(two / one - 1).max()), rise_epoch(slow)
+    rises = "never rises" if epoch < 0 else f"rises at epoch {epoch:,}"
+    return STATEMENTS["same-course"].claim(
+        f"errors within {worst:.1%} at epochs 100 to 740 of rate 1; at rate 0.1 the loss {rises} and ends with "
         f"{slow.error[-1]:.6f}",
-        (worst, stable),
-        All({"the largest difference is": Below(0.1, "%"), _NO_RISE: Stated()}),
-        _STANDARD,
+        (worst, epoch < 0),
+        detail=_STANDARD,
+    )
+
+
+def faster(fast: Descent, slow: Descent, level: float = 0.001) -> Claim:
+    """Epochs until the error is good, at two rates."""
+    needed = [each.epochs[np.argmax(each.error < level)] for each in (fast, slow) if (each.error < level).any()]
+    return STATEMENTS["faster"].claim(
+        f"an error of {level:g} after {' and '.join(f'{each:,}' for each in needed)} epochs",
+        needed[1] / needed[0] if len(needed) == 2 else None,
+        detail=_STANDARD,
     )
 
 
@@ -115,174 +164,186 @@ def unit_difference(params: np.ndarray, hidden: int) -> float:
     return float((apart / np.maximum(norm[:, None], norm)).max())
 
 
-def _duplicates(found: Found, where: str, settings: tuple[str, int, float, int]) -> Claim:
-    target, hidden, rate, epochs = settings
-    descent = _get(found, *settings)
-    difference = unit_difference(descent.params[-1], hidden)
-    v = descent.weights.v[-1, :-1]
-    return claim(
-        where,
-        f"{target}, h = {hidden}, rate {rate:g}, {epochs:,} epochs: all hidden units learn almost the same thing",
-        "almost exactly the same",
-        f"incoming weights of two units differ by {difference:.0%} at most, V between {v.min():.3f} and {v.max():.3f}",
+def duplicates(name: str, descent: Descent) -> Claim:
+    """How far apart the hidden units end."""
+    difference, v = unit_difference(descent.params[-1], descent.hidden), descent.weights.v[-1, :-1]
+    return STATEMENTS[name].claim(
+        f"incoming weights of two units differ by {difference:.1%} at most, V between {v.min():.3f} and {v.max():.3f}",
         difference,
-        Below(_ALIKE, "%"),
-        f"{_STANDARD}; L2 norm of the difference over that of the longer vector",
+        detail=f"{_STANDARD}; L2 norm of the difference over that of the longer vector",
     )
 
 
-def _one_unit_is_enough(found: Found) -> Claim:
-    two, three = _get(found, "f1", 2, 0.1, 1000), _get(found, "f1", 3, 0.1, 1000)
-    ratio = two.weights.v[-1, 0] / three.weights.v[-1, :-1].mean()
-    return claim(
-        "section 4.1",
-        "f1: without the second unit the error does not grow, it improves slightly, and V almost doubles",
-        "V_0 almost doubles",
-        f"{three.error[-1]:.4f} becomes {two.error[-1]:.4f}; V_0 is {ratio:.2f} times as large",
-        (two.error[-1] / three.error[-1], ratio),
-        All({"the error is": Below(1, "times that with it"), "the factor of V is": Between(1.5, 2.2)}),
-        f"{_STANDARD}; rate 0.1, 1,000 epochs",
+def remove(descent: Descent) -> Claim:
+    """The output without H1, V0 being doubled."""
+    x = np.linspace(LOW, HIGH, 401)
+    (u,), (v,) = (each[-1:] for each in descent.weights)
+    units = 1 / (1 + np.exp(-(u[:, :1] * x + u[:, 1:])))
+    before, after = v[:2] @ units + v[2], 2 * v[0] * units[0] + v[2]
+    change = float(np.abs(after - before).max() / np.ptp(before))
+    return STATEMENTS["remove"].claim(
+        f"the output changes by {change:.2%} of its spread at most", change, detail=f"{_STANDARD}, after 10,000 epochs"
     )
 
 
-def _fails(found: Found) -> Claim:
-    error = _get(found, "f2", 3, 0.1, 1000).error
-    return claim(
-        "section 4.2",
-        "f2, h = 3, rate 0.1: completely fails to learn",
-        "fails",
-        f"error {error[-1]:.1f} after 1,000 epochs, {error[0]:.1f} at the start",
-        error[-1] / error[0],
-        Above(0.5, "% of the error at the start"),
-        _STANDARD,
+def two_are_enough(two: Descent, three: Descent) -> Claim:
+    """The error with one hidden unit instead of two."""
+    ratio = two.error[-1] / three.error[-1]
+    measured = f"{three.error[-1]:.4f} becomes {two.error[-1]:.4f}, {ratio:.2f} times"
+    return STATEMENTS["two-are-enough"].claim(measured, ratio, detail=f"{_STANDARD}; rate 0.1, 1,000 epochs")
+
+
+def v_doubles(two: Descent, three: Descent) -> Claim:
+    """V0 with one hidden unit instead of two."""
+    ratio = float(two.weights.v[-1, 0] / three.weights.v[-1, 0])
+    return STATEMENTS["v-doubles"].claim(f"{ratio:.3f} times", ratio, detail=f"{_STANDARD}; after 1,000 epochs")
+
+
+def _courses(descent: Descent) -> Float[np.ndarray, "4 S"]:
+    """U00, U01, V0 and V[h-1]."""
+    u, v = descent.weights
+    return np.stack([u[:, 0, 0], u[:, 0, 1], v[:, 0], v[:, -1]])
+
+
+def shape(name: str, other: Descent, three: Descent) -> Claim:
+    """Whether weights of figure 5 keep the shape of their course."""
+    found = [float(np.corrcoef(one, two)[0, 1]) for one, two in zip(_courses(other), _courses(three), strict=True)]
+    told = ", ".join(f"{each:.3f}" for each in found)
+    return STATEMENTS[name].claim(
+        f"correlations of the courses of U00, U01, V0 and V[h-1]: {told}", min(found), detail=_STANDARD
     )
 
 
-def _quickly_then_not(found: Found) -> Claim:
-    error = _get(found, "f2", 3, 0.1, 1000).error
+def _changes(other: Descent, three: Descent) -> Float[np.ndarray, "4"]:
+    """Magnitudes of U00, U01, V0 and V[h-1] at the end, over those with h = 3."""
+    return np.abs(_courses(other)[:, -1] / _courses(three)[:, -1])
+
+
+def magnitude(name: str, changes: Float[np.ndarray, "_"]) -> Claim:
+    """Whether weights of figure 5 become larger or smaller."""
+    told = ", ".join(f"{each:.2f}" for each in changes)
+    return STATEMENTS[name].claim(
+        f"U00, U01, V0{' and V[h-1]' if len(changes) > 3 else ''} are {told} times those with h = 3",
+        changes.tolist(),
+        detail=_STANDARD,
+    )
+
+
+def bias_less(five: Float[np.ndarray, "4"], three: Float[np.ndarray, "4"]) -> Claim:
+    """Whether the weight of the bias unit, the last of four, changes less than the others."""
+    changes = np.abs(five / three)
+    logs, steps = np.abs(np.log(changes)), np.abs(five - three)
+    return STATEMENTS["bias-less"].claim(
+        f"V[h-1] becomes {changes[3]:.2f} times as large, the others {changes[:3].min():.2f} to "
+        f"{changes[:3].max():.2f} times; by differences {steps[3]:.2f}, the others {steps[:3].min():.2f} to "
+        f"{steps[:3].max():.2f}",
+        logs[3] / logs[:3].min(),
+        detail=_STANDARD,
+    )
+
+
+def cost(counts: Sequence[float]) -> Claim:
+    """Operations of an epoch, by size."""
+    told = ", ".join(f"{count:,.0f} with h = {hidden}" for hidden, count in zip(_SIZES, counts, strict=True))
+    return STATEMENTS["cost"].claim(
+        told,
+        [after / before for before, after in pairwise(counts)],
+        detail="floating point operations of loss and gradient on 1,000 points, before the compiler fuses any",
+    )
+
+
+def fails(descent: Descent) -> Claim:
+    """What is left of the error of f2 with two hidden units."""
+    first, last = descent.error[0], descent.error[-1]
+    measured = f"error {last:.1f} after 1,000 epochs, {first:.1f} at the start"
+    return STATEMENTS["fails"].claim(measured, last / first, detail=_STANDARD)
+
+
+def stagnates(descent: Descent) -> Claim:
+    """How much of the gain comes late."""
+    error = descent.error
     late = (error[300] - error[-1]) / (error[0] - error[-1])
-    return claim(
-        "section 4.2",
-        "f2, h = 3: quick learning in the beginning, then stagnation",
-        "stagnation",
-        f"{1 - late:.1%} of the gain comes in the first 300 epochs",
-        late,
-        Below(0.05, "% of the gain come later"),
-        _STANDARD,
+    return STATEMENTS["stagnates-3"].claim(
+        f"{1 - late:.1%} of the gain comes in the first 300 epochs", late, detail=_STANDARD
     )
 
 
-def _larger_is_better(found: Found) -> Claim:
-    runs = {3: ("f2", 3, 0.1, 1000), 6: ("f2", 6, 0.1, 1000), 8: ("f2", 8, 0.1, 1200)}
-    best = {hidden: np.nanmin(_get(found, *settings).error) for hidden, settings in runs.items()}
-    return claim(
-        "figure 6",
-        "f2: more hidden units improve the results drastically",
-        "drastically",
-        ", ".join(f"h = {hidden}: {error:.3f}" for hidden, error in best.items()),
-        (best[6] / best[3], best[8] / best[6]),
-        All({"h = 6 has": Below(0.1, "of the error of h = 3"), "h = 8 has": Below(1, "times that of h = 6")}),
-        f"{_STANDARD}; smallest error on the way, rate 0.1",
+def larger_is_better(*runs: Descent) -> Claim:
+    """Smallest errors of three sizes."""
+    best = [float(np.nanmin(each.error)) for each in runs]
+    return STATEMENTS["larger-is-better"].claim(
+        ", ".join(f"h = {each.hidden}: {error:.3f}" for each, error in zip(runs, best, strict=True)),
+        (best[1] / best[0], best[2] / best[1]),
+        detail=f"{_STANDARD}; smallest error on the way, rate 0.1",
     )
 
 
-def _split_later(found: Found) -> Claim:
-    descent = _get(found, "f2", 8, 0.1, 1200)
+def splits(descent: Descent) -> list[Claim]:
+    """Different units among the first four of f2, h = 8."""
     epochs = (100, 200, 300, 500, 1200)
     params = descent.params[[descent.at(epoch) for epoch in epochs]]
-    groups = duplicate_units(network(8), params, tolerance=_ALIKE, mirrored=True)[:, :4]
+    groups = duplicate_units(network(8), params, tolerance=ALIKE, mirrored=True)[:, :4]
     different = [len(set(row.tolist())) for row in groups]
-    return claim(
-        "section 4.2",
-        "f2, h = 8: up to epoch 300 units 0, 2 and 3 are equal and unit 1 is opposite, then they differ completely",
-        "equal, then different",
-        "different ones among these four: "
-        + ", ".join(f"{count} at {epoch:,}" for epoch, count in zip(epochs, different, strict=True)),
-        (max(different[:3]), different[-1]),
-        All({"their number up to epoch 300 is": Equals(1), "that at the end is": Equals(4)}),
-        f"{_STANDARD}; incoming weights, opposite ones counted as equal, within {_ALIKE:.0%}",
-    )
+    told = ", ".join(f"{count} at {epoch:,}" for epoch, count in zip(epochs, different, strict=True))
+    words = f"different ones among these four: {told}"
+    detail = f"{_STANDARD}; incoming weights, opposite ones counted as equal, within {ALIKE:.0%}"
+    return [
+        STATEMENTS["alike-300"].claim(words, max(different[:3]), detail=detail),
+        STATEMENTS["split-later"].claim(words, different[-1], detail=detail),
+    ]
 
 
-def _learns_in_spite(found: Found) -> Claim:
-    error = _get(found, "f2", 8, 1.0, 1000).error
+def learns_in_spite(descent: Descent) -> list[Claim]:
+    """Figure 7."""
+    error = descent.error
     late, rising = float(np.median(error[-100:])), float((np.diff(error) > 0).mean())
-    return claim(
-        "figure 7",
-        "f2, h = 8, rate 1: highly unstable, and yet something sensible is learned",
-        "something sensible",
-        f"the error rises in {rising:.0%} of the epochs, to {error.max():.0f} at most; the median of the last 100 is "
-        f"{late:.1f}, and {error[0]:.1f} is the first",
-        (late / error[0], rising),
-        All({"the median is": Below(0.5, "% of the first error"), "there rise": Above(0.1, "% of the epochs")}),
-        f"{_STANDARD}; the oscillation is chaotic, so its numbers depend on rounding",
-    )
+    detail = f"{_STANDARD}; the oscillation is chaotic, so its numbers depend on rounding"
+    return [
+        STATEMENTS["unstable-7"].claim(
+            f"the error rises in {rising:.0%} of the epochs, to {error.max():.0f} at most", rising, detail=detail
+        ),
+        STATEMENTS["sensible-7"].claim(
+            f"the median of the last 100 is {late:.1f}, the first is {error[0]:.1f}", late / error[0], detail=detail
+        ),
+    ]
 
 
-def _half_the_rate(found: Found) -> Claim:
-    fast, slow = _get(found, "f2", 8, 0.1, 1200), _get(found, "f2", 8, 0.05, 1000)
+def half_rate(fast: Descent, slow: Descent) -> Claim:
+    """Epochs to the same errors, at two rates."""
     levels = np.array([50, 40, 30, 20, 10, 5, 3, 2])
     needed = [[int(np.argmax(each.error < level)) for level in levels] for each in (fast, slow)]
-    ratios = np.divide(needed[1], needed[0])
-    stable, rises = _stability(slow)
-    return claim(
-        "section 4.2",
-        "f2, h = 8: rate 0.05 gives the same learning as 0.1, stable and two times slower",
-        "2",
-        f"{ratios.min():.2f} to {ratios.max():.2f} times the epochs to errors of {levels[0]} to {levels[-1]}; the loss "
-        f"{rises} (at rate 0.1 first at {rise_epoch(fast):,})",
-        (ratios.min(), ratios.max(), stable),
-        All({"the smallest ratio is": Above(1.7), "the largest is": Below(2.3), _NO_RISE: Stated()}),
-        f"{_STANDARD}, 1,000 epochs",
+    ratios = np.divide(needed[1], np.maximum(needed[0], 1))
+    return STATEMENTS["half-rate"].claim(
+        f"{ratios.min():.2f} to {ratios.max():.2f} times the epochs to errors of {levels[0]} to {levels[-1]}",
+        ratios.tolist(),
+        detail=f"{_STANDARD}, 1,000 epochs",
     )
 
 
-def _stagnates(found: Found) -> Claim:
-    descent = _get(found, "f2", 8, 0.05, 10_000)
+def stagnates_later(descent: Descent) -> Claim:
+    """What the last 2,000 of 10,000 epochs gain."""
     gain = 1 - descent.error[-1] / descent.error[descent.at(8000)]
-    return claim(
-        "section 4.2",
-        "f2, h = 8, rate 0.05: from epoch 8,000 to 10,000 the error improves by less than 0.1 %",
-        "less than 0.1 %",
-        f"{gain:.3%}",
-        gain,
-        Between(0, 0.001, "%"),
-        _STANDARD,
-    )
+    return STATEMENTS["stagnates-8"].claim(f"{gain:.3%}", gain, detail=_STANDARD)
 
 
-def _end_error(found: Found) -> Claim:
-    error = _get(found, "f2", 8, 0.05, 10_000).error[-1]
-    statement = "f2, h = 8, rate 0.05: the error after 10,000 epochs"
-    return claim("section 4.2", statement, "1.0156", f"{error:.6f}", f"{error:.4f}", Equals("1.0156"), _STANDARD)
-
-
-def _halves(found: Found) -> Claim:
-    eight, twelve = (_get(found, "f2", hidden, 0.05, 10_000) for hidden in (8, 12))
+def halves(eight: Descent, twelve: Descent) -> Claim:
+    """The error of h = 12 over that of h = 8."""
     ratio = twelve.error[-1] / eight.error[-1]
-    return claim(
-        "section 4.2",
-        "f2, rate 0.05, 10,000 epochs: h = 12 instead of 8 halves the error",
-        "half",
+    return STATEMENTS["halves"].claim(
         f"{twelve.error[-1]:.4f} instead of {eight.error[-1]:.4f}: {ratio:.2f} of it",
         ratio,
-        Between(0.4, 0.6),
-        f"{_STANDARD}; h = 12 passes through an unstable stretch (the loss rises first at epoch {rise_epoch(twelve)}), "
-        "so its fourth digit depends on rounding",
+        detail=f"{_STANDARD}; the loss with h = 12 rises first at epoch {rise_epoch(twelve)}, so its fourth digit "
+        "depends on rounding",
     )
 
 
-def _no_overfitting(found: Found) -> Claim:
-    descent = _get(found, "f1", 3, 1.0, 1000)
+def no_overfitting(descent: Descent) -> Claim:
+    """Figure 9."""
     correlation = np.corrcoef(np.log(descent.error), np.log(descent.train_error))[0, 1]
     lowest = [int(descent.epochs[np.argmin(each)]) for each in (descent.error, descent.train_error)]
     growth = descent.train_error[-1] / descent.train_error.min()
-    return claim(
-        "figure 9",
-        "f1, h = 3, rate 1: the error on the training set follows a similar curve, so the drop is not overfitting",
-        "similar",
+    return STATEMENTS["no-overfitting"].claim(
         f"correlation of the logarithms {correlation:.4f}; lowest at epochs {lowest[0]} and {lowest[1]}",
         (correlation, growth),
-        All({"the correlation is": Above(0.98), "the training error ends": Above(2, "times its lowest")}),
-        f"{_STANDARD}; test and training set",
+        detail=f"{_STANDARD}; test and training set",
     )

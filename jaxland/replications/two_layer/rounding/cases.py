@@ -1,6 +1,6 @@
 """Runs that become unstable, in several arithmetics and orders of summation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -87,6 +87,10 @@ class Measured:
     epochs: Int[np.ndarray, "S"]
     sharpness: Mapping[str, Float[np.ndarray, "S"]]
     """Along the run in each arithmetic of this machine, by label; NaN where it had ended."""
+    crossings: Mapping[str, int]
+    """When the sharpness exceeds 2 / rate for good before the loss rises, by label, to the epoch; -1 if it does not.
+
+    Known when the rise is: no forecast."""
     exact: float
     """The epoch at which exact arithmetic would rise, by linear theory; NaN if none."""
 
@@ -94,10 +98,6 @@ class Measured:
     def bound(self) -> float:
         """2 / rate."""
         return 2 / self.case.run.rate
-
-    def crossing(self, label: str) -> int:
-        """When the sharpness exceeds 2 / rate for good, before the loss rises; see `crossing`."""
-        return crossing(self.epochs, self.sharpness[label], self.bound, int(self.of(label).epoch[0]))
 
     def of(self, label: str) -> Rises:
         """The runs in one arithmetic."""
@@ -132,8 +132,9 @@ def rise(losses: Float[np.ndarray, "K S"], since: int) -> Int[np.ndarray, "K"]:
 def measure(context: Context, case: Case) -> Measured:
     """Trains the run in all arithmetics and orders, and takes its sharpness."""
     settings: RoundingSettings = context.settings
+    epochs = np.arange(0, case.run.epochs + 1, STRIDE)
     theory = Theory.of(context, case)
-    found, curves = [], {}
+    found, curves, crossings = [], {}, {}
     for arithmetic in arithmetics(settings.digits if case.in_decimals else ()):
         name = f"{case.run.name}-{arithmetic.label}".replace(" ", "-")
         part = context.piece(name, partial(_part, context, case, arithmetic))
@@ -141,23 +142,47 @@ def measure(context: Context, case: Case) -> Measured:
         found.append(Rises(arithmetic, part["epoch"], part["best_error"], predicted))
         if arithmetic.name != "decimal":
             curves[arithmetic.label] = part["sharpness"]
+            on_grid = crossing(epochs, part["sharpness"], 2 / case.run.rate, int(part["epoch"][0]))
+            crossed = context.piece(f"{name}-crossing", partial(_crossing, context, case, arithmetic, on_grid))
+            crossings[arithmetic.label] = int(crossed["epoch"])
         context.say(f"  {case.run.name}, {arithmetic.label}: the loss rises at epoch {part['epoch'][0]}")
-    return Measured(case, found, np.arange(0, case.run.epochs + 1, STRIDE), curves, theory.rise(0.0))
+    return Measured(case, found, epochs, curves, crossings, theory.rise(0.0))
+
+
+def _crossing(context: Context, case: Case, arithmetic: Arithmetic, on_grid: int) -> dict[str, np.ndarray]:
+    """The epoch of a crossing that is known to a STRIDE, by bisection."""
+    if on_grid <= 0:
+        return {"epoch": np.array(on_grid)}
+    _, params = _courses(context, case, arithmetic, 1)
+    return {"epoch": np.array(bisected(lambda epoch: _sharpness(case, params[0, epoch : epoch + 1])[0], case, on_grid))}
+
+
+def bisected(sharpness_at: Callable[[int], float], case: Case, on_grid: int) -> int:
+    """The first epoch above 2 / rate of the STRIDE that ends at `on_grid`, before which it is below."""
+    low, high = on_grid - STRIDE, on_grid
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if sharpness_at(middle) > 2 / case.run.rate else (middle, high)
+    return high
 
 
 def _part(context: Context, case: Case, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
     settings: RoundingSettings = context.settings
-    if arithmetic.name in ("float32", "float64"):
-        losses, params = _by_lanes(context, case, arithmetic.name, settings.orders)
-    else:
-        count = settings.wide_orders if arithmetic.name == "longdouble" else 1
-        losses, params = _by_loop(case, arithmetic, count)
+    count = {"float32": settings.orders, "float64": settings.orders, "longdouble": settings.wide_orders}
+    losses, params = _courses(context, case, arithmetic, count.get(arithmetic.name, 1))
     epoch = rise(losses, case.since)
     errors = np.stack([_test_error(case, each) for each in params])
     before = np.arange(errors.shape[1]) < np.where(epoch < 0, errors.shape[1], epoch)[:, None]
     best = np.nanmin(np.where(before, errors, np.nan), axis=1)
     curve = _sharpness(case, params[0, : case.run.epochs + 1 : STRIDE])
     return {"epoch": epoch, "best_error": best, "sharpness": _padded(curve, case.run.epochs // STRIDE + 1)}
+
+
+def _courses(context: Context, case: Case, arithmetic: Arithmetic, count: int):
+    """Losses (K, S) and parameters (K, S, P) at every epoch, one run for each order."""
+    if arithmetic.name in ("float32", "float64"):
+        return _by_lanes(context, case, arithmetic.name, count)
+    return _by_loop(case, arithmetic, count)
 
 
 def orders_of(points: int, count: int) -> list[Int[np.ndarray, "N"]]:
@@ -167,7 +192,6 @@ def orders_of(points: int, count: int) -> list[Int[np.ndarray, "N"]]:
 
 
 def _by_lanes(context: Context, case: Case, dtype: str, count: int):
-    """Losses (K, S) and parameters (K, S, P) at every epoch, one run for each order."""
     run, data = case.run, standard_data().x
     x = np.stack([data[order] for order in orders_of(len(data), count)])[:, :, None]
     fits = trained(

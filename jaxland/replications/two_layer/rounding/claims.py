@@ -4,22 +4,22 @@ import numpy as np
 
 from jaxland.replications.two_layer.rounding.cases import RISE, Measured, Rises
 from jaxland.replications.two_layer.rounding.executions import Executions
-from jaxland.statistics import sample_interval
-from jaxland.studies import Above, AtMost, Claim, Holds, Ordered, Stated, claim
+from jaxland.replications.two_layer.statements import STATEMENTS
+from jaxland.statistics import Estimate
+from jaxland.studies import Claim, measurement
 
 _RULE = f"the loss has risen when it exceeds its smallest by {RISE:.0%}; sharpness: largest eigenvalue of the Hessian"
-_LAST_DIGIT = 0.00005
 
 
 def claims(found: list[Measured], executions: Executions) -> list[Claim]:
     """In the order of the document."""
     first, _, eight = found
     return [
-        _epoch(first),
+        reproducible(first.of("float64")),
+        epoch_755(first.of("float64"), _orders(first)),
+        before_it_oscillates(eight.of("float64"), _orders(eight)),
         _dynamics_or_rounding(first),
-        *(_too_large_from(each) for each in found),
-        _before_it_oscillates(eight),
-        _unpredictable(found),
+        *(_crossing(each) for each in found),
         _precision_over_executions(executions),
     ]
 
@@ -36,101 +36,74 @@ def _orders(each: Measured) -> str:
     return ", ".join(f"{len(rises.epoch)} in {rises.arithmetic.label}" for rises in each.rises)
 
 
-def _epoch(each: Measured) -> Claim:
-    double = each.of("float64").epoch
-    return claim(
-        "figure 3",
-        "f1, h = 3, rate 1: stable and best up to epoch 755, then the error oscillates and rises",
-        "epoch 755",
-        f"depends on rounding: in float64 epoch {double[0]} in the order of the data, {double.min()} to {double.max()} "
-        f"in {len(double)} orders of summation; by arithmetic: {'; '.join(map(_span, each.rises))}",
-        (double.min(), double.max()),
-        Holds(755),
-        f"standard data and weights; orders: {_orders(each)}; {_RULE}; the interval is the range of float64",
+def reproducible(double: Rises) -> Claim:
+    """Whether the epoch of figure 3 is the same when the sums are taken in another order."""
+    return STATEMENTS["reproducible"].claim(
+        f"bit for bit with one order of summation; in {len(double.epoch)} orders, as other machines may have them, "
+        f"{_span(double)}",
+        int(np.ptp(double.epoch)),
+        detail=f"(f1, 3, 1); {_RULE}",
+    )
+
+
+def epoch_755(double: Rises, orders: str) -> Claim:
+    """The epoch from which figure 3 oscillates, over orders of summation."""
+    risen = double.epoch[double.epoch >= 0].astype(np.float64)
+    middle = Estimate.quantile(risen) if len(risen) else Estimate(np.nan, np.nan, np.nan)
+    return STATEMENTS["epoch-755"].claim(
+        f"depends on rounding: in float64 epoch {double.epoch[0]} in the order of the data, {_span(double)} in all, "
+        f"the median is {middle}",
+        middle,
+        cases=len(double.epoch),
+        detail=f"standard data and weights; orders: {orders}; {_RULE}",
+    )
+
+
+def before_it_oscillates(double: Rises, orders: str) -> Claim:
+    """The smallest error of f2, h = 8, before the loss rises, over orders of summation."""
+    middle = Estimate.quantile(double.best_error)
+    return STATEMENTS["before-it-oscillates"].claim(
+        f"depends on rounding: {double.best_error[0]:.5f} in the order of the data, {double.best_error.min():.4f} to "
+        f"{double.best_error.max():.4f} in all; the median is {middle.value:.5f} ({middle.low:.5f} to "
+        f"{middle.high:.5f})",
+        middle,
+        cases=len(double.best_error),
+        detail=f"float64; smallest error on the test set before the loss rises; orders: {orders}",
     )
 
 
 def _dynamics_or_rounding(each: Measured) -> Claim:
-    label = each.rises[-1].arithmetic.label
-    widest, double = each.rises[-1].epoch[0], each.of("float64").epoch[0]
     theory = "; ".join(f"{rises.arithmetic.label} {rises.predicted:.0f}" for rises in each.rises)
-    crossings = ", ".join(f"{each.crossing(name)} in {name}" for name in each.sharpness)
-    return claim(
-        "conclusion 3",
-        "f1, h = 3, rate 1: the epoch from which the error oscillates is a property of the landscape",
-        "the landscape",
-        f"depends on rounding: sharpness exceeds 2 / rate from epoch {crossings}, but the loss rises at {double} in "
-        f"float64 and at {widest} in {label}; linear theory: {theory}; exact arithmetic {each.exact:.0f}",
-        widest - double,
-        AtMost(10, "epochs from float64 to the widest arithmetic"),
-        f"{_RULE}; linear theory: deviations from the smooth path are made by rounding and grow from the crossing on",
+    return measurement(
+        "does the landscape decide when the error begins to oscillate, or rounding?",
+        f"the loss rises at {'; '.join(map(_span, each.rises))}; linear theory says {theory}; exact arithmetic "
+        f"{each.exact:.0f}",
+        of=each.case.run.name,
+        detail=f"{_RULE}; linear theory: deviations from the smooth path are made by rounding and grow from the "
+        "crossing on",
     )
 
 
-def _too_large_from(each: Measured) -> Claim:
-    run, double = each.case.run, each.of("float64")
-    crossing = each.crossing("float64")
-    return claim(
-        "conclusion 3",
-        f"{run.name}: a rate that performed well at the beginning leads to instability later",
-        "the landscape changes",
-        f"the sharpness is above 2 / rate = {each.bound:g} from epoch {crossing} on; the loss rises "
-        f"{double.epoch[0] - crossing} epochs later, at {double.epoch[0]} ({'; '.join(map(_span, each.rises))})",
-        (-1, crossing, double.epoch[0]),
-        Ordered(("before the first epoch", "the sharpness exceeds 2 / rate", "the loss rises")),
-        f"orders: {_orders(each)}; {_RULE}, every 5 epochs",
-    )
-
-
-def _before_it_oscillates(each: Measured) -> Claim:
-    double = each.of("float64").best_error
-    spans = "; ".join(
-        f"{rises.arithmetic.label} {rises.best_error.min():.4f} to {rises.best_error.max():.4f}" for rises in each.rises
-    )
-    return claim(
-        "section 4.2",
-        "f2, h = 8, rate 0.1: the error before it oscillates",
-        "1.0889",
-        f"depends on rounding: {double[0]:.5f} in the order of the data; {spans}",
-        (double.min() - _LAST_DIGIT, double.max() + _LAST_DIGIT),
-        Holds(1.0889),
-        f"smallest error on the test set before the loss rises; orders: {_orders(each)}; the interval is the range of "
-        "float64, and half of the last digit that is printed",
-    )
-
-
-def _unpredictable(found: list[Measured]) -> Claim:
-    warnings = [each.of("float64").epoch[0] - each.crossing("float64") for each in found]
-    errors = [rises.predicted - np.median(rises.epoch[rises.epoch >= 0]) for each in found for rises in each.rises]
-    furthest = np.nanmax(np.abs(errors))
-    return claim(
-        "conclusion 1",
-        "the first hundreds of iterations do not make the following ones predictable",
-        "not predictable",
-        f"not from the loss; the sharpness exceeds 2 / rate {min(warnings)} to {max(warnings)} epochs before the loss "
-        f"rises, and linear theory gives the epoch of the rise within {furthest:.0f} epochs",
-        min(warnings) < 10 or not furthest < 100,
-        Stated("the sharpness warns less than 10 epochs ahead or the theory is not within 100"),
-        f"{len(found)} runs, {len(errors)} arithmetics in all",
+def _crossing(each: Measured) -> Claim:
+    crossings = ", ".join(f"{epoch} in {name}" for name, epoch in each.crossings.items())
+    return measurement(
+        "from which epoch on is the sharpness above 2 / rate until the loss rises?",
+        f"{crossings}; the loss rises at {'; '.join(map(_span, each.rises))}",
+        of=each.case.run.name,
+        detail=f"known afterwards, and no forecast; orders: {_orders(each)}; {_RULE}",
     )
 
 
 def _precision_over_executions(executions: Executions) -> Claim:
-    run, delays = executions.case.run, {dtype: executions.delays(dtype) for dtype in executions.rise}
-    texts = []
-    for dtype, values in delays.items():
-        low, high = sample_interval(values)
-        texts.append(f"{dtype} {values.mean():.0f} ({low:.0f} to {high:.0f})" if len(values) else f"{dtype} none")
-    crossed, count = executions.crossing[executions.crossing >= 0], len(executions.crossing)
+    delays = {dtype: executions.delays(dtype) for dtype in executions.rise}
+    told = [f"{dtype} {Estimate.mean(values)}" for dtype, values in delays.items() if len(values) > 1]
+    crossed = executions.crossing[executions.crossing >= 0]
     spread = f"{crossed.min()} to {crossed.max()}" if len(crossed) else "none"
     earlier = delays["float32"] < delays["float64"]
-    return claim(
-        "figure 3",
-        f"{run.name}: what new random data and weights change",
-        "instability comes at another epoch",
-        f"crossings at epochs {spread}; mean delay until the rise: {', '.join(texts)} epochs; float32 rises first "
-        f"in {earlier.sum()} of {len(earlier)}",
-        None if count < 2 else np.ptp(crossed) if len(crossed) else 0,
-        Above(10, "epochs between the first and the last crossing"),
-        f"{count} executions, {len(earlier)} with a crossing and a rise in both formats; intervals 95 %",
+    return measurement(
+        "what do new data and weights change?",
+        f"crossings at epochs {spread}; mean delay until the rise: {', '.join(told)} epochs; float32 rises first in "
+        f"{earlier.sum()} of {len(earlier)}",
+        of=executions.case.run.name,
+        detail=f"{len(executions.crossing)} executions, {len(earlier)} with a crossing and a rise in both formats",
     )

@@ -35,7 +35,7 @@ def _draw_delays(each: Measured, ax: Axes) -> None:
         label = f"{rises.arithmetic.label}: {len(epochs)} order{'s' if len(epochs) != 1 else ''}"
         ax.plot(np.full(len(epochs), place), epochs, "o", ms=5, alpha=0.6, mew=0, color=f"C{index}", label=label)
     ax.plot(digits, [rises.predicted for rises in each.rises], "x--", color="black", ms=6, lw=1, label="linear theory")
-    crossing = each.crossing("float64")
+    crossing = each.crossings["float64"]
     ax.axhline(crossing, color="#444444", ls=":", lw=1, label=f"sharpness exceeds 2 / rate: {crossing:g}")
     if np.isfinite(each.exact):
         label = f"linear theory, exact arithmetic: {each.exact:g}"

@@ -33,7 +33,7 @@ def _summary(each: Measured) -> pd.DataFrame:
                 "arithmetic": label,
                 "roundoff": rises.arithmetic.roundoff,
                 "orders": len(rises.epoch),
-                "crossing": each.crossing(label) if label in each.sharpness else -1,
+                "crossing": each.crossings.get(label, -1),
                 "rise": rises.epoch[0],
                 "earliest_rise": epochs.min(initial=10**6) if len(epochs) else -1,
                 "latest_rise": epochs.max(initial=-1),
