@@ -17,6 +17,10 @@ _ROWS = 100
 _NUMBER = re.compile(r"(?<![\w.,-])\d[\d,]*\.?\d*(?:e[+-]?\d+)?(?![\w])")
 
 
+# Commas of thousands are part of a number, those between the columns of a table are not.
+_KNOWN = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)\.?\d*(?:e[+-]?\d+)?")
+
+
 def _script(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
@@ -72,7 +76,7 @@ def test_numbers_of_the_text_stand_in_its_tables(experiment):
     tables = [each for each in tables if each.count("\n") <= _ROWS]
     statements = STUDIES[experiment.name].statements()
     words = " ".join([*tables, *(f"{each.source} {each.text} {each.rule}" for each in statements.values())])
-    known = [float(each.replace(",", "").rstrip(".")) for each in re.findall(r"\d[\d,]*\.?\d*(?:e[+-]?\d+)?", words)]
+    known = [float(each.replace(",", "").rstrip(".")) for each in _KNOWN.findall(words)]
     values = np.unique(np.array(known))
     strange = sorted(number for number in _numbers(text) if not _is_in(number, values))
     assert not strange, f"in the README, and in no table: {', '.join(strange)}"
