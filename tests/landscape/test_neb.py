@@ -68,6 +68,28 @@ def test_the_path_across_two_saddles_passes_the_minimum_between(on_mueller_brown
     assert nearest < 0.2
 
 
+def test_a_band_at_rest_stays_there(on_mueller_brown):
+    """The units of a band are those of its ends: relaxed or refined, it is judged and moved by the same ones."""
+    evaluate, bands = gradients_of(mueller_brown), on_mueller_brown.images[:2]
+    again = relax(evaluate, bands, replace(STIFF, climb_after=None))
+    assert list(again.reason) == ["converged"] * 2
+    assert again.steps.max() < 10
+    np.testing.assert_allclose(again.images, bands, atol=0.02)
+    finer = relax(evaluate, refine(evaluate, bands, 6), STIFF)
+    assert list(finer.reason) == ["converged"] * 2
+    np.testing.assert_allclose(finer.energies.max(axis=1), [-40.66484, -72.24894], atol=1e-3)
+    np.testing.assert_allclose(arc_lengths(finer.images)[:, -1], arc_lengths(bands)[:, -1], rtol=0.05)
+
+
+@pytest.mark.slow
+def test_a_rough_band_stays_short_when_it_is_refined(sawtooth_problem):
+    network, ends = sawtooth_problem.network, np.random.default_rng(0).normal(0, 0.6, (2, 136))
+    evaluate, settings = gradients(network, sawtooth_problem), replace(ROUGH, steps=600, climb_after=None)
+    coarse = relax(evaluate, straight_bands(sawtooth_problem.minimum, ends, 21), settings)
+    fine = relax(evaluate, refine(evaluate, coarse.images, 8), settings)
+    assert (arc_lengths(fine.images)[:, -1] < 1.5 * arc_lengths(coarse.images)[:, -1]).all()
+
+
 @pytest.mark.slow
 def test_double_well_in_six_dimensions():
     """The path follows the gradient flow from the saddle at the origin, here integrated on its own."""

@@ -26,8 +26,10 @@ _RUNNING, _CONVERGED, _STALLED, _STEPS, _DIVERGED = range(5)
 class NebSettings:
     """How bands are relaxed, in units of the band itself: what unit a loss or the parameters have does not matter.
 
-    The unit of length is that of the whole band where it begins, the unit of force the mean norm of the gradient at its
-    inner images there, in loss per unit of distance, and that of time the root of length over force.
+    The unit of length is the distance of its ends, the unit of force the mean norm of the gradient at as many images on
+    the straight line between them, in loss per unit of distance, and that of time the root of length over force. So a
+    band that is relaxed further, or refined, is relaxed in the same units as before, wherever its images are. Where both
+    ends are one point, or feel no force between them, the band as it is given takes the place of the straight one.
 
     Attributes:
         steps: most steps of a band.
@@ -162,13 +164,12 @@ def _relax_batch(evaluate: Evaluate, bands, settings: NebSettings, stop) -> Band
     with jax.enable_x64(True):
         ends = bands[:, [0, -1]]
         end_energies = energies_of(evaluate, ends)
-        state, units = begin(bands[:, 1:-1]), None
+        state, units = begin(bands[:, 1:-1]), _units(evaluate, bands)
         while True:
             inner = np.asarray(state.inner)
             energies, slopes = evaluate(inner.reshape(-1, size))
             energies = energies.astype(np.float64).reshape(width, images - 2)
             slopes = slopes.astype(np.float64).reshape(inner.shape)
-            units = _units(bands, slopes) if units is None else units
             state = advance(units, state, ends, end_energies, energies, slopes)
             reason = np.asarray(state.reason)
             if (reason != _RUNNING).all() or (stop.is_set()):
@@ -183,9 +184,21 @@ def _relax_batch(evaluate: Evaluate, bands, settings: NebSettings, stop) -> Band
     )
 
 
-def _units(bands, slopes) -> _Units:
-    force, length = norm(slopes).mean(axis=1), norm(np.diff(bands, axis=1)).sum(axis=1)
-    return _Units(*(jnp.asarray(np.where(each > 0, each, 1.0)) for each in (force, length)))
+def _units(evaluate: Evaluate, bands: Float[np.ndarray, "B I P"]) -> _Units:
+    share = np.linspace(0, 1, bands.shape[1])[:, None]
+    straight = bands[:, :1] + share * (bands[:, -1:] - bands[:, :1])
+    (force, length), (own_force, own_length) = (_extent(evaluate, each) for each in (straight, bands))
+    known = (force > 0) & (length > 0)
+    found = np.where(known, force, own_force), np.where(known, length, own_length)
+    return _Units(*(jnp.asarray(np.where(each > 0, each, 1.0)) for each in found))
+
+
+def _extent(evaluate: Evaluate, bands: Float[np.ndarray, "B I P"]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean norm of the gradient at the inner images of each band, and its length."""
+    width, images, size = bands.shape
+    _, slopes = evaluate(bands[:, 1:-1].reshape(-1, size))
+    force = norm(slopes.astype(np.float64).reshape(width, images - 2, size)).mean(axis=1)
+    return force, norm(np.diff(bands, axis=1)).sum(axis=1)
 
 
 @lru_cache(maxsize=32)
