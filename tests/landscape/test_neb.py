@@ -82,15 +82,6 @@ def test_a_band_at_rest_stays_there(on_mueller_brown):
 
 
 @pytest.mark.slow
-def test_a_rough_band_stays_short_when_it_is_refined(sawtooth_problem):
-    network, ends = sawtooth_problem.network, np.random.default_rng(0).normal(0, 0.6, (2, 136))
-    evaluate, settings = gradients(network, sawtooth_problem), replace(ROUGH, steps=600, climb_after=None)
-    coarse = relax(evaluate, straight_bands(sawtooth_problem.minimum, ends, 21), settings)
-    fine = relax(evaluate, refine(evaluate, coarse.images, 8), settings)
-    assert (arc_lengths(fine.images)[:, -1] < 1.5 * arc_lengths(coarse.images)[:, -1]).all()
-
-
-@pytest.mark.slow
 def test_double_well_in_six_dimensions():
     """The path follows the gradient flow from the saddle at the origin, here integrated on its own."""
     ends = np.zeros((2, 6))

@@ -1,7 +1,7 @@
 """Sections 4.1 to 4.5 with other settings than ours: what moves losses and distances."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -197,7 +197,7 @@ def _nearest(table: pd.DataFrame) -> list[Claim]:
     if own.empty:
         return []
     counts = ", ".join(f"{met:.0f} at {step:,}" for met, step in zip(plain["met"], plain["step"], strict=True))
-    others = ", ".join(f"{met:.0f} with {name}" for met, name in zip(last["met"], _short(last), strict=True))
+    others = ", ".join(f"{met:.0f} with {name}" for met, name in zip(last["met"], _short(last["setting"]), strict=True))
     return [
         measurement(
             "which of four numbers that the source shows of its fits are met: spike, pairs, distances, dot products",
@@ -209,8 +209,8 @@ def _nearest(table: pd.DataFrame) -> list[Claim]:
     ]
 
 
-def _short(table: pd.DataFrame) -> list[str]:
-    names = (str(name) for name in table["setting"])
+def _short(settings: Iterable[Any]) -> list[str]:
+    names = map(str, settings)
     return [name.removeprefix("adadelta, ").replace("adadelta", "all as in the study") for name in names]
 
 
@@ -223,7 +223,7 @@ def _figure(table: pd.DataFrame):
     own = table[(table["optimizer"] == "adadelta") & (table["fits"] > 0)]
     for ax, (column, (title, label, span)) in zip(axes, shown.items(), strict=True):
         for index, (name, each) in enumerate(own.groupby("setting", sort=False)):
-            name = _short(each)[0]
+            name = _short([name])[0]
             style = {"color": f"C{index % 7}", "ls": ("-", "--")[index // 7], "marker": "o", "ms": 3}
             ax.plot(each["step"], each[column], label=name, **style)
         ax.axhspan(*span, color="black", alpha=0.08, lw=0, label="the source's")

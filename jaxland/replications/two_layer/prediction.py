@@ -302,7 +302,7 @@ def _table(found: list[Watched], by_run: Mapping[str, pd.DataFrame]) -> pd.DataF
 def _figure(by_run: Mapping[str, pd.DataFrame]) -> Figure:
     figure, (left, right) = new_figure(2, width=5.2, height=3.6)
     for index, (label, table) in enumerate(by_run.items()):
-        lead = table["lead"].dropna()
+        lead = np.asarray(table["lead"].dropna(), np.float64)
         if len(lead):
             left.hist(
                 lead,
