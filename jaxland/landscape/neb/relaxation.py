@@ -28,8 +28,8 @@ class NebSettings:
 
     The unit of length is the distance of its ends, the unit of force the mean norm of the gradient at as many images on
     the straight line between them, in loss per unit of distance, and that of time the root of length over force. So a
-    band that is relaxed further, or refined, is relaxed in the same units as before, wherever its images are. Where both
-    ends are one point, or feel no force between them, the band as it is given takes the place of the straight one.
+    band that is relaxed further, or refined, is relaxed in the same units as before, wherever its images are. Where
+    both ends are one point, or feel no force between them, the band as it is given takes the place of the straight one.
 
     Attributes:
         steps: most steps of a band.
