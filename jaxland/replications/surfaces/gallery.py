@@ -73,8 +73,13 @@ def find(context: Context) -> Findings:
     seen = config.samples, costs(config, _MOST_SAMPLES).samples
     few, many = (_newton(context, each) for each in seen)
     minima = {f"samples_{each}": found for each, found in zip(seen, (few, many), strict=True)}
-    tables["newton-minima.csv"] = pd.DataFrame({"seed": np.arange(len(few)), **minima})
-    claims = [*_claims(config, samples, by_depth), _by_newton(samples[0], few), _by_samples(few, many, seen)]
+    tables["newton-minima.csv"] = pd.DataFrame({name: pd.Series(found) for name, found in minima.items()})
+    tables["newton-minima.csv"].insert(0, "seed", np.arange(len(few)))
+    claims = [
+        *_claims(config, samples, by_depth),
+        _by_newton(samples[0], few),
+        _by_samples(few[: len(many)], many, seen),
+    ]
     return Findings(tables, figures, claims, captions=_captions(samples))
 
 
@@ -250,8 +255,10 @@ def _newton(context: Context, samples: int) -> np.ndarray:
     def count(seeds: range) -> dict[str, np.ndarray]:
         return {"minima": np.array([len(config.pair(seed, samples).minima(*window(GRID))) for seed in seeds])}
 
-    name = "newton-last-layer" if samples == config.samples else f"newton-last-layer-{samples}"
-    return context.pieces(name, range(settings.seeds), count, _PIECE)["minima"]
+    if samples == config.samples:
+        return context.pieces("newton-last-layer", range(settings.seeds), count, _PIECE)["minima"]
+    # Many samples take seconds a seed.
+    return context.pieces(f"newton-last-layer-{samples}", range(min(settings.seeds, 200)), count, _PIECE)["minima"]
 
 
 def _by_newton(sample: Sample, minima: np.ndarray) -> Claim:
