@@ -2,7 +2,16 @@
 
 import copy
 import pickle
+import threading
 from typing import Any
+
+# Set while a value is pickled on its own: what stands in it for others is then pickled with it, and once. A pickle
+# in a pickle for each of them would hold all that they share again and again, and take a time that doubles with each.
+_within = threading.local()
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 class ByValue:
@@ -17,6 +26,8 @@ class ByValue:
         self.value, self.refusal, self.way_out = value, refusal, way_out
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if getattr(_within, "a_value", False):
+            return _same, (self.value,)
         return pickle.loads, (pickled(self.value, self.refusal, self.way_out),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ByValue":
@@ -35,6 +46,14 @@ def pickled(value: Any, refusal: str, way_out: str, *, session: bool = True) -> 
     Raises:
         TypeError: something has no name, and cloudpickle is not installed or does not know it either.
     """
+    before, _within.a_value = getattr(_within, "a_value", False), True
+    try:
+        return _pickled(value, refusal, way_out, session)
+    finally:
+        _within.a_value = before
+
+
+def _pickled(value: Any, refusal: str, way_out: str, session: bool) -> bytes:
     content = None
     try:
         content = pickle.dumps(value)
