@@ -255,6 +255,7 @@ WITHOUT_UNITS = {
     "Symmetrised": "what symmetrise returns",
     "TraceEstimate": "what hessian_trace returns",
     "ZeroModes": "what zero_modes returns",
+    "align": "exchanges units, see test_alignment",
     "most_knots": "takes counts",
     "random_pairs": "takes counts",
 }

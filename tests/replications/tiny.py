@@ -34,6 +34,9 @@ TINY = {
             "larger": {"sizes": (6, 7), "fits": 3, "steps": 20, "embedded": 3, "more_steps": 20, "spectra": 2},
             "knots": {},
             "barriers": {"minima": 3, "images": 8, "steps": 10},
+            "settings": {"fits": 3, "steps": (20, 40)},
+            "students": {"teachers": 2, "students": 1, "steps": 20},
+            "smoothing": {"fits": 3, "steps": 20},
         },
     ),
     "two_layer": Tiny(

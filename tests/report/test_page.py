@@ -25,10 +25,10 @@ def _page(study, **arguments):
 
 
 def test_the_page_holds_every_claim_figure_and_table(study, page):
-    claims = pd.read_csv(study / "claims.csv", dtype=str)
+    claims = pd.read_csv(study / "claims.csv", dtype=str, keep_default_na=False)
     for column in ("statement", "source", "measured", "verdict", "detail"):
         assert all(" ".join(text.split()) in page.text for text in claims[column])
-    stems = sorted({path.stem for path in (study / "figures").iterdir()})
+    stems = sorted({path.stem for path in (study / "figures").iterdir() if path.suffix != ".json"})
     assert [f"figures/{stem}" for stem in stems] == [name for name in page.ids if name.startswith("figures/")]
     assert len(page.named("img")) == len(stems) == 9
     assert all(image["alt"] and image["src"].startswith("data:image/") for image in page.named("img"))
@@ -53,11 +53,17 @@ def test_the_tally_counts_verdicts_and_signs_stand_beside_colours(copy):
     )
     (copy / "claims.csv").write_text(lines)
     page = _page(copy)
-    untested = pd.read_csv(copy / "claims.csv").verdict.value_counts()["not tested"]
-    assert f"3 agree, 2 differ, {untested} not tested" in page.text
+    counts = pd.read_csv(copy / "claims.csv").verdict.value_counts()
+    agree, differ, untested = (int(counts[name]) for name in ("agrees", "differs", "not tested"))
+    assert min(agree - 3, differ - 2) >= 0
+    assert f"{agree} agree, {differ} differ, {untested} not tested" in page.text
     rows = [row["class"] for row in page.named("tr") if "class" in row]
-    assert [rows.count(name) for name in ("agrees", "differs", "not-tested")] == [3, 2, untested]
-    assert [page.text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [4, 3, untested + 1]
+    assert [rows.count(name) for name in ("agrees", "differs", "not-tested")] == [agree, differ, untested]
+    assert [page.text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [
+        agree + 1,
+        differ + 1,
+        untested + 1,
+    ]
 
 
 def test_claims_lead_to_their_figures(page):
