@@ -11,7 +11,6 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parent.parent
-EXPERIMENTS = ("sawtooth", "two_layer", "backprop", "surfaces", "placebo")
 PACKAGES = (
     "jaxland",
     "jaxland.networks",
@@ -62,10 +61,9 @@ def _link(found, source, here, files):
 
 def _beside():
     """Pages and pictures of the experiments, by their paths from the root."""
-    for name in EXPERIMENTS:
-        folder = ROOT / "experiments" / name
-        for path in [folder / "README.md", *folder.rglob("*.png"), *folder.rglob("*.gif"), *folder.rglob("*.csv")]:
-            yield path.relative_to(ROOT).as_posix()
+    folder = ROOT / "experiments"
+    for path in [*folder.glob("*/README.md"), *folder.glob("*/**/*.png"), *folder.glob("*/**/*.gif")]:
+        yield path.relative_to(ROOT).as_posix()
 
 
 def _index():

@@ -6,8 +6,9 @@ import shutil
 import textwrap
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import MISSING, fields, is_dataclass
-from typing import Annotated, Any
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -15,19 +16,16 @@ _WIDEST = 100
 _CHOICES = {"backend": "{auto,lanes,xla,cuda,tpu}"}
 
 
-def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
+def wrapped(text: str, first: str = "") -> str:
     """A paragraph as wide as the terminal, 100 columns at most.
 
     Args:
         text: of the paragraph.
-        first: what its first line begins with.
-        rest: what the other lines begin with; as many blanks by default.
+        first: what its first line begins with; the others begin with as many blanks.
     """
     width = max(min(shutil.get_terminal_size().columns, _WIDEST), 40)
-    indent = " " * len(first) if rest is None else rest
-    return textwrap.fill(
-        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    indents = {"initial_indent": first, "subsequent_indent": " " * len(first)}
+    return textwrap.fill(text, width, **indents, break_long_words=False, break_on_hyphens=False)
 
 
 def parse(command: Callable[..., int], arguments: Sequence[str], program: str) -> int:
@@ -51,33 +49,32 @@ def _told(command: Callable[..., int]) -> Callable[..., int]:
     for name, parameter in inspect.signature(command).parameters.items():
         kind = typing.get_args(hints[name])[0] if typing.get_origin(hints[name]) is Annotated else hints[name]
         if is_dataclass(kind):
-            own = typing.get_type_hints(kind, include_extras=True)
-            for field in fields(kind):
-                kind.__annotations__ = {**kind.__annotations__, field.name: _hint(field.name, own[field.name], field)}
+            _tell_fields(kind)
         else:
             command.__annotations__[name] = _hint(name, hints[name], parameter)
     return command
 
 
+@cache
+def _tell_fields(kind: Any) -> None:
+    own = typing.get_type_hints(kind, include_extras=True)
+    kind.__annotations__ = {field.name: _hint(field.name, own[field.name], field) for field in fields(kind)}
+
+
 def _hint(name: str, hint: Any, holder: Any) -> Any:
+    """How a field or parameter is declared, with what tyro has to tell of it."""
     kind = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
     if kind == bool | None:
         hint = Annotated[hint, tyro.conf.FlagConversionOff]
-    says_nothing = holder.default is not MISSING and holder.default in (None, ())
+    says_nothing = holder.default is None or (isinstance(holder.default, tuple) and not holder.default)
     if name not in _CHOICES and not says_nothing:
         return hint
     told = tyro.conf.arg(metavar=_CHOICES.get(name), help_behavior_hint="" if says_nothing else None)
     return Annotated[hint, told]
 
 
-def completion(shell: str, commands: Iterable[str], studies: Iterable[str]) -> str:
-    """A script that completes commands and names of studies in a shell: bash or zsh.
-
-    Raises:
-        ValueError: of another shell.
-    """
-    if shell not in ("bash", "zsh"):
-        raise ValueError(f"completion is there for bash and zsh; got {shell!r}.")
+def completion(shell: Literal["bash", "zsh"], commands: Iterable[str], studies: Iterable[str]) -> str:
+    """A script that completes commands and names of studies in a shell."""
     lines = [
         "_jaxland() {",
         "  local word=${COMP_WORDS[COMP_CWORD]}",

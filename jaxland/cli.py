@@ -497,7 +497,7 @@ def bench(quick: bool = False) -> int:
     Where JAX computes on an accelerator, the backends that use it are measured beside lanes on the processor.
 
     Args:
-        quick: the main network alone, in half a minute.
+        quick: the main network alone, and fewer rounds.
     """
     from jaxland.bench import report
 

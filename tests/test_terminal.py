@@ -4,11 +4,13 @@ import contextlib
 import re
 import subprocess
 import time
+import typing
 
 import pytest
 
+from jaxland import cli
 from jaxland.cli import COMMANDS, main
-from jaxland.training import progress
+from jaxland.training import BACKENDS, progress
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,9 @@ def test_flags_say_nothing_that_says_nothing(capsys):
     text = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     assert "None" not in text
     assert "(default: )" not in text
-    assert "--backend {auto,lanes,xla,cuda,tpu}" in text
+    choices = re.search(r"--backend \{(.*?)\}", text)
+    assert choices
+    assert set(choices[1].split(",")) == {"auto", *BACKENDS}
     assert "--compress {True,False}" in text
     assert "(default: 50000)" in text
 
@@ -68,3 +72,30 @@ def test_progress_in_a_pipe_estimates_nothing_before_it_knows(capsys, monkeypatc
         "saw  70%  10 net-steps/s  30 s left",
         "saw 100%  10 net-steps/s",
     ]
+
+
+def test_open_shows_the_page_that_it_writes(tmp_path, monkeypatch, capsys):
+    pages = []
+
+    def written(directory, out, say):
+        path = directory / "report.html"
+        path.write_text("<p>a page</p>")
+        return path
+
+    monkeypatch.setattr("jaxland.report.write_report", written)
+    monkeypatch.setattr("webbrowser.open", lambda page: pages.append(page) or len(pages) == 1)
+    assert main(["open", str(tmp_path)]) == 0
+    assert pages == [(tmp_path / "report.html").as_uri()]
+    assert "no browser" not in capsys.readouterr().out
+    assert main(["open", str(tmp_path)]) == 0
+    assert f"open {tmp_path / 'report.html'} where there is one" in capsys.readouterr().out
+
+
+def test_settings_are_told_once():
+    """Help that is asked for again finds the hints of the first time, and adds nothing to them."""
+    found = []
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            main(["run", "sawtooth", "--help"])
+        found.append(typing.get_type_hints(cli._Options, include_extras=True))
+    assert found[0] == found[1]

@@ -72,13 +72,13 @@ def report(rounds: int = 7, say: Callable[[str], None] = print, *, quick: bool =
     Args:
         rounds: how often each way is timed; medians are reported.
         say: receives the lines.
-        quick: the main network alone, in half a minute.
+        quick: the main network alone, and fewer rounds.
     """
     threads, rounds = available_threads(), min(rounds, 3) if quick else rounds
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     say(f"{processor()}; {versions()}; load {load:.1f} at the start. Medians of {rounds} rounds.")
     if local_platform() != "cpu":
-        return _report_accelerator(rounds, say)
+        return _report_accelerator((MAIN,) if quick else (MAIN, *OPTIMIZERS, *NETWORKS), rounds, say)
     _report_main(threads, rounds, say)
     if quick:
         return
@@ -86,12 +86,12 @@ def report(rounds: int = 7, say: Callable[[str], None] = print, *, quick: bool =
     _report_compilation(say)
 
 
-def _report_accelerator(rounds, say):
+def _report_accelerator(cases, rounds, say):
     say(f"\nOn {device()}, net-steps/s, float32; lanes on {available_threads()} threads of the processor:\n")
     say("| network, optimizer | " + " | ".join(BACKENDS) + " |")
     say("|---|" + "---|" * len(BACKENDS))
     reasons = {}
-    for case in (MAIN, *OPTIMIZERS, *NETWORKS):
+    for case in cases:
         ways, absent = backends(case.ensemble)
         rates = medians(ways, rounds)
         reasons |= {name: f"{case.name}: {reason}" for name, reason in absent.items()}

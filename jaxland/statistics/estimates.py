@@ -7,7 +7,10 @@ from jaxtyping import Float
 
 
 class Estimate(NamedTuple):
-    """A number with its confidence interval."""
+    """A number with its confidence interval.
+
+    Formatted, all three are, as in `f"{estimate:.1%}"`: "37.7% (33.6% to 42.0%)"; an exact number stands alone.
+    """
 
     value: float
     low: float
@@ -50,6 +53,8 @@ class Estimate(NamedTuple):
         return cls(float(row["quantile"]), float(row["low"]), float(row["high"]))
 
     def __str__(self) -> str:
-        if self.low == self.value == self.high:
-            return f"{self.value:.4g}"
-        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
+        return format(self, ".4g")
+
+    def __format__(self, specification: str) -> str:
+        value, low, high = (format(each, specification or ".4g") for each in self)
+        return value if self.low == self.value == self.high else f"{value} ({low} to {high})"

@@ -10,11 +10,12 @@ from jaxland.statistics.estimates import Estimate
 from jaxland.studies.claims import Claim
 from jaxland.studies.criteria import Criterion, Verdict
 
-Basis = Literal["source", "convention", "ours"]
+Basis = Literal["source", "convention", "ours", "beforehand"]
 _BASES: Mapping[Basis, str] = {
     "source": "source",
     "convention": "convention",
     "ours": "ours, set after seeing",
+    "beforehand": "ours, set before it was measured",
 }
 
 
@@ -25,7 +26,7 @@ class Rule:
     Attributes:
         criterion: of the measurement.
         basis: where its threshold comes from: the source's own number or words, a convention of statistics or of the
-            field, or we set it ourselves, when numbers had been seen.
+            field, or ourselves, who had seen numbers ("ours") or had not ("beforehand").
         why: the same in words, "the source's 'about 10', to its last digit".
         least: cases (fits, paths, epochs) from which on it is used; below, the statement is not tested.
         exact: its measurements have no sample behind them; all others must come as `Estimate`, with an interval.

@@ -107,4 +107,5 @@ def test_estimates_are_those_of_the_functions_they_are_made_with():
     assert median.value == np.median(values)
     assert median.low < 3 < median.high
     assert str(Estimate.exact(0.25)) == "0.25"
-    assert str(Estimate(0.25, 0.2, 0.3)) == "0.25 (0.2 to 0.3)"
+    assert str(Estimate(0.25, 0.2, 0.3)) == f"{Estimate(0.25, 0.2, 0.3)}" == "0.25 (0.2 to 0.3)"
+    assert f"{Estimate(0.25, 0.2, 0.3):.1%}" == "25.0% (20.0% to 30.0%)"

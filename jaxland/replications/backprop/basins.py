@@ -171,7 +171,7 @@ def guesses_claim(minimum: Int[np.ndarray, "F"], rate: float) -> Claim:
     # The gain falls as the share grows.
     gain = Estimate(*(_gain(share[place]) for place in (0, 2, 1)))
     return STATEMENTS["several-guesses"].claim(
-        f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of random starts reach the global minimum, "
+        f"{share:.1%} of random starts reach the global minimum, "
         f"{(minimum == 1).mean():.1%} the other; of five guesses one does with a chance of {of_five.value:.0%}",
         (of_five, gain),
         cases=len(minimum),
@@ -231,10 +231,7 @@ def _arrived(config: BackpropConfig, item: tuple[float, Basins]) -> list[Claim]:
 
 def _shares(minimum: Int[np.ndarray, "F"]) -> str:
     shares = [Estimate.share(int((minimum == place).sum()), len(minimum)) for place in range(len(NAMES))]
-    told = (
-        f"{name} {share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
-        for name, share in zip(NAMES, shares, strict=True)
-    )
+    told = (f"{name} {share:.1%}" for name, share in zip(NAMES, shares, strict=True))
     return f"{', '.join(told)} of {len(minimum):,}"
 
 

@@ -63,7 +63,7 @@ STATEMENTS = Statements(
         "text",
         "while the training loss declines, losses on validation data stay flat",
         "flat",
-        Rule(Within(0, FLAT, "of the labels' variance"), "ours", "the change of the mean", _FITS),
+        Rule(Within(0, FLAT), "ours", "the change of the mean, in units of the labels' variance", _FITS),
     ),
     Statement(
         "every-epoch",
@@ -78,9 +78,9 @@ STATEMENTS = Statements(
         "the reported training loss does not reflect actual learning",
         "does not",
         Rule(
-            Within(0.5, 0.05, "% of pairs in which labels that are explained in part end lower"),
+            Within(0.5, 0.05, "%"),
             "ours",
-            "one half would be chance",
+            "share of pairs in which labels that are explained in part end lower; one half would be chance",
             _FITS,
         ),
     ),

@@ -176,14 +176,10 @@ def _share(which: Bool[np.ndarray, "F"]) -> Estimate:
     return Estimate.share(int(which.sum()), len(which))
 
 
-def _told(share: Estimate) -> str:
-    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
-
-
 def not_convex_claim(samples: list[Sample]) -> Claim:
     """Of surfaces over several pairs of weights: how many are not convex."""
     found = [_share(each.features["nonconvexity"] > NONCONVEX) for each in samples]
-    texts = [f"{_told(share)} of {each.name}" for each, share in zip(samples, found, strict=True)]
+    texts = [f"{share:.1%} of {each.name}" for each, share in zip(samples, found, strict=True)]
     return STATEMENTS["not-convex"].claim(
         "not convex: " + ", ".join(texts),
         found,
@@ -196,8 +192,8 @@ def lows_claim(samples: list[Sample]) -> Claim:
     """Of the same: how many have two local minima or more."""
     found = [_share(each.features["minima"] > 1) for each in samples]
     texts = [
-        f"{each.name}: a minimum {_told(_share(each.features['minima'] > 0))}, two or more {_told(two)}, a saddle "
-        f"{_told(_share(each.features['saddles'] > 0))}"
+        f"{each.name}: a minimum {_share(each.features['minima'] > 0):.1%}, two or more {two:.1%}, a saddle "
+        f"{_share(each.features['saddles'] > 0):.1%}"
         for each, two in zip(samples, found, strict=True)
     ]
     return STATEMENTS["lows"].claim(
@@ -214,7 +210,7 @@ def not_all_claim(sample: Sample) -> Claim:
     share = _share(values > NONCONVEX)
     quantiles = ", ".join(f"{value:.0%}" for value in np.quantile(values, [0, 0.1, 0.5, 0.9, 1]))
     return STATEMENTS["not-all"].claim(
-        f"{_told(share)} are not convex; height above the convex envelope: {quantiles} of the range (least, tenth, "
+        f"{share:.1%} are not convex; height above the convex envelope: {quantiles} of the range (least, tenth, "
         "half, nine tenths, most)",
         share,
         cases=len(values),
@@ -265,8 +261,8 @@ def _by_newton(sample: Sample, minima: np.ndarray) -> Claim:
     several, filtered = _share(minima > 1), _share(sample.features["minima"] > 1)
     return measurement(
         "how many surfaces of the last layer have two minima or more inside the window?",
-        f"{int((minima > 1).sum())} of {len(minima):,} by Newton's method, {_told(several)}; "
-        f"{int((sample.features['minima'] > 1).sum())} on the grid, {_told(filtered)}, where dents below a thousandth "
+        f"{int((minima > 1).sum())} of {len(minima):,} by Newton's method, {several:.1%}; "
+        f"{int((sample.features['minima'] > 1).sum())} on the grid, {filtered:.1%}, where dents below a thousandth "
         "of the range do not count",
         detail=f"{len(minima):,} seeds; by Newton's method any number from {minima.min()} to {minima.max()}",
     )
@@ -276,8 +272,7 @@ def _by_samples(few: np.ndarray, many: np.ndarray, samples: tuple[int, int]) -> 
     """Of the minima of the same weights with few and with many samples."""
     pairs = [(which(few), which(many)) for which in (lambda each: each > 0, lambda each: each > 1)]
     told = [
-        f"{words} {_told(_share(one))} and {_told(_share(other))}, a difference of "
-        f"{Estimate.mean(other.astype(float) - one)}"
+        f"{words} {_share(one):.1%} and {_share(other):.1%}, a difference of {Estimate.mean(other.astype(float) - one)}"
         for words, (one, other) in zip(("a minimum", "two or more"), pairs, strict=True)
     ]
     return measurement(

@@ -179,10 +179,6 @@ def _twin(found: list[Crossed], each: Crossed) -> Crossed:
     return twin
 
 
-def _text(estimate: Estimate) -> str:
-    return f"{estimate.value:.3g} ({estimate.low:.2g} to {estimate.high:.2g})"
-
-
 def _design(each: Crossed) -> str:
     rows, columns = each.log_error.shape
     return f"{rows} data sets crossed with {columns} weights, {each.design.epochs:,} epochs; jackknife intervals, 95 %"
@@ -191,8 +187,8 @@ def _design(each: Crossed) -> str:
 def data_matter_more(each: Crossed, grid: Crossed) -> Claim:
     """What data have of the two variances by themselves."""
     return STATEMENTS["data-matter-more"].claim(
-        f"data have {_text(each.data_share)} of the two variances of the log error; on an even grid instead of the "
-        f"test set {_text(grid.data_share)}",
+        f"data have {each.data_share:.3g} of the two variances of the log error; on an even grid instead of the "
+        f"test set {grid.data_share:.3g}",
         each.data_share,
         of=each.design.label,
         cases=min(each.log_error.shape),
@@ -205,8 +201,8 @@ def both_more(each: Crossed) -> Claim:
     data, weights, both = (each.only(which) for which in ("data", "weights", "both"))
     ratio = each.components.estimate(lambda data, weights, both: (data + weights + both) / (data + both))
     return STATEMENTS["both-more"].claim(
-        f"variance of the log error {_text(both)} with both new, {_text(data)} with new data, {_text(weights)} with "
-        f"new weights; the first is {_text(ratio)} times the second",
+        f"variance of the log error {both:.3g} with both new, {data:.3g} with new data, {weights:.3g} with "
+        f"new weights; the first is {ratio:.3g} times the second",
         ratio,
         of=each.design.label,
         cases=min(each.log_error.shape),
@@ -220,8 +216,8 @@ def larger_weights(small: Crossed, large: Crossed) -> Claim:
     # Separate designs that share their data: with the covariance unknown, the ends of both intervals are the widest.
     fall = Estimate(one.value - two.value, one.low - two.high, one.high - two.low)
     return STATEMENTS["larger-weights"].claim(
-        f"the data's share of the two variances falls from {_text(one)} to {_text(two)}; the variance with new weights "
-        f"goes from {_text(small.only('weights'))} to {_text(large.only('weights'))}",
+        f"the data's share of the two variances falls from {one:.3g} to {two:.3g}; the variance with new weights "
+        f"goes from {small.only('weights'):.3g} to {large.only('weights'):.3g}",
         fall,
         of="f2, h = 8",
         cases=min(large.log_error.shape),

@@ -88,16 +88,14 @@ FITS: tuple[Statement, ...] = (
         "section 1",
         "a second network is easily trained to the output of a trained one",
         "relatively easy",
-        Rule(
-            Below(0.05, "% of the teacher's variance is left, in the median"), "ours", "set before it was measured", 16
-        ),
+        Rule(Below(0.05, "% of the teacher's variance is left, in the median"), "beforehand", "a twentieth", 16),
     ),
     Statement(
         "constructed-is-hard",
         "section 1",
         "a network constructed to produce a complex output is difficult for another of its architecture to train to",
         "difficult",
-        Rule(Above(0.2, "% of its variance is left, in the median"), "ours", "set before it was measured", 100),
+        Rule(Above(0.2, "% of its variance is left, in the median"), "beforehand", "a fifth", 100),
     ),
     Statement(
         "minima-similar",
@@ -362,8 +360,8 @@ CONCLUSIONS: tuple[Statement, ...] = (
         "vastly less",
         Rule(
             Below(0.5, "of the noise that as many free linear parameters learn"),
-            "ours",
-            "1 is what the count suggests; 'vastly' is half, set before it was measured",
+            "beforehand",
+            "1 is what the count suggests; 'vastly' is half",
             32,
         ),
     ),

@@ -39,8 +39,7 @@ def _orders(each: Measured) -> str:
 def reproducible(double: Rises) -> Claim:
     """Whether the epoch of figure 3 is the same when the sums are taken in another order."""
     return STATEMENTS["reproducible"].claim(
-        f"bit for bit with one order of summation; in {len(double.epoch)} orders, as other machines may have them, "
-        f"{_span(double)}",
+        f"in {len(double.epoch)} orders of summation, as other machines may have them, {_span(double)}",
         int(np.ptp(double.epoch)),
         detail=f"(f1, 3, 1); {_RULE}",
     )
@@ -64,8 +63,7 @@ def before_it_oscillates(double: Rises, orders: str) -> Claim:
     middle = Estimate.quantile(double.best_error)
     return STATEMENTS["before-it-oscillates"].claim(
         f"depends on rounding: {double.best_error[0]:.5f} in the order of the data, {double.best_error.min():.4f} to "
-        f"{double.best_error.max():.4f} in all; the median is {middle.value:.5f} ({middle.low:.5f} to "
-        f"{middle.high:.5f})",
+        f"{double.best_error.max():.4f} in all; the median is {middle:.5f}",
         middle,
         cases=len(double.best_error),
         detail=f"float64; smallest error on the test set before the loss rises; orders: {orders}",
