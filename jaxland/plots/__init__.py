@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from jaxland.plots.spectra import spectra_band, spectrum
     from jaxland.plots.strips import paired_strips, strips, training_curves
-    from jaxland.plots.style import new_figure, own_axes, render, style
+    from jaxland.plots.style import in_three_dimensions, new_figure, own_axes, render, style
     from jaxland.plots.surfaces import (
         descent_3d,
         descent_contours,
@@ -65,6 +65,7 @@ __all__ = [
     "explained_variance",
     "factor_curves",
     "fit_curve",
+    "in_three_dimensions",
     "leaf_order",
     "mark_stationary",
     "modality",

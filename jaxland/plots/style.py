@@ -57,8 +57,24 @@ def new_figure(
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
     for letter, ax in zip(ascii_lowercase, axes, strict=False) if len(axes) > 1 else ():
-        ax.set_title(letter, loc="left", fontweight="bold")
+        mark_panel(ax, letter)
     return figure, axes
+
+
+def in_three_dimensions(ax: Axes) -> Any:
+    """Puts three-dimensional axes in the place of flat ones of `new_figure`, and returns them."""
+    figure, place, letters = ax.figure, ax.get_subplotspec(), [each.get_text() for each in ax.texts]
+    ax.remove()
+    solid = figure.add_subplot(place, projection="3d")
+    for letter in letters:
+        mark_panel(solid, letter)
+    return solid
+
+
+def mark_panel(ax: Axes, letter: str) -> None:
+    """Writes the letter of a panel at its upper left corner, above the title, which may be of any length."""
+    place = {"xycoords": "axes fraction", "xytext": (-4, 21), "textcoords": "offset points"}
+    ax.annotate(letter, (0, 1), **place, fontsize=11, fontweight="bold", annotation_clip=False)
 
 
 def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:

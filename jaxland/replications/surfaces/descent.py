@@ -13,6 +13,7 @@ from jaxland.plots import (
     animate,
     descent_3d,
     descent_contours,
+    in_three_dimensions,
     new_figure,
     surface_3d,
     surface_contours,
@@ -107,9 +108,7 @@ def descend(config: SurfacesConfig, settings: DescentSettings, cost: Cost, seed:
 
 def _picture(found: Descents) -> Figure:
     figure, (side, above) = new_figure(2, width=6, height=5)
-    place = side.get_subplotspec()
-    side.remove()
-    side = figure.add_subplot(place, projection="3d")
+    side = in_three_dimensions(side)
     drawn, labels = found.surface.surface, ("$w_a$", "$w_b$")
     grid = drawn.a, drawn.b, drawn.loss
     surface_3d(*grid, title=found.surface.title, labels=labels, zlabel="cost", alpha=0.8, ax=side)

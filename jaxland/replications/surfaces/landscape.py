@@ -21,7 +21,7 @@ from jaxland.landscape import (
     surface_features,
 )
 from jaxland.networks import Network
-from jaxland.plots import new_figure, surface_3d, surface_contours
+from jaxland.plots import in_three_dimensions, new_figure, surface_3d, surface_contours
 from jaxland.problems import Images, Objective
 from jaxland.replications.surfaces.config import GRID, SIDE, A, B, SurfacesConfig
 from jaxland.replications.surfaces.statements import NONCONVEX, STATEMENTS
@@ -144,22 +144,15 @@ def _draw(each: Slice, above, side) -> None:
 def _pair_figure(pair: list[Slice]) -> Figure:
     figure, axes = new_figure(2, rows=2, width=5.4, height=4.3)
     for column, each in enumerate(pair):
-        side = _replaced(figure, axes[column])
+        side = in_three_dimensions(axes[column])
         _draw(each, axes[2 + column], side)
     return figure
 
 
 def _other_figure(each: Slice) -> Figure:
     figure, axes = new_figure(2, width=5.4, height=4.3)
-    _draw(each, axes[1], _replaced(figure, axes[0]))
+    _draw(each, axes[1], in_three_dimensions(axes[0]))
     return figure
-
-
-def _replaced(figure: Figure, ax):
-    """Three-dimensional axes in the place of flat ones."""
-    place = ax.get_subplotspec()
-    ax.remove()
-    return figure.add_subplot(place, projection="3d")
 
 
 def _correlation(one: Slice, two: Slice) -> float:
