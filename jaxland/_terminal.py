@@ -24,8 +24,10 @@ def wrapped(text: str, first: str = "") -> str:
         first: what its first line begins with; the others begin with as many blanks.
     """
     width = max(min(shutil.get_terminal_size().columns, _WIDEST), 40)
-    indents = {"initial_indent": first, "subsequent_indent": " " * len(first)}
-    return textwrap.fill(text, width, **indents, break_long_words=False, break_on_hyphens=False)
+    rest = " " * len(first)
+    return textwrap.fill(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def parse(command: Callable[..., int], arguments: Sequence[str], program: str) -> int:
