@@ -2,11 +2,14 @@
 
 A lease is a file `NAME.N` that can be made once. Its owner changes its content again and again; a lease whose content
 stays the same for a while, by the clock of whoever looks, has lost its owner, and whoever makes `NAME.N+1` takes over.
-So N counts the owners that were lost, and after three what they did is given up. Clocks of machines are never compared,
+So N counts the owners that were lost. Each writes down how far what it does had come when it began; after three in a row
+that began at the same state, and so got nowhere, it is given up: where machines come and go, no number of lost owners is
+too many as long as there is progress. Clocks of machines are never compared,
 and nothing is locked: exclusive creation and reading what another closed are all that a network file system must get
 right. A worker that was taken for dead, and is not, does its work a second time; that must do no harm.
 """
 
+import itertools
 import json
 import os
 import threading
@@ -18,7 +21,7 @@ from typing import Any
 
 LEASE_SECONDS = 60.0
 OWNERS = 3
-"""After so many were lost or failed nobody takes over."""
+"""After so many in a row that were lost or failed, and none of which got any further, nobody takes over."""
 
 
 class Leases:
@@ -37,7 +40,7 @@ class Leases:
         self.worker = worker
         self.seconds = seconds
         self._seen: dict[tuple[str, int], tuple[str, float]] = {}
-        self._held: dict[str, int] = {}
+        self._held: dict[str, tuple[int, str]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def lost_owners(self) -> dict[str, int]:
@@ -49,20 +52,28 @@ class Leases:
                 found[name] = max(found.get(name, 0), int(number))
         return found
 
-    def claim(self, name: str) -> bool:
-        """Makes the first lease of a name; False where there is one."""
-        return self._make(name, 0)
+    def claim(self, name: str, state: str = "") -> bool:
+        """Makes the first lease of a name; False where there is one. `state` says how far what is leased has come."""
+        return self._make(name, 0, state)
 
-    def take_over(self, name: str, lost: int) -> bool:
-        """Makes the next lease of a name if the last, after so many lost owners, has lost its own, up to `OWNERS`."""
-        return lost + 1 < OWNERS and self._is_lost(name, lost) and self._make(name, lost + 1)
+    def take_over(self, name: str, lost: int, state: str = "") -> bool:
+        """Makes the next lease of a name if the last, after so many lost owners, has lost its own.
 
-    def failure(self, name: str, lost: int) -> str | None:
+        Not where `OWNERS` in a row began at this state.
+        """
+        return not self._in_vain(name, lost, state) and self._is_lost(name, lost) and self._make(name, lost + 1, state)
+
+    def failure(self, name: str, lost: int, state: str = "") -> str | None:
         """What the last owner came to, where nobody takes over any more; else None."""
-        if lost + 1 < OWNERS or not self._is_lost(name, lost):
+        if not (self._in_vain(name, lost, state) and self._is_lost(name, lost)):
             return None
         facts = self.facts(name, lost)
         return str(facts.get("error") or f"the worker {facts.get('worker')} was lost while it did it")
+
+    def _in_vain(self, name: str, lost: int, state: str) -> bool:
+        # What cannot be read says of no progress.
+        last = range(lost, lost - OWNERS, -1)
+        return lost + 1 >= OWNERS and all(self.facts(name, each).get("state", state) == state for each in last)
 
     def facts(self, name: str, lost: int) -> dict[str, Any]:
         """What the owner of a lease says: `worker`, `beat`, and `error` or `done` where it came to an end."""
@@ -92,18 +103,18 @@ class Leases:
             return False
         return now - since > self.seconds
 
-    def _make(self, name: str, lost: int) -> bool:
+    def _make(self, name: str, lost: int, state: str) -> bool:
         try:
             descriptor = os.open(self._path(name, lost), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return False
         with os.fdopen(descriptor, "w") as file:
-            file.write(self._text(beat=0))
-        self._held[name] = lost
+            file.write(self._text(state, beat=0))
+        self._held[name] = (lost, state)
         return True
 
-    def _text(self, **facts: object) -> str:
-        return json.dumps({"worker": self.worker, **facts})
+    def _text(self, state: str, **facts: object) -> str:
+        return json.dumps({"worker": self.worker, **({"state": state} if state else {}), **facts})
 
     @contextmanager
     def kept(self, name: str) -> Iterator[None]:
@@ -135,21 +146,27 @@ class Leases:
     def give_back(self, name: str) -> None:
         """As if this worker had never had the lease."""
         if self._is_own(name):
-            self._path(name, self._held[name]).unlink(missing_ok=True)
+            self._path(name, self._held[name][0]).unlink(missing_ok=True)
 
     def clear(self, name: str) -> None:
         """Removes all leases of a name: what they are of is done."""
-        for lost in range(OWNERS):
-            self._path(name, lost).unlink(missing_ok=True)
+        own, _ = self._held.get(name, (0, ""))
+        for lost in itertools.count():
+            try:
+                self._path(name, lost).unlink()
+            except FileNotFoundError:
+                if lost >= own:  # they are numbered without gaps, but for what another clears at the same time
+                    return
 
     def _is_own(self, name: str) -> bool:
         """Whether the file is as this worker left it: after it was taken for dead another may have made it anew."""
-        return name in self._held and self.facts(name, self._held[name]).get("worker") == self.worker
+        return name in self._held and self.facts(name, self._held[name][0]).get("worker") == self.worker
 
     def _write(self, name: str, **facts: object) -> None:
         # A fault of the disk costs the lease, not the work. A file that was cleared is not made again.
         with suppress(OSError):
             if self._is_own(name):
-                descriptor = os.open(self._path(name, self._held[name]), os.O_WRONLY | os.O_TRUNC)
+                lost, state = self._held[name]
+                descriptor = os.open(self._path(name, lost), os.O_WRONLY | os.O_TRUNC)
                 with os.fdopen(descriptor, "w") as file:
-                    file.write(self._text(**facts))
+                    file.write(self._text(state, **facts))

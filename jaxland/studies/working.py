@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxland.execution import LEASE_SECONDS, OWNERS, Leases, ShardsFailed, ShardTask, ended_after, stop_on_signals
+from jaxland.execution import LEASE_SECONDS, Leases, ShardsFailed, ShardTask, ended_after, stop_on_signals
 from jaxland.store import MANIFEST, DamagedShard, StoreError, StudyStore
 from jaxland.studies.analyses import make_analyses
 from jaxland.studies.fitting import (
@@ -24,6 +24,7 @@ from jaxland.studies.fitting import (
     train_shard,
 )
 from jaxland.studies.study import Outcome, Study
+from jaxland.studies.unfinished import Unfinished
 from jaxland.studies.worklog import worker_log, worker_name
 from jaxland.training import Interrupted
 
@@ -76,7 +77,7 @@ def work(
         ValueError: a number is not positive.
         WorkerRefused: this machine would train other bits, or does not see the directory.
         StoreError: the directory cannot be written, or was edited.
-        ShardsFailed: of some shards three workers failed or were lost; all others are done.
+        ShardsFailed: of some shards three workers in a row failed or were lost and got nowhere; all others are done.
         Interrupted: a signal came; the lease was given back.
     """
     for what, value in (("lease", lease), ("shard_timeout", shard_timeout)):
@@ -144,7 +145,9 @@ def _train_free(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared
     """Trains those that nobody has begun; returns whether there were any."""
     trained, leased = False, worker.leases.lost_owners()
     for task in tasks:
-        if _name(task) not in leased and not store.holds(*task) and worker.leases.claim(_name(task)):
+        if _name(task) in leased or store.holds(*task):
+            continue
+        if worker.leases.claim(_name(task), Unfinished(store, task).state()):
             _train(worker, store, prepared, task)
             trained, leased = True, worker.leases.lost_owners()
     return trained
@@ -154,19 +157,25 @@ def _train_lost(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared
     """Trains one whose worker failed or was lost; returns whether there was any.
 
     Raises:
-        ShardsFailed: there are none left but those of which all workers failed or were lost.
+        ShardsFailed: there are none left but those that are given up, as worker after worker failed or was lost.
     """
-    lost = worker.leases.lost_owners()
-    again = [task for task in tasks if lost.get(_name(task), 0) + 1 < OWNERS]
-    for task in again[:_WATCHED]:
-        if worker.leases.take_over(_name(task), lost.get(_name(task), 0)):
+    leases, lost = worker.leases, worker.leases.lost_owners()
+    failures: dict[ShardTask, Exception] = {}
+    watched = 0
+    for task in tasks:
+        before, state = lost.get(_name(task), 0), Unfinished(store, task).state()
+        if error := leases.failure(_name(task), before, state):
+            failures[task] = RuntimeError(error)
+            continue
+        if leases.take_over(_name(task), before, state):
             worker.say(f"{_name(task)}: its worker failed or was lost; taken over")
             _train(worker, store, prepared, task)
             return True
-    if not again:
-        failures = {task: worker.leases.failure(_name(task), lost[_name(task)]) for task in tasks}
-        if None not in failures.values():
-            raise ShardsFailed({task: RuntimeError(error) for task, error in failures.items()})
+        watched += 1
+        if watched == _WATCHED:
+            return False
+    if failures and not watched:
+        raise ShardsFailed(failures)
     return False
 
 

@@ -22,12 +22,16 @@ def pair(tmp_path):
     return [Leases(tmp_path / "leases", name, 60) for name in ("one", "two")]
 
 
-def _taken_over(watcher, name, lost, clock):
+def _taken_over_at(watcher, name, lost, state, clock):
     """After a first look, and a second one more than a minute later."""
-    if watcher.take_over(name, lost):
+    if watcher.take_over(name, lost, state):
         return True
     clock[0] += 61
-    return watcher.take_over(name, lost)
+    return watcher.take_over(name, lost, state)
+
+
+def _taken_over(watcher, name, lost, clock):
+    return _taken_over_at(watcher, name, lost, "", clock)
 
 
 def test_a_lease_has_one_owner(pair):
@@ -119,6 +123,33 @@ def test_a_failure_is_tried_again_at_once_and_given_up_after_three(pair, clock):
     assert two.failure("a", 2) == "no luck again"
     assert not two.take_over("a", 2)
     assert OWNERS == 3
+
+
+def test_lost_owners_do_not_count_as_long_as_there_is_progress(pair, clock):
+    one, two = pair
+    one.claim("a")
+    for lost in range(7):
+        assert two.failure("a", lost, f"state {lost}") is None
+        assert _taken_over_at(two, "a", lost, f"state {lost + 1}", clock)
+    # The last began at state 7, and so do two others, whatever they write meanwhile.
+    for lost in (7, 8):
+        assert _taken_over_at(one, "a", lost, "state 7", clock)
+        one._write("a", beat=1)
+    assert two.failure("a", 9, "state 7") is None
+    assert not _taken_over_at(two, "a", 9, "state 7", clock)
+    assert two.failure("a", 9, "state 7") == "the worker one was lost while it did it"
+    assert two.failure("a", 9, "state 8") is None
+    two.clear("a")
+    assert list(two.folder.iterdir()) == []
+
+
+def test_half_a_file_says_of_no_progress(pair, clock):
+    one, two = pair
+    one.claim("a", "state")
+    for lost in (0, 1):
+        assert _taken_over_at(two, "a", lost, "state", clock)
+        (one.folder / f"a.{lost}").write_text("{")
+    assert not _taken_over_at(one, "a", 2, "state", clock)
 
 
 def test_what_is_done_is_never_lost(pair, clock):

@@ -19,7 +19,7 @@ import jaxland as jl
 from jaxland.cli import main
 from jaxland.execution import Leases, ShardsFailed
 from jaxland.store import StoreError
-from jaxland.studies import WorkerRefused, fitting, work, working
+from jaxland.studies import WorkerRefused, fitting, unfinished, work, working
 
 CONFIG = Config(steps=40)
 SIZES: dict[str, Any] = {"fits": 48, "shard_fits": 16}
@@ -202,6 +202,33 @@ def test_the_lease_of_a_worker_that_died_is_taken_over(serial, prepared):
     assert work(prepared, lease=0.2, say=said.append) is not None
     assert "sgd-0-16: its worker failed or was lost; taken over" in said
     assert _bytes(prepared) == _bytes(serial)
+
+
+class _Power(BaseException):
+    """It went off."""
+
+
+def test_a_shard_outlives_more_owners_than_three_as_long_as_it_gets_on(tmp_path, monkeypatch):
+    whole, out, steps = tmp_path / "whole", tmp_path / "s", []
+    options = ["--fits", "16", "--names", "adam", "--steps", "6000"]
+    assert main(["run", small_study.__file__, *options, "--out", str(whole)]) == 0
+    assert main(["run", small_study.__file__, *options, "--out", str(out), "--prepare"]) == 0
+    save = unfinished.Unfinished.save
+
+    def saving(self, fits, checkpoint):
+        save(self, fits, checkpoint)
+        steps.append(checkpoint.step)
+        if len(steps) <= 5:
+            raise _Power
+
+    monkeypatch.setattr(unfinished, "SECONDS", 0.0)
+    monkeypatch.setattr(unfinished.Unfinished, "save", saving)
+    for _ in range(5):
+        with pytest.raises(_Power):
+            work(out, lease=0.2, threads=1)
+    assert work(out, lease=0.2, threads=1) is not None
+    assert steps == sorted(set(steps))
+    assert _bytes(out) == _bytes(whole)
 
 
 def test_an_analysis_that_died_is_made_by_another(prepared):
