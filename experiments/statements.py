@@ -12,6 +12,7 @@ from jaxland.studies.summary import markdown_table
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- statements -->", "<!-- end of statements -->"
+_VERBS = {"agrees": "agree", "differs": "differ"}
 _COLUMNS = ["where", "statement", "source", "measured", "verdict", "judged by"]
 
 
@@ -19,7 +20,7 @@ def block(experiment: Path) -> str:
     """The table in Markdown, after a line with the verdicts counted."""
     table = pd.read_csv(experiment / "statements.csv", dtype=str, keep_default_na=False)
     counts = table["verdict"].where(~table["verdict"].str.contains(";"), "split").value_counts()
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    told = ", ".join(f"{count} {_VERBS.get(str(verdict), verdict)}" for verdict, count in counts.items())
     lines = [f"{len(table)} statements: {told}.", "", markdown_table(table.filter(_COLUMNS))]
     return "\n".join([BEGIN, *lines, END])
 
