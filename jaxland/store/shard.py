@@ -173,8 +173,9 @@ def read_table(
         optional: names to read besides where they are there.
     """
     file, metadata = _opened(shard)
-    columns = list(file.schema_arrow.names if columns is None else columns)
-    columns += [name for name in optional if name in file.schema_arrow.names]
+    there = file.schema_arrow.names
+    columns = list(there if columns is None else columns)
+    columns += [name for name in optional if name in there]
     try:
         # Arrow's pools of threads can abort a process that ends soon after (apache/arrow#34314), so none is begun.
         table = file.read([*columns, "fit"], use_threads=False)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ FIT_COLUMNS = ("fit", "status", "initial_loss", "loss", "best_loss", "best_step"
 JUDGED_COLUMNS = ("best_validation", "best_validation_step", "stopped_step")
 """What a shard holds besides of fits that were judged."""
 FORMATS = (".csv", ".parquet")
+_TABLES = 32
+"""So many shards are written as one group of rows."""
 _FORMATS = {"float": "float32", "double": "float64"}
 
 
@@ -36,6 +39,8 @@ def arrow_parts(store: StudyStore) -> Iterator[pa.Table]:
 def _in_schema(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
     """A table with the columns of all: those that it has none of are empty."""
     assert schema is not None
+    if table.schema == schema:
+        return table
     columns = [
         table.column(field.name).cast(field.type)
         if field.name in table.column_names
@@ -113,10 +118,16 @@ def _write_csv(parts: Iterator[pa.Table], file: io.RawIOBase) -> int:
     return rows
 
 
+def _joined(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Tables under each other, some at a time: each that is written costs time and room of its own."""
+    while kept := list(islice(parts, _TABLES)):
+        yield pa.concat_tables(kept).unify_dictionaries()
+
+
 def _write_parquet(parts: Iterator[pa.Table], file: io.RawIOBase) -> int:
     rows, writer = 0, None
     try:
-        for part in parts:
+        for part in _joined(parts):
             writer = writer or pq.ParquetWriter(file, part.schema, compression="zstd")
             writer.write_table(part)
             rows += len(part)
