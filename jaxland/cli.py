@@ -30,14 +30,14 @@ _UNPREFIXED = tyro.conf.arg(name="")
 
 @dataclass(frozen=True)
 class _Where:
-    """Where shards are done; in this process by default."""
+    """Where shards, and pieces of analyses, are done; in this process by default."""
 
     workers: int | None = None
-    """Train in so many worker processes on this machine."""
+    """In so many worker processes on this machine."""
     dask: str | None = None
-    """Train on a cluster of Dask: the address of its scheduler, or local."""
+    """On a cluster of Dask: the address of its scheduler, or local."""
     slurm: int | None = None
-    """Train in so many jobs of Slurm, which are as the configuration of dask-jobqueue says."""
+    """In so many jobs of Slurm, which are as the configuration of dask-jobqueue says."""
 
     def executor(self, out: Path, threads: int | None) -> Any:
         """What makes executors, None for this process."""
@@ -326,6 +326,7 @@ def analyse(
     directory: tyro.conf.Positional[Path],
     analyses: tuple[str, ...] = (),
     scale: Literal["quick", "paper"] = "quick",
+    where: Annotated[_Where, _UNPREFIXED] = _Where(),
     study: str | None = None,
     threads: int | None = None,
 ) -> int:
@@ -335,6 +336,7 @@ def analyse(
         directory: a study directory.
         analyses: what to find out besides what was asked for here before: names from `jaxland studies`, or all.
         scale: of these analyses: a minute or so, or that of the source.
+        where: pieces of analyses are made.
         study: its code, where it is no longer what or where it was: a file, a name, or module:NAME.
         threads: how many to use; all processors by default.
     """
@@ -343,7 +345,9 @@ def analyse(
 
     store, code, config = _opened(directory, study)
     chosen = _wanted(code, analyses, scale)
-    return _finish(lambda: analyse_study(store, code, config, chosen, threads=threads, say=_say), directory)
+    executor = where.executor(directory, threads)
+    work = partial(analyse_study, store, code, config, chosen, threads=threads, executor=executor, say=_say)
+    return _finish(work, directory)
 
 
 def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         portable,
         workers,
     )
-    from jaxland.execution.run import Executors, ShardsFailed, run_shards
+    from jaxland.execution.run import Executors, ShardsFailed, opened, require_no_fork, run_shards
 
 __all__ = [
     "LEASE_SECONDS",
@@ -39,9 +39,11 @@ __all__ = [
     "WorkersCannotStart",
     "default_shard_fits",
     "ended_after",
+    "opened",
     "plan_shards",
     "portable",
     "raise_on_signals",
+    "require_no_fork",
     "run_shards",
     "stop_on_signals",
     "workers",

@@ -2,11 +2,11 @@
 
 A lease is a file `NAME.N` that can be made once. Its owner changes its content again and again; a lease whose content
 stays the same for a while, by the clock of whoever looks, has lost its owner, and whoever makes `NAME.N+1` takes over.
-So N counts the owners that were lost. Each writes down how far what it does had come when it began; after three in a row
-that began at the same state, and so got nowhere, it is given up: where machines come and go, no number of lost owners is
-too many as long as there is progress. Clocks of machines are never compared,
-and nothing is locked: exclusive creation and reading what another closed are all that a network file system must get
-right. A worker that was taken for dead, and is not, does its work a second time; that must do no harm.
+So N counts the owners that were lost. Each writes down how far what it does had come when it began; after three in a
+row that began at the same state, and so got nowhere, it is given up: where machines come and go, no number of lost
+owners is too many as long as there is progress. Clocks of machines are never compared, and nothing is locked: exclusive
+creation and reading what another closed are all that a network file system must get right. A worker that was taken for
+dead, and is not, does its work a second time; that must do no harm.
 """
 
 import itertools
@@ -28,7 +28,7 @@ class Leases:
     """The leases of one worker, and what it sees of others'.
 
     Attributes:
-        folder: shared by all workers; made if it is not there.
+        folder: shared by all workers; made with the first lease.
         worker: names this one; no two are alike.
         seconds: after which a lease that does not change has lost its owner.
 
@@ -41,15 +41,15 @@ class Leases:
         self.seconds = seconds
         self._seen: dict[tuple[str, int], tuple[str, float]] = {}
         self._held: dict[str, tuple[int, str]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
 
     def lost_owners(self) -> dict[str, int]:
         """Of each name under which there is a lease how many owners it had before the last; files are not read."""
         found: dict[str, int] = {}
-        for entry in os.scandir(self.folder):
-            name, _, number = entry.name.rpartition(".")
-            if number.isdecimal():
-                found[name] = max(found.get(name, 0), int(number))
+        with suppress(FileNotFoundError):
+            for entry in os.scandir(self.folder):
+                name, _, number = entry.name.rpartition(".")
+                if number.isdecimal():
+                    found[name] = max(found.get(name, 0), int(number))
         return found
 
     def claim(self, name: str, state: str = "") -> bool:
@@ -104,8 +104,13 @@ class Leases:
         return now - since > self.seconds
 
     def _make(self, name: str, lost: int, state: str) -> bool:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         try:
-            descriptor = os.open(self._path(name, lost), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            try:
+                descriptor = os.open(self._path(name, lost), flags, 0o666)
+            except FileNotFoundError:  # the folder is made with the first lease, and may be removed with the last
+                self.folder.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(self._path(name, lost), flags, 0o666)
         except FileExistsError:
             return False
         with os.fdopen(descriptor, "w") as file:

@@ -81,9 +81,9 @@ def run_shards(
     breaks, error = 0, None
     while run.waiting:
         done = run.done
-        with nullcontext(executor) if single else _opened(executor) as opened:
-            require_no_fork(opened)
-            error = run.until_it_breaks(opened)
+        with nullcontext(executor) if single else opened(executor) as pool:
+            require_no_fork(pool)
+            error = run.until_it_breaks(pool)
         breaks = breaks + 1 if run.done == done else 1
         if error is not None and (single or breaks > _BREAKS):
             raise BrokenExecutor(_broken(error, single)) from error
@@ -116,7 +116,7 @@ def require_no_fork(executor: Any) -> None:
 
 
 @contextmanager
-def _opened(make: Callable[[], AbstractContextManager[Executor]]) -> Iterator[Executor]:
+def opened(make: Callable[[], AbstractContextManager[Executor]]) -> Iterator[Executor]:
     """An executor of ours to end: what it still does when an error comes is given up."""
     with make() as executor:
         try:

@@ -38,6 +38,12 @@ class Parts:
             self._keep(name, found)
         return found
 
+    def get_if_free(
+        self, name: str, compute: Callable[[], Arrays], *, more: bool = False
+    ) -> dict[str, np.ndarray] | None:
+        """As `get`, which is all there is where nobody else makes parts; see `jaxland.studies.SharedParts`."""
+        return self.get(name, compute)
+
     def replace(self, name: str, arrays: Arrays) -> None:
         """Keeps a part in place of what there was under this name.
 

@@ -1,7 +1,7 @@
 """Doing the analyses of a study that are wanted, and writing what they find."""
 
-import hashlib
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -9,17 +9,19 @@ from typing import Any
 
 import pandas as pd
 
+from jaxland.execution import Executors, Leases
 from jaxland.plots import render, style
-from jaxland.store import Parts, StoreError, StudyStore, commit
+from jaxland.store import StoreError, StudyStore, commit
 from jaxland.studies.claims import Claim
-from jaxland.studies.configuration import to_json
-from jaxland.studies.context import Context, Findings
+from jaxland.studies.context import Findings
+from jaxland.studies.helping import helpers
 from jaxland.studies.request import Wanted, remember
+from jaxland.studies.shared_parts import LEASES, context_of, forget_pieces
 from jaxland.studies.statements import coverage
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.summary import summary_text
 from jaxland.studies.tables import ensemble_summary, write_table
-from jaxland.training import available_threads
+from jaxland.studies.worklog import worker_name
 
 
 def analyse(
@@ -29,6 +31,7 @@ def analyse(
     analyses: Wanted | None = None,
     *,
     threads: int | None = None,
+    executor: Executors | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Makes tables, figures, claims and summary from the fits that are there, however many.
@@ -41,6 +44,7 @@ def analyse(
         config: its configuration.
         analyses: which, with their settings, besides those that were asked for here before.
         threads: how many to use; all processors by default.
+        executor: whose workers make pieces of analyses too, as of `jaxland.run`; so do those of `work`, without it.
         say: receives lines for the user.
 
     Raises:
@@ -48,8 +52,8 @@ def analyse(
         StoreError: there are no fits, the manifest was edited, or the results cannot be written, as where another
             process writes.
     """
-    with store.writing():
-        return make_analyses(store, study, config, analyses, threads, say)
+    with store.writing(), helpers(store, study, executor, threads, say) as call_help:
+        return make_analyses(store, study, config, analyses, threads, say, call_help=call_help)
 
 
 def make_analyses(
@@ -59,21 +63,24 @@ def make_analyses(
     analyses: Wanted | None,
     threads: int | None,
     say: Callable[[str], None],
+    leases: Leases | None = None,
+    call_help: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """`analyse`, for whoever holds the directory already."""
+    """`analyse`, for whoever holds the directory already, and may have leases there already."""
     store.require_unedited()
     if not any(store.shards(name) for name in store.manifest.ensembles):
         raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")
     analyses = remember(store, study, analyses)
     ensembles = cache(lambda: study.ensembles(config))
+    leases = leases or Leases(store.path / LEASES, f"{worker_name()} {secrets.token_hex(4)}")
+    forget_pieces(leases)
     claims: list[Claim] = []
     notes: list[str] = []
     captions: dict[str, str] = {}
     files: list[Path] = []
     for name in (name for name in study.analyses if name in analyses):
         say(f"analysing {study.analyses[name].title}")
-        parts = Parts(store.path / "parts" / name / identity(store, name, analyses[name]))
-        context = Context(config, analyses[name], store, parts, threads or available_threads(), say, ensembles)
+        context = context_of(store, config, name, analyses[name], leases, threads, say, ensembles, call_help=call_help)
         with style():
             findings = study.analyses[name].find(context)
             files += _write(store, findings)
@@ -82,14 +89,9 @@ def make_analyses(
         claims += findings.claims
         notes += findings.notes
         captions |= findings.captions
+    forget_pieces(leases)
     summary = summary_text(study, store, analyses, ensemble_summary(store), claims, notes)
     return Outcome(store.path, claims, files + _write_whole(store, study, claims, summary, captions), tuple(notes))
-
-
-def identity(store: StudyStore, name: str, settings: Any) -> str:
-    """What the parts of an analysis depend on: settings, study, and how its fits were made; 16 hexadecimal digits."""
-    facts = [name, to_json(settings), store.manifest.config_hash, store.manifest.provenance]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write(store: StudyStore, findings: Findings) -> list[Path]:

@@ -57,6 +57,8 @@ class Context:
     ) -> dict[str, np.ndarray]:
         """The same a few rows at a time, so that an interruption loses one piece of work; the pieces are joined.
 
+        Where there are several workers they make pieces at the same time.
+
             context.pieces("polished", starts, train, 1024)["loss"]
             context.pieces("fits", range(2048), lambda fits: train(fits.start, len(fits)), 1024)
 
@@ -72,12 +74,24 @@ class Context:
         """
         if not len(rows):
             raise ValueError(f"{name}: there are no rows to work on; look whether there are any first.")
-        done = []
+        blocks = {}
         for first in range(0, len(rows), size):
             block = rows[first : first + size]
-            done.append(self.piece(f"{name}-{first}-{len(block)}", partial(work, block)))
-            self.say(f"  {name}: {first + len(block):,} of {len(rows):,}")
-        return {key: np.concatenate([piece[key] for piece in done]) for key in done[0]}
+            blocks[f"{name}-{first}-{len(block)}"] = (block, partial(work, block))
+        done: dict[str, dict[str, np.ndarray]] = {}
+        for left, (piece, (_, make)) in enumerate(blocks.items(), 1 - len(blocks)):
+            found = self.parts.get_if_free(piece, make, more=left < 0)
+            if found is not None:
+                done[piece] = found
+                self._tell(name, [blocks[each][0] for each in done], rows)
+        for piece, (_, make) in blocks.items():
+            if piece not in done:
+                done[piece] = self.piece(piece, make)
+                self._tell(name, [blocks[each][0] for each in done], rows)
+        return {key: np.concatenate([done[piece][key] for piece in blocks]) for key in done[next(iter(blocks))]}
+
+    def _tell(self, name: str, done: list, rows: np.ndarray | Sequence[int]) -> None:
+        self.say(f"  {name}: {sum(map(len, done)):,} of {len(rows):,}")
 
     def fit(
         self,

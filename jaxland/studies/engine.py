@@ -15,6 +15,7 @@ from jaxland.studies.analyses import make_analyses
 from jaxland.studies.configuration import require_rebuildable
 from jaxland.studies.finding import being_read, find_study, require_own_name
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
+from jaxland.studies.helping import helpers
 from jaxland.studies.options import RunOptions
 from jaxland.studies.request import Wanted, check_wanted, remember
 from jaxland.studies.study import Outcome, Study, study_of_values
@@ -121,7 +122,8 @@ def run_with(
             train_missing(store, study, prepared, options.threads, executor, progress, options.shard_timeout)
             store.require_complete()
             try:
-                return make_analyses(store, study, config, analyses, options.threads, say)
+                with helpers(store, study, executor, options.threads, say) as call_help:
+                    return make_analyses(store, study, config, analyses, options.threads, say, call_help=call_help)
             except DamagedShard as damage:
                 if damage.path in aside:
                     raise  # trained again it is what it was: it would be so for ever

@@ -49,6 +49,8 @@ from jaxland.training import (
 )
 
 _RUNNING = ".running-"
+WAY_OUT = "Put it at the top level of a file or a package, where workers find it themselves"
+"""Of a study that cannot be sent to other processes."""
 _SECONDS_BETWEEN_QUESTIONS = 1.0
 PAUSES = (1.0, 5.0, 20.0)
 """Seconds after which a worker writes a shard again that could not be written."""
@@ -278,7 +280,7 @@ def train_missing(
                     lambda task: train_shard(store, prepared[task.ensemble], task, threads, on_progress, stop),
                 )
                 return
-            with _running_file(store.path) as running:
+            with running_file(store.path) as running:
                 run_shards(
                     tasks,
                     shard_work(store, study, executor, threads, shard_timeout, running),
@@ -294,7 +296,7 @@ def train_missing(
 
 
 @contextmanager
-def _running_file(directory: Path) -> Iterator[Path]:
+def running_file(directory: Path) -> Iterator[Path]:
     """A file that is there while a run is; workers, wherever they are, end their shards when it is gone.
 
     Those of runs that were killed are removed, as whoever calls holds the directory: their workers may still be at it.
@@ -530,6 +532,6 @@ def _pickled(work: ShardWork, name: str) -> bytes:
     return pickled(
         work,
         f"the study {name!r} cannot be sent to other processes",
-        "Put it at the top level of a file or a package, where workers find it themselves",
+        WAY_OUT,
         session=False,
     )

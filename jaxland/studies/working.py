@@ -23,12 +23,13 @@ from jaxland.studies.fitting import (
     reported,
     train_shard,
 )
+from jaxland.studies.helping import help_with_analyses
+from jaxland.studies.shared_parts import LEASES
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.unfinished import Unfinished
 from jaxland.studies.worklog import worker_log, worker_name
 from jaxland.training import Interrupted
 
-LEASES = "leases"
 # Of a thousand workers that have nothing left to begin each looks after a few of those that are at work.
 _WATCHED = 8
 
@@ -59,7 +60,8 @@ def work(
     """Trains shards of a study directory until all are there, beside any number of others that do the same.
 
     Each shard is claimed by a lease (see `jaxland.execution.Leases`), which is taken over from a worker that was killed
-    or stopped. When all shards are there one of the workers makes the analyses.
+    or stopped. When all shards are there one of the workers makes the analyses, and the others pieces of them, as long
+    as there are any. So do workers that are begun while another process analyses.
 
     Args:
         path: the study directory, which `jaxland run --prepare` makes; on a file system all workers see.
@@ -71,7 +73,7 @@ def work(
         say: receives lines for the user.
 
     Returns:
-        Claims and files where this worker made the analyses; None where another does.
+        Claims and files where this worker made the analyses; None where another did or does.
 
     Raises:
         ValueError: a number is not positive.
@@ -86,15 +88,17 @@ def work(
     path, name = Path(path), name or worker_name()
     StudyStore.open(path)
     with _told(path):
+        (path / LEASES).mkdir(exist_ok=True)
         leases = Leases(path / LEASES, f"{name} {secrets.token_hex(4)}", lease)
         aside: set[Path] = set()
         while True:
             worker = _Worker(path, study, threads, shard_timeout, leases, name, say, threading.Event())
             analysis = _until_all_are_there(worker)
-            if analysis is None:
-                return None
             try:
-                return _analyse(worker, analysis)
+                outcome = None if analysis is None else _analyse(worker, analysis)
+                # Whoever leads the analyses may be lost meanwhile.
+                if outcome is not None or not _helped(worker):
+                    return outcome
             except DamagedShard as damage:
                 if damage.path in aside:
                     raise  # trained again it is what it was: it would be so for ever
@@ -160,7 +164,7 @@ def _train_lost(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared
         ShardsFailed: there are none left but those that are given up, as worker after worker failed or was lost.
     """
     leases, lost = worker.leases, worker.leases.lost_owners()
-    failures: dict[ShardTask, Exception] = {}
+    failures: dict[ShardTask, BaseException] = {}
     watched = 0
     for task in tasks:
         before, state = lost.get(_name(task), 0), Unfinished(store, task).state()
@@ -216,12 +220,39 @@ def _analyse(worker: _Worker, name: str) -> Outcome | None:
                 worker.say(f"all shards are there; {error} It makes the analyses.")
                 worker.leases.give_back(name)
                 return None
-            outcome = make_analyses(store, study, config, None, worker.threads, worker.say)
+            outcome = make_analyses(store, study, config, None, worker.threads, worker.say, worker.leases)
     except BaseException:
         worker.leases.give_back(name)
         raise
     worker.leases.finish(name)
     return outcome
+
+
+def _helped(worker: _Worker) -> bool:
+    """Helps with the analyses that another makes, until there was nothing to do for the time of a lease.
+
+    Returns:
+        Whether it helped, and what was found has not been written yet.
+    """
+    store, study, config = open_study(worker.path, worker.study)
+    leases, since, helped, before = worker.leases, time.monotonic(), False, _summary(worker.path)
+    while time.monotonic() - since < leases.seconds:
+        name = f"analysis-{_state(worker.path)}"
+        if "done" in leases.facts(name, leases.lost_owners().get(name, 0)) or _summary(worker.path) != before:
+            return False
+        if help_with_analyses(store, study, config, leases, worker.threads, say=worker.say):
+            since, helped = time.monotonic(), True
+        time.sleep(min(leases.seconds / 12, 1))
+    return helped
+
+
+def _summary(path: Path) -> tuple[int, int] | None:
+    """Changes when the summary is written again."""
+    try:
+        found = (path / "summary.md").stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _claimed(worker: _Worker, name: str) -> bool:

@@ -1,6 +1,7 @@
-"""Workers in one directory that are killed, stopped past their leases, slowed down and left without disk, at random.
+"""Workers in one directory, or of Dask, that are killed, stopped, slowed down and left without disk, at random.
 
     python tests/studies/chaos.py --minutes 10 --workers 8
+    python tests/studies/chaos.py --minutes 10 --workers 8 --dask
 
 Afterwards the study must be complete, and each of its files the same, byte for byte, as one process writes it. What was
 done is printed; another --seed does something else. A small disk, which is full now and then, needs the right to mount
@@ -8,6 +9,7 @@ one; without it workers may not write files as long as a shard's for a while.
 """
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -45,17 +47,13 @@ class Workers:
         self.running = [process for process in self.running if process.poll() is None]
         while len(self.running) < self.count:
             self.begun += 1
-            short = self.dice.random() < 0.1
-            command = [*JAXLAND, "work", str(self.out), "--name", f"node-{self.begun}", "--lease", str(LEASE)]
-            self.happened["worker that may write no shard"] += short
-            self.running.append(
-                subprocess.Popen(
-                    [*command, "--threads", "1"],
-                    stdout=subprocess.DEVNULL,
-                    stderr=(self.out / "errors.txt").open("a"),
-                    preexec_fn=_no_room if short else None,
-                )
-            )
+            self.running.append(self.begin())
+
+    def begin(self):
+        short = self.dice.random() < 0.1
+        self.happened["worker that may write no shard"] += short
+        command = [*JAXLAND, "work", str(self.out), "--name", f"node-{self.begun}", "--lease", str(LEASE)]
+        return _process([*command, "--threads", "1"], preexec_fn=_no_room if short else None)
 
     def kill(self):
         self.happened["kill"] += 1
@@ -89,6 +87,45 @@ class Workers:
         for process in self.running:
             process.wait()
             self.happened[f"worker ended with {process.returncode}"] += 1
+
+
+class DaskWorkers(Workers):
+    """Processes of a cluster of Dask, and `jaxland resume` on it, which is begun again when it ends too early."""
+
+    def __init__(self, out, count, dice, happened):
+        super().__init__(out, count, dice, happened)
+        facts = out.parent.parent / "scheduler.json"
+        self.dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"]
+        self.scheduler = _process([*self.dask, "--scheduler-file", str(facts)])
+        while not facts.exists() or not facts.read_text():
+            time.sleep(0.1)
+        time.sleep(0.5)
+        self.address, self.run = json.loads(facts.read_text())["address"], None
+
+    def fill(self):
+        super().fill()
+        if self.run is None or self.run.poll() not in (None, 0):
+            if self.run is not None:
+                self.happened[f"run ended with {self.run.returncode}"] += 1
+            self.run = _process([*JAXLAND, "resume", str(self.out), "--dask", self.address])
+
+    def begin(self):
+        work = [sys.executable, "-m", "distributed.cli.dask_worker", self.address, "--nthreads", "1"]
+        return _process([*work, "--no-dashboard", "--no-nanny", "--death-timeout", "60"], cwd=self.out.parent.parent)
+
+    def end(self):
+        self.go_on()
+        while self.run.poll() != 0:
+            self.fill()
+            time.sleep(0.2)
+        self.happened["run ended with 0"] += 1
+        for process in (*self.running, self.scheduler):
+            process.terminate()
+            process.wait()
+
+
+def _process(command, **options):
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
 
 
 def _no_room():
@@ -159,6 +196,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1)
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--dask", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
@@ -171,7 +209,7 @@ def main():
     try:
         prepared = _jaxland(*study, out, "--prepare")
         assert prepared.returncode == 0, prepared.stderr
-        workers = Workers(out, options.workers, dice, happened)
+        workers = (DaskWorkers if options.dask else Workers)(out, options.workers, dice, happened)
         rage(workers, disk, options.minutes, dice, happened)
         there = len(_bytes(out))
         workers.end()

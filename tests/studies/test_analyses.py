@@ -9,8 +9,8 @@ from small_study import STUDY, Config, LevelSettings
 import jaxland as jl
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies import STUDIES, Analysis, Findings, Statement, analyse, open_study, wanted
-from jaxland.studies.analyses import identity
 from jaxland.studies.request import requested
+from jaxland.studies.shared_parts import identity
 
 CONFIG = Config(names=("sgd",))
 LEVELS = LevelSettings(level=0.4)

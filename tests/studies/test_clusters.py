@@ -306,9 +306,12 @@ def test_the_script_of_a_job_of_slurm_says_what_its_configuration_says(tmp_path)
     assert SlurmCluster(2).threads == 1
 
 
-def test_chaos(tmp_path):
+@pytest.mark.parametrize("on", [[], ["--dask"]], ids=["work", "dask"])
+def test_chaos(tmp_path, on):
     """For a longer time: `python tests/studies/chaos.py --minutes 10`."""
-    command = [sys.executable, str(Path(__file__).with_name("chaos.py")), "--minutes", "0.5", "--workers", "4"]
+    if on:
+        pytest.importorskip("distributed", reason="pip install 'jaxland[dask]'")
+    command = [sys.executable, str(Path(__file__).with_name("chaos.py")), "--minutes", "0.5", "--workers", "4", *on]
     done = subprocess.run([*command, "--folder", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "byte for byte" in done.stdout
