@@ -71,8 +71,16 @@ class StudyStore:
         if (path / MANIFEST).exists() or _has_shards(path):
             return cls._continue(path, manifest)
         store = cls(path, manifest)
-        store._write_manifest()
-        return store
+        try:
+            make_folders(path)
+        except OSError as error:
+            raise StoreError(f"cannot write to {path}: {error.strerror}.") from error
+        # Of two that begin at the same instant one finds what the other asks for.
+        with store.writing():
+            if not (path / MANIFEST).exists():
+                store._write_manifest()
+                return store
+        return cls._continue(path, manifest)
 
     @classmethod
     def _continue(cls, path, manifest):

@@ -27,7 +27,7 @@ from jaxland.studies.helping import help_with_analyses
 from jaxland.studies.shared_parts import LEASES
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.unfinished import Unfinished
-from jaxland.studies.worklog import worker_log, worker_name
+from jaxland.studies.worklog import checked_name, worker_log, worker_name
 from jaxland.training import Interrupted
 
 # Of a thousand workers that have nothing left to begin each looks after a few of those that are at work.
@@ -76,7 +76,7 @@ def work(
         Claims and files where this worker made the analyses; None where another did or does.
 
     Raises:
-        ValueError: a number is not positive.
+        ValueError: a number is not positive, or the name is none of a file.
         WorkerRefused: this machine would train other bits, or does not see the directory.
         StoreError: the directory cannot be written, or was edited.
         ShardsFailed: of some shards three workers in a row failed or were lost and got nowhere; all others are done.
@@ -85,7 +85,7 @@ def work(
     for what, value in (("lease", lease), ("shard_timeout", shard_timeout)):
         if value is not None and not value > 0:
             raise ValueError(f"{what} must be a positive number of seconds; got {value!r}.")
-    path, name = Path(path), name or worker_name()
+    path, name = Path(path), checked_name(name or worker_name())
     StudyStore.open(path)
     with _told(path):
         (path / LEASES).mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -12,8 +13,23 @@ LOGS = "logs"
 
 
 def worker_name() -> str:
-    """Of this process: the variable `JAXLAND_WORKER`, or machine and process."""
-    return os.environ.get(_VARIABLE) or f"{socket.gethostname()}-{os.getpid()}"
+    """Of this process: the variable `JAXLAND_WORKER`, or machine and process.
+
+    Raises:
+        ValueError: the variable holds none.
+    """
+    return checked_name(os.environ.get(_VARIABLE) or f"{socket.gethostname()}-{os.getpid()}")
+
+
+def checked_name(name: str) -> str:
+    """The name of a worker, which names its log.
+
+    Raises:
+        ValueError: it cannot name a file in the folder of logs.
+    """
+    if len(name) > 200 or not re.fullmatch(r"[\w.@:+-]+", name) or name.startswith("."):
+        raise ValueError(f"{name!r} cannot name a worker: use letters, digits, '-', '_' and '.', 200 at most.")
+    return name
 
 
 def worker_log(directory: Path, name: str) -> Path:

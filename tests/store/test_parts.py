@@ -1,3 +1,6 @@
+import hashlib
+import io
+
 import numpy as np
 import pytest
 
@@ -40,6 +43,30 @@ def test_a_damaged_part_is_computed_again(tmp_path, damage):
     np.testing.assert_array_equal(parts.get("x", _arrays)["loss"], np.arange(3.0))
     assert path.read_bytes() == whole
     parts.get("x", _never)
+
+
+def test_a_flipped_bit_anywhere_in_a_part_is_found(tmp_path):
+    parts = Parts(tmp_path)
+    parts.get("x", _arrays)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 37):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        assert parts.find("x") is None, bit
+
+
+def test_a_pickle_under_a_right_checksum_is_not_loaded(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return pytest.fail, ("it was run",)
+
+    sink = io.BytesIO()
+    np.savez(sink, loss=np.array([Trap()], object))
+    content = sink.getvalue()
+    (tmp_path / f"x-{hashlib.sha256(content).hexdigest()[:16]}.npz").write_bytes(content)
+    assert Parts(tmp_path).find("x") is None
 
 
 def test_names_that_begin_alike_are_kept_apart(tmp_path):

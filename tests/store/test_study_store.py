@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, configuration_hash
-from jaxland.store.shard import encode, list_shards, missing_ranges, read_shard
+from jaxland.store.shard import encode, list_shards, missing_ranges, read_shard, shard_path
 
 MANIFEST = Manifest(
     study="demo",
@@ -140,6 +140,52 @@ def test_a_newer_format_is_refused(store):
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
     with pytest.raises(StoreError, match="has format 99; this jaxland reads up to 1"):
         StudyStore.open(store.path)
+
+
+def test_a_shard_of_a_newer_format_is_refused_and_not_set_aside(store):
+    file = store.shards("momentum")[0]
+    newer = encode(_arrays(0, 30), {**store.identity("momentum"), "start": 0, "stop": 30, "format": 99})
+    path = shard_path(store.path / "fits" / "momentum", 0, 30, newer)
+    file.path.unlink()
+    path.write_bytes(newer)
+    (newer,) = [each for each in store.shards("momentum") if each.start == 0]
+    with pytest.raises(StoreError, match="has format 99; this jaxland reads up to") as refused:
+        store.read("momentum", newer)
+    assert not isinstance(refused.value, DamagedShard)
+
+
+def test_of_two_that_begin_at_the_same_instant_one_finds_the_others_configuration(tmp_path, monkeypatch):
+    path, write = tmp_path / "s", StudyStore._write_manifest
+    other = _of(MANIFEST, {"steps": 99})
+
+    def beside(store):
+        monkeypatch.setattr(StudyStore, "_write_manifest", write)
+        with pytest.raises(StoreError, match="another process is training"):
+            StudyStore.create(path, other)
+        write(store)
+
+    monkeypatch.setattr(StudyStore, "_write_manifest", beside)
+    StudyStore.create(path, MANIFEST)
+    with pytest.raises(StoreError, match="holds another configuration"):
+        StudyStore.create(path, other)
+    assert StudyStore.open(path).manifest == MANIFEST
+
+
+def test_short_writes_are_gone_on_with(tmp_path, monkeypatch):
+    whole, short = (tmp_path / name for name in ("whole", "short"))
+    StudyStore.create(whole, MANIFEST).commit_shard("momentum", 0, 30, _arrays(0, 30))
+    write, cut = os.write, []
+
+    def halved(descriptor, content):
+        cut.append(len(content) > 1)
+        return write(descriptor, bytes(content[: max(1, len(content) // 2)]))
+
+    monkeypatch.setattr(os, "write", halved)
+    StudyStore.create(short, MANIFEST).commit_shard("momentum", 0, 30, _arrays(0, 30))
+    assert any(cut)
+    for path in whole.rglob("*"):
+        if path.is_file():
+            assert (short / path.relative_to(whole)).read_bytes() == path.read_bytes()
 
 
 def _flip(path, position):

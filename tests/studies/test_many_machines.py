@@ -273,6 +273,8 @@ def test_a_worker_that_cannot_write_leases_says_so(prepared):
         (["run", small_study.__file__, "--workers", "0"], "count of workers must be a positive integer; got 0"),
         (["run", small_study.__file__, "--slurm", "0"], "slurm must be a positive number of jobs; got 0"),
         (["run", small_study.__file__, "--shard-timeout", "-1"], "shard_timeout must be a positive number of seconds"),
+        (["work", "SERIAL", "--name", "../../evil"], "'../../evil' cannot name a worker"),
+        (["work", "SERIAL", "--name", "a\nb"], "cannot name a worker"),
         (["work", "SERIAL", "--lease", "0"], "lease must be a positive number of seconds; got 0.0"),
     ],
 )

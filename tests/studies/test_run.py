@@ -45,7 +45,20 @@ def test_running_again_trains_nothing_and_gives_the_same_files(finished):
 def test_bits_do_not_depend_on_how_the_work_is_cut(finished, tmp_path, shard_fits, threads):
     jl.run(STUDY, CONFIG, tmp_path / "s", fits=48, shard_fits=shard_fits, threads=threads)
     one, two = (jl.open(path).table() for path in (finished.path, tmp_path / "s"))
-    pd.testing.assert_frame_equal(one, two)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    for name in finished_ensembles(finished.path):
+        params = [
+            np.concatenate([part["params"] for part in jl.open(path).stream(name, ["params"])])
+            for path in (finished.path, tmp_path / "s")
+        ]
+        assert params[0].tobytes() == params[1].tobytes()
+
+
+def finished_ensembles(path):
+    """Names, of which there are some."""
+    names = StudyStore.open(path).manifest.ensembles
+    assert names
+    return names
 
 
 def test_a_damaged_shard_is_trained_again(tmp_path):
