@@ -39,6 +39,11 @@ class _Where:
     slurm: int | None = None
     """In so many jobs of Slurm, which are as the configuration of dask-jobqueue says."""
 
+    def flags(self) -> str:
+        """As they are given, for a command that goes on in the same place; empty for this process."""
+        given = {name: getattr(self, name) for name in ("workers", "dask", "slurm")}
+        return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
+
     def executor(self, out: Path, threads: int | None) -> Any:
         """What makes executors, None for this process."""
         given = [name for name in ("workers", "dask", "slurm") if getattr(self, name) is not None]
@@ -118,7 +123,8 @@ def _run(study: Any, config: Any, options: _Options) -> int:
         print(f"{request.out} is ready. On every machine that sees it:\n  jaxland work {shlex.quote(str(request.out))}")
         return 0
     executor = options.executor(request.out, options.threads)
-    return _finish(lambda: run_with(request, options, executor, analyses, progress=True, say=_say), request.out)
+    work = partial(run_with, request, options, executor, analyses, progress=True, say=_say)
+    return _finish(work, request.out, options.flags())
 
 
 def _wanted(study: Any, names: tuple[str, ...], scale: str) -> Any:
@@ -134,11 +140,11 @@ def _separated(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for each in names for name in each.split(",") if name)
 
 
-def _finish(work: Callable, out: Path) -> int:
+def _finish(work: Callable, out: Path, where: str = "") -> int:
     from jaxland.studies.claims import reasons, tally
 
     advice = "Finished shards, and finished parts of analyses, are kept. Go on with:"
-    outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}")
+    outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}{where}")
     if outcome is None:
         return code
     if outcome.claims:
@@ -215,7 +221,7 @@ def resume(
     options = RunOptions(fits=store.manifest.fits, threads=threads, shard_timeout=shard_timeout)
     executor = where.executor(directory, threads)
     work = partial(run_with, Request(code, config, directory), options, executor, progress=True, say=_say)
-    return _finish(work, directory)
+    return _finish(work, directory, where.flags())
 
 
 def _check_writable(place: Path) -> None:
@@ -347,7 +353,7 @@ def analyse(
     chosen = _wanted(code, analyses, scale)
     executor = where.executor(directory, threads)
     work = partial(analyse_study, store, code, config, chosen, threads=threads, executor=executor, say=_say)
-    return _finish(work, directory)
+    return _finish(work, directory, where.flags())
 
 
 def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> int:

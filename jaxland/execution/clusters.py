@@ -5,6 +5,7 @@ and a job that is preempted is a worker that was lost.
 """
 
 import importlib
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_INSTALL = {"distributed": "pip install 'jaxland[dask]'", "dask_jobqueue": "pip install 'jaxland[slurm]'"}
+_INSTALL = {"distributed": "pip install distributed", "dask_jobqueue": "pip install dask-jobqueue"}
 _SECONDS_TO_CONNECT = 30
 LOCAL = "local"
 
@@ -48,10 +49,16 @@ class DaskCluster:
                 client = distributed.Client(self.address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
             except (OSError, ValueError) as error:
                 raise ValueError(
-                    f"no scheduler of Dask answers at {self.address}: {error} Begin one with `dask scheduler`, and "
-                    "workers with `dask worker ADDRESS`."
+                    f"no scheduler of Dask answers at {self.address}: {str(error).rstrip('.')}. Begin one with "
+                    "`dask scheduler`, and workers with `dask worker ADDRESS`."
                 ) from error
             with client:
+                if not client.ncores():
+                    print(
+                        f"The scheduler at {self.address} has no workers yet; begin some with: "
+                        f"dask worker {self.address}",
+                        file=sys.stderr,
+                    )
                 yield client.get_executor(pure=False)
             return
         from jaxland.training import available_threads

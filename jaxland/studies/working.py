@@ -132,6 +132,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _train_all(worker: _Worker) -> None:
+    told = False
     while True:
         store, prepared = prepared_here(str(worker.path), worker.study)
         store.require_unedited()
@@ -142,6 +143,12 @@ def _train_all(worker: _Worker) -> None:
         if not tasks:
             return
         if not (_train_free(worker, store, prepared, tasks) or _train_lost(worker, store, prepared, tasks)):
+            if not told:
+                worker.say(
+                    f"nothing left to begin: {len(tasks):,} shards are with other workers; one that gives no sign for "
+                    f"{worker.leases.seconds:g} s is replaced"
+                )
+                told = True
             _wait(worker, max(worker.leases.seconds / 12, 10 * scan))
 
 

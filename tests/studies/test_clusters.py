@@ -204,7 +204,7 @@ def test_a_cluster_of_dask_that_runs_already_and_outlives_a_run_that_is_stopped(
     process.send_signal(signal.SIGTERM)
     text, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert f"jaxland resume {out}" in text
+    assert f"jaxland resume {out} --dask {scheduler}" in text
     assert "Traceback" not in errors
     assert 0 < len(_bytes(out)) < SHARDS
     resumed = _jaxland("resume", out, "--dask", scheduler)
