@@ -5,6 +5,7 @@ and a job that is preempted is a worker that was lost.
 """
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -30,10 +31,21 @@ class DaskCluster:
         address: of its scheduler, such as `tcp://10.0.0.1:8786`; `"local"` for a cluster on this machine, with a worker
             a processor, which is made for the run.
         threads: of a shard. Dask hands a worker as many shards at a time as it has threads.
+
+    Raises:
+        ValueError: it is no address.
     """
 
     address: str = LOCAL
     threads: int = 1
+
+    def __post_init__(self):
+        # Dask itself tries a minute before it says so.
+        if self.address != LOCAL and not re.fullmatch(r"((?!http)\w+://)?[^/]+:\d+", self.address):
+            raise ValueError(
+                f"{self.address!r} is no address of a scheduler of Dask; give one like tcp://10.0.0.1:8786, as "
+                f"`dask scheduler` prints it, or {LOCAL!r}."
+            )
 
     @contextmanager
     def __call__(self) -> Iterator[Executor]:

@@ -273,6 +273,8 @@ def test_a_worker_that_cannot_write_leases_says_so(prepared):
     ("arguments", "message"),
     [
         (["run", small_study.__file__, "--workers", "2", "--dask", "local"], "--workers and --dask exclude each other"),
+        (["run", small_study.__file__, "--dask", "foo"], "'foo' is no address of a scheduler of Dask"),
+        (["run", small_study.__file__, "--dask", "http://127.0.0.1:8786"], "is no address of a scheduler of Dask"),
         (["run", small_study.__file__, "--workers", "0"], "count of workers must be a positive integer; got 0"),
         (["run", small_study.__file__, "--slurm", "0"], "slurm must be a positive number of jobs; got 0"),
         (["run", small_study.__file__, "--shard-timeout", "-1"], "shard_timeout must be a positive number of seconds"),
