@@ -6,15 +6,11 @@ Each step is a process of its own, whose peak memory is printed with its time. T
 20 steps, so that what is measured is storing and reading, not training.
 """
 
-import multiprocessing
-import resource
-import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from steps import measure
 
 
 @dataclass(frozen=True)
@@ -63,25 +59,5 @@ def stream(path: Path, fits: int) -> str:
     return f"mean energy {total / count:.4g}"
 
 
-def _measured(step, path: Path, fits: int, sink) -> None:
-    began = time.perf_counter()
-    said = step(path, fits)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sink.put(f"{step.__name__:<7} {time.perf_counter() - began:6.1f} s  {peak:6.0f} MB peak  {said}")
-
-
-def main() -> None:
-    """Measures the three steps."""
-    fits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        for step in (run, table, stream):
-            sink = context.Queue()
-            process = context.Process(target=_measured, args=(step, Path(folder) / "run", fits, sink))
-            process.start()
-            print(sink.get(), flush=True)
-            process.join()
-
-
 if __name__ == "__main__":
-    main()
+    measure((run, table, stream), 1_000_000)

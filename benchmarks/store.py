@@ -7,15 +7,11 @@ trained: files are what is counted, and a thousand million fits are 162,761 of t
 a process of its own. The bytes of whole shards (3.6 MB each) are not read here; a disk's speed tells what they add.
 """
 
-import multiprocessing
 import os
-import resource
-import sys
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from steps import measure
 
 FITS, PARAMETERS = 2, 136
 
@@ -102,25 +98,7 @@ def means(path: Path, shards: int) -> str:
     return f"of {count:,} fits"
 
 
-def _measured(step, path: Path, shards: int, sink) -> None:
-    began = time.perf_counter()
-    said = step(path, shards)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sink.put(f"{step.__name__:<16} {time.perf_counter() - began:7.1f} s  {peak:6.0f} MB peak  {said}")
-
-
-def main() -> None:
-    """Measures the steps one after another."""
-    shards = int(sys.argv[1]) if len(sys.argv) > 1 else 162_761
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        for step in (make, open_and_list, status_of_names, status_of_files, table_parquet, table_csv, means):
-            sink = context.Queue()
-            process = context.Process(target=_measured, args=(step, Path(folder) / "run", shards, sink))
-            process.start()
-            print(sink.get(), flush=True)
-            process.join()
-
+STEPS = (make, open_and_list, status_of_names, status_of_files, table_parquet, table_csv, means)
 
 if __name__ == "__main__":
-    main()
+    measure(STEPS, 162_761)

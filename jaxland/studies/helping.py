@@ -8,7 +8,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -122,7 +122,7 @@ def helpers(
             if executor is None or isinstance(executor, ThreadPoolExecutor):
                 return  # pieces use all threads
             try:
-                stack.enter_context(_helping(store, study, executor, threads))
+                stack.enter_context(_helping(store, study, executor, threads, say))
             except (BrokenExecutor, WorkersCannotStart, TypeError, ValueError, RuntimeError, OSError) as error:
                 say(f"nobody helps with the analyses: {error}")
 
@@ -130,7 +130,14 @@ def helpers(
 
 
 @contextmanager
-def _helping(store: StudyStore, study: Study, executor: Executors, threads: int | None) -> Iterator[None]:
+def _helping(
+    store: StudyStore, study: Study, executor: Executors, threads: int | None, say: Callable[[str], None]
+) -> Iterator[None]:
+    def tell(future: Future) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is not None and running.exists():
+            say(f"a worker does not help with the analyses: {error}")
+
     with nullcontext(executor) if isinstance(executor, Executor) else opened(executor) as workers:
         require_no_fork(workers)
         with running_file(store.path) as running:
@@ -139,12 +146,13 @@ def _helping(store: StudyStore, study: Study, executor: Executors, threads: int 
             work = Help(str(store.path.absolute()), str(running.absolute()), threads, code)
             call = ByValue(work, f"the study {study.name!r} cannot be sent to other processes", WAY_OUT)
             for _ in range(_width(executor, workers)):
-                workers.submit(_called, call)
+                workers.submit(_called, call).add_done_callback(tell)
             yield
 
 
-def _called(work: Any) -> None:  # what was sent by value
-    work()
+def _called(work: Any) -> None:
+    # An executor that sends nothing anywhere hands over what stands for it.
+    (work.value if isinstance(work, ByValue) else work)()
 
 
 def _width(executor: Executors, workers: Any) -> int:

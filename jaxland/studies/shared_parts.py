@@ -30,7 +30,7 @@ class SharedParts(Parts):
         analysis: whose parts they are.
         leads: whether this worker holds the directory. It makes what nobody else does, whatever became of those who
             tried; one that helps leaves it.
-        wanted: asked while another makes what is waited for.
+        wanted: asked before a part is made, and while another makes one that is waited for.
         call_help: called when there is more than this worker can make at a time; it may be called again and again.
     """
 
@@ -59,8 +59,6 @@ class SharedParts(Parts):
             found = self.get_if_free(name, compute)
             if found is not None:
                 return found
-            if not self._wanted():
-                raise Interrupted
             time.sleep(min(self._leases.seconds / 12, 1))
 
     def get_if_free(
@@ -70,6 +68,8 @@ class SharedParts(Parts):
         found = self.find(name)
         if found is not None:
             return found
+        if not self._wanted():
+            raise Interrupted
         lease = _PIECE + f"{self._analysis}-{hashlib.sha256(f'{self.folder.name} {name}'.encode()).hexdigest()[:12]}"
         if more:
             self._call_help()

@@ -246,7 +246,10 @@ def test_sigterm_is_raised_where_nothing_asks():
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_a_signal_asks_to_stop(number):
+def test_a_signal_asks_to_stop(number, request):
+    # Whoever runs the tests may ignore hangups, as nohup does.
+    request.addfinalizer(partial(signal.signal, number, signal.getsignal(number)))
+    signal.signal(number, signal.default_int_handler)
     before = signal.getsignal(number)
     with stop_on_signals() as stop:
         assert not stop.is_set()

@@ -15,7 +15,7 @@ from small_study import STUDY, Config
 import jaxland as jl
 from jaxland.execution import Leases
 from jaxland.store import StudyStore
-from jaxland.studies import analyse, open_study, work
+from jaxland.studies import WorkerRefused, analyse, helping, open_study, work
 from jaxland.studies.helping import help_with_analyses
 from jaxland.studies.shared_parts import SharedParts, analyses_in_pieces, forget_pieces
 
@@ -147,6 +147,32 @@ def test_an_error_is_the_leaders_and_a_helper_says_it(study, monkeypatch):
     with pytest.raises(ArithmeticError):
         analyse(store, code, config, _wanted())
     assert not (study / "leases").exists() or not list((study / "leases").glob("piece-*"))
+
+
+def test_a_helper_begins_no_piece_that_is_no_longer_wanted(study, made):
+    shutil.rmtree(study / "parts")
+    store, code, config = open_study(study, STUDY)
+    other, helper = (Leases(study / "leases", name) for name in ("other", "helper"))
+    other.claim("piece-levels-0")
+    assert help_with_analyses(store, code, config, helper, wanted=lambda: not made)
+    assert [row for row, _ in made] == [0]
+
+
+def test_a_worker_that_cannot_help_is_told(study, made, monkeypatch):
+    def refuse(path, code):
+        raise WorkerRefused("another machine")
+
+    monkeypatch.setattr(helping, "prepared_here", refuse)
+    monkeypatch.setattr(helping, "_width", lambda executor, workers: 1)
+    said: list[str] = []
+
+    # A pool of threads stands for workers elsewhere.
+    monkeypatch.setattr(helping, "ThreadPoolExecutor", type("_None", (), {}))
+    store, code, config = open_study(study, STUDY)
+    with ThreadPoolExecutor(1) as executor:
+        analyse(store, code, config, _wanted(), executor=executor, say=said.append)
+    assert "a worker does not help with the analyses: another machine" in said
+    assert sorted(row for row, _ in made) == list(range(ROWS))
 
 
 @pytest.mark.slow
