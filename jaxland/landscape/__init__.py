@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from jaxland.landscape.alignment import align
     from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
     from jaxland.landscape.basin import Jittered, jitter, returned
+    from jaxland.landscape.curvature import Curvature, empirical_fisher, gauss_newton, hessian_of
     from jaxland.landscape.distances import (
         direction_cosines,
         distances_to,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
     from jaxland.landscape.path_maps import PrincipalMap, directedness, principal_map, random_walks_like, tsne_map
     from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
+    from jaxland.landscape.posteriors import Gaussians, Laplace, laplace, swag
     from jaxland.landscape.stability import first_rise, log_deviation, sharpness
     from jaxland.landscape.stationary import StationaryPoints, stationary_points
     from jaxland.landscape.surfaces import (
@@ -68,12 +70,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bands",
+    "Curvature",
     "Eigenpairs",
     "ExtremeEigenvalues",
     "Features",
     "FunctionMoments",
+    "Gaussians",
     "InPlane",
     "Jittered",
+    "Laplace",
     "NebSettings",
     "PiecewiseLinear",
     "Plane",
@@ -94,6 +99,7 @@ __all__ = [
     "direction_cosines",
     "distances_to",
     "duplicate_units",
+    "empirical_fisher",
     "energies_of",
     "extreme_eigenvalues",
     "features_table",
@@ -103,11 +109,14 @@ __all__ = [
     "function_distances",
     "function_moments",
     "gaps",
+    "gauss_newton",
+    "hessian_of",
     "hessian_trace",
     "hessians",
     "in_plane",
     "interpolate",
     "jitter",
+    "laplace",
     "leading_entries",
     "log_deviation",
     "losses",
@@ -138,6 +147,7 @@ __all__ = [
     "straight_bands",
     "surface",
     "surface_features",
+    "swag",
     "symmetrise",
     "trajectory_plane",
     "tsne_map",

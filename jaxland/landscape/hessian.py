@@ -1,26 +1,14 @@
 """Exact Hessian spectra of ensembles, and how much of their null space the scaling symmetry explains."""
 
-from collections.abc import Callable
-from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
-from jaxland._blocks import blocks
-from jaxland._compiled import compiled
 from jaxland._scaling import norm
-from jaxland._types import AnyArray
+from jaxland.landscape.curvature import Curvature, Objective, as_curvature, hessian_of
 from jaxland.networks import Network, Symmetry
-
-Objective = Callable[[Float[AnyArray, "P"]], Float[Array, ""]]
-
-# Hessians computed by one call: many where they are small, and at most about 32 MB.
-_MEMBERS, _ENTRIES = 32, 2**22
-# Columns of a Hessian computed at a time: bounds memory at this many times that of one gradient.
-_COLUMNS = 256
 
 
 class Spectra(NamedTuple):
@@ -66,16 +54,15 @@ def hessians(objective: Objective, params: Float[np.ndarray, "F P"]) -> Float[np
     Raises:
         ValueError: `params` is not a matrix with a row for each fit.
     """
-    params = _checked(params)
-    return np.concatenate([hessian for _, hessian in _derivatives(objective, params)])
+    return hessian_of(objective).matrices(params)
 
 
-def spectra(objective: Objective, params: Float[np.ndarray, "F P"], *, vectors: bool = False) -> Spectra:
+def spectra(objective: Objective | Curvature, params: Float[np.ndarray, "F P"], *, vectors: bool = False) -> Spectra:
     """All eigenvalues of the Hessian at each fit, by dense decomposition in float64.
 
     Args:
         objective: scalar function of a flat vector, such as `problem.objective(network)`. Where data lie on the knots
-            of a ReLU network take that of `smoothed(network)`.
+            of a ReLU network take that of `smoothed(network)`. Or another curvature, such as `gauss_newton`.
         params: flat parameters; non-finite ones give NaN.
         vectors: whether eigenvectors are wanted; they take 8 P^2 bytes a fit.
 
@@ -85,12 +72,14 @@ def spectra(objective: Objective, params: Float[np.ndarray, "F P"], *, vectors: 
     Raises:
         ValueError: `params` is not a matrix with a row for each fit.
     """
-    params = _checked(params)
+    params = np.asarray(params, np.float64)
+    blocks = as_curvature(objective).dense(params)
+    first = next(blocks)  # which looks at the shape of what is given
     values = np.full(params.shape, np.nan)
     columns = np.full((*params.shape, params.shape[1]), np.nan) if vectors else None
     steepness = np.full(len(params), np.nan)
     start = 0
-    for gradient, hessian in _derivatives(objective, params):
+    for gradient, hessian in chain([first], blocks):
         rows = start + np.flatnonzero(np.isfinite(hessian).all(axis=(1, 2)))
         finite = hessian[rows - start]
         steepness[start : start + len(hessian)] = norm(gradient)
@@ -170,36 +159,3 @@ def _norm(matrix):
 def _relative(eigenvalues):
     largest = np.abs(eigenvalues).max()
     return eigenvalues / largest if largest > 0 else eigenvalues
-
-
-def _checked(params):
-    params = np.asarray(params, np.float64)
-    if params.ndim != 2 or not params.shape[1]:
-        raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
-    return params
-
-
-def _derivatives(objective, params):
-    # Blocks of gradients and Hessians.
-    width = int(np.clip(_ENTRIES // params.shape[1] ** 2, 1, _MEMBERS))
-    for gradient, hessian in blocks(_program(objective), width, "float64")(params, np.arange(len(params))):
-        yield gradient, (hessian + hessian.transpose(0, 2, 1)) / 2
-
-
-@lru_cache(maxsize=64)
-def _program(objective):
-    def derivatives(vector):
-        gradient, curvature = jax.linearize(jax.grad(objective), vector)
-        columns = jnp.eye(vector.size, dtype=vector.dtype)
-        return gradient, jax.lax.map(curvature, columns, batch_size=_COLUMNS)
-
-    # One fit after another: many at a time would leave the caches, and a single one keeps all processors busy.
-    def program(params, numbers):
-        def one(index, results):
-            return jax.tree.map(lambda all_, new: all_.at[index].set(new), results, derivatives(params[index]))
-
-        width, size = params.shape
-        count = 1 + jnp.argmax(numbers)  # what comes after the last is padding
-        return jax.lax.fori_loop(0, count, one, (jnp.zeros((width, size)), jnp.zeros((width, size, size))))
-
-    return compiled(program)

@@ -1,8 +1,8 @@
 """Spectra of Hessians too large to be written down, from products of the Hessian with vectors alone."""
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,10 @@ import scipy.special
 from jaxtyping import Bool, Float
 
 from jaxland._compiled import compiled
+from jaxland._names import lookup
 from jaxland._precision import numerics
 from jaxland._scaling import norm
-from jaxland.landscape.hessian import Objective
+from jaxland.landscape.curvature import Curvature, Objective, as_curvature
 
 # Steps between two looks at convergence, and numbers held by the probes that are worked on at a time.
 _STEPS_BETWEEN, _NUMBERS = 10, 2**26
@@ -75,7 +76,7 @@ class SpectralDensity(NamedTuple):
 
 
 def extreme_eigenvalues(
-    objective: Objective,
+    objective: Objective | Curvature,
     params: Float[np.ndarray, "P"],
     count: int = 5,
     *,
@@ -89,7 +90,7 @@ def extreme_eigenvalues(
     none was passed over: of eigenvalues that are equal Lanczos finds one until the rest of its space is exhausted.
 
     Args:
-        objective: scalar function of a flat vector.
+        objective: scalar function of a flat vector, or another curvature than its Hessian, such as `gauss_newton`.
         params: flat parameters; the work is done in their dtype. Non-finite ones give NaN.
         count: how many at each end.
         max_steps: products with the Hessian at most; `max_steps` times P numbers are held.
@@ -109,7 +110,7 @@ def extreme_eigenvalues(
         raise ValueError(f"count must be between 1 and {steps}, the smaller of max_steps and P; got {count}.")
     share = np.sqrt(np.finfo(params.dtype).eps) if tolerance is None else tolerance
     with numerics(params.dtype):
-        programs, vector = _programs(objective), jnp.asarray(params)
+        programs, vector = _programs(as_curvature(objective)), jnp.asarray(params)
         state, taken = programs.start(vector, jax.random.key(seed), steps), 0
         while True:
             until = min(taken + _STEPS_BETWEEN, steps)
@@ -131,44 +132,129 @@ def extreme_eigenvalues(
 
 
 def hessian_trace(
-    objective: Objective, params: Float[np.ndarray, "P"], probes: int = 100, *, seed: int = 0
+    objective: Objective | Curvature,
+    params: Float[np.ndarray, "P"],
+    probes: int = 100,
+    *,
+    method: Literal["hutchinson", "hutch++", "xtrace"] = "hutchinson",
+    seed: int = 0,
 ) -> TraceEstimate:
-    """The trace of the Hessian, the sum of its eigenvalues, by Hutchinson's estimator.
+    """The trace of the Hessian, the sum of its eigenvalues, from products with random vectors.
 
-    The mean of z^T H z over random vectors z of signs; its variance comes from the entries off the diagonal alone.
+    - `"hutchinson"`: the mean of z' H z over random vectors z of signs. Its variance comes from the entries off the
+      diagonal alone, and falls as one over the number of products. It holds one vector at a time.
+    - `"hutch++"`: a third of the products finds a space in which much of H lies, a third takes the trace there exactly,
+      and a third estimates the rest. Where few eigenvalues make the trace the variance falls as one over the square.
+    - `"xtrace"`: every vector serves both ends, and each estimate leaves out of the space what its own vector brought.
+      The most exact of the three where the spectrum decays. The estimates share vectors, so that its standard error is
+      some tenths too small: of intervals of small networks 84 to 96 % held the trace, not 95.
+
+    The last two hold `probes` vectors of P numbers. Where these are no fewer than P they take the P products of unit
+    vectors instead, and the trace is exact.
 
     Args:
-        objective: scalar function of a flat vector.
+        objective: scalar function of a flat vector, or another curvature than its Hessian, such as `gauss_newton`.
         params: flat parameters; the work is done in their dtype. Non-finite ones give NaN.
-        probes: how many vectors; each draws its own whatever the number.
+        probes: products with the matrix. Each random vector is drawn by its own number.
+        method: see above.
         seed: of the vectors.
 
     Raises:
-        ValueError: `params` is not one vector, or there are fewer than two probes.
+        ValueError: `params` is not one vector, the method is unknown, or there are fewer than two probes, six for
+            Hutch++ and four for XTrace.
 
     References:
-        Hutchinson, A stochastic estimator of the trace of the influence matrix (1990).
+        Hutchinson, A stochastic estimator of the trace of the influence matrix (1990); Meyer, Musco, Musco and
+        Woodruff, Hutch++: optimal stochastic trace estimation (2021), algorithm 1; Epperly, Tropp and Webber, XTrace:
+        making the most of every sample in stochastic trace estimation (2024), sections 2.1 and 2.3.
     """
     params = _checked(params)
-    if probes < 2:
-        raise ValueError(f"a standard error needs at least two probes; got {probes}.")
+    least = lookup("method", method, _LEAST_PROBES)
+    if probes < least:
+        raise ValueError(f"a standard error needs at least {least} probes by {method}; got {probes}.")
+    programs = _programs(as_curvature(objective))
     with numerics(params.dtype):
-        forms = _programs(objective).forms(jnp.asarray(params), jax.random.key(seed), probes)
-    forms = np.asarray(forms, np.float64)
-    trace, error = float(forms.mean()), float(forms.std(ddof=1) / np.sqrt(probes))
-    margin = float(scipy.special.stdtrit(probes - 1, 0.975)) * error
+        vector, key = jnp.asarray(params), jax.random.key(seed)
+        if method == "hutchinson":
+            exact, samples = 0.0, np.asarray(programs.forms(vector, key, probes), np.float64)
+        elif probes >= params.size:
+            products = np.asarray(programs.products(vector, jnp.eye(params.size, dtype=params.dtype)), np.float64)
+            exact, samples = float(np.trace(products)), np.zeros(2)
+        else:
+            exact, samples = _SPLIT[method](partial(programs.products, vector), params, key, probes)
+    trace, error = exact + float(samples.mean()), float(samples.std(ddof=1) / np.sqrt(len(samples)))
+    margin = float(scipy.special.stdtrit(len(samples) - 1, 0.975)) * error
     return TraceEstimate(trace, error, trace - margin, trace + margin)
 
 
+def _hutch_plus_plus(products, params, key, probes):
+    """What is known of the trace, and independent estimates of the rest."""
+    sketch, others = np.split(_normals(params, key, 2 * (probes // 3)), 2)
+    basis = _orthonormal(np.asarray(products(sketch), np.float64))
+    if basis is None:
+        return np.nan, np.full(2, np.nan)
+    # An orthonormal basis of a space does not depend on the dtype in which the space was found.
+    inner = np.asarray(products(basis.astype(params.dtype)), np.float64)
+    left = others - (others @ basis.T) @ basis
+    rest = np.asarray(products(left.astype(params.dtype)), np.float64)
+    return float((inner * basis).sum()), (left * rest).sum(axis=1)
+
+
+def _xtrace(products, params, key, probes):
+    vectors = _normals(params, key, probes // 2).astype(np.float64)
+    images = np.asarray(products(vectors.astype(params.dtype)), np.float64)
+    basis = _orthonormal(images)
+    if basis is None:
+        return np.nan, np.full(2, np.nan)
+    inner = np.asarray(products(basis.astype(params.dtype)), np.float64)
+    count, size = vectors.shape
+    within = basis @ inner.T  # the matrix in the space
+    if len(basis) < count:  # all of the matrix lies in the space, with one vector fewer too
+        return float(np.trace(within)), np.zeros(2)
+    # In coordinates of the space, the direction that is lost when one vector is left out.
+    lost = np.linalg.inv(basis @ images.T)
+    lost /= np.linalg.norm(lost, axis=1, keepdims=True)
+    coordinates = vectors @ basis.T
+    coordinates -= lost * (lost * coordinates).sum(axis=1, keepdims=True)
+    left, image = vectors - coordinates @ basis, images - coordinates @ inner
+    # Of a direction in the space that is left only the length is random: it is known what it is in the mean.
+    scale = (size - count + 1) / (left**2).sum(axis=1)
+    rest = scale * (left * image).sum(axis=1)
+    return 0.0, np.trace(within) - np.einsum("ki,ij,kj->k", lost, within, lost) + rest
+
+
+_LEAST_PROBES = {"hutchinson": 2, "hutch++": 6, "xtrace": 4}
+_SPLIT = {"hutch++": _hutch_plus_plus, "xtrace": _xtrace}
+
+
+def _normals(params, key, count):
+    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(count))
+    return np.asarray(jax.vmap(lambda own: jax.random.normal(own, params.shape, params.dtype))(keys))
+
+
+def _orthonormal(rows):
+    """An orthonormal basis, in rows, of the space of some vectors; None where one is not finite."""
+    if not np.isfinite(rows).all():
+        return None
+    scaled = rows / (np.abs(rows).max() or 1.0)
+    _, singular, basis = np.linalg.svd(scaled, full_matrices=False)
+    return basis[singular > max(rows.shape) * np.finfo(rows.dtype).eps * singular.max(initial=0.0)]
+
+
 def spectral_density(
-    objective: Objective, params: Float[np.ndarray, "P"], probes: int = 10, steps: int = 100, *, seed: int = 0
+    objective: Objective | Curvature,
+    params: Float[np.ndarray, "P"],
+    probes: int = 10,
+    steps: int = 100,
+    *,
+    seed: int = 0,
 ) -> SpectralDensity:
     """The distribution of the Hessian's eigenvalues, by stochastic Lanczos quadrature.
 
     Moments of order up to 2 steps - 1 are exact but for the sampling of the probes.
 
     Args:
-        objective: scalar function of a flat vector.
+        objective: scalar function of a flat vector, or another curvature than its Hessian, such as `gauss_newton`.
         params: flat parameters; the work is done in their dtype. Non-finite ones give NaN.
         probes: random vectors of signs; each draws its own whatever the number.
         steps: of Lanczos, with full reorthogonalisation; at most P are taken.
@@ -185,7 +271,8 @@ def spectral_density(
         raise ValueError(f"probes and steps must be at least 1; got {probes} and {steps}.")
     steps = min(steps, params.size)
     with numerics(params.dtype):
-        coefficients = _programs(objective).tridiagonals(jnp.asarray(params), jax.random.key(seed), probes, steps)
+        tridiagonals = _programs(as_curvature(objective)).tridiagonals
+        coefficients = tridiagonals(jnp.asarray(params), jax.random.key(seed), probes, steps)
         diagonals, others = (np.asarray(part, np.float64) for part in coefficients)
     solved = [_tridiagonal(*pair) for pair in zip(diagonals, others[:, :-1], strict=True)]
     nodes = np.stack([values for values, _ in solved])
@@ -208,20 +295,21 @@ class _Programs(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _programs(objective):
-    def product(params, vector):
-        return jax.jvp(jax.grad(objective), (params,), (vector,))[1]
-
+def _programs(curvature):
+    # Linearised once, outside of loops, so that no product evaluates the network anew.
     def products(params, vectors):
-        return jax.lax.map(lambda vector: product(params, vector), vectors)
+        return jax.lax.map(curvature.linearise(params), vectors)
 
     def advance(params, state, start, stop):
-        return jax.lax.fori_loop(start, stop, lambda index, state: _step(product, params, state, index), state)
+        product = curvature.linearise(params)
+        return jax.lax.fori_loop(start, stop, lambda index, state: _step(product, state, index), state)
 
     def forms(params, key, probes):
+        product = curvature.linearise(params)
+
         def form(index):
             signs = _signs(params, jax.random.fold_in(key, index))
-            return signs @ product(params, signs)
+            return signs @ product(signs)
 
         return jax.lax.map(form, jnp.arange(probes), batch_size=_at_once(probes, params.size))
 
@@ -259,9 +347,9 @@ def _initial(first, key, steps):
     return _State(basis, jnp.zeros(steps, first.dtype), jnp.zeros(steps, first.dtype), key)
 
 
-def _step(product, params, state, index):
+def _step(product, state, index):
     """One step of Lanczos: the next basis vector is what H times the last one adds to the space."""
-    image = product(params, state.basis[index])
+    image = product(state.basis[index])
     diagonal = state.diagonal.at[index].set(state.basis[index] @ image)
     rest = _orthogonal(state.basis, image)
     left = _length(rest)
