@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from jaxland.landscape.alignment import align
     from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
     from jaxland.landscape.basin import Jittered, jitter, returned
+    from jaxland.landscape.coefficients import (
+        LearningCoefficients,
+        Volumes,
+        basin_volumes,
+        local_learning_coefficients,
+    )
     from jaxland.landscape.curvature import Curvature, empirical_fisher, gauss_newton, hessian_of
     from jaxland.landscape.distances import (
         direction_cosines,
@@ -79,6 +85,7 @@ __all__ = [
     "InPlane",
     "Jittered",
     "Laplace",
+    "LearningCoefficients",
     "NebSettings",
     "PiecewiseLinear",
     "Plane",
@@ -90,10 +97,12 @@ __all__ = [
     "Surface",
     "Symmetrised",
     "TraceEstimate",
+    "Volumes",
     "ZeroModes",
     "align",
     "arc_lengths",
     "barrier_tree",
+    "basin_volumes",
     "coordinate_plane",
     "directedness",
     "direction_cosines",
@@ -118,6 +127,7 @@ __all__ = [
     "jitter",
     "laplace",
     "leading_entries",
+    "local_learning_coefficients",
     "log_deviation",
     "losses",
     "losses_at",
