@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from jaxland.landscape.piecewise import FunctionMoments, PiecewiseLinear, function_distances, function_moments
     from jaxland.landscape.posteriors import Gaussians, Laplace, laplace, swag
     from jaxland.landscape.stability import first_rise, log_deviation, sharpness
-    from jaxland.landscape.stationary import StationaryPoints, stationary_points
+    from jaxland.landscape.stationary import StationaryPoints, saddle_points, stationary_points
     from jaxland.landscape.surfaces import (
         Features,
         InPlane,
@@ -148,6 +148,7 @@ __all__ = [
     "refine",
     "relax",
     "returned",
+    "saddle_points",
     "sharpness",
     "sort_units",
     "spanning_tree",

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 
 from jaxland._precision import numerics
 from jaxland._scaling import norm
-from jaxland.landscape.hessian import Objective, hessians
+from jaxland.landscape.curvature import Objective, hessian_of
+from jaxland.landscape.hessian import hessians
 
 _EVALUATIONS = 400
 _POLISHING = 8
@@ -62,13 +63,93 @@ def stationary_points(
     with numerics("float64"):
         gradient, extent = jax.grad(objective), _extent(starts)
         points = extent * np.array(jax.jit(jax.vmap(_search(gradient, extent)))(jnp.asarray(starts / extent)))
-        slopes = jax.jit(jax.vmap(gradient))
-        for _ in range(_POLISHING):
+    return _polished(objective, points, extent, step_tolerance, apart)
+
+
+def saddle_points(
+    objective: Objective,
+    starts: Float[np.ndarray, "F P"],
+    index: int = 1,
+    *,
+    longest_step: float = 0.05,
+    steps: int = 500,
+    step_tolerance: float = 1e-7,
+    apart: float = 1e-4,
+) -> StationaryPoints:
+    """Finds saddles of one index by following eigenvectors uphill, from any starts: from minima pushed off their place.
+
+    In each step the Hessian's `index` lowest eigenvectors are climbed and all others descended, each by the step of
+    the rational function that has its slope and curvature, no step longer than `longest_step`. Newton steps finish.
+    Points of another index, which a search may pass and end at, are left out; with index 0 it is a minimiser.
+
+        minima = landscape.stationary_points(objective, starts)
+        pushed = landscape.jitter(minima.params[0], 100, radius=0.1).params
+        landscape.saddle_points(objective, pushed).starts  # how many ways lead to each saddle
+
+    Args:
+        objective: scalar function of a flat vector. The Hessian is computed in full at every step.
+        starts: F points; those that are not finite lead nowhere. At a minimum itself there is no slope to follow.
+        index: how many eigenvalues of the Hessian are negative at what is looked for.
+        longest_step: as a share of the extent of the starts: the largest difference of two in one coordinate or, of
+            starts in one place, their largest coordinate.
+        steps: most steps of a search.
+        step_tolerance: as in `stationary_points`, and as a share of `longest_step` of what ends a search.
+        apart: points closer than this share of the extent, in the largest coordinate, are one.
+
+    Raises:
+        ValueError: `starts` is not a matrix with a row for each start, or index is not between 0 and P.
+
+    References:
+        Cerjan and Miller, J. Chem. Phys. 75, 2800 (1981); Wales, J. Chem. Phys. 101, 3750 (1994), equation 6 for the
+        steps.
+    """
+    starts = np.asarray(starts, np.float64)
+    if starts.ndim != 2 or not starts.shape[1]:
+        raise ValueError(f"starts must have shape (starts, P); got {starts.shape}. A single one is starts[None].")
+    if not 0 <= index <= starts.shape[1]:
+        raise ValueError(f"index must be between 0 and {starts.shape[1]}, the number of parameters; got {index}.")
+    extent, curvature = _extent(starts), hessian_of(objective)
+    longest = longest_step * extent
+    points, moving = starts.copy(), np.flatnonzero(np.isfinite(starts).all(axis=1))
+    for _ in range(steps):
+        if not len(moving):
+            break
+        slope, hessian = (np.concatenate(parts) for parts in zip(*curvature.dense(points[moving]), strict=True))
+        known = np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1)
+        points[moving[~known]] = np.nan
+        moving, slope, hessian = moving[known], slope[known], hessian[known]
+        step = _uphill(slope, hessian, index, extent)
+        length = norm(step)
+        step *= np.minimum(1.0, longest / np.where(length > 0, length, 1.0))[:, None]
+        points[moving] += step
+        moving = moving[length > step_tolerance * longest]
+    found = _polished(objective, points[np.isfinite(points).all(axis=1)], extent, step_tolerance, apart)
+    return StationaryPoints(*(values[found.index == index] for values in found))
+
+
+def _uphill(slope, hessian, index, extent):
+    """Steps up along the lowest eigenvectors and down along all others, in units of the extent."""
+    values, vectors = np.linalg.eigh(hessian)
+    along = np.einsum("fpe,fp->fe", vectors, slope)
+    size = np.abs(values)
+    # -2 g / (h (1 + sqrt(1 + 4 g^2 / h^2))), without dividing by a curvature of zero.
+    divisor = size + np.sqrt(size**2 + 4 * (along / extent) ** 2)
+    step = -2 * along / np.where(divisor > 0, divisor, 1.0)
+    step[:, :index] *= -1
+    return np.einsum("fpe,fe->fp", vectors, step)
+
+
+def _polished(objective, points, extent, step_tolerance, apart) -> StationaryPoints:
+    """Those of some points that Newton steps confirm, each once, in the order of their losses."""
+    points, length = points.copy(), np.full(len(points), np.inf)
+    with numerics("float64"):
+        slopes = jax.jit(jax.vmap(jax.grad(objective)))
+        for _ in range(_POLISHING if len(points) else 0):
             step = _newton_step(np.asarray(slopes(points)), hessians(objective, points))
             # A step that leads far away is none of a stationary point; leaving it out keeps all numbers finite.
             good = norm(step) < extent
             points[good] -= step[good]
-        length = norm(step)
+            length = norm(step)
         short = length < step_tolerance * extent
         kept, length = points[short], length[short]
         first, counts = _distinct(kept, length, apart * extent)

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxland.landscape import stationary_points
+import jaxland as jl
+from jaxland.landscape import hessians, jitter, saddle_points, stationary_points
 
 
 def _grid(low, high, count=9):
@@ -67,3 +68,60 @@ def test_starts_that_are_not_finite_lead_nowhere():
 def test_bad_starts_are_refused():
     with pytest.raises(ValueError, match=r"starts must have shape \(starts, P\); got \(2, 0\)"):
         stationary_points(lambda v: jnp.sum(v**2), np.zeros((2, 0)))
+
+
+def _mueller_brown(point):
+    """Mueller and Brown, Theoretica Chimica Acta 53, 75 (1979)."""
+    heights, x, y = np.array([-200.0, -100, -170, 15]), np.array([1, 0, -0.5, -1]), np.array([0, 0.5, 1.5, 1])
+    a, b, c = np.array([-1, -1, -6.5, 0.7]), np.array([0, 0, 11, 0.6]), np.array([-10, -10, -6.5, 0.7])
+    return jnp.sum(
+        heights * jnp.exp(a * (point[0] - x) ** 2 + b * (point[0] - x) * (point[1] - y) + c * (point[1] - y) ** 2)
+    )
+
+
+def test_saddles_of_mueller_and_brown_from_its_minima():
+    minima = stationary_points(_mueller_brown, np.random.default_rng(0).uniform([-1.5, -0.5], [1, 2], (60, 2)))
+    minima = minima.params[minima.index == 0]
+    assert len(minima) == 3
+    pushed = np.concatenate([jitter(each, 10, radius=0.1, seed=1).params for each in minima])
+    found = saddle_points(_mueller_brown, pushed, longest_step=0.02)
+    np.testing.assert_allclose(found.loss[:2], [-72.24894, -40.66484], atol=1e-5)
+    np.testing.assert_allclose(found.params[1], [-0.822002, 0.624313], atol=1e-6)
+    assert (found.index == 1).all()
+    assert (found.starts[:2] > 1).all()
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 3])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_saddles_of_every_index_of_a_lattice(index, scale):
+    """Sums of cosines are stationary where all are 1 or -1, with one negative direction for each that is 1."""
+    starts = np.random.default_rng(2).uniform(-3, 3, (40, 3))
+    found = saddle_points(lambda point: jnp.cos(point / scale).sum(), starts * scale, index)
+    assert len(found.loss)
+    np.testing.assert_allclose(found.loss, index - (3.0 - index), atol=1e-12)
+    np.testing.assert_allclose(np.abs(np.cos(found.params / scale)), 1, atol=1e-12)
+    assert found.starts.sum() > 20
+
+
+def test_saddles_between_fits_of_a_network():
+    """Of two equal units: the fit that has them merged is a saddle between the two ways to part them."""
+    net = jl.mlp([1, 2, 1], "tanh")
+    x = np.linspace(-2, 2, 40)
+    problem = jl.Problem(x, np.tanh(2 * x) - 0.5 * np.tanh(x + 1), penalty=jl.problems.l2(1e-3))
+    objective = problem.objective(net)
+    starts = np.random.default_rng(3).normal(size=(60, net.size))
+    minima, saddles = (saddle_points(objective, starts, index, longest_step=0.05) for index in (0, 1))
+    assert len(minima.loss)
+    assert len(saddles.loss)
+    for found, negative in ((minima, 0), (saddles, 1)):
+        values = np.linalg.eigvalsh(hessians(objective, found.params))
+        assert ((values < 0).sum(axis=1) == negative).all()
+    assert saddles.loss.min() > minima.loss.min()
+
+
+def test_searches_that_lead_nowhere_and_bad_input():
+    slope = saddle_points(lambda point: point.sum(), np.zeros((3, 2)))
+    assert not len(slope.loss)
+    assert not len(saddle_points(_mueller_brown, np.full((2, 2), np.nan)).loss)
+    with pytest.raises(ValueError, match="between 0 and 2"):
+        saddle_points(_mueller_brown, np.zeros((1, 2)), 3)
