@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TraceEstimate,
         extreme_eigenvalues,
         hessian_trace,
+        largest_eigenvalues,
         spectral_density,
     )
     from jaxland.landscape.losses import losses
@@ -126,6 +127,7 @@ __all__ = [
     "interpolate",
     "jitter",
     "laplace",
+    "largest_eigenvalues",
     "leading_entries",
     "local_learning_coefficients",
     "log_deviation",

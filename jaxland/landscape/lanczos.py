@@ -11,6 +11,7 @@ import scipy.linalg
 import scipy.special
 from jaxtyping import Bool, Float
 
+from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland._names import lookup
 from jaxland._precision import numerics
@@ -19,16 +20,19 @@ from jaxland.landscape.curvature import Curvature, Objective, as_curvature
 
 # Steps between two looks at convergence, and numbers held by the probes that are worked on at a time.
 _STEPS_BETWEEN, _NUMBERS = 10, 2**26
+# Points of one call, of which as many are worked on at a time as keep processors busy and stay in the caches.
+_AT_ONCE, _TOGETHER = 64, 8
 
 
 class Eigenpairs(NamedTuple):
-    """Approximate eigenvalues with what is known of their error."""
+    """Approximate eigenvalues with what is known of their error, of one point or of F."""
 
-    values: Float[np.ndarray, "E"]
-    residuals: Float[np.ndarray, "E"]
-    """|H v - value v| of the unit vector v, by a product with the Hessian: some eigenvalue is at most this far away."""
-    converged: Bool[np.ndarray, "E"]
-    vectors: Float[np.ndarray, "E P"]
+    values: Float[np.ndarray, "*F E"]
+    residuals: Float[np.ndarray, "*F E"]
+    """|H v - value v| of the unit vector v: some eigenvalue is at most this far away. Of one point by a product with
+    the Hessian, of many by what the last step leaves, which rounding blurs."""
+    converged: Bool[np.ndarray, "*F E"]
+    vectors: Float[np.ndarray, "*F E P"]
 
 
 class ExtremeEigenvalues(NamedTuple):
@@ -129,6 +133,75 @@ def extreme_eigenvalues(
     pairs = Eigenpairs(values[chosen], residuals, converged, vectors)
     largest, smallest = (Eigenpairs(*(part[half] for part in pairs)) for half in (slice(count), slice(count, None)))
     return ExtremeEigenvalues(largest, smallest, taken)
+
+
+def largest_eigenvalues(
+    objective: Objective | Curvature,
+    params: Float[np.ndarray, "F P"],
+    count: int = 1,
+    *,
+    steps: int = 30,
+    start: Float[np.ndarray, "F P"] | None = None,
+    seed: int = 0,
+) -> Eigenpairs:
+    """The largest eigenvalues of the Hessian at each of many points, by a fixed number of Lanczos steps at each.
+
+    Along a training a few steps are enough, from the vectors of the point before:
+
+        found = None
+        for points in np.moveaxis(fits.snapshots, 1, 0):
+            last = None if found is None else found.vectors[:, 0]
+            found = landscape.largest_eigenvalues(objective, points, steps=30 if found is None else 8, start=last)
+            found.values[:, 0]  # the sharpness of every fit
+
+    Args:
+        objective: scalar function of a flat vector, or another curvature than its Hessian, such as `gauss_newton`.
+        params: flat parameters; the work is done in their dtype. Non-finite ones give NaN.
+        count: E, how many, in descending order.
+        steps: products with the Hessian at each point. A value that has not converged is too small.
+        start: first vectors; random ones by default. One that lies in an invariant space, as an exact eigenvector does,
+            goes on in a random direction.
+        seed: of random directions.
+
+    Returns:
+        Eigenpairs (F, E) in descending order, converged where the residual is at most the root of the dtype's epsilon
+        of the largest magnitude met. Those of a point do not depend on the others.
+
+    Raises:
+        ValueError: `params` is not a matrix with a row for each fit, `start` has another shape or a row of zeros, or
+            `count` is not between 1 and the smaller of P and `steps`.
+
+    References:
+        Golub and Van Loan, Matrix Computations, 4th edition, section 10.1 and 10.3.
+    """
+    params = np.asarray(params)
+    if params.ndim != 2 or not params.shape[1]:
+        raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
+    steps = min(steps, params.shape[1])
+    if not 1 <= count <= steps:
+        raise ValueError(f"count must be between 1 and {steps}, the smaller of steps and P; got {count}.")
+    if start is None:
+        random = np.random.default_rng(seed).standard_normal(params.shape[1])
+        start = np.broadcast_to(random, params.shape)
+    start = np.asarray(start, params.dtype)
+    finite = np.isfinite(params).all(axis=1)
+    if start.shape != params.shape or not start[finite].any(axis=1).all():
+        raise ValueError(f"start must be vectors that are not zero, shape {params.shape}; got {start.shape}.")
+    run = in_blocks(partial(_programs(as_curvature(objective)).many, seed, steps), _AT_ONCE, params.dtype)
+    bases, diagonals, others = run(params, start)
+    known = finite & np.isfinite(diagonals).all(axis=1) & np.isfinite(others).all(axis=1)
+    diagonals, others = (np.where(known[:, None], part, 0.0).astype(np.float64) for part in (diagonals, others))
+    matrices = diagonals[:, :, None] * np.eye(steps)
+    beside = np.arange(steps - 1)
+    matrices[:, beside + 1, beside] = matrices[:, beside, beside + 1] = others[:, :-1]
+    values, coordinates = np.linalg.eigh(matrices)
+    chosen = np.arange(steps)[::-1][:count]
+    residuals = others[:, -1:] * np.abs(coordinates[:, -1, chosen])
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    converged = (residuals <= np.sqrt(np.finfo(params.dtype).eps) * largest) & known[:, None]
+    vectors = np.einsum("fsp,fse->fep", bases[:, :steps], coordinates[:, :, chosen].astype(params.dtype))
+    values, residuals = (np.where(known[:, None], part, np.nan) for part in (values[:, chosen], residuals))
+    return Eigenpairs(values, residuals, converged, np.where(known[:, None, None], vectors, np.nan))
 
 
 def hessian_trace(
@@ -292,6 +365,7 @@ class _Programs(NamedTuple):
     products: Callable
     forms: Callable
     tridiagonals: Callable
+    many: Callable
 
 
 @lru_cache(maxsize=64)
@@ -321,6 +395,14 @@ def _programs(curvature):
 
         return jax.lax.map(tridiagonal, jnp.arange(probes), batch_size=_at_once(probes, steps * params.size))
 
+    def many(seed, steps, params, starts):
+        def one(point):
+            params, start = point
+            state = advance(params, _initial(_unit(start), jax.random.key(seed), steps), 0, steps)
+            return state.basis, state.diagonal, state.other
+
+        return jax.lax.map(one, (params, starts), batch_size=_TOGETHER)
+
     def start(params, key, steps):
         first = _unit(jax.random.normal(key, params.shape, params.dtype))
         return _initial(first, key, steps)
@@ -331,6 +413,7 @@ def _programs(curvature):
         compiled(products),
         compiled(forms, static=(2,)),
         compiled(tridiagonals, static=(2, 3)),
+        compiled(many, static=(0, 1)),
     )
 
 

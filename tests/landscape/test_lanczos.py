@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import jaxland as jl
-from jaxland.landscape import extreme_eigenvalues, hessian_trace, hessians, spectra, spectral_density
+from jaxland.landscape import (
+    extreme_eigenvalues,
+    hessian_trace,
+    hessians,
+    largest_eigenvalues,
+    spectra,
+    spectral_density,
+)
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -93,6 +100,45 @@ def test_trace_interval_covers_as_often_as_it_says(exact, hessian):
     # The variance of z^T H z over signs is twice the sum of squares off the diagonal (Hutchinson 1990).
     variance = 2 * ((hessian**2).sum() - (np.diag(hessian) ** 2).sum())
     assert spread == pytest.approx(np.sqrt(variance / 20), rel=0.15)
+
+
+def test_largest_eigenvalues_of_many_points_are_those_of_the_dense_decomposition():
+    points = np.concatenate([PARAMS + 0.1 * RNG.normal(size=(70, NETWORK.size)), np.full((1, NETWORK.size), np.nan)])
+    found = largest_eigenvalues(OBJECTIVE, points, 3, steps=60)
+    dense = spectra(OBJECTIVE, points[:3]).eigenvalues
+    assert found.converged[:-1].all()
+    np.testing.assert_allclose(found.values[:3], dense[:, ::-1][:, :3], rtol=1e-10)
+    matrices = hessians(OBJECTIVE, points[:3])
+    left = np.einsum("fpq,feq->fep", matrices, found.vectors[:3]) - found.values[:3, :, None] * found.vectors[:3]
+    assert np.abs(left).max() < 1e-6 * dense.max()
+    assert np.isnan(found.values[-1]).all()
+    assert not found.converged[-1].any()
+    np.testing.assert_array_equal(largest_eigenvalues(OBJECTIVE, points[5:6], 3, steps=60).values, found.values[5:6])
+
+
+def test_few_steps_are_enough_from_the_vectors_of_a_point_nearby_and_too_few_are_told():
+    first = largest_eigenvalues(OBJECTIVE, PARAMS[None], steps=60)
+    near = PARAMS[None] + 1e-3
+    exact = spectra(OBJECTIVE, near).eigenvalues[:, -1:]
+    warm = largest_eigenvalues(OBJECTIVE, near, steps=5, start=first.vectors[:, 0])
+    np.testing.assert_allclose(warm.values, exact, rtol=1e-6)
+    cold = largest_eigenvalues(OBJECTIVE, near, steps=5)
+    assert not cold.converged.any()
+    assert cold.values < exact
+    assert np.abs(cold.values - exact) <= cold.residuals + 1e-9
+    single = largest_eigenvalues(OBJECTIVE, near.astype(np.float32), steps=40)
+    assert single.vectors.dtype == np.float32
+    np.testing.assert_allclose(single.values, exact, rtol=1e-5)
+
+
+def test_largest_eigenvalues_from_an_eigenvector_and_of_equal_ones():
+    eigenvalues = np.array([1.0, 5, 5, 2, 0, 0])
+    found = largest_eigenvalues(_quadratic(eigenvalues), np.zeros((2, 6)), 3, start=np.eye(6)[[0, 4]])
+    np.testing.assert_allclose(found.values, [[5, 5, 2]] * 2, atol=1e-12)
+    with pytest.raises(ValueError, match="not zero"):
+        largest_eigenvalues(OBJECTIVE, PARAMS[None], start=np.zeros((1, NETWORK.size)))
+    with pytest.raises(ValueError, match="count must be between 1 and 4"):
+        largest_eigenvalues(OBJECTIVE, PARAMS[None], 5, steps=4)
 
 
 METHODS = {"hutch++": 6, "xtrace": 4}
