@@ -3,8 +3,8 @@
     python benchmarks/spectra.py [FITS]
 
 Beside a plain loop that takes the compiled `jax.hessian` of one fit after another, and the five largest eigenvalues
-alone, by 30 Lanczos steps in float64 and float32, of which it is printed how many have converged. Times are medians of three, taken
-in turn and without compilation. The fits are random draws; the time does not depend on the values.
+alone, by 30 Lanczos steps in float64 and float32, of which it is printed how many have converged. Times are medians of
+three, taken in turn and without compilation. The fits are random draws; the time does not depend on the values.
 """
 
 import sys
@@ -50,9 +50,8 @@ def main() -> None:
     for dtype in ("float64", "float32"):
         found = largest_eigenvalues(objective, params[:50].astype(dtype), 5)
         errors = np.abs(found.values - expected[:, ::-1][:, :5]) / expected[:, -1:]
-        print(
-            f"five largest in {dtype}: {found.converged.mean():.0%} converged, largest relative error {errors.max():.1e}"
-        )
+        converged, error = found.converged.mean(), errors.max()
+        print(f"five largest in {dtype}: {converged:.0%} converged, largest relative error {error:.1e}")
         ways[f"`largest_eigenvalues`, five, {dtype}"] = lambda some, dtype=dtype: (
             largest_eigenvalues(objective, some.astype(dtype), 5).values
         )
