@@ -123,7 +123,12 @@ class Offered(Trainer, Protocol):
         ...
 
 
-_NEEDED = {"kernel": "kernel version {}", "fused": "a processor where it is {}", "device": "a device of kind {!r}"}
+_NEEDED = {
+    "kernel": "kernel version {}",
+    "fused": "a processor where it is {}",
+    "processor": "a processor of that kind",
+    "device": "a device of kind {!r}",
+}
 """What the same bits need besides the settings themselves, which are a trainer's to meet."""
 
 

@@ -25,12 +25,13 @@ from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.executables import Executable
 from jaxland.training.initial import initial_parameters
 from jaxland.training.plain import code_version
+from jaxland.training.processor import kind_of_processor
 from jaxland.training.products import products_as_sums
 from jaxland.training.program import cache
 from jaxland.training.provenance import versions
 from jaxland.training.step import Points, make_step
 from jaxland.training.traced import traced
-from jaxland.training.trainer import GroupResult, available_threads
+from jaxland.training.trainer import GroupResult, available_threads, check_settings
 
 # On a CPU 16 fits fill the vector units and stay in cache; an accelerator wants thousands to fill its cores.
 WIDTHS = {"cpu": 16}
@@ -100,12 +101,14 @@ class XlaTrainer:
         devices: where; all of `jaxland.training.local_devices` by default.
 
     Attributes:
-        settings: what decides the bits of a fit besides the ensemble, as JSON values: the `width` of a group; where
-            there was a choice, the name in `MATMULS` of the way `matmul` in which products are computed, else "dot";
-            and `arithmetic`, "float64" where a float32 ensemble has numbers that XLA's float32 would take for zero.
+        settings: what decides the bits of a fit besides the ensemble, as JSON values: the `width` of a group; on a CPU
+            the kind of `processor`, for which XLA compiles; where there was a choice, the name in `MATMULS` of the way
+            `matmul` in which products are computed, else "dot"; and `arithmetic`, "float64" where a float32 ensemble
+            has numbers that XLA's float32 would take for zero.
 
     Raises:
-        ValueError: there is no such way, or float64 data has numbers that XLA would take for zero.
+        ValueError: there is no such way, the settings are of another processor, or float64 data has numbers that XLA
+            would take for zero.
     """
 
     name = "xla"
@@ -125,6 +128,10 @@ class XlaTrainer:
         self.workers = max(self.devices, available_threads()) if platform == "cpu" else self.devices
         self.width = int((settings or {}).get("width", WIDTHS.get(platform, ACCELERATOR_WIDTH)))
         self.settings: dict[str, Any] = {"width": self.width}
+        # Settings of before it was recorded are taken on trust.
+        if platform == "cpu" and (settings is None or "processor" in settings):
+            self.settings["processor"] = kind_of_processor()
+            check_settings(settings or self.settings, {"processor": self.settings["processor"]})
         self._result = self._dtype = ensemble.number_format
         # XLA takes subnormal numbers for zero on a processor, where a unit with an input of 1e-42 would learn nothing.
         subnormal = ensemble.subnormal if platform == "cpu" else ""

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from faults.small_store import columns, made
 from forged import replaced
+from small_study import STUDY, Config
 
+import jaxland as jl
 from jaxland.store import DamagedShard, Parts, StoreError, StudyStore
 from jaxland.store.shard import encode
 from jaxland.studies import study_status
@@ -102,6 +104,45 @@ def _garbage():
 @pytest.mark.parametrize("content", list(_garbage()), ids=["empty", "magic", "noise", "footer"])
 def test_garbage_under_a_right_checksum(store, content):
     _damaged(store, replaced(store.shards("adam")[1], content), "it is no shard")
+
+
+@pytest.mark.parametrize("part", range(64))
+def test_a_truncated_shard_is_found_set_aside_and_made_again(store, part):
+    shard = store.shards("adam")[1]
+    content = shard.path.read_bytes()
+    cut = content[: len(content) * part // 64]
+    shard.path.write_bytes(cut)
+    _damaged(store, shard.path, "does not agree with the checksum")
+    assert shard.path.read_bytes() == content
+    (aside,) = (store.path / "quarantine").iterdir()
+    assert aside.read_bytes() == cut
+
+
+def test_four_kinds_of_damage_in_one_resume(tmp_path):
+    def files(folder):
+        return {path.relative_to(tmp_path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    path, said = tmp_path / "s", []
+    jl.run(STUDY, Config(), path, fits=96, shard_fits=16)
+    before = files(path)
+    truncated, flipped, one, other, garbage, _ = (file.path for file in StudyStore.open(path).shards("adam"))
+    content = flipped.read_bytes()
+    place = len(content) // 3
+    truncated.write_bytes(truncated.read_bytes()[: len(content) // 2])
+    flipped.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    garbage.write_bytes(np.random.default_rng(0).bytes(500))
+    damaged = {each.read_bytes() for each in (truncated, flipped, one, other, garbage)}
+
+    jl.run(STUDY, Config(), path, fits=96, shard_fits=16, say=said.append)
+    aside = files(path / "quarantine")
+    assert sorted(aside.values()) == sorted(damaged)
+    after = files(path)
+    assert {name: after[name] for name in after.keys() - aside.keys()} == before
+    told = "\n".join(said)
+    assert all(each.name in told for each in (truncated, flipped, one, other, garbage))
 
 
 def test_any_changed_byte_under_a_right_checksum(store):

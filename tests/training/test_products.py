@@ -95,7 +95,7 @@ def test_either_way_trains_as_numpy_does(matmul):
 def test_on_a_cpu_and_in_older_settings_products_are_dots():
     for settings in (None, {"width": 16}):
         trainer = XlaTrainer(_ensemble("float32"), settings)
-        assert trainer.settings == {"width": 16}
+        assert "matmul" not in trainer.settings
     with pytest.raises(ValueError, match="matmul"):
         XlaTrainer(_ensemble(), {"width": 4, "matmul": "product"})
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import llvmlite
 import llvmlite.binding as llvm
 
+from jaxland.training import processor
 from jaxland.training.lanes.emit import Target
 from jaxland.training.program.memory import Group, Points
 
@@ -49,28 +50,16 @@ def host(instructions: str | None = None) -> Target:
         ValueError: the processor lacks what is asked for.
     """
     _initialize()
-    features = llvm.get_host_cpu_features()
-    level = instructions or os.environ.get("JAXLAND_INSTRUCTIONS") or _best(features)
+    features, available = llvm.get_host_cpu_features(), processor.instructions()
+    level = instructions or os.environ.get("JAXLAND_INSTRUCTIONS") or (available or ["neon"])[0]
     if level == "neon":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 16, True, arm=True)
-    if level not in _LEVELS or not all(features.get(name) for name in _LEVELS[level]):
-        raise ValueError(f"instructions {level!r} are not among those of this processor: {_available(features)}.")
+    if level not in available:
+        raise ValueError(f"instructions {level!r} are not among those of this processor: {available}.")
     if level == "avx512":
         return Target(llvm.get_host_cpu_name(), features.flatten(), 64, True)
     # Plain levels, so that every processor that has them runs the same code.
     return Target(*{"avx2": ("x86-64-v3", "", 32, True), "sse": ("x86-64-v2", "", 16, False)}[level])
-
-
-_LEVELS = {"avx512": ("avx512f", "avx512dq", "fma"), "avx2": ("avx2", "fma"), "sse": ("sse4.2",)}
-
-
-def _available(features):
-    return [level for level, names in _LEVELS.items() if all(features.get(name) for name in names)]
-
-
-def _best(features):
-    levels = _available(features)
-    return levels[0] if levels else "neon"
 
 
 def compile_object(assembly: str, target: Target) -> bytes:

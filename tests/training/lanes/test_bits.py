@@ -39,53 +39,6 @@ def test_bits_of_a_fit_do_not_depend_on_how_many_are_trained(trainer, ensemble, 
     same_bits(part, type(part)(*(values[first : first + count] for values in everything)))
 
 
-def test_bits_do_not_depend_on_the_lane(make_trainer):
-    start = np.tile(NETWORK.flatten(NETWORK.init(_key())), (16, 1)).astype(np.float32)
-    ensemble = Ensemble(NETWORK, PROBLEM, optax.adam(0.01), steps=12, start=start)
-    result, _ = train(make_trainer(ensemble), ensemble, 0, 16)
-    assert (result.params == result.params[0]).all()
-
-
-def _key():
-    import jax
-
-    return jax.random.key(0)
-
-
-@pytest.mark.parametrize("place", [0, 7, 15])
-@pytest.mark.parametrize("disease", ["rate", "start", "targets"])
-def test_diverging_neighbours_change_no_bit_and_are_flagged(disease, place, make_trainer):
-    healthy = np.delete(np.arange(16), place)
-    rates = np.full(16, 0.01)
-    start = np.random.default_rng(0).normal(size=(16, NETWORK.size)).astype(np.float32)
-    targets = np.tile(PROBLEM.y, (16, 1, 1))
-
-    def fitted():
-        ensemble = Ensemble(
-            NETWORK,
-            PROBLEM,
-            optax.sgd,
-            steps=30,
-            hyperparameters={"learning_rate": rates},
-            start=start,
-            targets=targets,
-        )
-        return train(make_trainer(ensemble), ensemble, 0, 16)[0]
-
-    well = fitted()
-    if disease == "rate":
-        rates[place] = 1e6
-    elif disease == "start":
-        start[place, 2] = np.nan
-    else:
-        targets[place, 4] = np.inf
-    ill = fitted()
-    same_bits(*(type(well)(*(values[healthy] for values in result)) for result in (well, ill)))
-    assert (well.diverged_step == -1).all()
-    assert (ill.diverged_step[place] > 0) if disease == "rate" else (ill.diverged_step[place] == 0)
-    assert np.isfinite(ill.best_loss[place]) == (disease == "rate")
-
-
 def test_diverged_step_is_the_first_with_a_loss_that_is_not_finite(make_trainer):
     ensemble = Ensemble(NETWORK, PROBLEM, optax.sgd(1e4), steps=40, trace_every=1)
     result, _ = train(make_trainer(ensemble), ensemble, 0, 16)
