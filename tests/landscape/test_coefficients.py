@@ -72,6 +72,7 @@ def test_a_fit_does_not_depend_on_those_beside_it_and_one_that_diverged_is_nan()
     np.testing.assert_array_equal(both.value, again.value)
 
 
+@pytest.mark.slow
 def test_fits_of_a_network_by_the_kernel_that_trains_them():
     net = jl.mlp([1, 6, 1], "tanh")
     x = np.linspace(-1, 1, 60)

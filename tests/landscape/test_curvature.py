@@ -110,6 +110,7 @@ def test_hessian_and_gauss_newton_agree_where_the_network_is_linear_and_where_da
     np.testing.assert_allclose(hessians(fitted.objective(NETWORK), PARAMS[:1]), matrix, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_spectra_and_products_take_any_curvature():
     curvature = gauss_newton(NETWORK, PROBLEMS["squares"])
     matrix = curvature.matrices(PARAMS)[0]

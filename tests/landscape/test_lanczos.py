@@ -116,6 +116,7 @@ def test_largest_eigenvalues_of_many_points_are_those_of_the_dense_decomposition
     np.testing.assert_array_equal(largest_eigenvalues(OBJECTIVE, points[5:6], 3, steps=60).values, found.values[5:6])
 
 
+@pytest.mark.slow
 def test_few_steps_are_enough_from_the_vectors_of_a_point_nearby_and_too_few_are_told():
     first = largest_eigenvalues(OBJECTIVE, PARAMS[None], steps=60)
     near = PARAMS[None] + 1e-3

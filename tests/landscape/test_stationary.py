@@ -103,6 +103,7 @@ def test_saddles_of_every_index_of_a_lattice(index, scale):
     assert found.starts.sum() > 20
 
 
+@pytest.mark.slow
 def test_saddles_between_fits_of_a_network():
     """Of two equal units: the fit that has them merged is a saddle between the two ways to part them."""
     net = jl.mlp([1, 2, 1], "tanh")
