@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.landscape.alignment import align
     from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
     from jaxland.landscape.basin import Jittered, jitter, returned
     from jaxland.landscape.distances import (
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
         hessian_trace,
         spectral_density,
     )
+    from jaxland.landscape.lines import linear_barriers, path_barriers
     from jaxland.landscape.losses import losses
+    from jaxland.landscape.matching import Matched, Merged, OrbitDistances, align, match, merge, orbit_distances
     from jaxland.landscape.neb import (
         Bands,
         NebSettings,
@@ -74,7 +75,10 @@ __all__ = [
     "FunctionMoments",
     "InPlane",
     "Jittered",
+    "Matched",
+    "Merged",
     "NebSettings",
+    "OrbitDistances",
     "PiecewiseLinear",
     "Plane",
     "PrincipalMap",
@@ -109,16 +113,21 @@ __all__ = [
     "interpolate",
     "jitter",
     "leading_entries",
+    "linear_barriers",
     "log_deviation",
     "losses",
     "losses_at",
     "lowest_passes",
+    "match",
+    "merge",
     "most_knots",
     "nonconvexity",
+    "orbit_distances",
     "output_distances",
     "outputs",
     "pair_distances",
     "pass_heights",
+    "path_barriers",
     "piecewise_linear",
     "plane_losses",
     "plane_through",
