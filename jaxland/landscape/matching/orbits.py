@@ -84,7 +84,7 @@ def orbit_distances(
     the other. These exchanges are isometries that lead from representatives to representatives, so that it is a metric
     on what differs by more than symmetry: symmetric, zero within an orbit alone, and no way over a third network is
     shorter. The least distance of one vector to the scaling orbit of another is not symmetric, and that between two
-    such orbits is zero for many networks that differ, since orbits come near to each other far out.
+    such orbits can be zero for networks that differ, since orbits come near to each other far out.
 
     `distance` is exact, and `at_least` the same, where `align` is. Elsewhere both are bounds; they are the same for
     (i, j) and (j, i) and whatever members of their orbits are given, up to rounding and ties of units. It is never more
