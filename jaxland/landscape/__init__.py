@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.landscape.alignment import align
     from jaxland.landscape.barriers import barrier_tree, lowest_passes, pass_heights, spanning_tree
     from jaxland.landscape.basin import Jittered, jitter, returned
     from jaxland.landscape.coefficients import (
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
         largest_eigenvalues,
         spectral_density,
     )
+    from jaxland.landscape.lines import linear_barriers, path_barriers
     from jaxland.landscape.losses import losses
+    from jaxland.landscape.matching import Matched, Merged, OrbitDistances, align, match, merge, orbit_distances
     from jaxland.landscape.neb import (
         Bands,
         NebSettings,
@@ -87,7 +88,10 @@ __all__ = [
     "Jittered",
     "Laplace",
     "LearningCoefficients",
+    "Matched",
+    "Merged",
     "NebSettings",
+    "OrbitDistances",
     "PiecewiseLinear",
     "Plane",
     "PrincipalMap",
@@ -129,17 +133,22 @@ __all__ = [
     "laplace",
     "largest_eigenvalues",
     "leading_entries",
+    "linear_barriers",
     "local_learning_coefficients",
     "log_deviation",
     "losses",
     "losses_at",
     "lowest_passes",
+    "match",
+    "merge",
     "most_knots",
     "nonconvexity",
+    "orbit_distances",
     "output_distances",
     "outputs",
     "pair_distances",
     "pass_heights",
+    "path_barriers",
     "piecewise_linear",
     "plane_losses",
     "plane_through",

@@ -29,12 +29,22 @@ def pair_distances(params: Float[np.ndarray, "F P"], pairs: Int[np.ndarray, "pai
     Raises:
         ValueError: a pair names a fit that is not there.
     """
-    params, pairs = np.asarray(params), np.asarray(pairs)
-    if pairs.size and not (0 <= pairs.min() <= pairs.max() < len(params)):
-        raise ValueError(f"pairs must name fits 0 to {len(params) - 1}; got {pairs.min()} to {pairs.max()}.")
+    params = np.asarray(params)
+    pairs = checked_pairs(np.asarray(pairs), len(params))
     blocks = (pairs[at : at + _ROWS] for at in range(0, len(pairs), _ROWS))
     parts = [norm(params[i].astype(np.float64) - params[j]) for i, j in (b.T for b in blocks)]
     return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def checked_pairs(pairs: Int[np.ndarray, "pairs 2"], count: int) -> Int[np.ndarray, "pairs 2"]:
+    """Pairs of fits that are there.
+
+    Raises:
+        ValueError: a pair names a fit that is not there.
+    """
+    if pairs.size and not (0 <= pairs.min() <= pairs.max() < count):
+        raise ValueError(f"pairs must name fits 0 to {count - 1}; got {pairs.min()} to {pairs.max()}.")
+    return pairs
 
 
 def distances_to(params: Float[np.ndarray, "F P"], reference: Float[np.ndarray, "P"]) -> Float[np.ndarray, "F"]:

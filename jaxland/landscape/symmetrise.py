@@ -10,6 +10,7 @@ from jaxland._scaling import norm
 from jaxland.landscape.ordering import canonical_orders, tied_rows
 from jaxland.networks import Network, Symmetry, minimum_energy, outputs
 from jaxland.networks.declared import standard_points
+from jaxland.networks.minimum_energy import MinimumEnergy
 
 # Norms and entries that differ by this many epsilons of the dtype differ by rounding: `minimum_energy` balances to 64.
 _ROUNDING = 256
@@ -62,12 +63,16 @@ def symmetrise(
             "them count the order and scale of units; declare it with jaxland.networks.declare_symmetry.",
             stacklevel=2,
         )
-    balanced = minimum_energy(network.spec.symmetry, params)
+    found = representatives(network.spec.symmetry, params)
+    return Symmetrised(found.params, found.imbalance, _drift(network, params, found.params, x), found.converged)
+
+
+def representatives(symmetry: Symmetry, params: Float[np.ndarray, "F P"]) -> MinimumEnergy:
+    """What `symmetrise` makes of fits, without a look at what they compute."""
+    balanced = minimum_energy(symmetry, params)
     finite = np.isfinite(params).all(axis=1)
-    canonical = balanced.params
-    canonical[finite] = _sorted_and_signed(network.spec.symmetry, canonical[finite])
-    drift = _drift(network, params, canonical, x)
-    return Symmetrised(canonical, balanced.imbalance, drift, balanced.converged)
+    balanced.params[finite] = _sorted_and_signed(symmetry, balanced.params[finite])
+    return balanced
 
 
 def _sorted_and_signed(symmetry, params):

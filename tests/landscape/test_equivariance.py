@@ -68,6 +68,8 @@ def _relaxed(rng, loss_unit, unit):
     found = landscape.relax(evaluate, bands, NebSettings(steps=300, climb_after=50, patience=100))
     yield (0, 0), [found.steps[0], found.reason[0] == "converged"]
     yield (0, 1), [found.images, landscape.refine(evaluate, bands, 2)[:, :5]]
+    yield (1, 0), landscape.linear_barriers(evaluate, wells[0], wells[1:], 5)
+    yield (1, 0), landscape.path_barriers(evaluate, bands, 3, above="mean")
     yield (1, 0), [found.energies, landscape.energies_of(evaluate, found.images)]
     yield (1, -1), found.residual
 
@@ -172,6 +174,10 @@ def _symmetries(rng, loss_unit, unit):
     yield (0, 1), landscape.symmetrise(RELU, unit * params).params
     yield (0, 0), np.round(landscape.symmetrise(RELU, scaled).params, 9)
     yield (0, 1), landscape.sort_units(symmetry, unit * params)
+    matched = landscape.match(RELU, unit * params[:2], unit * params[3])
+    apart = landscape.orbit_distances(RELU, unit * params, np.array([[0, 1], [3, 1]]), exact=False)
+    yield (0, 1), [*matched.params.ravel(), *matched.reference, *matched.distance, *matched.at_least]
+    yield (0, 1), [*apart.distance, *apart.at_least, *landscape.merge(RELU, unit * params[[0, 1, 3]]).params]
     yield (0, 1), landscape.fix_signs(TANH.spec.symmetry, unit * odd)
 
 
@@ -224,7 +230,7 @@ PLAIN = {
     _stability: ["first_rise", "log_deviation"],
     _features: ["surface_features", "features_table", "nonconvexity"],
     _planes: ["Plane", "plane_through", "trajectory_plane", "filter_directions", "random_plane"],
-    _symmetries: ["symmetrise", "sort_units", "fix_signs"],
+    _symmetries: ["symmetrise", "sort_units", "fix_signs", "match", "orbit_distances", "merge"],
     _units: ["duplicate_units"],
     _piecewise: ["piecewise_linear", "function_moments", "function_distances", "PiecewiseLinear", "FunctionMoments"],
     _paths: ["principal_map", "random_walks_like", "directedness"],
@@ -235,7 +241,7 @@ COMPILED = {
     _curved: ["hessians", "spectra"],
     _lanczos: ["extreme_eigenvalues", "hessian_trace", "spectral_density", "SpectralDensity"],
     _stationary: ["stationary_points"],
-    _relaxed: ["relax", "refine", "energies_of"],
+    _relaxed: ["relax", "refine", "energies_of", "linear_barriers", "path_barriers"],
     _on_planes: ["coordinate_plane", "in_plane", "surface", "losses_at", "plane_losses"],
     _sharpness: ["sharpness"],
     _map: ["tsne_map"],
@@ -247,7 +253,10 @@ WITHOUT_UNITS = {
     "Features": "what surface_features returns",
     "InPlane": "what in_plane returns",
     "Jittered": "what jitter returns",
+    "Matched": "what match returns",
+    "Merged": "what merge returns",
     "NebSettings": "shares of the units of a band",
+    "OrbitDistances": "what orbit_distances returns",
     "PrincipalMap": "what principal_map returns",
     "PrincipalPlane": "what trajectory_plane returns",
     "StationaryPoints": "what stationary_points returns",
