@@ -110,14 +110,21 @@ class Commands:
     """A process that does commands as they are given."""
 
     def __init__(self, folder):
-        self._errors = (folder / "errors").open("w+")
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors, "text": True}
-        self.process = subprocess.Popen([sys.executable, "-c", _COMMANDS], **pipes)
-        self._limit = threading.Timer(400, self.process.kill)  # of what would hang
-        self._limit.start()
+        self._errors = folder / "errors"
+        self.process = None
 
     def begin(self, *command):
+        if self.process is None or self.process.poll() is not None:
+            self._start()
         print(shlex.join(map(str, command)), file=self.process.stdin, flush=True)
+
+    def _start(self):
+        self.close()
+        with self._errors.open("a") as file:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": file, "text": True}
+            self.process = subprocess.Popen([sys.executable, "-c", _COMMANDS], **pipes)
+        self._limit = threading.Timer(400, self.process.kill)  # of what would hang
+        self._limit.start()
 
     def ended(self):
         """The exit code of the command that was begun, and what it printed; the process's own where that ended."""
@@ -129,15 +136,13 @@ class Commands:
         return self.process.wait(), "".join(lines)
 
     def errors(self):
-        self._errors.seek(0)
-        return self._errors.read()
+        return self._errors.read_text()
 
     def close(self):
-        self._limit.cancel()
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self._errors):
-            pipe.close()
+        if self.process is not None:
+            self._limit.cancel()
+            self.process.kill()
+            self.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -151,9 +156,7 @@ def _run_begun(commands, out):
     commands.begin(*RUN[len(JAXLAND) :], "--threads", "1", "--out", out)
 
 
-def test_each_signal_stops_the_run_and_says_how_to_go_on_and_a_second_ends_it_at_once(
-    tmp_path, uninterrupted, commands
-):
+def test_each_signal_stops_the_run_and_says_how_to_go_on(tmp_path, uninterrupted, commands):
     out = tmp_path / "s"
     for number in STOPPING:
         before = len(_shards(out))
@@ -164,15 +167,6 @@ def test_each_signal_stops_the_run_and_says_how_to_go_on_and_a_second_ends_it_at
         assert code == 128 + number, commands.errors()
         assert f"jaxland resume {out}" in text
         assert _shards(out).items() <= uninterrupted.items()
-    before = len(_shards(out))
-    _run_begun(commands, out)
-    _wait_for_shards(out, before + 1, commands.process)
-    # Both are there when it goes on, and are handled in the order of their numbers.
-    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
-        commands.process.send_signal(number)
-    assert commands.ended() == (128 + signal.SIGTERM, "")
-    assert "Traceback" not in commands.errors()
-    assert len(_shards(out)) < len(uninterrupted)
     assert main(["resume", str(out)]) == 0
     assert _shards(out) == uninterrupted
 
@@ -243,6 +237,20 @@ def test_readers_beside_a_writer_see_whole_states_that_only_grow(tmp_path, comma
     assert counts == sorted(counts)
     assert len({*counts}) > 2
     assert rows == {(name, fit) for name in ("sgd", "adam") for fit in range(FITS)}
+
+
+def test_a_second_signal_ends_the_run_at_once(tmp_path, uninterrupted, commands):
+    out = tmp_path / "s"
+    _run_begun(commands, out)
+    _wait_for_shards(out, 1, commands.process)
+    # Both are there when it goes on, and are handled in the order of their numbers.
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+        commands.process.send_signal(number)
+    assert commands.ended() == (128 + signal.SIGTERM, "")
+    assert "Traceback" not in commands.errors()
+    assert len(_shards(out)) < len(uninterrupted)
+    assert main(["resume", str(out)]) == 0
+    assert _shards(out) == uninterrupted
 
 
 def _is_there(process_id):

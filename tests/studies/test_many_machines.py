@@ -261,7 +261,7 @@ def test_damage_is_set_aside_and_trained_again(serial, prepared):
 def test_a_run_that_holds_the_directory_makes_the_analyses(prepared):
     said: list[str] = []
     with jl.store.StudyStore.open(prepared).writing():
-        assert work(prepared, say=said.append) is None
+        assert work(prepared, lease=0.2, say=said.append) is None
     assert "another process is training" in said[-1]
     assert work(prepared) is not None
 
