@@ -116,9 +116,20 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_folders(path: Path) -> None:
-    """Makes a directory and those above it that are not there, each flushed to the disk in the one above it."""
-    for folder in reversed([each for each in (path, *path.parents) if not each.exists()]):
+def make_folders(path: Path, within: Path | None = None) -> None:
+    """Makes a directory and those above it that are not there, each flushed to the disk in the one above it.
+
+    Args:
+        path: of the directory.
+        within: a directory above it, or itself, that is not made: where it is gone nothing may take its place.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    folders = (path, *path.parents)
+    if within is not None:
+        folders = folders[: folders.index(within)]
+    for folder in reversed([each for each in folders if not each.exists()]):
         folder.mkdir(exist_ok=True)
         sync_directory(folder.parent)
 

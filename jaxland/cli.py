@@ -83,6 +83,8 @@ def run(reference: str, arguments: Sequence[str]) -> int:
     from jaxland.studies import find_study
 
     if not {"-h", "--help"} & set(arguments):
+        if "--dry-run" not in arguments:
+            _check_writable(_asked_out(arguments))
         _say(f"jaxland: reading {reference}")  # loading JAX takes seconds
     study = find_study(reference)
     _check_flags(study)
@@ -96,6 +98,14 @@ def run(reference: str, arguments: Sequence[str]) -> int:
     title = f"{study.name}: {study.title}" if study.title else study.name
     command.__doc__ = f"Run {title}.\n\n" + (f"Source: {study.source}." if study.source else "")
     return parse(command, arguments, f"jaxland run {reference}")
+
+
+def _asked_out(arguments: Sequence[str]) -> Path:
+    """The place of `--out`, as far as it is known before the study is, whose flags stand beside it."""
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if flag == "--out" or flag.startswith("--out="):
+            return Path(value if flag == "--out" else flag.removeprefix("--out="))
+    return Path("runs")
 
 
 def _check_flags(study: Any) -> None:
@@ -252,6 +262,7 @@ def work(
         lease: seconds after which a worker that gives no sign of life has lost its shard to another.
         shard_timeout: seconds after which this worker ends, with 124, if its shard is not done.
     """
+    _check_writable(directory)
     _say(f"jaxland: reading {directory}")
     from jaxland.studies import find_study
     from jaxland.studies import work as work_on
@@ -432,6 +443,8 @@ def placebo(
         settings: what is tested, and how it is trained.
         options: how much, where and how.
     """
+    if not options.dry_run:
+        _check_writable(options.out or Path("runs"))
     from jaxland.placebo.command import check_out, table_design, table_test
     from jaxland.placebo.study import STUDY
     from jaxland.studies.engine import make_request, plan_with, run_with

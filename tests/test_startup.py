@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import optax
@@ -67,3 +68,31 @@ def test_a_command_imports_what_it_needs(directory, command, code):
 
 def test_the_test_itself_sees_what_is_loaded():
     assert {"jax", "optax"} <= _loaded(["resume", "missing"])[0]
+
+
+_OWN = """
+from dataclasses import dataclass
+import beside
+import jaxland as jl
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: int = beside.STEPS
+
+
+STUDY = jl.Study("own", Config, dict, title="a study in the current directory")
+"""
+
+
+@pytest.mark.parametrize("command", [["-m", "jaxland"], [str(Path(sys.executable).with_name("jaxland"))]])
+def test_files_of_the_current_directory_do_not_stand_for_libraries(directory, tmp_path, command):
+    """But for those that a study in a file imports, which are looked for beside it."""
+    for name in ("json", "tyro", "pyarrow", "dataclasses", "shlex", "jaxlib"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name}.py was imported')")
+    (tmp_path / "beside.py").write_text("STEPS = 3")
+    (tmp_path / "own.py").write_text(_OWN)
+    for arguments, told in ((["status", directory], "sgd: 8 done"), (["studies", "own.py"], "a study in the current")):
+        done = subprocess.run([sys.executable, *command, *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert told in done.stdout

@@ -28,11 +28,11 @@ class Leases:
     """The leases of one worker, and what it sees of others'.
 
     Attributes:
-        folder: shared by all workers; made with the first lease.
+        folder: shared by all workers; made with the first lease, in a directory that is there.
         worker: names this one; no two are alike.
         seconds: after which a lease that does not change has lost its owner.
 
-    Its methods raise OSError where the folder cannot be used.
+    Its methods raise OSError, with the path, where the folder cannot be used.
     """
 
     def __init__(self, folder: Path, worker: str, seconds: float = LEASE_SECONDS):
@@ -84,10 +84,13 @@ class Leases:
         return found if isinstance(found, dict) else {}
 
     def _content(self, name: str, lost: int) -> str:
+        path = self._path(name, lost)
         try:
-            return self._path(name, lost).read_text()
+            return path.read_text()
         except FileNotFoundError:
             return ""
+        except OSError as error:
+            raise _placed(error, path) from error
 
     def _path(self, name: str, lost: int) -> Path:
         return self.folder / f"{name}.{lost}"
@@ -104,17 +107,22 @@ class Leases:
         return now - since > self.seconds
 
     def _make(self, name: str, lost: int, state: str) -> bool:
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        flags, path = os.O_CREAT | os.O_EXCL | os.O_WRONLY, self._path(name, lost)
         try:
             try:
-                descriptor = os.open(self._path(name, lost), flags, 0o666)
+                descriptor = os.open(path, flags, 0o666)
             except FileNotFoundError:  # the folder is made with the first lease, and may be removed with the last
-                self.folder.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(self._path(name, lost), flags, 0o666)
+                self.folder.mkdir(exist_ok=True)
+                descriptor = os.open(path, flags, 0o666)
         except FileExistsError:
             return False
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self._text(state, beat=0))
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(self._text(state, beat=0))
+        except OSError as error:
+            with suppress(OSError):  # nobody has it, and others would wait for its owner
+                path.unlink()
+            raise _placed(error, path) from error
         self._held[name] = (lost, state)
         return True
 
@@ -175,3 +183,8 @@ class Leases:
                 descriptor = os.open(self._path(name, lost), os.O_WRONLY | os.O_TRUNC)
                 with os.fdopen(descriptor, "w") as file:
                     file.write(self._text(state, **facts))
+
+
+def _placed(error: OSError, path: Path) -> OSError:
+    """The same error with its path, which reads and writes of an open file do not tell."""
+    return OSError(error.errno, error.strerror or str(error), str(path))

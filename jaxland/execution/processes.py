@@ -22,6 +22,8 @@ _SPAWN = multiprocessing.get_context("spawn")
 TIMED_OUT = 124
 """Exit code of a worker whose shard took too long, as that of timeout(1)."""
 _SECONDS_TO_END = 5.0
+_SAFE_PATH = "PYTHONSAFEPATH"
+_STARTING = threading.Lock()
 
 
 class WorkerDied(Exception):
@@ -105,8 +107,9 @@ class WorkerPool(Executor):
         """To the process of this thread, started if there is none."""
         if getattr(self._own, "process", None) is None:
             here, there = _SPAWN.Pipe()
-            process = _SPAWN.Process(target=_serve, args=(there,), daemon=True)
-            process.start()
+            with _safe_path() as before:
+                process = _SPAWN.Process(target=_serve, args=(there, before), daemon=True)
+                process.start()
             there.close()
             self._own.process, self._own.connection = process, here
             self._processes[process.pid or 0] = process
@@ -150,8 +153,31 @@ def _how(code: int) -> str:
     return f"it ended with exit code {code}."
 
 
-def _serve(connection: Connection) -> None:
+@contextmanager
+def _safe_path() -> Iterator[str | None]:
+    """Within it Python begins without the current directory on its path, where a file pickle.py would stand for the
+    library; workers are then given the path of their parent. Yields what the variable was before.
+    """
+    with _STARTING:
+        before = os.environ.get(_SAFE_PATH)
+        os.environ[_SAFE_PATH] = "1"
+        try:
+            yield before
+        finally:
+            _restore_safe_path(before)
+
+
+def _restore_safe_path(before: str | None) -> None:
+    if before is None:
+        os.environ.pop(_SAFE_PATH, None)
+    else:
+        os.environ[_SAFE_PATH] = before
+
+
+def _serve(connection: Connection, safe_path: str | None) -> None:
     """What a worker process does, until its parent is gone or lets go of it."""
+    _restore_safe_path(safe_path)
+    threading.Thread(target=_end_with_the_parent, name="jaxland-parent", daemon=True).start()
     for number in STOPPING:
         # They come to all processes of a terminal or job; the parent decides.
         if number != signal.SIGTERM:
@@ -159,10 +185,17 @@ def _serve(connection: Connection) -> None:
     connection.send(True)
     while True:
         try:
-            call = connection.recv_bytes()
-        except EOFError:
+            connection.send_bytes(_answer(connection.recv_bytes()))
+        except (EOFError, ConnectionError):
             return
-        connection.send_bytes(_answer(call))
+
+
+def _end_with_the_parent() -> None:
+    """Ends this process when its parent is gone, however that ended: nobody wants what it does, which may take long."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _answer(call: bytes) -> bytes:

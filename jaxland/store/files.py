@@ -23,20 +23,25 @@ class DamagedFile(Exception):
     """What has a file's name is none, or the disk has lost its bytes; the message says which."""
 
 
-def commit(path: Path, content: bytes | _commit.Write) -> None:
+def commit(path: Path, content: bytes | _commit.Write, within: Path | None = None) -> None:
     """Writes a file atomically and durably, with the directories above it; see `jaxland._commit.commit`.
 
     Args:
         path: of the file.
         content: its bytes, or a function that writes them to an open file, for what is too large for the memory.
+        within: a directory above it that is there, as that of a study; it is not made again where it is gone.
 
     Raises:
         StoreError: the disk is full or read-only, or did not return what was written; the file is as it was.
     """
     try:
-        _commit.make_folders(path.parent)
+        _commit.make_folders(path.parent, within)
         _commit.commit(path, content)
     except OSError as error:
+        if within is not None and not within.exists():
+            raise StoreError(
+                f"{within} is gone: it was moved or removed while it was written to. Nothing was made in its place."
+            ) from error
         raise StoreError(_describe(error, path)) from error
 
 
@@ -52,10 +57,21 @@ def require_writable(path: Path | str) -> None:
     """Raises StoreError where nothing can be written at a path: before work that would be for nothing."""
     with suppress(OSError):  # whatever else is wrong is told by whoever writes
         place = next(each for each in (Path(path), *Path(path).absolute().parents) if each.exists())
-        if not os.access(place, os.W_OK):
-            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
-            reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
-            raise StoreError(f"cannot write to {path}: {reason}. Nothing was begun; give another place, or mend it.")
+        reason = _why_not(place)
+        if reason is not None:
+            raise StoreError(
+                f"cannot write to {path}: {os.strerror(reason)}. Nothing was begun; give another place, or mend it."
+            )
+
+
+def _why_not(place: Path) -> int | None:
+    """The errno with which writing would fail, None where nothing speaks against it."""
+    facts = os.statvfs(place)
+    if not os.access(place, os.W_OK):
+        return errno.EROFS if facts.f_flag & os.ST_RDONLY else errno.EACCES
+    # Some file systems do not tell their size, or have no fixed number of files. What is kept for root is root's.
+    blocks, files = (facts.f_bfree, facts.f_ffree) if os.geteuid() == 0 else (facts.f_bavail, facts.f_favail)
+    return errno.ENOSPC if (facts.f_blocks and not blocks) or (facts.f_files and not files) else None
 
 
 def read_file(path: Path) -> bytes:
@@ -101,6 +117,18 @@ def read_if_sound(path: Path) -> bytes | None:
 def cannot_read(path: Path, error: OSError) -> StoreError:
     """What to raise where something is there and cannot be read."""
     return StoreError(f"cannot read {path}: {error.strerror or error}. Nothing was changed; mend the cause and go on.")
+
+
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """What has such a name in a folder, in order; nothing where there is no folder.
+
+    Raises:
+        StoreError: it cannot be listed.
+    """
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError as error:
+        raise cannot_read(folder, error) from error
 
 
 def check_path(path: Path | str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxland.store.files import commit, read_if_sound
+from jaxland.store.files import commit, listed, read_if_sound
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -21,10 +21,11 @@ class Parts:
 
     Attributes:
         folder: made when the first part is kept.
+        within: a directory above it that is there; it is not made again where it is gone.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, within: Path | None = None):
+        self.folder, self.within = folder, within
 
     def get(self, name: str, compute: Callable[[], Arrays]) -> dict[str, np.ndarray]:
         """The part with this name: read if it is there, else computed and kept.
@@ -51,20 +52,24 @@ class Parts:
             StoreError: it cannot be written; what there was stays.
         """
         kept = self._keep(name, arrays)
-        for path in self.folder.glob(f"{name}-*.npz"):
-            if path != kept:
-                with suppress(OSError):  # one that stays is as sound, and costs room alone
+        with suppress(OSError):  # one that stays is as sound, and costs room alone
+            for path in self.folder.glob(f"{name}-*.npz"):
+                if path != kept:
                     path.unlink(missing_ok=True)
 
     def _keep(self, name: str, arrays: Arrays) -> Path:
         content = _encode(arrays)
         path = self.folder / f"{name}-{_checksum(content)}.npz"
-        commit(path, content)
+        commit(path, content, self.within)
         return path
 
     def find(self, name: str) -> dict[str, np.ndarray] | None:
-        """The part with this name, None where there is none that is sound."""
-        for path in sorted(self.folder.glob(f"{name}-*.npz")):
+        """The part with this name, None where there is none that is sound.
+
+        Raises:
+            StoreError: there may be one, and it cannot be read.
+        """
+        for path in listed(self.folder, f"{name}-*.npz"):
             content = read_if_sound(path)
             if content is not None and path.name == f"{name}-{_checksum(content)}.npz":
                 with suppress(ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):  # none of ours

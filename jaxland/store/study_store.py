@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from jaxland._commit import make_folders, sweep, sync_directory
-from jaxland.store.files import StoreError, check_path, commit
+from jaxland.store.files import StoreError, check_path, commit, listed
 from jaxland.store.manifest import MANIFEST, Manifest, is_ensemble_name, read_manifest
 from jaxland.store.shard import (
     DamagedShard,
@@ -141,7 +141,7 @@ class StudyStore:
         return {name: missing_ranges(store.shards(name), fits) for name in manifest.ensembles}
 
     def _write_manifest(self):
-        commit(self.path / MANIFEST, self.manifest.encoded())
+        self.keep(MANIFEST, self.manifest.encoded())
 
     def _check_configuration(self, other: Manifest):
         mine, asked = (
@@ -255,9 +255,8 @@ class StudyStore:
 
     def holds(self, ensemble: str, start: int, stop: int) -> bool:
         """Whether just this shard is there; one folder is listed, however many shards there are."""
-        return any(
-            shard_path(self._folder(ensemble), start, stop, b"").parent.glob(f"{start:010d}-{stop:010d}-*.parquet")
-        )
+        folder = shard_path(self._folder(ensemble), start, stop, b"").parent
+        return bool(listed(folder, f"{start:010d}-{stop:010d}-*.parquet"))
 
     def commit_shard(self, ensemble: str, start: int, stop: int, arrays: dict[str, np.ndarray]) -> Path:
         """Commits fits `start` to `stop - 1`; returns the file.
@@ -267,8 +266,17 @@ class StudyStore:
         """
         content = encode(arrays, {**self.identity(ensemble), "start": start, "stop": stop})
         path = shard_path(self._folder(ensemble), start, stop, content)
-        commit(path, content)
+        commit(path, content, self.path)
         return path
+
+    def keep(self, name: str, content: bytes) -> Path:
+        """Writes another file of the directory, whole or not at all; returns it.
+
+        Raises:
+            StoreError: it cannot be written, or the directory is gone, which is not made again.
+        """
+        commit(self.path / name, content, self.path)
+        return self.path / name
 
     def identity(self, ensemble: str) -> dict[str, Any]:
         """What a shard of an ensemble says of where it comes from: that, and nothing else, decides its fits."""
@@ -334,7 +342,7 @@ class StudyStore:
         """
         folder, name = self.path / "quarantine", f"{path.parent.parent.name}-{path.name}"
         try:
-            make_folders(folder)
+            make_folders(folder, self.path)
             names = chain([name], (f"{name}.{number}" for number in count(2)))
             target = next(folder / each for each in names if not os.path.lexists(folder / each))
             os.replace(path, target)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxland.execution import Executors, Leases
 from jaxland.plots import render, style
-from jaxland.store import StoreError, StudyStore, commit
+from jaxland.store import StoreError, StudyStore
 from jaxland.studies.claims import Claim
 from jaxland.studies.context import Findings
 from jaxland.studies.helping import helpers
@@ -21,6 +21,7 @@ from jaxland.studies.statements import coverage
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.summary import summary_text
 from jaxland.studies.tables import ensemble_summary, write_table
+from jaxland.studies.unfinished import forget_all
 from jaxland.studies.worklog import worker_name
 
 
@@ -74,6 +75,7 @@ def make_analyses(
     ensembles = cache(lambda: study.ensembles(config))
     leases = leases or Leases(store.path / LEASES, f"{worker_name()} {secrets.token_hex(4)}")
     forget_pieces(leases)
+    forget_all(store)
     claims: list[Claim] = []
     notes: list[str] = []
     captions: dict[str, str] = {}
@@ -119,9 +121,7 @@ def _write_whole(
 
 
 def _commit_all(store: StudyStore, contents: Mapping[str, bytes]) -> list[Path]:
-    for name, content in contents.items():
-        commit(store.path / name, content)
-    return [store.path / name for name in contents]
+    return [store.keep(name, content) for name, content in contents.items()]
 
 
 def _csv(table: pd.DataFrame) -> bytes:

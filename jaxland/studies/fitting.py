@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -275,6 +275,8 @@ def train_missing(
     ):
         try:
             if executor is None:
+                with suppress(OSError):  # they would be beside this run, and do no harm
+                    _end_runs_of_the_dead(store.path)
                 run_shards(
                     tasks,
                     lambda task: train_shard(store, prepared[task.ensemble], task, threads, on_progress, stop),
@@ -295,16 +297,20 @@ def train_missing(
             raise
 
 
+def _end_runs_of_the_dead(directory: Path) -> None:
+    for path in directory.glob(f"{_RUNNING}*"):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def running_file(directory: Path) -> Iterator[Path]:
     """A file that is there while a run is; workers, wherever they are, end their shards when it is gone.
 
     Those of runs that were killed are removed, as whoever calls holds the directory: their workers may still be at it.
     """
-    for path in directory.glob(f"{_RUNNING}*"):
-        path.unlink(missing_ok=True)
     path = directory / f"{_RUNNING}{secrets.token_hex(8)}"
     try:
+        _end_runs_of_the_dead(directory)
         path.touch()
     except OSError as error:
         raise StoreError(f"cannot write to {directory}: {error.strerror}.") from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxland._names import lookup
-from jaxland.store import StoreError, StudyStore, commit, read_if_sound
+from jaxland.store import StoreError, StudyStore, read_if_sound
 from jaxland.studies.configuration import from_json, to_json
 from jaxland.studies.study import Study
 
@@ -64,7 +64,7 @@ def remember(store: StudyStore, study: Study, analyses: Wanted | None) -> Wanted
     check_wanted(study, analyses)
     every = {**requested(store, study), **(analyses or {})}
     text = json.dumps({name: to_json(settings) for name, settings in every.items()}, indent=1)
-    commit(store.path / _REQUEST, (text + "\n").encode())
+    store.keep(_REQUEST, (text + "\n").encode())
     return every
 
 

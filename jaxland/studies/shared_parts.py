@@ -32,6 +32,7 @@ class SharedParts(Parts):
             tried; one that helps leaves it.
         wanted: asked before a part is made, and while another makes one that is waited for.
         call_help: called when there is more than this worker can make at a time; it may be called again and again.
+        within: as of `Parts`.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class SharedParts(Parts):
         leads: bool = True,
         wanted: Callable[[], bool] = lambda: True,
         call_help: Callable[[], object] = lambda: None,
+        within: Path | None = None,
     ):
-        super().__init__(folder)
+        super().__init__(folder, within)
         self._leases, self._analysis, self._leads = leases, analysis, leads
         self._wanted, self._call_help = wanted, call_help
 
@@ -124,7 +126,7 @@ def context_of(
 ) -> Context:
     """What an analysis is given; `sharing` as of `SharedParts`."""
     folder = store.path / "parts" / name / identity(store, name, settings)
-    parts = SharedParts(folder, leases, name, **sharing)
+    parts = SharedParts(folder, leases, name, within=store.path, **sharing)
     return Context(config, settings, store, parts, threads or available_threads(), say, ensembles)
 
 

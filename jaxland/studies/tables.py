@@ -105,7 +105,7 @@ def write_table(store: StudyStore, path: Path) -> int:
         if not rows:
             raise StoreError(f"{store.path} has no fits yet; run or resume the study first.")
 
-    commit(path, write_rows)
+    commit(path, write_rows, store.path if path.is_relative_to(store.path) else None)
     return rows
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from contextlib import suppress
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Int
 
 from jaxland.execution import ShardTask
 from jaxland.store import Parts, StudyStore
+from jaxland.store.files import listed
 from jaxland.training import Checkpoint
 
 SECONDS = 60.0
@@ -35,7 +37,7 @@ class Unfinished:
     def __init__(self, store: StudyStore, task: ShardTask):
         self.seconds = SECONDS
         self._above = store.path / _FOLDER
-        self._parts = Parts(self._above / task.ensemble / f"{task.start:010d}-{task.stop:010d}")
+        self._parts = Parts(self._above / task.ensemble / f"{task.start:010d}-{task.stop:010d}", store.path)
         identity = json.dumps(store.identity(task.ensemble), sort_keys=True)
         self._origin = hashlib.sha256(identity.encode()).hexdigest()
 
@@ -59,7 +61,7 @@ class Unfinished:
 
     def state(self) -> str:
         """Changes with each checkpoint that is kept; empty where none is. Nothing is read but names."""
-        names = sorted(path.name for path in self._parts.folder.glob("*.npz"))
+        names = [path.name for path in listed(self._parts.folder, "*.npz")]
         return hashlib.sha256("".join(names).encode()).hexdigest()[:12] if names else ""
 
     def forget(self) -> None:
@@ -70,6 +72,12 @@ class Unfinished:
                 path.unlink(missing_ok=True)
             for each in (folder, folder.parent, self._above):
                 each.rmdir()
+
+
+def forget_all(store: StudyStore) -> None:
+    """Removes what is left of shards that were kept on the way, where all of them are there."""
+    if not any(store.missing(name) for name in store.manifest.ensembles):
+        shutil.rmtree(store.path / _FOLDER, ignore_errors=True)  # what stays costs room alone
 
 
 def _name(fits: Int[np.ndarray, "W"]) -> str:

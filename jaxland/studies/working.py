@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxland.execution import LEASE_SECONDS, Leases, ShardsFailed, ShardTask, ended_after, stop_on_signals
-from jaxland.store import MANIFEST, DamagedShard, StoreError, StudyStore
+from jaxland.store import MANIFEST, DamagedShard, StoreError, StudyStore, read_if_sound
 from jaxland.studies.analyses import make_analyses
 from jaxland.studies.fitting import (
     PAUSES,
@@ -283,7 +283,7 @@ def _claimed(worker: _Worker, name: str) -> bool:
 
 def _state(path: Path) -> str:
     """Of the manifest and the analyses that are asked for: when it changes there is something to analyse anew."""
-    return _digest(*(file.read_text() for file in (path / MANIFEST, path / "analyses.json") if file.exists()))
+    return _digest(*((read_if_sound(path / name) or b"").decode() for name in (MANIFEST, "analyses.json")))
 
 
 def _digest(*texts: str) -> str:

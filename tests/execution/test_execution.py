@@ -3,6 +3,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -206,6 +208,55 @@ def test_worker_processes_die_alone(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"0", "3", "4", "5", "killed"}
     assert {task.start for task in reported} == {0, 3, 4, 5}
     assert multiprocessing.active_children() == []
+
+
+# What a worker is given takes long; one that is told of its parent's death only at its end would outlive the test.
+_PARENT = """
+import os, sys, time
+from pathlib import Path
+from jaxland.execution import Workers
+
+
+def work(folder):
+    (Path(folder) / "new").write_text(str(os.getpid()))
+    (Path(folder) / "new").rename(Path(folder) / "worker")
+    time.sleep(1000)
+
+
+if __name__ == "__main__":
+    with Workers(1, 1)() as pool:
+        pool.submit(work, sys.argv[1]).result()
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(_PARENT)
+    with subprocess.Popen([sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE, text=True) as parent:
+        while parent.poll() is None and not (tmp_path / "worker").exists():
+            time.sleep(0.02)
+        parent.kill()
+        # A worker that is still there has this pipe open, and is waited for here.
+        _, errors = parent.communicate(timeout=60)
+    assert (tmp_path / "worker").exists(), errors
+    assert errors == ""
+
+
+def test_workers_begin_where_files_are_named_as_the_library_is(tmp_path):
+    """In the current directory, which Python would look through first."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    for name in ("pickle", "socket", "struct", "signal", "multiprocessing", "json", "jaxland"):
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name}.py was imported')")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys\nfrom jaxland.execution import Workers\n"
+        "if __name__ == '__main__':\n"
+        "    with Workers(1, 1)() as pool:\n"
+        "        print(pool.submit(os.getenv, 'PYTHONSAFEPATH').result(), os.getenv('PYTHONSAFEPATH'))\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], cwd=folder, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("None None\n", "")
 
 
 class Stubborn(Exception):

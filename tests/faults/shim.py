@@ -5,7 +5,9 @@ death is played in this process: the files that are open are closed, as the kern
 touches the directory any more, whatever handlers still run.
 """
 
+import builtins
 import fcntl
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +18,8 @@ import pytest
 _BY_PATH = ("open", "mkdir", "unlink", "scandir", "replace")
 _BY_DESCRIPTOR = ("write", "fsync", "close", "dup", "flock")
 _HOMES = {"flock": fcntl}
+# Python's files call the system where nobody sees it.
+_FILES = (io, builtins)
 
 
 class Killed(BaseException):
@@ -39,6 +43,7 @@ class Disk:
         self.dead = False
         self._open: dict[int, str] = {}
         self._close = os.close
+        self._file = io.open
 
     def by_path(self, name, call):
         """The call, counted where its path is in the directory."""
@@ -47,7 +52,7 @@ class Disk:
             place = os.fspath(args[-1] if name == "replace" else args[0]) if args else "."
             if not isinstance(place, str) or not place.startswith(self.root):
                 return call(*args, **options)
-            self._touch(name, place)
+            self.touch(name, place)
             found = call(*args, **options)
             if name == "open":
                 self._open[found] = place
@@ -64,7 +69,7 @@ class Disk:
                 return call(descriptor, *args)
             if name == "close":
                 return self._closed(descriptor, place)
-            self._touch(name, place)
+            self.touch(name, place)
             found = call(descriptor, *args)
             if name == "dup":
                 self._open[found] = place
@@ -72,13 +77,25 @@ class Disk:
 
         return counted
 
+    def file(self, file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
+        """As `open`, whose calls are counted where the file is in the directory."""
+        place = self._open.get(file) if isinstance(file, int) else os.fspath(file)
+        if not isinstance(place, str) or not place.startswith(self.root):
+            return self._file(file, mode, buffering, encoding, errors, newline, closefd, opener)
+        descriptor = file if isinstance(file, int) else os.open(file, _FLAGS[mode.strip("bt")], 0o666)
+        raw = _Raw(self, place, descriptor, mode.replace("t", "").replace("b", "") + "b", closefd)
+        if buffering == 0:
+            return raw
+        binary = io.BufferedReader(raw) if raw.readable() else io.BufferedWriter(raw)
+        return binary if "b" in mode else io.TextIOWrapper(binary, encoding, errors, newline)
+
     def _closed(self, descriptor, place):
         if not self.dead:
             del self._open[descriptor]
             self._close(descriptor)  # it is closed, whatever the call says of it
-        self._touch("close", place)
+        self.touch("close", place)
 
-    def _touch(self, name, place):
+    def touch(self, name, place):
         number = len(self.calls)
         self.calls.append((name, place))
         if not self.dead and number != self.at:
@@ -96,6 +113,39 @@ class Disk:
         raise Killed
 
 
+_FLAGS = {
+    "r": os.O_RDONLY,
+    "w": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
+    "a": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+}
+
+
+class _Raw(io.FileIO):
+    """What lies under a file of Python, with each of its calls counted."""
+
+    def __init__(self, disk, place, descriptor, mode, closefd):
+        super().__init__(descriptor, mode, closefd=False)
+        self._disk, self._place, self._descriptor = disk, place, descriptor if closefd else None
+
+    def write(self, content):
+        self._disk.touch("write", self._place)
+        return super().write(content)
+
+    def readinto(self, buffer):
+        self._disk.touch("read", self._place)
+        return super().readinto(buffer)
+
+    def readall(self):
+        self._disk.touch("read", self._place)
+        return super().readall()
+
+    def close(self):
+        descriptor, self._descriptor = self._descriptor, None
+        super().close()
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 @contextmanager
 def disk(root: Path, at: int | None = None, code: int | None = None) -> Iterator[Disk]:
     """Within it, call number `at` that touches `root` fails with an errno, or kills where there is none."""
@@ -105,6 +155,8 @@ def disk(root: Path, at: int | None = None, code: int | None = None) -> Iterator
             for name in names:
                 home = _HOMES.get(name, os)
                 patch.setattr(home, name, wrap(name, getattr(home, name)))
+        for home in _FILES:
+            patch.setattr(home, "open", found.file)
         yield found
 
 

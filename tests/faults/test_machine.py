@@ -49,13 +49,11 @@ class Store(RuleBasedStateMachine):
         """Old or new, whatever happens: what was there before is there, and this one is whole or not there."""
         with disk(self.path, at, code):
             try:
-                path = self._commit(shard)
+                self._commit(shard)
             except Killed:
                 assert code is None
             except StoreError:
                 assert code is not None
-            else:
-                self.there[shard] = path.read_bytes()
         ensemble, (start, _) = shard
         for file in self.store.shards(ensemble):
             if file.start == start:

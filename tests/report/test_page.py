@@ -171,9 +171,18 @@ def test_damage_is_said_and_the_rest_is_shown(copy):
     assert len(page.named("img")) == 8
 
 
-def test_a_lost_manifest_is_said(copy):
-    (copy / "study.json").write_text("{")
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_text("{")], ids=["lost", "damaged"])
+def test_a_lost_manifest_is_said(copy, lose):
+    lose(copy / "study.json")
     assert "study.json cannot be read; its content was taken from the shards." in _page(copy).text
+
+
+def test_an_edited_manifest_is_said(copy):
+    values = json.loads((copy / "study.json").read_text())
+    (copy / "study.json").write_text(json.dumps({**values, "fits": 65}))
+    text = _page(copy).text
+    told = "study.json was edited or is damaged; its content was taken from the shards. fits: 65 there, 32 in the fits."
+    assert told in text
 
 
 def test_an_old_analysis_is_said(copy):

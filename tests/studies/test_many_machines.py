@@ -65,10 +65,13 @@ def test_worker_processes_one_of_them_killed(serial, tmp_path, capsys):
     killed: list[int] = []
     killer = threading.Thread(target=_kill_the_first, args=(tmp_path / "s", killed))
     killer.start()
-    jl.run(STUDY, CONFIG, tmp_path / "s", executor=jl.workers(1), progress=True, **SIZES)
+    jl.run(STUDY, CONFIG, tmp_path / "s", executor=jl.workers(2), progress=True, **SIZES)
     killer.join()
     assert _bytes(tmp_path / "s") == _bytes(serial)
-    assert len(list((tmp_path / "s" / "logs").iterdir())) == 2
+    for name in ("claims.csv", "table.parquet"):
+        assert (tmp_path / "s" / name).read_bytes() == (serial / name).read_bytes()
+    logs = [log.read_text() for log in (tmp_path / "s" / "logs").iterdir()]
+    assert sum("begins" in log for log in logs) == 3
     assert not list((tmp_path / "s").glob(".running-*"))
     assert re.search(r"small 100%", capsys.readouterr().err)
 
@@ -258,7 +261,7 @@ def test_damage_is_set_aside_and_trained_again(serial, prepared):
 def test_a_run_that_holds_the_directory_makes_the_analyses(prepared):
     said: list[str] = []
     with jl.store.StudyStore.open(prepared).writing():
-        assert work(prepared, say=said.append) is None
+        assert work(prepared, lease=0.2, say=said.append) is None
     assert "another process is training" in said[-1]
     assert work(prepared) is not None
 
