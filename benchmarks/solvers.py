@@ -1,4 +1,4 @@
-"""Time of Levenberg-Marquardt on the sawtooth: 136 parameters, 320 residuals, float64.
+"""Time of the plain Levenberg-Marquardt on the sawtooth: 136 parameters, 320 residuals, float64.
 
     python benchmarks/solvers.py [STARTS] [EVALUATIONS]
 
@@ -74,7 +74,7 @@ def main() -> None:
     starts = jl.training.starting_points(NETWORK, count).astype(np.float64)
 
     def solve():
-        return jl.training.solve(NETWORK, PROBLEM, "levenberg_marquardt", starts, evaluations=evaluations)
+        return jl.training.solve(NETWORK, PROBLEM, "hagan_menhaj", starts, evaluations=evaluations)
 
     solve()
     began = time.perf_counter()

@@ -33,7 +33,8 @@ _HEURISTICS: dict[str, tuple[Callable[..., optax.GradientTransformation], float,
 _SOLVERS = {
     "conjugate gradient": "conjugate_gradient",
     "BFGS": "bfgs",
-    "Levenberg-Marquardt": "levenberg_marquardt",
+    # As in the book that the source follows.
+    "Levenberg-Marquardt": "hagan_menhaj",
 }
 _FIRST_STEPS = (1.0, 40.0, 1000.0)
 """First trials on the lines of conjugate gradient."""
@@ -173,7 +174,7 @@ def _solved(context: Context, task: Task, method: str, first_step: float) -> dic
             _SOLVERS[method],
             task.start,
             evaluations=context.settings.evaluations,
-            first_step=float(np.nan_to_num(first_step, nan=1.0)),
+            first_step=None if np.isnan(first_step) else first_step,
             threads=context.threads,
         )
 

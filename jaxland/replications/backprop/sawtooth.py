@@ -88,7 +88,7 @@ def _attempt(context: Context, problem: SawtoothProblem, method: str, name: str,
     settings: SawtoothSettings = context.settings
 
     def solved(block: np.ndarray):
-        method, evaluations = "levenberg_marquardt", settings.evaluations
+        method, evaluations = "hagan_menhaj", settings.evaluations
         found = solve(problem.network, problem, method, block, evaluations=evaluations, threads=context.threads)
         return {"loss": found.loss}
 
