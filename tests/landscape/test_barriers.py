@@ -81,7 +81,7 @@ def banded(stationary):
     """The matrix as a user would make it: a band between each two minima."""
     minima, _ = stationary
     bands = straight_bands(minima[ALL_PAIRS[:, 0]], minima[ALL_PAIRS[:, 1]], 21)
-    settings = NebSettings(longest_step=0.1, bend=60, climb_after=200, tolerance=1e-4, patience=400)
+    settings = NebSettings(tolerance=1e-4)
     relaxed = relax(EVALUATE, bands, settings)
     # Those between opposite wells fold at the third well they sink into, and may stall.
     assert set(relaxed.reason[[0, 2, 3, 5]]) == {"converged"}

@@ -27,9 +27,9 @@ from jaxland.replications.sawtooth.statements.landscape import NEAR
 from jaxland.statistics import Estimate
 from jaxland.studies import Claim
 
-# Stiff springs and short steps for the rough surface of a ReLU network; on straight bands of its fits these are springs
-# of about 0.1, steps of 0.01 to 0.1 and a tolerance of 1e-3 in units of the loss and the parameters.
-ROUGH = NebSettings(tolerance=1.6e-3, spring_constant=1.6, first_step=0.0025, longest_step=0.025)
+# Springs that pull across the band wherever it bends, for the rough surface of a ReLU network: of about 0.1 on straight
+# bands of its fits, in units of the loss and the parameters.
+ROUGH = NebSettings(tolerance=1.6e-3, spring_constant=1.6, bend=0.0)
 BETWEEN = 9
 """Points on the line between two images at which the energy is taken too."""
 
