@@ -171,10 +171,9 @@ def duration_map(
     pixels, extent = _nearest(starts)
     shown = np.ma.masked_where(~reached[pixels], np.maximum(epochs[pixels], 1))
     ax.set_facecolor("#bbbbbb")
+    low, high = span or (None, None)
     if reached.any():
-        image = ax.imshow(
-            shown, origin="lower", extent=extent, aspect="auto", cmap="cividis", norm=LogNorm(*(span or (None, None)))
-        )
+        image = ax.imshow(shown, origin="lower", extent=extent, aspect="auto", cmap="cividis", norm=LogNorm(low, high))
         ax.figure.colorbar(image, ax=ax, label="epochs")
     ax.grid(False)
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1], xlim=extent[:2], ylim=extent[2:])
