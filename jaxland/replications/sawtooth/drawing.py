@@ -110,7 +110,7 @@ def knot_counts(
         if histogram.total:
             filled = 1 + np.flatnonzero(histogram.counts)[-1:].sum()
             heights = histogram.counts[:filled] / histogram.total
-            _outlined(ax, heights, histogram.edges[: filled + 1], name, f"n = {histogram.total:,}")
+            _outlined(ax, heights, histogram.edges[: filled + 1], name, f"n = {histogram.total:,}", DASHES[name])
     marks = ((target, "the target", "--"), (most, "most possible", ":"))
     for count, label, line in marks:
         if count is not None:
@@ -123,7 +123,7 @@ def knot_counts(
         ax.set_xlim(-0.5, 1.05 * max(ticks[-1], furthest))
     ax.set(title=title, xlabel="interior knots", ylabel="share of fits")
     ax.set_ylim(0, 1.6 * ax.get_ylim()[1])  # room for the legend
-    ax.legend()
+    ax.legend(loc="upper center")
 
 
 def _ticks(largest):
@@ -141,8 +141,8 @@ def _continue_logarithmically(ax, ticks, most):
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set_xlim(-0.5, most * 10 ** (0.08 * decades))
     ax.axvspan(linear, ax.get_xlim()[1], color="black", alpha=0.06, lw=0)
-    foot = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "va": "center", "fontsize": 7}
-    ax.annotate("logarithmic from here", (linear, 0.5), xytext=(4, 0), rotation=90, **foot)
+    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points"}
+    ax.annotate("logarithmic from here", (linear, 0), xytext=(4, 4), fontsize=7, **place)
 
 
 def knot_positions(
@@ -167,14 +167,14 @@ def knot_positions(
     for name, histogram in histograms.items():
         if histogram.total:
             density = histogram.counts / (histogram.total * np.diff(histogram.edges))
-            _outlined(ax, density, histogram.edges, name, f"{histogram.total:,} knots")
+            _outlined(ax, density, histogram.edges, name, f"{histogram.total:,} knots", "-")
     ax.grid(False, axis="x")
     ax.set(title=title, xlabel="x", ylabel="density of knots", xlim=(-1.02, 1.02))
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     ax.legend(ncols=2)
 
 
-def _outlined(ax, heights, edges, name, size):
+def _outlined(ax, heights, edges, name, size, dashes):
     color = COLORS[name]
     ax.stairs(heights, edges, fill=True, color=color, alpha=0.35)
-    ax.stairs(heights, edges, color=color, ls=DASHES[name], lw=0.8, label=f"{LABELS[name]} ({size})")
+    ax.stairs(heights, edges, color=color, ls=dashes, lw=0.8, label=f"{LABELS[name]} ({size})")
