@@ -1,6 +1,7 @@
 """The committed experiments: what their READMEs say is what their tables say."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def test_every_statement_of_the_source_stands_there(experiment):
 def test_the_gallery_shows_every_figure():
     gallery = _script(ROOT / "docs/gallery.py")
     assert gallery.PAGE.read_text() == gallery.text(), "run python docs/gallery.py"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)
+def test_every_figure_has_a_sentence_with_a_number(experiment):
+    captions = json.loads((experiment / "figures/captions.json").read_text())
+    drawn = {path.stem for path in (experiment / "figures").iterdir() if path.suffix in (".png", ".gif")}
+    assert drawn <= set(captions)
+    bare = sorted(stem for stem in drawn if not re.search(r"\d.*\.$", captions[stem]))
+    assert not bare, f"no sentence with a number: {', '.join(bare)}"
 
 
 def _numbers(text: str) -> set[str]:

@@ -80,7 +80,7 @@ def result_figure(result: PlaceboResult):
     """The statistic chosen and, beside it, the other of training loss and held-out loss where there are both."""
     names = [result.statistic]
     names += [name for name in ("training_loss", "validation_loss") if name in result.statistics and name not in names]
-    figure, axes = new_figure(min(len(names), 2), width=5.6)
+    figure, axes = new_figure(min(len(names), 2))
     for ax, name in zip(axes, names, strict=False):
         draw_tested(result.test(name), "the statistic chosen" if name == result.statistic else "beside it", ax)
     return figure

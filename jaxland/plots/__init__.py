@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from jaxland.plots.spectra import spectra_band, spectrum
     from jaxland.plots.strips import paired_strips, strips, training_curves
-    from jaxland.plots.style import in_three_dimensions, new_figure, own_axes, render, style
+    from jaxland.plots.style import dash_of, in_three_dimensions, new_figure, own_axes, panel_letters, render, style
     from jaxland.plots.surfaces import (
         descent_3d,
         descent_contours,
@@ -54,6 +54,7 @@ __all__ = [
     "compared_histograms",
     "contour_map",
     "coverage_curve",
+    "dash_of",
     "descent_3d",
     "descent_contours",
     "descent_path",
@@ -76,6 +77,7 @@ __all__ = [
     "p_value_distributions",
     "paired_differences",
     "paired_strips",
+    "panel_letters",
     "path_angles",
     "path_energies",
     "path_map",

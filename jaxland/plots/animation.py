@@ -23,7 +23,7 @@ def animate(
     *,
     kind: str = "gif",
     per_second: float = 10,
-    dots_per_inch: float = 80,
+    dots_per_inch: float = 120,
     hold: float = 2.0,
 ) -> bytes:
     """Draws a figure once for each frame and puts the pictures one after another.

@@ -21,6 +21,7 @@ def basin_scatter(
     *,
     title: str = "Basin of a minimum",
     bins: int = 20,
+    highest: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draws final losses of retrained fits over the norm of the noise they started with, and the chance to return.
@@ -35,27 +36,36 @@ def basin_scatter(
         returned: which fits are back at their minimum.
         title: of the axes.
         bins: of equal width, for the shares.
+        highest: losses up to which a linear axis goes, for minima that are not zero; those above are counted. By
+            default the axis is logarithmic and holds all.
         ax: where to draw.
     """
     ax = own_axes(ax)
     distance, loss = np.asarray(distance, np.float64), np.asarray(loss, np.float64)
     shown = np.where(np.isfinite(loss), np.maximum(loss, _SMALLEST_LOSS), np.nan)
-    _draw_losses(ax, distance, shown)
+    _draw_losses(ax, distance, shown, highest)
     _draw_chance(ax, distance, returned, bins)
-    ax.set(title=title, xlabel="L2 norm of the noise (initial distance to the minimum)", ylabel="loss after retraining")
+    ax.set(title=title, xlabel="L2 norm of the noise", ylabel="loss after retraining")
     return ax
 
 
-def _draw_losses(ax, distance, loss):
+def _draw_losses(ax, distance, loss, highest):
     finite = np.isfinite(loss)
     missing = f", {(~finite).sum():,} not finite" if not finite.all() else ""
+    if highest is not None:
+        above = int((loss > highest).sum())
+        missing += f", {above:,} above" if above else ""
+        loss = np.where(loss > highest, np.nan, loss)
     label = f"fits (n = {finite.sum():,}{missing})"
     # Thousands of points: they fade with their number, and are one image in vector formats.
     alpha = float(np.clip(10 / np.sqrt(max(len(loss), 1)), 0.12, 0.8))
     ax.scatter(distance, loss, s=5, color="#555555", alpha=alpha, lw=0, rasterized=True, label=label)
     curve = lowess(distance, np.log10(loss), fraction=_LOWESS_FRACTION)
-    ax.plot(curve.x, 10**curve.y, color=_LOWESS_COLOR, lw=2.2, label="LOWESS of log loss")
-    ax.set_yscale("log")
+    ax.plot(curve.x, 10**curve.y, color=_LOWESS_COLOR, lw=1.8, label="LOWESS of log loss")
+    if highest is None:
+        ax.set_yscale("log")
+    else:
+        ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
 
 
 def _draw_chance(ax, distance, returned, bins):
@@ -86,7 +96,7 @@ def _draw_chance(ax, distance, returned, bins):
     grid = np.linspace(0, edges[-1], 401)
     twin.plot(grid, fit.probability(grid), color=_CHANCE_COLOR, lw=1.8, ls="--", label=_chance_label(fit))
     handles = [*ax.get_legend_handles_labels()[0], *twin.get_legend_handles_labels()[0]]
-    legend = ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    legend = ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     legend.legend_handles[0].set(alpha=0.9, sizes=[14])
 
 
@@ -95,6 +105,8 @@ def _chance_label(fit: LogisticFit):
         return f"logistic fit: {fit.message}"
     if fit.status == "ok":
         width = fit.half_interval[1] - fit.half
+        if fit.half_interval[0] < 0:
+            return f"logistic fit: one half within {fit.half_interval[1]:.2g} (95 %)"
         return f"logistic fit: one half at {fit.half:.3g} ± {width:.1g} (95 %)"
     if fit.status == "all zero":
         return f"chance to return: zero (none of {fit.count:,} returned)"

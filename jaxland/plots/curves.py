@@ -36,7 +36,7 @@ def fit_curve(
     """Draws one fit over the target."""
     ax = own_axes(ax)
     ax.plot(x, f, color=TARGET_COLOR, lw=0.8, alpha=0.7, label="f")
-    ax.plot(x, fit, color=color, lw=1.8, label=label)
+    ax.plot(x, fit, color=color, lw=1.5, label=label)
     ax.set(title=title, xlabel="x", ylabel="output")
     ax.legend()
     return ax
@@ -59,7 +59,7 @@ def tube(
     ax.fill_between(
         x, mean - deviation, mean + deviation, color=color, alpha=0.25, lw=0, label="± 1 standard deviation"
     )
-    ax.plot(x, mean, color=color, lw=1.8, label=label)
+    ax.plot(x, mean, color=color, lw=1.5, label=label)
     ax.set(title=title, xlabel="x", ylabel="output")
     ax.legend()
     return ax

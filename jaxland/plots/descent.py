@@ -8,6 +8,9 @@ from matplotlib.axes import Axes
 
 from jaxland.plots.style import dash_of, own_axes
 
+# Errors beyond it are not drawn.
+_MOST = 1e100
+
 
 def error_curves(
     epochs: Int[np.ndarray, "S"],
@@ -21,7 +24,8 @@ def error_curves(
 ) -> Axes:
     """Draws errors of a run over its epochs on a logarithmic axis.
 
-    What is not positive, or exceeds 1e100, is left out: a run on its way to overflow has shown enough by then.
+    What is not positive, or exceeds 1e100, is left out: a run on its way to overflow has shown enough by then, and
+    where it is left out is told.
 
     Args:
         epochs: at which they were taken, counting from 0.
@@ -34,12 +38,18 @@ def error_curves(
     ax = own_axes(ax)
     first = 1 if xscale == "log" else 0
     for index, (label, values) in enumerate(errors.items()):
-        shown = np.where((values > 0) & (values < 1e100), values, np.nan)
+        shown = np.where((values > 0) & (values < _MOST), values, np.nan)
         ax.plot(np.maximum(epochs, first), shown, lw=1.2, ls=dash_of(index), color=f"C{index}", label=label)
     if mark is not None:
         ax.axvline(mark[0], color="#444444", ls=":", lw=1, label=mark[1])
+    clipped = np.any([np.nan_to_num(values, posinf=np.inf) >= _MOST for values in errors.values()], axis=0)
+    if clipped.any():
+        from_here = int(epochs[np.argmax(clipped)])
+        ax.axvspan(
+            from_here, epochs[-1], color="#888888", alpha=0.15, lw=0, label=f"above $10^{{100}}$ from {from_here:,}"
+        )
     ax.set(title=title, xlabel="epoch", ylabel=ylabel, xscale=xscale, yscale="log", xlim=(first, epochs[-1]))
-    if len(errors) > 1 or mark is not None:
+    if len(errors) > 1 or mark is not None or clipped.any():
         ax.legend()
     return ax
 
@@ -65,13 +75,15 @@ def sharpness_curves(
     """
     ax = own_axes(ax)
     for index, (label, values) in enumerate(sharpness.items()):
-        ax.plot(epochs, values, lw=1.2, ls=dash_of(index), color=f"C{index}", label=label)
+        # Runs are one until rounding parts them: a thinner line on a thicker one leaves both to be seen.
+        width = 0.7 + 0.5 * (len(sharpness) - 1 - index)
+        ax.plot(epochs, values, lw=width, ls=dash_of(index), color=f"C{index}", label=label)
         if rises is not None and label in rises:
             ax.axvline(rises[label], color=f"C{index}", ls=":", lw=1.2, label=f"{label}: the loss rises")
     ax.axhline(bound, color="#444444", ls="--", lw=1, label=f"2 / rate = {bound:g}")
     ax.set(title=title, xlabel="epoch", ylabel="largest eigenvalue of the Hessian", xlim=(0, epochs[-1]))
     # Entries that would hide what they explain: curves and marks fill the axes.
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return ax
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LEVELS = 1000
+_UNSAID = 2e-3
+"""Share of values outside the range shown that need not be told."""
 
 
 def compared_histograms(
@@ -34,7 +36,8 @@ def compared_histograms(
         xlabel: quantity and unit.
         colors: of the ensembles, by label; the others take the next of the usual ones.
         reference: a value to be marked, with its label.
-        window: range to be shown; by default that of the middle 99.9 % of all values.
+        window: range to be shown; by default that of the middle 99.9 % of all values. The share beyond is told where it
+            is more than that.
         ax: where to draw.
     """
     ax = own_axes(ax)
@@ -44,7 +47,7 @@ def compared_histograms(
         shown = histogram.coarsen(low, high, _bins(histogram.total))
         color = color_of(name, index, colors)
         density = shown.counts / (histogram.total * np.diff(shown.edges))
-        label = f"{name} (n = {histogram.total:,})"
+        label = f"{name} (n = {histogram.total:,}{_beyond(histogram, low, high)})"
         ax.stairs(density, shown.edges, fill=True, color=color, alpha=0.35)
         ax.stairs(density, shown.edges, color=color, ls=dash_of(index), lw=1.2, label=label)
     if reference is not None:
@@ -157,6 +160,11 @@ def modality(
     ax.set_ylim(0, 1.35 * ax.get_ylim()[1])  # room for the legend
     ax.legend(loc="upper left")
     return ax
+
+
+def _beyond(histogram, low, high):
+    share = 1 - histogram.coarsen(low, high, 1).counts.sum() / histogram.total
+    return f", {share:.1%} beyond" if share > _UNSAID else ""
 
 
 def _range_of(histograms):

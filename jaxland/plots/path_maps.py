@@ -39,13 +39,13 @@ def path_map(
     for path in points:
         ax.plot(*path.T, color="black", lw=0.5, alpha=0.3, zorder=1)
     flat = points.reshape(-1, 2)
-    size = 14 if flat.shape[0] < 4_000 else 4
+    size = 6 if flat.shape[0] < 4_000 else 3
     dots = ax.scatter(*flat.T, c=np.tile(steps, len(points)), cmap="viridis", s=size, lw=0, zorder=2)
-    ax.scatter(*points[:, 0].T, marker="o", s=34 if few else 12, fc="none", ec="black", lw=1, label="start", zorder=3)
-    ax.scatter(*points[:, -1].T, marker="x", s=34 if few else 12, color="#d55e00", lw=1.4, label="end", zorder=3)
+    ax.scatter(*points[:, 0].T, marker="o", s=18 if few else 12, fc="none", ec="black", lw=1, label="start", zorder=3)
+    ax.scatter(*points[:, -1].T, marker="x", s=18 if few else 12, color="#d55e00", lw=1.2, label="end", zorder=3)
     if few and len(points) > 1:
         for name, path in zip(names or [str(index) for index in range(len(points))], points, strict=True):
-            ax.annotate(name, path[-1], xytext=(5, 4), textcoords="offset points", fontsize=9, zorder=4)
+            ax.annotate(name, path[-1], xytext=(5, 4), textcoords="offset points", fontsize=7, zorder=4)
     ax.set(title=title, xlabel=f"{axis} 1", ylabel=f"{axis} 2")
     ax.margins(0.08)
     ax.legend(loc="best")

@@ -1,12 +1,14 @@
 """Bands along a landscape: energies and turns against the distance along the path."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from jaxland.plots.style import own_axes
+from jaxland.statistics import Estimate
 
 
 def path_energies(
@@ -14,6 +16,7 @@ def path_energies(
     energies: Float[np.ndarray, "B I"],
     *,
     color: str = "C0",
+    highest: float | None = None,
     title: str = "Energies along the paths",
     ylabel: str = "mean squared error",
     ax: Axes | None = None,
@@ -24,6 +27,7 @@ def path_energies(
         lengths: distance of each image from the start of its path, from `jaxland.landscape.arc_lengths`.
         energies: of the images.
         color: of the paths.
+        highest: energies up to which the axis goes; how many paths end above is told. By default it holds all.
         title: of the axes.
         ylabel: what the energy is, with its unit.
         ax: where to draw.
@@ -35,6 +39,9 @@ def path_energies(
     resampled = [np.interp(share, x / x[-1], y) for x, y in zip(lengths, energies, strict=True)]
     typical = share * np.median(lengths[:, -1])
     ax.plot(typical, np.median(resampled, axis=0), color="black", lw=1.8, label=f"median of {len(lengths)} paths")
+    if highest is not None and (above := int((energies[:, -1] > highest).sum())):
+        ax.plot([], [], " ", label=f"{above} end above")
+    ax.set_ylim(top=highest)
     ax.set(title=title, xlabel="distance along the path", ylabel=ylabel)
     ax.legend()
     return ax
@@ -64,7 +71,7 @@ def path_with_interpolation(
         ax: where to draw.
     """
     ax = own_axes(ax)
-    ax.plot(between_lengths, between_energies, color="#b0452c", lw=0.9, label="on the lines between images")
+    ax.plot(between_lengths, between_energies, color="#d55e00", ls="--", lw=0.9, label="between images")
     ax.plot(lengths, energies, "o-", ms=3, lw=1.2, color=color, label="images")
     ax.set(title=title, xlabel="distance along the path", ylabel=ylabel)
     ax.set_ylim(0, min(1.1 * between_energies.max(), 4 * energies.max()))
@@ -77,28 +84,30 @@ def path_angles(
     angles: Sequence[Float[np.ndarray, "I"]] | Float[np.ndarray, "B I"],
     *,
     color: str = "C0",
+    label: str = "",
+    dashes: Any = "-",
     title: str = "Turns along the paths",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the angle at every inner image: the first path as a line, the median and middle half of all as a band.
+    """Draws the angle at the inner images against the share of the way: the median of all paths and its 95 % interval.
 
     Args:
         lengths: distance of the inner images of each path from its start: `arc_lengths(images)[:, 1:-1]`.
         angles: at these, in radians, from `jaxland.landscape.turning_angles`.
-        color: of median and band.
+        color, dashes: of the median.
+        label: of the paths, before their number.
         title: of the axes.
-        ax: where to draw.
+        ax: where to draw; paths of several kinds may share it.
     """
     ax = own_axes(ax)
     share = np.linspace(0, 1, 101)
-    scaled = [np.interp(share, x / x[-1], np.nan_to_num(a)) for x, a in zip(lengths, angles, strict=True)]
-    typical = share * np.median([x[-1] for x in lengths])
-    low, middle, high = np.quantile(scaled, [0.25, 0.5, 0.75], axis=0)
-    ax.fill_between(typical, low, high, color=color, alpha=0.25, lw=0, label=f"middle half of {len(lengths)} paths")
-    ax.plot(typical, middle, color=color, lw=1.8, label="their median")
-    ax.plot(lengths[0], angles[0], color="black", lw=0.8, label="one path")
-    ax.axhline(np.pi / 2, color="#888888", ls=":", lw=1, label="a right angle")
-    ax.set(title=title, xlabel="distance along the path", ylabel="angle between steps, radians")
-    ax.set_ylim(0, 1.4 * max(np.pi / 2, max(np.nanmax(a) for a in angles)))  # room for the legend
-    ax.legend()
+    scaled = np.array([np.interp(share, x / x[-1], np.nan_to_num(a)) for x, a in zip(lengths, angles, strict=True)])
+    middle, low, high = np.transpose([Estimate.quantile(each) for each in scaled.T])
+    # A few paths have no bound on one side: there is none to draw.
+    ax.fill_between(share, low, high, where=np.isfinite(low) & np.isfinite(high), color=color, alpha=0.25, lw=0)
+    counted = f"median of {len(scaled)} paths and its interval"
+    ax.plot(share, middle, color=color, ls=dashes, lw=1.4, label=f"{label}: {counted}" if label else counted)
+    ax.set(title=title, xlabel="share of the way", ylabel="angle between steps, radians")
+    ax.set(xlim=(0, 1), ylim=(0, max(ax.get_ylim()[1], 1.25 * np.max(middle), np.pi / 2)))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return ax

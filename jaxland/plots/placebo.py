@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import own_axes
+from jaxland.plots.style import dash_of, own_axes
 from jaxland.statistics import PermutationPValue, distribution_band
 
 _REAL, _PLACEBO = "#d55e00", "#7f7f7f"
@@ -75,7 +75,15 @@ def p_value_distributions(
     for index, (name, values) in enumerate(p_values.items()):
         ordered = np.sort(values)
         share = np.arange(len(values) + 1) / len(values)
-        ax.step(np.r_[0, ordered, 1], np.r_[share, 1], where="post", color=f"C{index}", lw=1.4, label=name)
-    ax.set(title=title, xlabel="p", ylabel="share of tests with a p-value of p or less", xlim=(0, 1), ylim=(0, 1))
-    ax.legend(loc="lower right")
+        ax.step(
+            np.r_[0, ordered, 1],
+            np.r_[share, 1],
+            where="post",
+            color=f"C{index}",
+            ls=dash_of(index),
+            lw=1.4,
+            label=name,
+        )
+    ax.set(title=title, xlabel="p", ylabel="share of p-values up to p", xlim=(0, 1), ylim=(0, 1))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return ax

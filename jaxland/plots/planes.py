@@ -7,12 +7,13 @@ from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from scipy.spatial import KDTree
 
 from jaxland.plots.style import own_axes
 
 # By index: minimum, saddle, maximum.
-_MARKERS = (("*", "#ffffff", 190), ("X", "#ffb000", 90), ("s", "#d55e00", 60))
+_MARKERS = (("*", "#ffffff", 90), ("X", "#ffb000", 45), ("s", "#d55e00", 30))
 _KINDS = ("minimum", "saddle", "maximum")
 _PIXELS = 240
 
@@ -36,15 +37,23 @@ def contour_map(
         labels: of the two coordinates.
         title: of the axes.
         quantity: named beside the colours.
-        floor: losses below it have its colour.
+        floor: losses below it have one colour, and the bar an arrow.
         ax: where to draw.
     """
     ax = own_axes(ax)
     shown = np.ma.masked_invalid(loss)
     top = float(shown.max())
     levels = np.geomspace(min(floor, top / 2), top * 1.0001, 25)
+    below = bool(shown.min() < levels[0])
     filled = ax.contourf(
-        first, second, np.clip(shown, levels[0], None).T, levels=levels, norm=LogNorm(), cmap="viridis", zorder=0
+        first,
+        second,
+        shown.T,
+        levels=levels,
+        norm=LogNorm(),
+        cmap="viridis",
+        extend="min" if below else "neither",
+        zorder=0,
     )
     ax.contour(first, second, shown.T, levels=levels[::2], colors="white", linewidths=0.4, alpha=0.5)
     powers = 10.0 ** np.arange(np.ceil(np.log10(levels[0])), np.log10(top))
@@ -78,20 +87,23 @@ def mark_stationary(points: Float[np.ndarray, "M 2"], index: Int[np.ndarray, "M"
     return ax
 
 
-def descent_path(path: Float[np.ndarray, "S 2"], *, color: str = "#ff4f4f", label: str = "", ax: Axes) -> list[Line2D]:
+def descent_path(path: Float[np.ndarray, "S 2"], *, color: str = "#111111", label: str = "", ax: Axes) -> list[Line2D]:
     """Draws a way of descent on a plane, its start and its end; returns the line, the start and the end."""
-    (line,) = ax.plot(*path.T, color=color, lw=1.6, marker=".", ms=3, zorder=5)
-    (start,) = ax.plot(*path[:1].T, "o", color="white", mec=color, mew=2, ms=7, zorder=6)
-    (end,) = ax.plot(*path[-1:].T, "o", color=color, mec="black", ms=7, zorder=7)
+    # A rim of white, so that the line is seen on light and on dark.
+    rim = [withStroke(linewidth=3, foreground="white")]
+    (line,) = ax.plot(*path.T, color=color, lw=1.3, zorder=5, path_effects=rim)
+    (start,) = ax.plot(*path[:1].T, "o", color="white", mec=color, mew=1.5, ms=6, zorder=6)
+    (end,) = ax.plot(*path[-1:].T, "o", color=color, mec="white", ms=6, zorder=7)
     if label:
         ax.annotate(
             label,
             tuple(path[0]),
             xytext=(7, 7),
             textcoords="offset points",
-            color="white",
-            fontsize=13,
+            color=color,
+            fontsize=9,
             weight="bold",
+            path_effects=rim,
             zorder=8,
         )
     return [line, start, end]
@@ -125,10 +137,10 @@ def basin_map(
     )
     shares = np.bincount(basin, minlength=len(names)) / max(len(basin), 1)
     handles = [
-        Line2D([], [], marker="s", ls="", ms=9, color=color, label=f"{name}: {share:.1%}")
+        Line2D([], [], marker="s", ls="", ms=7, color=color, label=f"{name}: {share:.1%}")
         for name, color, share in zip(names, colors, shares, strict=True)
     ]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     ax.grid(False)
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
     return ax
@@ -140,6 +152,7 @@ def duration_map(
     reached: Bool[np.ndarray, "F"],
     *,
     labels: tuple[str, str],
+    span: tuple[float, float] | None = None,
     title: str = "Epochs to converge",
     ax: Axes | None = None,
 ) -> Axes:
@@ -150,6 +163,7 @@ def duration_map(
         epochs: how long each took.
         reached: whether it arrived at all.
         labels: of the two coordinates.
+        span: fewest and most epochs of the colours, for maps that are to be compared; those of the starts by default.
         title: of the axes.
         ax: where to draw.
     """
@@ -157,8 +171,9 @@ def duration_map(
     pixels, extent = _nearest(starts)
     shown = np.ma.masked_where(~reached[pixels], np.maximum(epochs[pixels], 1))
     ax.set_facecolor("#bbbbbb")
+    low, high = span or (None, None)
     if reached.any():
-        image = ax.imshow(shown, origin="lower", extent=extent, aspect="auto", cmap="magma_r", norm=LogNorm())
+        image = ax.imshow(shown, origin="lower", extent=extent, aspect="auto", cmap="cividis", norm=LogNorm(low, high))
         ax.figure.colorbar(image, ax=ax, label="epochs")
     ax.grid(False)
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1], xlim=extent[:2], ylim=extent[2:])

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 
 from jaxland.plots.style import color_of, dash_of, own_axes
 
+_MARKERS = "osv^D"
+
 
 def spectrum(
     eigenvalues: Mapping[str, Float[np.ndarray, "P"]],
@@ -36,7 +38,15 @@ def spectrum(
     for index, (name, values) in enumerate(drawn.items()):
         negative = np.count_nonzero(values < -bound)
         rank, color = np.arange(1, len(values) + 1), color_of(name, index, colors)
-        ax.plot(rank, values, "o-", ms=3.2, lw=0.6, color=color, label=f"{name}: {negative} below the band")
+        ax.plot(
+            rank,
+            values,
+            _MARKERS[index % len(_MARKERS)] + "-",
+            ms=2.6,
+            lw=0.6,
+            color=color,
+            label=f"{name}: {negative} below the band",
+        )
     return _finished(ax, bound, zero, title)
 
 
@@ -65,7 +75,7 @@ def spectra_band(
         rank, color = np.arange(1, len(median) + 1), color_of(name, index, colors)
         ax.fill_between(rank, low, high, color=color, alpha=0.2, lw=0)
         fits = len(finite[name])
-        label = f"{name}: median and 5-95 % (n = {fits:,})" if fits > 1 else name
+        label = f"{name}: middle 90 % (n = {fits:,})" if fits > 1 else name
         ax.plot(rank, median, color=color, ls=dash_of(index), lw=1.6, label=label)
     return _finished(ax, bound, zero, title)
 
@@ -88,6 +98,6 @@ def _finished(ax, bound, zero, title):
     ax.minorticks_off()
     ax.axhspan(-bound, bound, color="#888888", alpha=0.15, lw=0, label=f"within {zero:g} of the largest")
     ax.axhline(0, color="#444444", lw=0.6)
-    ax.set(title=title, xlabel="rank of the eigenvalue, from the smallest", ylabel="eigenvalue")
-    ax.legend(loc="upper left")
+    ax.set(title=title, xlabel="rank, from the smallest", ylabel="eigenvalue")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return ax

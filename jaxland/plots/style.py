@@ -1,7 +1,7 @@
 """One look for all figures, and rendering them."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from string import ascii_lowercase
 from typing import Any
@@ -12,23 +12,39 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jaxland._names import lookup
+
 TARGET_COLOR = "#444444"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Those of Okabe and Ito (2008), which the colour-blind can tell apart, but for their yellow, faint on white."""
+COLUMN, PAGE = 3.4, 7.0
+"""Widths of a column and of a page of a journal, in inches: no figure need be made smaller there, nor its text."""
+_WIDTHS = {"column": COLUMN, "page": PAGE}
+_SMALLEST_HEIGHT, _SHAPE = 2.1, 0.74
+_TICKS, _NARROW = 6, 3.0
 _DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)))
 
 _STYLE: dict[str, Any] = {
     "axes.prop_cycle": cycler(color=COLORS),
-    "figure.dpi": 110,
-    "savefig.dpi": 160,
-    "font.size": 10,
-    "axes.titlesize": 11,
+    "figure.dpi": 150,
+    "savefig.dpi": 220,
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.linewidth": 0.5,
+    "axes.titlepad": 4,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.25,
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.fontsize": 7,
+    "legend.handlelength": 2.2,
+    "legend.labelspacing": 0.35,
     "svg.hashsalt": "jaxland",
 }
 
@@ -41,23 +57,41 @@ def style() -> Iterator[None]:
 
 
 def new_figure(
-    columns: int = 1, *, rows: int = 1, width: float = 6.4, height: float = 4.0, projection: str | None = None
+    columns: int = 1,
+    *,
+    rows: int = 1,
+    width: float | str | None = None,
+    height: float | None = None,
+    projection: str | None = None,
+    letters: bool = True,
 ) -> tuple[Figure, list[Any]]:
     """A figure with axes side by side, row after row; it belongs to no window and needs no closing.
-
-    Where there are several axes, each has a letter.
 
     Args:
         columns: how many axes in a row.
         rows: how many rows.
-        width, height: of each of the axes, in inches.
+        width: of each of the axes, in inches; or `"column"` or `"page"`, of a journal, which the whole figure fills. By
+            default one of the axes fills a column, and several side by side fill a page.
+        height: of each of the axes, in inches; by default three quarters of their width, and enough for their text.
         projection: of the axes, such as `"3d"`; flat by default.
+        letters: whether each of several axes gets one.
+
+    Raises:
+        ValueError: the width is neither a number nor one of these.
     """
+    if isinstance(width, str):
+        width = lookup("width", width, _WIDTHS) / columns
+    elif width is None:
+        width = COLUMN if columns == 1 else PAGE / columns
+    height = height or max(_SHAPE * width, _SMALLEST_HEIGHT)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
-    for letter, ax in zip(ascii_lowercase, axes, strict=False) if len(axes) > 1 else ():
-        mark_panel(ax, letter)
+    for ax in axes:
+        # Labels of more ticks would meet on axes so small.
+        ax.xaxis.get_major_locator().set_params(nbins=_TICKS if width > _NARROW else _TICKS - 2)
+    if letters and len(axes) > 1:
+        panel_letters(axes)
     return figure, axes
 
 
@@ -67,14 +101,26 @@ def in_three_dimensions(ax: Axes) -> Any:
     ax.remove()
     solid = figure.add_subplot(place, projection="3d")
     for letter in letters:
-        mark_panel(solid, letter)
+        panel_letters([solid], letter)
     return solid
 
 
-def mark_panel(ax: Axes, letter: str) -> None:
-    """Writes the letter of a panel at its upper left corner, above the title, which may be of any length."""
-    place = {"xycoords": "axes fraction", "xytext": (-4, 21), "textcoords": "offset points"}
-    ax.annotate(letter, (0, 1), **place, fontsize=11, fontweight="bold", annotation_clip=False)
+def panel_letters(axes: Sequence[Axes], letters: Sequence[str] = ascii_lowercase) -> None:
+    """Writes a letter at the upper left corner of each of the axes, above the title, wherever that goes.
+
+    Args:
+        axes: the panels, in the order of the letters; `new_figure` has lettered its own.
+        letters: at least as many; those of the alphabet by default.
+
+    Raises:
+        ValueError: there are more axes than letters.
+    """
+    if len(letters) < len(axes):
+        raise ValueError(f"{len(axes)} axes need as many letters; got {len(letters)}: leave letters out for some.")
+    for ax, letter in zip(axes, letters, strict=False):
+        # The title goes up where an exponent stands above the axis, and the letter with it.
+        place = {"xycoords": ("axes fraction", ax.title), "xytext": (-4, 3), "textcoords": "offset points"}
+        ax.annotate(letter, (0, 1), **place, ha="right", fontsize=9, fontweight="bold", annotation_clip=False)
 
 
 def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:
@@ -93,8 +139,8 @@ def own_axes(ax: Axes | None) -> Axes:
 
 
 def render(figure: Figure, kind: str) -> bytes:
-    """The figure as PNG or SVG, the same bytes for the same figure."""
+    """The figure as `"png"`, `"svg"` or `"pdf"`, the same bytes for the same figure."""
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {"Software": None})
     figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()

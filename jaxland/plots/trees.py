@@ -12,6 +12,8 @@ from jaxland.plots.style import own_axes
 _HIGHLIGHT_COLOR = "#d55e00"
 # More labels than this could not be read.
 _MOST_LABELS = 60
+# Share of the barriers that the colours span.
+_SPANNED = 0.95
 
 
 def leaf_order(energies: Float[np.ndarray, "M"], merges: Float[np.ndarray, "M_minus_1 4"]) -> Int[np.ndarray, "M"]:
@@ -34,6 +36,7 @@ def disconnectivity_graph(
     labels: Sequence[str] | None = None,
     highlighted: int | None = None,
     highlighted_label: str = "global minimum",
+    window: tuple[float, float] | None = None,
     title: str = "Disconnectivity graph",
     ylabel: str = "energy",
     ax: Axes | None = None,
@@ -51,6 +54,7 @@ def disconnectivity_graph(
         labels: of the minima, below their leaves; not drawn for more than 60.
         highlighted: a minimum to be marked, such as the global one.
         highlighted_label: what it is called in the legend.
+        window: heights to be shown, where some minima lie far from the others; how many are not is told.
         title: of the axes.
         ylabel: what the energy is, with its unit.
         ax: where to draw.
@@ -78,8 +82,13 @@ def disconnectivity_graph(
         ax.legend(handles=[ax.lines[-1]], loc="upper center", bbox_to_anchor=(0.5, -0.08))
     _name_leaves(ax, names, places, energies)
     ax.set(title=title, ylabel=ylabel, xlabel="minima, ordered by the tree", xticks=[])
+    low, high = window or (energies.min() - 3 * rise, top + rise)
+    if hidden := int(((energies < low) | (energies > high)).sum()):
+        ax.annotate(
+            f"{hidden} minima beyond", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=7
+        )
     margin = 0.8 + 0.02 * len(energies)
-    ax.set(xlim=(-margin, len(energies) - 1 + margin), ylim=(energies.min() - 3 * rise, top + rise))
+    ax.set(xlim=(-margin, len(energies) - 1 + margin), ylim=(low, high))
     ax.grid(False, axis="x")
     ax.spines["bottom"].set_visible(False)
     return ax
@@ -95,6 +104,9 @@ def barrier_matrix(
     ax: Axes | None = None,
 ) -> Axes:
     """Draws pairwise barrier heights as a heat map, with minima that are joined low side by side.
+
+    The colours span all but the highest twentieth of the barriers, which would leave the others one colour; what lies
+    beyond has the last colour, and the bar an arrow.
 
     Args:
         barriers: heights; NaN where none is known, drawn hatched. The diagonal is drawn as it is given.
@@ -115,13 +127,18 @@ def barrier_matrix(
     ax.set_facecolor("white")
     ax.patch.set(hatch="////", edgecolor="#bbbbbb")
     # Cividis grows evenly in lightness, so it survives a black-and-white print.
-    image = ax.imshow(np.ma.masked_invalid(ordered), cmap="cividis", interpolation="nearest")
-    ax.figure.colorbar(image, ax=ax, label=clabel)
+    between = ordered[~np.eye(len(ordered), dtype=bool) & np.isfinite(ordered)]
+    low, high = np.quantile(between, (0, _SPANNED)) if between.size else (0.0, 1.0)
+    shown = {"cmap": "cividis", "vmin": low, "vmax": high, "interpolation": "nearest"}
+    image = ax.imshow(np.ma.masked_invalid(ordered), **shown)
+    beyond = bool(np.nanmin(ordered, initial=low) < low), bool(np.nanmax(ordered, initial=high) > high)
+    ends = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    ax.figure.colorbar(image, ax=ax, label=clabel, extend=ends.get(beyond, "neither"))
     ticks = range(len(names))
     ax.set(title=title, xlabel="minimum", ylabel="minimum", xticks=ticks, yticks=ticks)
     if names:
-        ax.set_xticklabels([names[leaf] for leaf in order], rotation=90, fontsize=7)
-        ax.set_yticklabels([names[leaf] for leaf in order], fontsize=7)
+        ax.set_xticklabels([names[leaf] for leaf in order], rotation=90, fontsize=6)
+        ax.set_yticklabels([names[leaf] for leaf in order], fontsize=6)
     ax.grid(False)
     return ax
 
@@ -181,6 +198,6 @@ def _name_leaves(ax, names, places, energies):
             textcoords="offset points",
             ha="center",
             va="top",
-            fontsize=7,
+            fontsize=6,
             rotation=90 if len(names) > 20 else 0,
         )

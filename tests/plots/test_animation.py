@@ -20,7 +20,7 @@ def test_a_gif_shows_every_frame_and_repeats():
     content = animate(figure, draw, [0.1, 0.5, 0.9], per_second=5, hold=1)
     assert content == animate(*_moving(), [0.1, 0.5, 0.9], per_second=5, hold=1)
     with Image.open(io.BytesIO(content)) as film:
-        assert (film.n_frames, film.info["loop"], film.size) == (3, 0, (160, 120))
+        assert (film.n_frames, film.info["loop"], film.size) == (3, 0, (240, 180))
         centres, times = [], []
         for index in range(3):
             film.seek(index)

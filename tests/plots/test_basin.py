@@ -77,3 +77,13 @@ def test_few_fits(count):
     _draw(DISTANCE[:count], LOSS[:count], RETURNED[:count])
     _, _, legend = _draw(DISTANCE[:count], LOSS[:count] * np.nan, np.zeros(count, bool))
     assert legend[0].startswith("fits (n = 0")
+
+
+def test_losses_above_the_axis_are_counted():
+    losses = np.array([1.0, 1.1, 1.2, 9.0])
+    with style():
+        _, (ax,) = new_figure()
+        basin_scatter(np.arange(4.0), losses, np.array([True, True, False, False]), highest=2.0, ax=ax)
+    assert ax.get_yscale() == "linear"
+    assert np.isfinite(ax.collections[0].get_offsets()[:, 1].filled(np.nan)).tolist() == [True, True, True, False]
+    assert "fits (n = 4, 1 above)" in [text.get_text() for text in ax.get_legend().get_texts()]

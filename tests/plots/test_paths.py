@@ -37,7 +37,16 @@ def test_every_path_and_the_median_are_drawn():
     assert ax.get_ylabel() == "cross-entropy"
 
 
-def test_angles_are_those_of_the_first_path():
-    ax = path_angles(LENGTHS[:, 1:-1], ANGLES)
-    drawn = next(line for line in ax.lines if line.get_label() == "one path")
-    np.testing.assert_array_equal(drawn.get_xydata(), np.stack([LENGTHS[0, 1:-1], ANGLES[0]], axis=1))
+def test_angles_are_drawn_by_their_median_over_the_share_of_the_way():
+    lengths = [np.array([1.0, 2.0, 4.0]), np.array([10.0, 20.0, 40.0]), np.array([1.0, 2.0, 4.0])]
+    ax = path_angles(lengths, [np.full(3, 0.1), np.full(3, 0.5), np.full(3, 0.2)], label="sgd")
+    (median,) = ax.lines
+    np.testing.assert_allclose(median.get_ydata(), 0.2)
+    assert median.get_label() == "sgd: median of 3 paths and its interval"
+    assert ax.get_xlim() == (0, 1)
+
+
+def test_paths_that_end_above_the_axis_are_counted():
+    ax = path_energies(LENGTHS, np.r_[ENERGIES[:-1], 10 + ENERGIES[-1:]], highest=5)
+    assert ax.get_ylim()[1] == 5
+    assert ax.get_legend().get_texts()[-1].get_text() == "1 end above"

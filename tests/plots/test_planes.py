@@ -84,3 +84,16 @@ def test_what_never_arrives_is_masked():
     assert shown[:, :80].mask.sum() == 0
     assert shown[:, -80:].mask.all()
     assert not duration_map(starts, np.full(500, np.nan), np.zeros(500, bool), labels=LABELS).images
+
+
+def test_losses_below_the_floor_are_told_by_an_arrow():
+    axis = np.linspace(0, 1, 5)
+    for low, told in ((1e-6, "min"), (1e-2, "neither")):
+        ax = contour_map(axis, axis, np.geomspace(low, 1, 25).reshape(5, 5), labels=("a", "b"), floor=1e-3)
+        assert ax.figure.axes[1]._colorbar.extend == told
+
+
+def test_maps_of_durations_that_are_compared_have_one_scale():
+    starts = np.random.default_rng(0).random((20, 2))
+    ax = duration_map(starts, np.full(20, 50.0), np.ones(20, bool), labels=("a", "b"), span=(10, 1000))
+    assert ax.images[0].get_clim() == (10, 1000)

@@ -22,6 +22,7 @@ from jaxland.plots import (
     target_curve,
     training_curves,
     tube,
+    weight_paths,
 )
 from jaxland.statistics import Histogram
 
@@ -114,7 +115,40 @@ def test_diagram_makes_live_weights_bold():
     weights = [np.array([[1.0], [0.0]]), np.array([[0.5, 0.0]])]
     ax = network_diagram([1, 2, 1], weights)
     widths = sorted(line.get_linewidth() for line in ax.lines if len(line.get_xdata()) == 2)
-    assert widths == [0.5, 0.5, 1.6, 1.6]
+    assert widths == [0.4, 0.4, 1.2, 1.2]
+
+
+def test_diagram_draws_bias_units_where_they_are_asked_for():
+    weights = [np.ones((2, 1)), np.ones((1, 2))]
+    plain, with_biases = (network_diagram([1, 2, 1], weights, biases=biases) for biases in (False, True))
+    places = [
+        line.get_xydata()[0].tolist() for line in with_biases.lines[len(plain.lines) :] if len(line.get_xdata()) == 1
+    ]
+    assert places == [[0, -1.5], [1, -1.5]]
+    leads_to = [line.get_xydata()[1].tolist() for line in with_biases.lines if line.get_linestyle() == "--"]
+    assert leads_to == [[1, 0.5], [1, -0.5], [2, 0]]
+
+
+def test_errors_too_large_to_be_drawn_are_told():
+    ax = error_curves(np.arange(4), {"e": np.array([1.0, 1e99, 1e101, np.inf])})
+    assert np.isfinite(ax.lines[0].get_ydata()).tolist() == [True, True, False, False]
+    assert [text.get_text() for text in ax.get_legend().get_texts()][-1] == "above $10^{100}$ from 2"
+
+
+def test_values_beyond_the_window_of_a_histogram_are_told():
+    histogram = Histogram.spanning(0, 10, 100).add(np.linspace(0.05, 9.95, 100))
+    drawn = compared_histograms({"a": histogram}, title="", xlabel="", window=(0, 8))
+    assert drawn.get_legend().get_texts()[0].get_text() == "a (n = 100, 20.0% beyond)"
+    whole = compared_histograms({"a": histogram}, title="", xlabel="", window=(0, 10))
+    assert whole.get_legend().get_texts()[0].get_text() == "a (n = 100)"
+
+
+def test_weights_are_drawn_by_quantiles_and_some_as_lines():
+    weights = np.outer([0.0, 1.0, 2.0], np.arange(101))
+    ax = weight_paths(np.arange(3), weights, named=3)
+    *lines, median = ax.lines
+    assert [line.get_ydata()[-1] for line in lines] == [0, 100, 200]
+    np.testing.assert_array_equal(median.get_ydata(), [0, 50, 100])
 
 
 def test_a_figure_is_rendered_to_the_same_bytes_each_time():

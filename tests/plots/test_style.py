@@ -1,6 +1,11 @@
 """The look that all figures share."""
 
-from jaxland.plots import in_three_dimensions, new_figure
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from jaxland.plots import in_three_dimensions, new_figure, panel_letters, render, style
+from jaxland.plots.style import COLORS, dash_of
 
 
 def test_letters_of_panels_meet_no_title_however_long():
@@ -8,9 +13,88 @@ def test_letters_of_panels_meet_no_title_however_long():
     panels = [in_three_dimensions(axes[0]), axes[1]]
     for ax in panels:
         ax.set_title("a title that is longer than the axes under it are wide")
+    _letters_are_clear(figure, panels, "ab")
+
+
+def test_a_letter_goes_up_with_a_title_that_an_exponent_lifts():
+    with style():
+        figure, axes = new_figure(2, letters=False)
+        panel_letters(axes, "xy")
+        for ax in axes:
+            ax.plot([0, 1e152])
+            ax.set_title("a title that is longer than the axes under it are wide")
+        _letters_are_clear(figure, axes, "xy")
+
+
+def _letters_are_clear(figure, panels, letters):
     figure.draw_without_rendering()
-    for letter, ax in zip("ab", panels, strict=True):
+    for letter, ax in zip(letters, panels, strict=True):
         (mark,) = ax.texts
         assert mark.get_text() == letter
         assert not mark.get_window_extent().overlaps(ax.title.get_window_extent())
         assert figure.bbox.y0 <= mark.get_window_extent().y0 <= mark.get_window_extent().y1 <= figure.bbox.y1
+
+
+def test_there_is_a_letter_for_every_panel_or_a_refusal():
+    _, axes = new_figure(2, letters=False)
+    with pytest.raises(ValueError, match="2 axes need as many letters; got 1"):
+        panel_letters(axes, "a")
+
+
+def test_figures_are_as_wide_as_a_column_or_a_page():
+    widths = [new_figure(columns)[0].get_size_inches()[0] for columns in (1, 2, 3)]
+    np.testing.assert_allclose(widths, [3.4, 7, 7])
+    np.testing.assert_allclose(new_figure(width="page")[0].get_size_inches()[0], 7)
+    np.testing.assert_allclose(new_figure(2, width="column")[0].get_size_inches()[0], 3.4)
+    with pytest.raises(ValueError, match=r"unknown width .colum.\. Did you mean .column."):
+        new_figure(width="colum")
+
+
+def test_text_has_seven_to_nine_points_as_journals_ask():
+    with style():
+        _, axes = new_figure(2)
+        for ax in axes:
+            ax.plot([0, 1], label="a")
+            ax.set(title="title", xlabel="x", ylabel="y")
+            ax.legend()
+        sizes = {text.get_fontsize() for ax in axes for text in ax.findobj(lambda each: hasattr(each, "get_fontsize"))}
+    assert min(sizes) >= 7
+    assert max(sizes) <= 9
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_a_figure_is_rendered_to_the_same_bytes(kind):
+    def rendered():
+        figure, (ax,) = new_figure()
+        ax.plot([0, 1])
+        return render(figure, kind)
+
+    with style():
+        assert rendered() == rendered()
+
+
+def test_colours_stay_apart_for_the_colour_blind_and_dashes_in_grey():
+    seen = _lightness_and_hue(_linear(np.array([to_rgb(color) for color in COLORS])) @ _DEUTERANOPIA.T)
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[np.triu_indices(len(COLORS), 1)]
+    assert apart.min() > 15
+    # What is as light as another in grey has other dashes.
+    assert len({str(dash_of(index)) for index in range(len(COLORS))}) == len(COLORS)
+
+
+# Machado, Oliveira and Fernandes, A physiologically-based model for simulation of color vision deficiency (2009).
+_DEUTERANOPIA = np.array(
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+)
+# Of sRGB under D65, IEC 61966-2-1.
+_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def _linear(rgb):
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def _lightness_and_hue(linear):
+    """CIE L*a*b* of linear RGB."""
+    ratio = np.clip(linear, 0, 1) @ _XYZ.T / _XYZ.sum(axis=1)
+    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)

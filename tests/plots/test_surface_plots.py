@@ -60,9 +60,13 @@ def test_paths_have_a_ring_and_a_dot():
 
 def test_a_gallery_has_a_place_for_each():
     figure = surface_gallery(A, B, np.stack([LOSS] * 7), [f"seed {k}" for k in range(7)], columns=3, heading="Seven")
-    assert len(figure.axes) == 9
-    assert [ax.get_title() for ax in figure.axes[:7]] == [f"seed {k}" for k in range(7)]
-    assert [ax.axison for ax in figure.axes[7:]] == [False, False]
+    *panels, bar = figure.axes
+    assert len(panels) == 9
+    assert [ax.get_title() for ax in panels[:7]] == [
+        f"seed {k}\n{LOSS.min():.4g} to {LOSS.max():.4g}" for k in range(7)
+    ]
+    assert [ax.axison for ax in panels[7:]] == [False, False]
+    assert [text.get_text() for text in bar.get_xticklabels()] == ["lowest", "highest"]
     assert render(figure, "png")
 
 
@@ -101,7 +105,7 @@ def test_a_descent_from_above_shows_both_losses():
     np.testing.assert_array_equal(ax.lines[1].get_xydata(), PATHS[0, 1:2])
     np.testing.assert_array_equal(curves.lines[1].get_ydata(), HEIGHTS[0, :2] + 1)
     texts = [text.get_text() for text in curves.get_legend().get_texts()]
-    assert texts[:2] == ["one: 1.5000", "as the plane shows it: 2.5000"]
+    assert (texts[0], texts[-1]) == ("one: 1.5000", "as the plane shows them")
     assert curves.get_title() == "loss at step 1"
     draw(3)
     assert curves.lines[0].get_xdata().tolist() == STEPS
@@ -113,3 +117,18 @@ def test_axes_in_rows_and_in_perspective():
     assert len(axes) == 6
     assert figure.axes == axes
     assert new_figure(projection="3d")[1][0].name == "3d"
+
+
+def test_surfaces_that_are_compared_have_one_scale():
+    drawn = surface_contours(A, B, LOSS, span=(-1.0, 2 * LOSS.max()))
+    low, high = drawn.collections[0].get_clim()
+    assert (low, high) == (-1.0, 2 * LOSS.max())
+
+
+def test_ticks_of_a_colour_bar_are_round_and_apart():
+    figure, (ax,) = new_figure()
+    surface_contours(A, B, 5.6341 + LOSS, ax=ax)
+    first, *others = figure.axes[1].get_yticks()
+    assert first == pytest.approx(5.6341)
+    np.testing.assert_allclose(others, np.round(others, 2))
+    assert len(others) > 2

@@ -3,6 +3,7 @@ import pytest
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
+from jaxland.landscape import barrier_tree
 from jaxland.plots import barrier_matrix, disconnectivity_graph, leaf_order, new_figure, render, style
 
 
@@ -147,3 +148,19 @@ def test_matrix_has_the_order_of_the_tree():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["b", "c", "a", "d"]
     with pytest.raises(ValueError, match="each of the 4 minima once"):
         barrier_matrix(barriers, np.array([0, 1, 1, 2]))
+
+
+def test_minima_beyond_the_window_are_told():
+    energies = np.array([0.0, 1.0, 9.0])
+    merges = barrier_tree(np.array([[0.0, 2.0, 10.0], [2.0, 1.0, 10.0], [10.0, 10.0, 9.0]]))
+    ax = disconnectivity_graph(energies, merges, window=(-1.0, 3.0))
+    assert ax.get_ylim() == (-1.0, 3.0)
+    assert [text.get_text() for text in ax.texts] == ["1 minima beyond"]
+
+
+def test_the_highest_barriers_do_not_stretch_the_colours():
+    heights = np.full((30, 30), 1.0) + np.arange(30)[:, None] * np.arange(30) / 1000
+    heights[0, 1] = heights[1, 0] = 100.0
+    ax = barrier_matrix(heights, np.arange(30))
+    assert ax.images[0].get_clim()[1] < 2
+    assert ax.images[0].colorbar.extend == "max"

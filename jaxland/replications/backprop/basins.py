@@ -114,24 +114,34 @@ def _table(found: dict[float, Basins]) -> pd.DataFrame:
 
 
 def _figures(config: BackpropConfig, found: dict[float, Basins]):
-    basins, axes = new_figure(len(found), width=5.6, height=5.0)
+    basins, axes = new_figure(len(found), height=3.1)
     for ax, (rate, each) in zip(axes, found.items(), strict=True):
-        title = f"Rate {rate:g}: where {len(each.minimum):,} starts are after {config.epochs:,} epochs"
+        title = f"Rate {rate:g}: {len(each.minimum):,} starts after {config.epochs:,} epochs"
         basin_map(each.start, each.minimum, NAMES, COLORS, labels=_AXES, title=title, ax=ax)
         _mark(ax)
-    durations, axes = new_figure(len(found), width=5.8, height=4.4)
+    durations, axes = new_figure(len(found))
+    every = np.concatenate([each.timed.epoch for each in found.values()])
+    every = every[np.isfinite(every)]
+    # One scale for all, from the fastest: its ends are round.
+    span = (_rounded(every.min(), np.floor), _rounded(config.epochs, np.ceil)) if len(every) else None
     for ax, (rate, each) in zip(axes, found.items(), strict=True):
         starts = each.start[: len(each.timed.minimum)]
         reached = np.isfinite(each.timed.epoch)
-        title = f"Rate {rate:g}: epochs to either minimum (grey: more than {config.epochs:,})"
-        duration_map(starts, each.timed.epoch, reached, labels=_AXES, title=title, ax=ax)
+        title = f"Rate {rate:g} (grey: more than {config.epochs:,} epochs)"
+        duration_map(starts, each.timed.epoch, reached, labels=_AXES, span=span, title=title, ax=ax)
         _mark(ax)
     return {"basins": basins, "epochs-to-converge": durations}
 
 
+def _rounded(epochs: float, towards) -> float:
+    """To one digit that counts."""
+    power = 10.0 ** np.floor(np.log10(max(epochs, 1)))
+    return max(float(towards(epochs / power) * power), 1.0)
+
+
 def _mark(ax):
     limits = (ax.get_xlim(), ax.get_ylim())
-    ax.scatter(*MINIMA.T, marker="*", s=150, color="white", edgecolors="black", zorder=4)
+    ax.scatter(*MINIMA.T, marker="*", s=90, color="white", edgecolors="black", zorder=4)
     ax.set(xlim=limits[0], ylim=limits[1])
 
 
@@ -243,10 +253,20 @@ def _captions(found: dict[float, Basins]) -> dict[str, str]:
     )
     return {
         "basins": f"Basins of attraction over the plane of two weights: {told}.",
-        "epochs-to-converge": "Epochs that descents take to either minimum, by where they start; those that "
-        "took more than "
-        "there were are grey.",
+        "epochs-to-converge": epochs_told(_table(found)),
     }
+
+
+def epochs_told(table: pd.DataFrame) -> str:
+    """A sentence for the map of durations, from `basins.csv`."""
+    rows = [row for row in table.to_dict("records") if np.isfinite(row["epochs_median"])]
+    told = "; ".join(
+        f"at rate {rate:g} "
+        + ", ".join(f"{row['epochs_median']:,.0f} to the {row['ends_at']}" for row in rows if row["rate"] == rate)
+        for rate in dict.fromkeys(row["rate"] for row in rows)
+    )
+    medians = f", in the median {told}" if told else ""
+    return f"Epochs that descents take by where they start{medians}; the grey ones did not arrive."
 
 
 ANALYSIS = Analysis(

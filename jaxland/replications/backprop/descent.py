@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from jaxland.plots import animate, descent_path, error_curves, new_figure
+from jaxland.plots import animate, dash_of, descent_path, error_curves, new_figure
 from jaxland.replications.backprop.drawing import orbit_diagram
 from jaxland.replications.backprop.maps import TALL, WINDOW, Window, draw_map
 from jaxland.replications.backprop.model import SYMBOLS, WEIGHTS, mean_factor, plane, problem
@@ -103,7 +103,7 @@ def find(context: Context) -> Findings:
         "sum-or-mean.csv": pd.DataFrame([{"loss": loss, **_summary(fork)} for loss, fork in forks.items()]),
     }
     claims = _claims(context, ways, forks, rates, orbits, bounds)
-    return Findings(tables, figures, claims, animations, captions=_captions(ways, bounds))
+    return Findings(tables, figures, claims, animations, captions=_captions(ways, bounds, tables["sum-or-mean.csv"]))
 
 
 def _file(name: str) -> str:
@@ -185,7 +185,7 @@ def _table(ways: dict[str, Descent]) -> pd.DataFrame:
 
 
 def _draw(context: Context, name: str, way: Descent, grid: int = 121):
-    figure, (left, right) = new_figure(2, height=4.6)
+    figure, (left, right) = new_figure(2)
     title = f"{name[0]}: from ({_STARTS[name][0]:g}, {_STARTS[name][1]:g}) at rate {_RATES[name]:g}"
     draw_map(context, WEIGHTS, _WINDOWS[name], grid, title=title, ax=left)
     limits = (left.get_xlim(), left.get_ylim())
@@ -202,7 +202,7 @@ def _figure(context: Context, name: str, way: Descent) -> Figure:
     figure, left, _, _ = _draw(context, name, way)
     outside = _outside(way, _WINDOWS[name])
     if outside:
-        left.set_title(f"{left.get_title()}; {outside:.0%} of the places drawn lie outside", fontsize=9)
+        left.set_title(f"{left.get_title()}; {outside:.0%} lie outside")
     return figure
 
 
@@ -214,8 +214,8 @@ def _outside(way: Descent, window: Window) -> float:
 def _animation(context: Context, name: str, way: Descent) -> bytes:
     figure, _, right, (line, _, end) = _draw(context, name, way, grid=81)
     curve = right.lines[0]
-    (dot,) = right.plot([], [], "o", color="#ff4f4f", mec="black", ms=7, zorder=5)
-    text = right.text(0.03, 0.05, "", transform=right.transAxes, family="monospace", fontsize=11)
+    (dot,) = right.plot([], [], "o", color="#111111", mec="white", ms=6, zorder=5)
+    text = right.text(0.03, 0.05, "", transform=right.transAxes, family="monospace", fontsize=8)
     places = np.unique(np.linspace(0, len(way.epochs) - 1, context.settings.frames).astype(int))
 
     def draw(place: Any) -> None:
@@ -227,30 +227,38 @@ def _animation(context: Context, name: str, way: Descent) -> bytes:
         dot.set_data([max(epoch, 1)], [loss])
         text.set_text(f"epoch {epoch:>9,}\nloss  {loss:9.2e}")
 
-    return animate(figure, draw, places.tolist(), per_second=8, dots_per_inch=70)
+    return animate(figure, draw, places.tolist(), per_second=8, dots_per_inch=110)
 
 
 def _rates_figure(rates, orbits, final, bounds, loss) -> Figure:
-    figure, (left, right) = new_figure(2, height=4.4)
+    figure, (left, right) = new_figure(2)
     marks = {f"2 / curvature at the {name}: {rate:.1f}": rate for name, rate in bounds.items()}
     shown = np.where(np.abs(orbits[:, :, 0]) < 20, orbits[:, :, 0], np.nan)
     title = f"The last {orbits.shape[1]} epochs from (-4, -4)"
     orbit_diagram(rates, shown, ylabel=SYMBOLS[WEIGHTS[0]], bounds=marks, title=title, ax=left)
     right.plot(rates, np.maximum(final, 1e-32), ".", ms=4, color="#0072b2")
     for place, rate in enumerate(bounds.values()):
-        right.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2)
+        right.axvline(rate, color=f"C{place + 1}", ls=dash_of(place + 1), lw=1.2)
     right.set(title="The loss there", xlabel="learning rate", ylabel=loss.replace("_", " "), xscale="log", yscale="log")
     right.set_xlim(rates[0], rates[-1])
     return figure
 
 
 def _forks_figure(forks: dict[str, Fork]) -> Figure:
-    figure, (left, right) = new_figure(2, height=4.4)
+    figure, (left, right) = new_figure(2)
     for place, (loss, fork) in enumerate(forks.items()):
         label = loss.replace("_", " ")
-        left.plot(np.maximum(fork.a.traced, 1), np.maximum(fork.a.loss, 1e-30), color=f"C{place}", label=label)
-        right.plot(fork.c.traced, np.maximum(fork.c.loss, 1e-30), color=f"C{place}", lw=1, label=label)
-    left.axvline(SOURCE_EPOCHS, color="#444444", ls="--", lw=1, label="the source: more than 300,000 epochs")
+        left.plot(
+            np.maximum(fork.a.traced, 1),
+            np.maximum(fork.a.loss, 1e-30),
+            color=f"C{place}",
+            ls=dash_of(place),
+            label=label,
+        )
+        right.plot(
+            fork.c.traced, np.maximum(fork.c.loss, 1e-30), color=f"C{place}", ls=dash_of(place), lw=1, label=label
+        )
+    left.axvline(SOURCE_EPOCHS, color="#444444", ls="--", lw=1, label="the source: over 300,000")
     left.set(title="a, at rate 1", xlabel="epoch", ylabel="mean squared error", xscale="log", yscale="log")
     right.set(title="c, at rate 100", xlabel="epoch", ylabel="mean squared error", yscale="log", xlim=(0, 2000))
     left.legend(title="what is descended", loc="lower left")
@@ -417,7 +425,16 @@ def stability_claim(rates, orbits, bounds) -> Claim:
     )
 
 
-def _captions(ways: dict[str, Descent], bounds: dict[str, float]) -> dict[str, str]:
+def readings_told(readings: pd.DataFrame) -> str:
+    """A sentence for the readings of the source's error, from `sum-or-mean.csv`."""
+    mean = readings.set_index("loss").loc["mean_squared_error"]
+    return (
+        "a and c under three readings of the source's error: for the mean alone c oscillates, between "
+        f"{mean['c_last_lowest']:.2g} and {mean['c_last_highest']:.2g}."
+    )
+
+
+def _captions(ways: dict[str, Descent], bounds: dict[str, float], readings: pd.DataFrame) -> dict[str, str]:
     told = {
         name: f"{name[0]} from ({_STARTS[name][0]:g}, {_STARTS[name][1]:g}) at rate {_RATES[name]:g}: an error of "
         f"{way.loss[-1]:.2g} after {way.traced[-1]:,} epochs, {way.loss.min():.2g} at its lowest."
@@ -429,7 +446,7 @@ def _captions(ways: dict[str, Descent], bounds: dict[str, float]) -> dict[str, s
         "Where descent from (-4, -4) is in its last epochs, by its rate: at rest up to 2 / curvature, "
         f"{bounds['global minimum']:.1f}, in cycles beyond."
     )
-    captions["sum-or-mean"] = "a and c under three readings of the source's error: c oscillates for the mean alone."
+    captions["sum-or-mean"] = readings_told(readings)
     return captions
 
 

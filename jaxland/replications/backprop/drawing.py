@@ -6,9 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots import own_axes
-
-_STYLES = ("-", "--", ":", "-.")
+from jaxland.plots import dash_of, own_axes
 
 
 def arrival_curves(
@@ -36,12 +34,12 @@ def arrival_curves(
         share = np.arange(len(arrived) + 1) / max(len(work), 1)
         x = np.concatenate([[1], arrived, [max(budgets[name], 1)]])
         y = np.concatenate([share, share[-1:]])
-        line = _STYLES[place // 10 % len(_STYLES)]
-        ax.step(x, y, where="post", lw=1.7, ls=line, color=f"C{place}", label=f"{name}: {share[-1]:.0%}")
-        ax.plot(x[-1:], y[-1:], "|", ms=8, color=f"C{place}")
+        style = {"ls": dash_of(place), "color": f"C{place % 7}"}
+        ax.step(x, y, where="post", lw=1.3, **style, label=f"{name}: {share[-1]:.0%}")
+        ax.plot(x[-1:], y[-1:], "|", ms=6, color=f"C{place % 7}")
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale="log", ylim=(-0.02, 1.02))
     ax.set_xlim(left=1)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return ax
 
 
@@ -68,7 +66,7 @@ def orbit_diagram(
     wide = np.repeat(rates, values.shape[1])
     ax.plot(wide, values.ravel(), ".", ms=1.5, mew=0, color="#0072b2", alpha=0.7, rasterized=True)
     for place, (label, rate) in enumerate((bounds or {}).items()):
-        ax.axvline(rate, color=f"C{place + 1}", ls="--", lw=1.2, label=label)
+        ax.axvline(rate, color=f"C{place + 1}", ls=dash_of(place + 1), lw=1.2, label=label)
     ax.set(title=title, xlabel="learning rate", ylabel=ylabel, xscale="log", xlim=(rates.min(), rates.max()))
     if bounds:
         ax.legend(loc="lower left", frameon=True, facecolor="white", framealpha=1, edgecolor="none")

@@ -95,14 +95,14 @@ def _target_figure():
     figure, (ax,) = new_figure()
     dense, data = np.linspace(-2, 2, 401), np.arange(-20, 21) / 10
     ax.plot(dense, target(dense), color="#444444", lw=1.4, label="output of the network at its optimum")
-    ax.plot(data, target(data), "o", ms=3.5, color="#0072b2", label="the 41 points of training")
+    ax.plot(data, target(data), "o", ms=3.5, color="#0072b2", mec="white", mew=0.4, label="the 41 points of training")
     ax.set(title="The function to approximate", xlabel="input", ylabel="output", ylim=(0.2, 0.8))
     ax.legend()
     return figure
 
 
 def _weights_figure(context: Context, points: StationaryPoints):
-    figure, axes = new_figure(2, height=4.6)
+    figure, axes = new_figure(2)
     titles = ("Two free weights", "The same, with the other minimum")
     for ax, window, title in zip(axes, (WINDOW, TALL), titles, strict=True):
         draw_map(context, WEIGHTS, window, context.settings.grid, title=title, ax=ax)
@@ -111,7 +111,7 @@ def _weights_figure(context: Context, points: StationaryPoints):
 
 
 def _biases_figure(context: Context, points: StationaryPoints):
-    figure, (ax,) = new_figure(height=4.8)
+    figure, (ax,) = new_figure(height=2.8)
     draw_map(context, BIASES, _BIAS_WINDOW, context.settings.grid, title="Two free biases", ax=ax)
     mark_stationary(points.params, points.index, ax=ax)
     return figure

@@ -101,7 +101,7 @@ def find(context: Context) -> Findings:
     tasks = _tasks(context.config, context.settings)
     methods = (*_HEURISTICS, *_SOLVERS)
     roads = {name: [_road(context, name, task, method) for method in methods] for name, task in tasks.items()}
-    figure, axes = new_figure(len(tasks), height=5.4)
+    figure, axes = new_figure(len(tasks), height=3.3)
     for ax, (name, task) in zip(axes, tasks.items(), strict=True):
         works = {road.name: road.work for road in roads[name]}
         budgets = {road.name: road.budget for road in roads[name]}

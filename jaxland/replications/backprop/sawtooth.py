@@ -102,13 +102,13 @@ def _attempt(context: Context, problem: SawtoothProblem, method: str, name: str,
 
 
 def _figure(problem: SawtoothProblem, attempts: dict[tuple[str, str], Attempt], distance: np.ndarray) -> Figure:
-    figure, (left, right) = new_figure(2, height=4.4)
+    figure, (left, right) = new_figure(2)
     smooth = problem.target.amplitude**2 / 3
-    for method, color in _COLORS.items():
+    for (method, color), marker in zip(_COLORS.items(), "os", strict=True):
         loss = np.sort(attempts[method, "random"].loss)
-        left.plot(np.arange(1, len(loss) + 1), loss, "o", ms=4, color=color, label=method)
+        left.plot(np.arange(1, len(loss) + 1), loss, marker, ms=2.5, mew=0, color=color, label=method)
         near = np.maximum(attempts[method, "near W_f"].loss, 1e-32)
-        right.plot(distance, near, "o", ms=5, alpha=0.8, color=color, label=method)
+        right.plot(distance, near, marker, ms=3, mew=0, alpha=0.7, color=color, label=method)
     left.axhline(smooth, color="#444444", ls="--", lw=1, label="smooth fit, a²/3")
     right.axhline(1e-5, color="#444444", ls="--", lw=1, label="below: at $W_f$")
     left.set(title="From random starts", xlabel="rank of the fit", ylabel="mean squared error", yscale="log")

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots import own_axes
+from jaxland.plots import dash_of, own_axes
 
 
 class Curve(NamedTuple):
@@ -44,8 +44,19 @@ def power_curves(
     for index, (name, curve) in enumerate(powers.items()):
         x = strength + step * (index - (len(powers) - 1) / 2)
         bars = np.abs(np.stack([curve.value - curve.low, curve.high - curve.value]))
-        ax.errorbar(x, curve.value, bars, fmt="o-", ms=4, lw=1.4, capsize=2, color=f"C{index}", label=name)
-    ax.set(title=title, xlabel=xlabel, ylabel="share of tests that reject", ylim=(-0.03, 1.5))  # room for the legend
+        ax.errorbar(
+            x,
+            curve.value,
+            bars,
+            fmt="osD"[index % 3],
+            ls=dash_of(index),
+            ms=3.5,
+            lw=1.2,
+            capsize=2,
+            color=f"C{index}",
+            label=name,
+        )
+    ax.set(title=title, xlabel=xlabel, ylabel="share of tests that reject", ylim=(-0.03, 1.03))
     ax.set_yticks(np.linspace(0, 1, 6))
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return ax

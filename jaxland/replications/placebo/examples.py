@@ -68,7 +68,7 @@ def find(context: Context) -> Findings:
     reason = not_comparable(context.config, context.settings.epochs)
     return Findings(
         {"paths.csv": _paths_table(measures), "maps.csv": _maps_table(measures)},
-        _figures(context.config, trained["trace"], paths, maps),
+        _figures(trained["trace"], paths, maps),
         judged_unless(reason, _claims(measures, len(paths))),
         captions=_captions(measures),
     )
@@ -196,27 +196,24 @@ def _maps_table(measures: Measures) -> pd.DataFrame:
     return pd.DataFrame(flat).rename(columns={"values": "value"})
 
 
-def _figures(config: PlaceboConfig, trace, paths, maps: Maps):
+def _figures(trace, paths, maps: Maps):
     epochs = np.arange(1, paths.shape[1] + 1)
-    units = np.repeat(np.arange(config.hidden), config.inputs)
-    figure, axes = new_figure(2)
+    figure, axes = new_figure(2, height=2.8)
     axes[0].plot(np.arange(trace.shape[1]), trace[0], lw=1.4)
     axes[0].set(title="Example 2: loss of one fit of noise", xlabel="epoch", ylabel="mean squared error")
-    weight_paths(epochs, paths[0], colors=units, title="Its first-layer weights, coloured by unit", ax=axes[1])
+    weight_paths(epochs, paths[0], title="Its first-layer weights", ax=axes[1])
     figures = {"example-2-loss-and-weights": figure}
-    figure, axes = new_figure(3, width=5.6, height=4.4)
+    figure, axes = new_figure(3, height=2.3)
     path_map(maps.own[:1], epochs, title="Example 2: t-SNE of the weights", axis="t-SNE", colorbar=False, ax=axes[0])
     first = principal_map(paths[:1])
     path_map(first.points, epochs, title=_explained(first), colorbar=False, ax=axes[1])
-    path_map(maps.walks[:1], epochs, title="t-SNE of a random walk of the same steps", axis="t-SNE", ax=axes[2])
+    path_map(maps.walks[:1], epochs, title="t-SNE of a random walk", axis="t-SNE", ax=axes[2])
     figures["example-2-paths-of-weights"] = figure
     names = [f"run {index + 1}" for index in range(len(maps.joint))]
-    figure, axes = new_figure(3, width=5.6, height=4.4)
-    title = "Example 3: t-SNE maps made run by run, overlaid"
+    figure, axes = new_figure(3, height=2.3)
+    title = "Example 3: a map of each, overlaid"
     path_map(maps.own[: len(names)], epochs, names=names, title=title, axis="t-SNE", colorbar=False, ax=axes[0])
-    path_map(
-        maps.joint, epochs, names=names, title="One t-SNE map of all runs", axis="t-SNE", colorbar=False, ax=axes[1]
-    )
+    path_map(maps.joint, epochs, names=names, title="One t-SNE map of all", axis="t-SNE", colorbar=False, ax=axes[1])
     path_map(maps.principal.points, epochs, names=names, title=_explained(maps.principal), ax=axes[2])
     figures["example-3-paths-of-several-runs"] = figure
     return figures

@@ -147,7 +147,7 @@ def _figure(context: Context, ends: dict[str, Ends]):
     )
     axes[0].axvline(config.steps, color="#444444", ls=":", lw=1, label="epochs of the study")
     axes[0].set_xlabel("epoch")
-    axes[0].legend(loc="center left", bbox_to_anchor=(0.0, 0.62))
+    axes[0].legend(loc="center left", bbox_to_anchor=(0.0, 0.66))
     return figure
 
 

@@ -151,7 +151,7 @@ def _power_of(p_values: Float[np.ndarray, "_"]) -> tuple[float, float, float]:
 
 def _figures(powers, spread: dict[str, Float[np.ndarray, "_"]], one: PlaceboResult):
     labels = {**{name: f"placebo test: {label}" for name, label in STATISTICS.items()}, _LINEAR: _LINEAR}
-    figure, axes = new_figure(2, width=5.6)
+    figure, axes = new_figure(2, height=3.0)
     title = f"p-values of {len(spread[_LINEAR]):,} sets of noise"
     p_value_distributions({label: spread[name] for name, label in labels.items()}, title=title, ax=axes[0])
     curves = {
@@ -162,7 +162,7 @@ def _figures(powers, spread: dict[str, Float[np.ndarray, "_"]], one: PlaceboResu
         title="How often a test at level 0.05 finds it", ax=axes[1],
     )  # fmt: skip
     figures = {"placebo-tests-calibration-and-power": figure}
-    figure, axes = new_figure(2, width=5.6)
+    figure, axes = new_figure(2)
     for ax, (name, label) in zip(axes, STATISTICS.items(), strict=True):
         draw_tested(one.test(name), label, ax)
     return figures | {"placebo-test-of-one-data-set": figure}

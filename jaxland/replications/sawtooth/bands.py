@@ -162,7 +162,7 @@ def path_table(name: str, paths: Paths) -> pd.DataFrame:
             "worst_rise": _rises(paths).max(axis=1),
             "turn_near": _medians(paths.angles, near),
             "turn_before": _medians(paths.angles, ~near),
-            "largest_turn_at": _largest_turn(paths),
+            "largest_turn_at": largest_turns(paths),
             "residual": paths.residual,
             "steps": paths.steps,
             "reason": paths.reason,
@@ -185,7 +185,7 @@ def _rises(paths: Paths) -> Float[np.ndarray, "B segments"]:
     return (between.max(axis=2) - higher) / paths.energies[:, -1:]
 
 
-def _largest_turn(paths: Paths) -> Float[np.ndarray, "B"]:
+def largest_turns(paths: Paths) -> Float[np.ndarray, "B"]:
     """Where on its way each path turns most, 0 at W_f and 1 at the fit."""
     most = np.argmax(np.nan_to_num(paths.angles, nan=-1.0), axis=1)
     return np.take_along_axis(paths.lengths, most[:, None] + 1, axis=1)[:, 0] / paths.lengths[:, -1]

@@ -28,6 +28,8 @@ from jaxland.training import gradients
 
 _PIECE = 32
 _BETWEEN = 4
+# Share of the joins of local minima that are shown once more.
+_LOWER = 0.75
 _RESAMPLES = 2_000
 
 
@@ -112,27 +114,31 @@ def _tables(barriers: Barriers, pairs, reasons) -> dict[str, pd.DataFrame]:
 
 
 def _figures(barriers: Barriers):
-    figure, axes = new_figure(3 if barriers.has_global and len(barriers.names) > 3 else 2)
+    figure, axes = new_figure(3 if barriers.has_global and len(barriers.names) > 3 else 2, height=2.4)
     merges = barrier_tree(barriers.direct)
     disconnectivity_graph(
         barriers.energies,
         merges,
-        labels=barriers.names,
         highlighted=0 if barriers.has_global else None,
-        title="Disconnectivity graph",
+        highlighted_label="$W_f$",
+        title=f"{len(barriers.names)} minima",
+        ylabel="mean squared error",
         ax=axes[0],
     )
     if len(axes) == 3:
         local = barriers.direct[1:, 1:]
-        title = "The same without $W_f$"
-        disconnectivity_graph(
-            barriers.energies[1:], barrier_tree(local), labels=barriers.names[1:], title=title, ax=axes[1]
-        )
+        energies, joined = barriers.energies[1:], barrier_tree(local)
+        # Where most of them are: dead networks lie far above.
+        low, high = energies.min(), np.quantile(joined[:, 2], _LOWER)
+        margin = 0.1 * (high - low) or 1.0
+        window = float(low - margin), float(high + margin)
+        title = f"Its lowest {_LOWER:.0%}, without $W_f$"
+        disconnectivity_graph(energies, joined, window=window, title=title, ylabel="mean squared error", ax=axes[1])
     barrier_matrix(
         barriers.direct,
         leaf_order(barriers.energies, merges),
-        labels=barriers.names,
-        title="Highest energy between each two",
+        title="Highest between each two",
+        clabel="mean squared error",
         ax=axes[-1],
     )
     return {"barriers": figure}

@@ -24,6 +24,8 @@ _SAME_LOSS, _SAME_OUTPUT = 1e-5, 1e-3
 # Fits of a piece: a quarter of a minute's work.
 _PIECE = 1024
 _BINS = 20
+# Local minima whose basins are drawn, and where the axis of their losses ends, in median losses.
+_SHOWN, _HIGHEST = 4, 1.2
 _OF_GLOBAL = "W_f, "
 
 
@@ -142,17 +144,21 @@ def _shares_table(basins, local) -> pd.DataFrame:
 def _figures(basins: dict[str, Basin], local: dict[int, Basin]):
     figures = {}
     if basins:
-        figure, axes = new_figure(len(basins))
+        figure, axes = new_figure(len(basins), height=3.2)
         for ax, (name, each) in zip(axes, basins.items(), strict=True):
             title = f"Basin of $W_f$: {LABELS[name]}"
             basin_scatter(each.distance, each.loss, each.returned, title=title, bins=_BINS, ax=ax)
         figures["figure-12-basin-of-the-global-minimum"] = figure
-    shown = dict(list(local.items())[:3])
+    shown = dict(list(local.items())[:_SHOWN])
     if shown:
-        figure, axes = new_figure(len(shown))
-        for ax, (number, each) in zip(axes, shown.items(), strict=True):
+        rows = 1 if len(shown) < 3 else 2
+        figure, axes = new_figure(min(len(shown), 2), rows=rows, height=3.1)
+        for ax, (number, each) in zip(axes, shown.items(), strict=False):
             title = f"Basin of the local minimum of fit {number}"
-            basin_scatter(each.distance, each.loss, each.returned, title=title, bins=_BINS // 2, ax=ax)
+            highest = _HIGHEST * float(np.nanmedian(each.loss))
+            basin_scatter(each.distance, each.loss, each.returned, title=title, bins=_BINS // 2, highest=highest, ax=ax)
+        for ax in axes[len(shown) :]:
+            ax.set_axis_off()
         figures["basins-of-local-minima"] = figure
     return figures
 
@@ -234,6 +240,12 @@ def own_claims(table: pd.DataFrame) -> list[Claim]:
     ]
 
 
+def _returns(table: pd.DataFrame) -> list[int]:
+    """How many fits came back to each of the local minima."""
+    own = [those for name, those in groups(table, "basin") if not name.startswith(_OF_GLOBAL)]
+    return [int(column(those, "returned").sum()) for those in own]
+
+
 def _captions(table: pd.DataFrame) -> dict[str, str]:
     captions = {}
     if basins := _of_global(table):
@@ -244,8 +256,12 @@ def _captions(table: pd.DataFrame) -> dict[str, str]:
             f"Losses after training from W_f with noise, against its norm. Back at W_f: {', '.join(told)}."
         )
     if own := own_claims(table):
-        told = [f"{each.of} {each.measured}" for each in own]
-        captions["basins-of-local-minima"] = f"The same of local minima. Back at theirs: {'; '.join(told)}."
+        told = ", ".join(f"{each.of} {count}" for each, count in zip(own, _returns(table), strict=True))
+        drawn = f"; the first {_SHOWN} are drawn" if len(own) > _SHOWN else ""
+        captions["basins-of-local-minima"] = (
+            f"Losses after training from local minima with noise, against its norm. Back at theirs, of "
+            f"{len(table[table['basin'] == own[0].of]):,} each: {told}{drawn}."
+        )
     return captions
 
 

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-from jaxland.replications.sawtooth.palette import COLORS, LABELS
+from jaxland.replications.sawtooth.palette import COLORS, DASHES, LABELS
 from jaxland.statistics import Histogram
 
 # A mark further out than this many times the counts is shown on a logarithmic continuation of the axis.
@@ -24,7 +24,7 @@ def dense_curve(
     title: str = "Target",
     ax: Axes,
 ) -> None:
-    """Draws a function with more teeth than the eye can tell apart, and above it a window in which it can.
+    """Draws what a function with more teeth than the eye can tell apart sweeps, and above it a window in which it can.
 
     Args:
         x: the knots of the function, so that no tooth is missed.
@@ -34,17 +34,22 @@ def dense_curve(
         ax: where to draw.
     """
     low, high = float(np.min(f)), float(np.max(f))
-    ax.plot(x, f, color=COLORS["W_f"], lw=0.6)
-    ax.set(title=title, xlabel="x", ylabel="f(x)", ylim=(low - 0.05 * (high - low), high + 1.1 * (high - low)))
-    ax.yaxis.set_label_coords(-0.1, 0.24)
+    # Between the lines through its highest and its lowest points lie all of its teeth.
+    before, after = np.append(f[:1], f[:-1]), np.append(f[1:], f[-1:])
+    up, down = (f >= before) & (f >= after), (f <= before) & (f <= after)
+    ax.fill_between(x, np.interp(x, x[up], f[up]), np.interp(x, x[down], f[down]), color=COLORS["W_f"], alpha=0.3, lw=0)
+    for each in (up, down):
+        ax.plot(x[each], f[each], color=COLORS["W_f"], lw=0.8)
+    ax.set(title=title, xlabel="x", ylabel="f(x)", ylim=(low - 0.05 * (high - low), high + 1.4 * (high - low)))
     ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
-    inset = ax.inset_axes((0.07, 0.6, 0.9, 0.28))
+    ax.grid(False)
+    inset = ax.inset_axes((0.07, 0.6, 0.9, 0.2))
     inside = (x >= window[0]) & (x <= window[1])
-    inset.plot(x[inside], f[inside], color=COLORS["W_f"], lw=1.2)
+    inset.plot(x[inside], f[inside], color=COLORS["W_f"], lw=1.0)
     inset.set(xlim=window)
-    inset.tick_params(labelsize=8, bottom=False, labelbottom=False, labeltop=True)
+    inset.tick_params(labelsize=7, bottom=False, labelbottom=False, labeltop=True)
     inset.locator_params(nbins=4)
-    inset.set_title(f"{inside.sum() - 1} of the {len(x) - 1:,} pieces", fontsize=9)
+    inset.set_title(f"{inside.sum() - 1} of the {len(x) - 1:,} pieces", fontsize=7.5)
     # A bracket above the window, so that what leads to the inset does not cross the curve.
     top = float(np.max(f[inside], initial=low)) + 0.02 * (high - low)
     ax.indicate_inset((window[0], top, np.ptp(window), 0.02 * (high - low)), inset, edgecolor="black", alpha=0.8)
@@ -75,9 +80,9 @@ def output_series(
     for index, (curve, length) in enumerate(zip(curves, lengths, strict=True)):
         ax.plot(x, target + index * shift, color=COLORS["W_f"], lw=0.5, alpha=0.35)
         ax.plot(x, curve + index * shift, color=colormaps["viridis"](0.85 * float(shades(length))), lw=1.4)
-        ax.annotate(f"{length:.1f}", (beside, curve[-1] + index * shift), fontsize=8, annotation_clip=False)
+        ax.annotate(f"{length:.1f}", (beside, curve[-1] + index * shift), fontsize=7, annotation_clip=False)
     ax.set(title=title, xlabel="x", ylabel="output, shifted", yticks=[])
-    ax.annotate("distance", (beside, curve[-1] + (len(lengths) - 0.6) * shift), fontsize=8, annotation_clip=False)
+    ax.annotate("distance", (beside, curve[-1] + (len(lengths) - 0.6) * shift), fontsize=7, annotation_clip=False)
 
 
 def knot_counts(
@@ -105,11 +110,11 @@ def knot_counts(
         if histogram.total:
             filled = 1 + np.flatnonzero(histogram.counts)[-1:].sum()
             heights = histogram.counts[:filled] / histogram.total
-            _outlined(ax, heights, histogram.edges[: filled + 1], name, f"n = {histogram.total:,}")
+            _outlined(ax, heights, histogram.edges[: filled + 1], name, f"n = {histogram.total:,}", DASHES[name])
     marks = ((target, "the target", "--"), (most, "most possible", ":"))
     for count, label, line in marks:
         if count is not None:
-            ax.axvline(count, ymax=0.68, color="black", ls=line, lw=1.4, label=f"{label}: {count:,}")
+            ax.axvline(count, ymax=0.62, color="black", ls=line, lw=1.4, label=f"{label}: {count:,}")
     ticks = _ticks(max(largest, target or 0, 1))
     furthest = most or 0
     if furthest > _FAR * ticks[-1]:
@@ -117,8 +122,8 @@ def knot_counts(
     else:
         ax.set_xlim(-0.5, 1.05 * max(ticks[-1], furthest))
     ax.set(title=title, xlabel="interior knots", ylabel="share of fits")
-    ax.set_ylim(0, 1.45 * ax.get_ylim()[1])  # room for the legend
-    ax.legend()
+    ax.set_ylim(0, 1.6 * ax.get_ylim()[1])  # room for the legend
+    ax.legend(loc="upper center")
 
 
 def _ticks(largest):
@@ -135,7 +140,9 @@ def _continue_logarithmically(ax, ticks, most):
     ax.set_xticks([], minor=True)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set_xlim(-0.5, most * 10 ** (0.08 * decades))
-    ax.axvspan(linear, ax.get_xlim()[1], color="black", alpha=0.04, lw=0)
+    ax.axvspan(linear, ax.get_xlim()[1], color="black", alpha=0.06, lw=0)
+    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points"}
+    ax.annotate("logarithmic from here", (linear, 0), xytext=(4, 4), fontsize=7, **place)
 
 
 def knot_positions(
@@ -145,7 +152,7 @@ def knot_positions(
     title: str = "Where the knots of the fits are",
     ax: Axes,
 ) -> None:
-    """Draws the density of the positions of each ensemble's interior knots, with those of a target as ticks.
+    """Draws the density of the positions of each ensemble's interior knots, over those of a target.
 
     Args:
         histograms: positions of the interior knots of all fits of each ensemble, in equal bins over the interval.
@@ -153,19 +160,21 @@ def knot_positions(
         title: of the axes.
         ax: where to draw.
     """
+    if target is not None:
+        for index, knot in enumerate(target):
+            label = "knots of the target" if index == 0 else None
+            ax.axvline(knot, color=COLORS["W_f"], lw=0.6, ls=":", alpha=0.8, zorder=0, label=label)
     for name, histogram in histograms.items():
         if histogram.total:
             density = histogram.counts / (histogram.total * np.diff(histogram.edges))
-            _outlined(ax, density, histogram.edges, name, f"{histogram.total:,} knots")
-    if target is not None:
-        height, foot = np.full(len(target), 0.025), ax.get_xaxis_transform()
-        ax.plot(target, height, "|", transform=foot, color=COLORS["W_f"], ms=12, mew=1.2, label="knots of the target")
-    ax.set(title=title, xlabel="x", ylabel="density of interior knots")
+            _outlined(ax, density, histogram.edges, name, f"{histogram.total:,} knots", "-")
+    ax.grid(False, axis="x")
+    ax.set(title=title, xlabel="x", ylabel="density of knots", xlim=(-1.02, 1.02))
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
-    ax.legend()
+    ax.legend(ncols=2)
 
 
-def _outlined(ax, heights, edges, name, size):
+def _outlined(ax, heights, edges, name, size, dashes):
     color = COLORS[name]
     ax.stairs(heights, edges, fill=True, color=color, alpha=0.35)
-    ax.stairs(heights, edges, color=color, lw=1.0, label=f"{LABELS[name]} ({size})")
+    ax.stairs(heights, edges, color=color, ls=dashes, lw=0.8, label=f"{LABELS[name]} ({size})")

@@ -70,7 +70,16 @@ def _tables(context: Context, knots: dict[str, _Knots]) -> dict[str, pd.DataFram
         seen = np.flatnonzero(each.counts.counts)
         fits = each.counts.counts[seen]
         counts.append(pd.DataFrame({"ensemble": name, "interior_knots": seen, "fits": fits}))
-    return {"knots.csv": pd.DataFrame(rows), "knot-counts.csv": pd.concat(counts, ignore_index=True)}
+    places = [
+        pd.DataFrame({"ensemble": name, "low": edges[:-1], "high": edges[1:], "knots": each.positions.counts})
+        for name, each in knots.items()
+        for edges in (each.positions.edges,)
+    ]
+    return {
+        "knots.csv": pd.DataFrame(rows),
+        "knot-counts.csv": pd.concat(counts, ignore_index=True),
+        "knot-positions.csv": pd.concat(places, ignore_index=True),
+    }
 
 
 def _mean(counts: Histogram) -> float:
@@ -82,13 +91,15 @@ def _own(context: Context) -> int:
 
 
 def _figures(context: Context, knots: dict[str, _Knots]):
-    figure, (left, right) = new_figure(2)
+    positions = {name: each.positions for name, each in knots.items() if each.positions.total}
+    figure, (above, *below) = new_figure(rows=1 + len(positions), width="page", height=1.7)
     own, most = _own(context), most_knots(context.config.network.spec.widths)
     counts = {name: each.counts for name, each in knots.items()}
-    knot_counts(counts, target=own, most=most, ax=left)
-    positions = {name: each.positions for name, each in knots.items() if each.positions.total}
-    if positions:
-        knot_positions(positions, target=context.config.problem.target.knots, ax=right)
+    knot_counts(counts, target=own, most=most, ax=above)
+    # Needles that would hide each other in one: a row for each.
+    for ax, (name, each) in zip(below, positions.items(), strict=True):
+        title = "Where they are" if ax is below[0] else ""
+        knot_positions({name: each}, target=context.config.problem.target.knots, title=title, ax=ax)
     return {"knots-of-the-fits": figure}
 
 

@@ -302,7 +302,7 @@ def _sizes_figure(context: Context, sizes: list[SizeFits]):
     for ax, each in zip(axes, sizes, strict=True):
         best = int(np.argmin(each.loss))
         first, best_curve = _curves(context, each.network, each.params[[0, best]])
-        title = f"{each.name} networks: the first and the best of {len(each.fit)} fits"
+        title = f"{each.name}: the first and the best of {len(each.fit)} fits"
         label = f"fit {each.fit[0]}, loss {each.loss[0]:.2g}"
         fit_curve(x, f, first, label=label, color=COLORS[_TRAINED], title=title, ax=ax)
         label = f"fit {each.fit[best]}, loss {each.loss[best]:.2g}"
@@ -324,24 +324,24 @@ def _losses_figure(context: Context, sizes: list[SizeFits]):
 
 
 def _embedded_figure(context: Context, embedded: Embedded, curvatures: Curvatures):
-    figure, (left, middle, right) = new_figure(3)
+    figure, (left, middle, right) = new_figure(3, height=2.4)
     small, large = _name(context.config.network), _name(_larger(context))
     x = _grid(context)
     groups = {"before": embedded.start, f"{small}, after": embedded.alone, f"{large}, after": embedded.inside}
     color = COLORS[_EMBEDDED]
-    title = f"{context.settings.more_steps:,} further steps of momentum"
+    title = f"{context.settings.more_steps:,} further steps"
     paired_strips(groups, ylabel="mean squared error", color=color, title=title, ax=left)
     best = int(np.argmin(embedded.inside))
     label = f"{large}, loss {embedded.inside[best]:.2g}"
     curve = _curves(context, _larger(context), embedded.inside_params[[best]])[0]
     alone = _curves(context, context.config.network, embedded.alone_params[[best]])[0]
-    title = f"Fit {embedded.fit[best]}, whose loss is lowest when embedded"
+    title = f"Fit {embedded.fit[best]}, lowest when embedded"
     fit_curve(x, context.config.problem.target(x), curve, label=label, color=color, title=title, ax=middle)
     middle.plot(x, alone, color="black", ls="--", lw=1.2, label=f"{small}, loss {embedded.alone[best]:.2g}")
     middle.legend()
     lowest = np.where(curvatures.lowest < 0, -curvatures.lowest, np.nan)
     groups = {small: lowest[:, 0], f"embedded in {large}": lowest[:, 1]}
-    title = "The steepest descent among the Hessian's directions"
+    title = "Steepest Hessian direction"
     paired_strips(groups, ylabel="magnitude of the lowest eigenvalue", color=color, title=title, ax=right)
     return figure
 

@@ -13,6 +13,7 @@ LABELS = {
     "W_f": "$W_f$",
 }
 COLORS = {"momentum": "#0072b2", "adadelta": "#009e73", "adam": "#d55e00", "sgd": "#cc79a7", "W_f": "#444444"}
+DASHES = {"momentum": "-", "adadelta": (0, (5, 1.5)), "adam": (0, (1, 1)), "sgd": (0, (5, 1.5, 1, 1.5)), "W_f": "-"}
 LABEL_COLORS = {label: COLORS[name] for name, label in LABELS.items()}
 
 

@@ -14,6 +14,7 @@ from jaxland.replications.sawtooth.bands import (
     draw_path,
     image_table,
     interpolated_claim,
+    largest_turns,
     of_paths,
     path_table,
     relaxed_paths,
@@ -23,7 +24,7 @@ from jaxland.replications.sawtooth.comparable import judged_where_comparable, ot
 from jaxland.replications.sawtooth.config import SawtoothConfig
 from jaxland.replications.sawtooth.drawing import output_series
 from jaxland.replications.sawtooth.measures import column, groups, percent, wave_shares
-from jaxland.replications.sawtooth.palette import COLORS, LABELS
+from jaxland.replications.sawtooth.palette import COLORS, DASHES, LABELS
 from jaxland.replications.sawtooth.sample import first_fits, global_minimum
 from jaxland.replications.sawtooth.statements import STATEMENTS
 from jaxland.replications.sawtooth.statements.landscape import NEAR
@@ -37,6 +38,8 @@ _LOWER = 1e-3
 # Bands of a piece: few enough that an interruption loses little.
 _PIECE = 16
 _X = np.linspace(-1, 1, 641)
+# Where the axis of energies ends, in median losses of the fits.
+_TALLEST = 2
 
 
 @dataclass(frozen=True)
@@ -108,18 +111,19 @@ def _figures(context: Context, found: dict[str, Paths]):
     return {
         "figure-08-paths": _paths_figure(found, name, paths, shown),
         "figure-09-output-along-a-path": _outputs_figure(context, name, paths, shown),
-        "figure-10-turns-along-a-path": _angles_figure(found, shown),
+        "figure-10-turns-along-a-path": _angles_figure(found),
     }
 
 
 def _paths_figure(found, name, paths: Paths, shown):
-    figure, axes = new_figure(len(found) + 1)
+    figure, axes = new_figure(len(found) + 1, height=2.4)
     for ax, (each, those) in zip(axes, found.items(), strict=False):
-        title = f"From $W_f$ to {len(those.fit)} fits: {LABELS[each]}"
-        path_energies(those.lengths, those.energies, color=COLORS[each], title=title, ax=ax)
-    draw_path(
-        paths, shown, color=COLORS[name], title=f"The path to fit {paths.fit[shown]}, {LABELS[name]}", ax=axes[-1]
-    )
+        title = f"From $W_f$ to {len(those.fit)} fits:\n{LABELS[each]}"
+        # Some fits are dead networks: their losses are told, and do not stretch the axis.
+        highest = _TALLEST * float(np.median(those.energies[:, -1]))
+        path_energies(those.lengths, those.energies, color=COLORS[each], highest=highest, title=title, ax=ax)
+    title = f"The path to fit {paths.fit[shown]}:\n{LABELS[name]}"
+    draw_path(paths, shown, color=COLORS[name], title=title, ax=axes[-1])
     return figure
 
 
@@ -141,17 +145,26 @@ def _outputs_figure(context: Context, name, paths: Paths, shown):
     return figure
 
 
-def _angles_figure(found, shown):
-    figure, axes = new_figure(len(found))
-    for index, (ax, (name, paths)) in enumerate(zip(axes, found.items(), strict=True)):
-        order = np.roll(np.arange(len(paths.fit)), -shown if index == 0 else 0)
-        path_angles(
-            paths.lengths[order][:, 1:-1],
-            paths.angles[order],
-            color=COLORS[name],
-            title=f"Turns on the way from $W_f$: {LABELS[name]}",
-            ax=ax,
-        )
+def _angles_figure(found):
+    """How much paths turn along the way, and where each of them turns most."""
+    figure, (left, right) = new_figure(2, height=3.0)
+    edges = np.linspace(0, 1, round(1 / NEAR * 2) + 1)
+    for name, paths in found.items():
+        style = {"color": COLORS[name], "label": name}
+        lengths, angles = paths.lengths[:, 1:-1], paths.angles
+        path_angles(lengths, angles, **style, dashes=DASHES[name], title="Turns on the way from $W_f$", ax=left)
+        most = largest_turns(paths)
+        counts, _ = np.histogram(most, edges)
+        right.stairs(counts / len(most), edges, fill=True, color=COLORS[name], alpha=0.25)
+        near = f"{name}: {(most < NEAR).sum()} of {len(most)} near $W_f$"
+        right.stairs(counts / len(most), edges, color=COLORS[name], ls=DASHES[name], lw=1.2, label=near)
+    right.set(title="Where each path turns most", xlabel="share of the way", ylabel="share of the paths", xlim=(0, 1))
+    left.axhline(np.pi / 2, color="#888888", ls=":", lw=1)
+    left.annotate("a right angle", (0.99, np.pi / 2), ha="right", va="bottom", fontsize=7)
+    left.set_ylim(top=1.8)
+    for ax in (left, right):
+        ax.axvspan(0, NEAR, color="#888888", alpha=0.15, lw=0, zorder=0, label=f"near $W_f$: the first {NEAR:.0%}")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return figure
 
 
@@ -227,8 +240,9 @@ def _captions(table: pd.DataFrame) -> dict[str, str]:
         "converged.",
         "figure-09-output-along-a-path": f"One path with the functions along it: half of the wave is there only on the "
         f"last {middle['wave_reach']:.0%} of the way ({name}, median).",
-        "figure-10-turns-along-a-path": f"Turns along the paths: {middle['turn_near']:.2f} rad a step near W_f, "
-        f"{middle['turn_before']:.2f} before ({name}, medians); the largest is near W_f on {near} of {len(those)}.",
+        "figure-10-turns-along-a-path": f"Turns along the paths: {middle['turn_near']:.2f} rad a step near W_f, the "
+        f"first {NEAR:.0%} of the way, {middle['turn_before']:.2f} before ({name}, medians); the largest is near W_f "
+        f"on {near} of {len(those)}.",
     }
 
 

@@ -215,7 +215,7 @@ def _short(settings: Iterable[Any]) -> list[str]:
 
 
 def _figure(table: pd.DataFrame):
-    figure, axes = new_figure(2)
+    figure, axes = new_figure(2, height=3.1)
     shown = {
         "pairs_median": ("Pairs of adadelta's fits", "median L2 distance of pairs", PAIRS),
         "from_minimum_median": ("From the global minimum", "median L2 distance from $W_f$", FROM_MINIMUM),
@@ -224,11 +224,14 @@ def _figure(table: pd.DataFrame):
     for ax, (column, (title, label, span)) in zip(axes, shown.items(), strict=True):
         for index, (name, each) in enumerate(own.groupby("setting", sort=False)):
             name = _short([name])[0]
-            style = {"color": f"C{index % 7}", "ls": ("-", "--")[index // 7], "marker": "o", "ms": 3}
+            style = {"color": f"C{index % 7}", "ls": ("-", "--")[index // 7], "marker": "osD^vPX"[index % 7], "ms": 3}
             ax.plot(each["step"], each[column], label=name, **style)
         ax.axhspan(*span, color="black", alpha=0.08, lw=0, label="the source's")
         ax.set(title=title, xlabel="step", ylabel=label, xscale="log")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=6, handlelength=3)
+        steps = sorted(set(own["step"]))
+        ax.set_xticks(steps, [f"{step:,}" for step in steps])
+        ax.minorticks_off()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=5, handlelength=3)
     return figure
 
 

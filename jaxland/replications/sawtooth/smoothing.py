@@ -11,7 +11,7 @@ from jaxland.landscape import outputs
 from jaxland.plots import new_figure
 from jaxland.replications.sawtooth.comparable import too_small
 from jaxland.replications.sawtooth.config import SawtoothConfig
-from jaxland.replications.sawtooth.palette import COLORS, LABELS
+from jaxland.replications.sawtooth.palette import COLORS, DASHES, LABELS
 from jaxland.replications.sawtooth.statements import STATEMENTS
 from jaxland.replications.sawtooth.training import steps_shown
 from jaxland.statistics import Estimate
@@ -121,10 +121,10 @@ def _figure(found: dict[str, Noisy]):
         for ax, values in ((left, each.truth), (right, each.learnt)):
             low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
             ax.fill_between(each.steps, low, high, color=COLORS[name], alpha=0.2, lw=0)
-            ax.plot(each.steps, middle, color=COLORS[name], label=LABELS[name])
+            ax.plot(each.steps, middle, color=COLORS[name], ls=DASHES[name], label=LABELS[name])
     free = next(iter(found.values())).free
     for ax in (left, right):
-        ax.axhline(free, color="black", ls="--", lw=1, label="least squares, as many parameters")
+        ax.axhline(free, color="black", ls=":", lw=1, label="least squares, as many parameters")
         ax.set_xscale("symlog", linthresh=10)
         ax.set(xlabel="step", xlim=(10, None))
     left.set(title="Error against the truth", ylabel="mean squared error / noise", yscale="log")

@@ -193,10 +193,10 @@ def _small(each: Curvature) -> Float[np.ndarray, "F"]:
 
 
 def _figures(found: dict[str, Curvature]):
-    figure, (left, right) = new_figure(2)
+    figure, (left, right) = new_figure(2, height=3.0)
     name, first = next(iter(found.items()))
     shown = {} if name == _GLOBAL else {f"fit {first.fit[0]}, {LABELS[name]}": first.eigenvalues[0]}
-    title = "Hessian eigenvalues at a local minimum and at $W_f$" if _GLOBAL in found else "Hessian eigenvalues"
+    title = "Hessian eigenvalues of a fit and of $W_f$" if _GLOBAL in found else "Hessian eigenvalues"
     shown |= {LABELS[name]: each.eigenvalues[0] for name, each in found.items() if name == _GLOBAL}
     spectrum(shown, zero=ZERO, colors=LABEL_COLORS, title=title, ax=left)
     every = labelled({name: each.eigenvalues for name, each in found.items()})

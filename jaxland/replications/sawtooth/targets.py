@@ -281,7 +281,7 @@ def _highest_at(fits: TargetFits) -> Float[np.ndarray, "F"]:
 
 
 def _targets_figure(main: SawtoothProblem, saw: SawtoothProblem):
-    figure, axes = new_figure(2, height=4.6)
+    figure, axes = new_figure(2, height=2.9)
     for ax, problem in zip(axes, (saw, main), strict=True):
         knots = problem.target.knots
         values = problem.target(knots)
@@ -302,29 +302,38 @@ def _draw_tube(fits: TargetFits, ax) -> None:
         fits.moments.deviation(x),
         label=f"mean of {len(fits.fit)} fits",
         color=_COLOR,
-        title=f"Mean fit of the {_name(fits.problem)} target",
+        title=f"Fits of the {_name(fits.problem)} target",
         ax=ax,
     )
 
 
 def _fits_figure(fits: TargetFits, paths: Paths):
-    figure, (left, middle, right) = new_figure(3)
+    figure, (left, middle, right) = new_figure(3, height=2.6)
     _draw_tube(fits, left)
     knots = fits.target.knots
     x = np.union1d(knots, np.linspace(-1, 1, _CURVE_POINTS))
     curves = fits.functions.take(np.arange(min(_SHOWN, len(fits.fit)))).evaluate(x)
     all_fits(x, curves, color=_COLOR, f=fits.target(x), ax=middle)
     draw_path(paths, 0, color=_COLOR, title=f"The path from $W$ to fit {paths.fit[0]}", ax=right)
+    for ax in (left, middle, right):
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25))
     return figure
 
 
 def _saw_figure(fits: TargetFits):
     figure, (left, right) = new_figure(2)
-    _draw_tube(fits, left)
-    left.set_ylim(top=2 * fits.target.amplitude)  # room for the legend
+    curves = fits.functions.take(np.arange(min(_SHOWN, len(fits.fit))))
+    knots = fits.target.knots
+    x = knots[len(knots) // 2 :][: _WINDOW + 1]
+    title = f"{_WINDOW} of the {len(knots) - 1:,} pieces, and the fits"
+    all_fits(x, curves.evaluate(x), color=_COLOR, title=title, ax=left)
+    left.plot(x, fits.target(x), color=COLORS["W_f"], lw=1.0, zorder=0, label="f")
+    left.set(
+        xlim=(x[0], x[-1]), ylim=(-1.2 * fits.target.amplitude, 1.7 * fits.target.amplitude)
+    )  # room for the legend
+    left.legend(loc="upper right", ncols=2)
     x = np.linspace(-1, 1, _CURVE_POINTS)
-    curves = fits.functions.take(np.arange(min(_SHOWN, len(fits.fit)))).evaluate(x)
-    all_fits(x, curves, color=_COLOR, title="The fits one by one, enlarged", ax=right)
+    all_fits(x, curves.evaluate(x), color=_COLOR, title="The fits one by one, enlarged", ax=right)
     return figure
 
 
@@ -509,7 +518,7 @@ def _captions(trained: list[TargetFits]) -> dict[str, str]:
         "figure-14-fits-and-a-path": f"Fits of the (3+2) target and a path to one. None of {len(main.fit)} has "
         f"less than {_relative(main).min():.3f} times the error of the smooth fit.",
         "section-4.9-fits-of-3125-teeth": f"Fits of the (5+0) target: at most {saw.turns.max()} turns where it has "
-        f"{_turns_of_minimum(saw.problem):,}.",
+        f"{_turns_of_minimum(saw.problem):,}; beside its teeth they are flat.",
     }
 
 

@@ -98,7 +98,7 @@ def _table(found: dict[str, Course]) -> pd.DataFrame:
 
 
 def _figure(found: dict[str, Course], own: int):
-    figure, (left, right) = new_figure(2)
+    figure, (left, right) = new_figure(2, height=2.8)
     steps = next(iter(found.values())).steps
     losses = labelled({name: each.loss for name, each in found.items()})
     training_curves(steps, losses, colors=LABEL_COLORS, xscale="symlog", ax=left)
@@ -116,6 +116,9 @@ def _figure(found: dict[str, Course], own: int):
     for ax in (left, right):
         ax.set_xscale("symlog", linthresh=10)
         ax.set_xlim(0, steps[-1])
+        ax.get_legend().remove()
+    # Below, for the bands are all over the axes.
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center")
     return figure
 
 

@@ -20,7 +20,7 @@ from jaxland.plots import (
     surface_paths,
 )
 from jaxland.replications.surfaces.config import GRID, SurfacesConfig
-from jaxland.replications.surfaces.landscape import Cost, Slice, costs, slice_of
+from jaxland.replications.surfaces.landscape import COLORMAP, Cost, Slice, costs, slice_of
 from jaxland.replications.surfaces.statements import STATEMENTS
 from jaxland.replications.surfaces.weights import source_weights
 from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless
@@ -107,12 +107,12 @@ def descend(config: SurfacesConfig, settings: DescentSettings, cost: Cost, seed:
 
 
 def _picture(found: Descents) -> Figure:
-    figure, (side, above) = new_figure(2, width=6, height=5)
+    figure, (side, above) = new_figure(2, height=2.9)
     side = in_three_dimensions(side)
     drawn, labels = found.surface.surface, ("$w_a$", "$w_b$")
     grid = drawn.a, drawn.b, drawn.loss
-    surface_3d(*grid, title=found.surface.title, labels=labels, zlabel="cost", alpha=0.8, ax=side)
-    surface_contours(*grid, title=f"{found.steps[-1]:,} epochs", labels=labels, zlabel="cost", ax=above)
+    surface_3d(*grid, title=found.surface.title, labels=labels, zlabel="cost", alpha=0.8, cmap=COLORMAP, ax=side)
+    surface_contours(*grid, title=f"{found.steps[-1]:,} epochs", labels=labels, zlabel="cost", cmap=COLORMAP, ax=above)
     limits = above.get_xlim(), above.get_ylim()
     inside = np.where(_outside(found)[..., None], np.nan, found.paths)
     surface_paths(inside, found.names, heights=found.costs, ax=side)
@@ -132,7 +132,13 @@ def _animations(found: Descents, frames: int, seed: int) -> dict[str, bytes]:
     drawn = found.surface.surface
     shown = np.unique(np.linspace(0, len(found.steps) - 1, frames).astype(int)).tolist()
     given = (drawn.a, drawn.b, drawn.loss, found.steps.tolist(), found.paths, found.whole, found.names)
-    options = {"title": found.surface.title, "labels": ("$w_a$", "$w_b$"), "zlabel": "cost", "unit": "epoch"}
+    options = {
+        "title": found.surface.title,
+        "labels": ("$w_a$", "$w_b$"),
+        "zlabel": "cost",
+        "unit": "epoch",
+        "cmap": COLORMAP,
+    }
     ways = {
         "figure-05-descent": descent_3d(*given, **options),
         "figure-06-descent": descent_contours(*given, in_plane=found.costs, **options),

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from jaxland.plots import own_axes, surface_contours
 
-_KINDS = ("#ffffff", "#111111", "#ff2fd0", "#d00000")
+_KINDS = (("o", "#ffffff"), ("s", "#111111"), ("D", "#cc79a7"), ("X", "#d55e00"))
 
 
 def descent_ends(
@@ -23,7 +23,7 @@ def descent_ends(
     labels: tuple[str, str] = ("first coordinate", "second coordinate"),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws starting points on a surface, with a colour for what their descents come to.
+    """Draws starting points on a surface, with a colour and a marker for what their descents come to.
 
     Args:
         a, b, loss, labels: see `surface_3d`.
@@ -36,9 +36,10 @@ def descent_ends(
     ax = own_axes(ax)
     surface_contours(a, b, loss, title=title, labels=labels, zlabel=None, ax=ax)
     ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
-    for index, (name, color) in enumerate(zip(names, _KINDS, strict=False)):
+    for index, (name, (marker, color)) in enumerate(zip(names, _KINDS, strict=False)):
         own = starts[kinds == index]
         if len(own):
-            ax.plot(*own.T, "o", ms=5, color=color, mec="black", mew=0.4, label=f"{name} ({len(own):,})")
-    ax.legend(loc="upper right", frameon=True, framealpha=0.85)
+            ax.plot(*own.T, marker, ms=4, color=color, mec="black", mew=0.4, label=f"{name} ({len(own):,})")
+    # Below, for starting points are all over the axes.
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=len(names), columnspacing=1, handletextpad=0.2)
     return ax

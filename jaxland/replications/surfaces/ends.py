@@ -112,15 +112,15 @@ def _finite_fits(context: Context, ensemble: str):
 def _figure(drawn: Slice, ends: dict[str, Ends]) -> Figure:
     columns = 2 if len(ends) > 1 else 1
     rows = -(-len(ends) // columns)
-    figure, axes = new_figure(columns, rows=rows, width=5.6, height=4.2 + 0.4 / rows)
+    figure, axes = new_figure(columns, rows=rows, height=2.7 + 0.3 / rows)
     found = drawn.surface
     for ax, (name, each) in zip(axes, ends.items(), strict=False):
-        title = f"{_LABELS.get(name, name)}: {1 - each.stuck / max(len(each.kind), 1):.0%} reach the lowest"
+        title = f"{_LABELS.get(name, name)}: {1 - each.stuck / max(len(each.kind), 1):.0%}"
         labels = ("$w_a$", "$w_b$")
         descent_ends(found.a, found.b, found.loss, each.start, each.kind, KINDS, title=title, labels=labels, ax=ax)
     for ax in axes[len(ends) :]:
         ax.set_axis_off()
-    figure.suptitle(f"{drawn.title}: starting points by where they end")
+    figure.suptitle(f"{drawn.title}: starting points by where they end, and the share that reaches the lowest cost")
     return figure
 
 

@@ -123,13 +123,19 @@ def _block(cost: Cost, entries: tuple[str, str], settings: GallerySettings, seed
 
 def _figure(sample: Sample, grid: int) -> Figure:
     counts = zip(*(sample.features[key] for key in ("seed", "minima", "saddles")), strict=True)
-    titles = [f"{seed}: {minima} min, {saddles} sad" for seed, minima, saddles in counts]
+    titles = [f"{seed}{_told('▽', minima)}{_told('◇', saddles)}" for seed, minima, saddles in counts]
     first, second = sample.entries
-    heading = f"Seeds 0 to {len(sample.shown) - 1}, {sample.cost.samples:,} samples: minima and saddles in the window"
+    seeds = f"Seeds 0 to {len(sample.shown) - 1}, {sample.cost.samples:,} samples"
+    heading = f"{seeds}: minima (▽) and saddles (◇) in the window, lowest and highest cost"
     labels = f"$w_a$ = {first}", f"$w_b$ = {second}"
     return surface_gallery(
-        *window(grid), sample.shown, titles[: len(sample.shown)], columns=_COLUMNS, heading=heading, labels=labels
-    )
+        *window(grid), sample.shown, titles[: len(sample.shown)], columns=_COLUMNS, heading=heading, labels=labels,
+        zlabel="cost, from the lowest to the highest of each surface",
+    )  # fmt: skip
+
+
+def _told(sign: str, count: int) -> str:
+    return f"  {count} {sign}" if count else ""
 
 
 def _table(every: dict[str, Sample]) -> pd.DataFrame:

@@ -32,6 +32,10 @@ from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless, m
 OTHERS = (("1.weight[200,30]", "1.weight[200,31]", 500), ("1.weight[5,5]", "1.weight[5,6]", 1000))
 
 
+COLORMAP = "terrain"
+"""The tutorial's colours, of the figures that are its own."""
+
+
 @dataclass(frozen=True)
 class LandscapeSettings:
     """Scale of the surfaces."""
@@ -126,7 +130,8 @@ def _coordinates(found: Surface, places) -> np.ndarray:
 
 def _draw(each: Slice, above, side) -> None:
     found, labels = each.surface, (f"$w_a$ = {each.entries[0]}", f"$w_b$ = {each.entries[1]}")
-    surface_3d(found.a, found.b, found.loss, title=each.title, labels=("$w_a$", "$w_b$"), zlabel="cost", ax=side)
+    plain = "$w_a$", "$w_b$"
+    surface_3d(found.a, found.b, found.loss, title=each.title, labels=plain, zlabel="cost", cmap=COLORMAP, ax=side)
     minima, saddles = (_coordinates(found, places) for places in (each.features.minima, each.features.saddles))
     surface_contours(
         found.a,
@@ -134,15 +139,16 @@ def _draw(each: Slice, above, side) -> None:
         found.loss,
         minima=minima,
         saddles=saddles,
-        title=f"{each.title}: {each.features.nonconvexity:.0%} above its convex envelope",
+        title=f"{each.features.nonconvexity:.0%} of its range above its convex envelope",
         labels=labels,
         zlabel="cost",
+        cmap=COLORMAP,
         ax=above,
     )
 
 
 def _pair_figure(pair: list[Slice]) -> Figure:
-    figure, axes = new_figure(2, rows=2, width=5.4, height=4.3)
+    figure, axes = new_figure(2, rows=2, height=2.8)
     for column, each in enumerate(pair):
         side = in_three_dimensions(axes[column])
         _draw(each, axes[2 + column], side)
@@ -150,7 +156,7 @@ def _pair_figure(pair: list[Slice]) -> Figure:
 
 
 def _other_figure(each: Slice) -> Figure:
-    figure, axes = new_figure(2, width=5.4, height=4.3)
+    figure, axes = new_figure(2, height=2.8)
     _draw(each, axes[1], in_three_dimensions(axes[0]))
     return figure
 

@@ -44,6 +44,8 @@ from jaxland.training import Adam, make_optimizer
 
 # A plane goes through three points.
 _MINIMA = 3
+# Planes are drawn from a grid so many times finer than that of which tables tell.
+_FINER = 3
 # Points of a straight line between two minima.
 _LINE = 61
 
@@ -155,15 +157,25 @@ def _trained(context: Context) -> Trained:
 def _about(trained: Trained, index: int, settings: PlanesSettings) -> Surface:
     """The surface on a random plane through a minimum, filter-normalised."""
     plane = random_plane(trained.network, trained.minima[index], seed=settings.seed + index)
-    axis = np.linspace(-settings.reach, settings.reach, settings.grid)
+    axis = np.linspace(-settings.reach, settings.reach, _points(settings.grid))
     return surface(trained.objective, plane, axis, axis)
+
+
+def _points(grid: int) -> int:
+    return _FINER * (grid - 1) + 1
+
+
+def _told(each: Surface) -> Surface:
+    """A surface on the grid of the settings, of that which is drawn."""
+    loss = each.loss[::_FINER, ::_FINER]
+    return each._replace(a=each.a[::_FINER], b=each.b[::_FINER], loss=loss, masked=int(np.isnan(loss).sum()))
 
 
 def _around(objective: Objective, plane: Plane, places: Float[np.ndarray, "M 2"], grid: int) -> Surface:
     """The surface on a window that holds all places, with a margin."""
     low, high = places.min(axis=0), places.max(axis=0)
     margin = 0.25 * (high - low).max()
-    a, b = (np.linspace(one - margin, two + margin, grid) for one, two in zip(low, high, strict=True))
+    a, b = (np.linspace(one - margin, two + margin, _points(grid)) for one, two in zip(low, high, strict=True))
     return surface(objective, plane, a, b)
 
 
@@ -175,35 +187,52 @@ def _through(trained: Trained, minima: Float[np.ndarray, "3 P"], settings: Plane
 
 
 def _random_figure(about: list[Surface]) -> Figure:
-    figure, axes = new_figure(len(about), width=5, height=4.3)
+    figure, axes = new_figure(len(about), height=2.4)
+    span = _span(about)
+    figure.suptitle("Random planes about trained networks, and how much of the range is above the convex envelope")
     for index, (ax, each) in enumerate(zip(axes, about, strict=True)):
-        features = surface_features(each.loss)
-        title = f"Random plane about minimum {index}: {features.nonconvexity:.1%} above convex"
-        surface_contours(each.a, each.b, each.loss, title=title, labels=each.plane.labels, zlabel="cost", ax=ax)
-        ax.title.set_fontsize(10)
-        ax.plot(0, 0, "v", color="white", mec="black", ms=9)
+        features = surface_features(_told(each).loss)
+        title = f"Network {index}: {features.nonconvexity:.1%}"
+        # One bar for all.
+        zlabel = "cost" if index == len(about) - 1 else None
+        surface_contours(
+            each.a, each.b, each.loss, title=title, labels=each.plane.labels, zlabel=zlabel, span=span, ax=ax
+        )
+        ax.plot(0, 0, "v", color="white", mec="black", ms=6)
     return figure
 
 
 def _minima_figure(through) -> Figure:
-    figure, axes = new_figure(len(through), width=6, height=4.8)
+    figure, axes = new_figure(len(through), height=2.9)
+    span = _span([each for each, _ in through.values()])
     for ax, (name, (each, places)) in zip(axes, through.items(), strict=True):
-        title = f"Plane through three minima, units {name}"
-        labels = ("distance towards the second minimum", "distance from that line")
-        surface_contours(each.a, each.b, each.loss, minima=places, title=title, labels=labels, zlabel="cost", ax=ax)
+        title = f"Through three trained networks, {name}"
+        labels = ("distance towards the second", "distance from that line")
+        surface_contours(each.a, each.b, each.loss, title=title, labels=labels, zlabel="cost", span=span, ax=ax)
+        # What is lowest on the plane need not be what was trained.
+        ax.plot(*places.T, "v", color="white", mec="black", ms=6, lw=0, label="trained networks")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
     return figure
+
+
+def _span(surfaces: list[Surface]) -> tuple[float, float]:
+    """Lowest and highest cost of all: they are drawn in one scale."""
+    lowest = min(float(np.nanmin(each.loss)) for each in surfaces)
+    return lowest, max(float(np.nanmax(each.loss)) for each in surfaces)
 
 
 def _trajectory_figure(
     trained: Trained, principal: list[PrincipalPlane], seen: list[InPlane], shown: Surface
 ) -> Figure:
-    figure, (above, curves, shares) = new_figure(3, width=5.2, height=4.4)
-    labels = shown.plane.labels
+    figure, (above, curves, shares) = new_figure(3, height=2.3)
+    first, second = (f"direction {number}: {share:.1%}" for number, share in enumerate(principal[0].explained[:2], 1))
+    labels = first, second
     surface_contours(shown.a, shown.b, shown.loss, title="Trajectory of fit 0", labels=labels, zlabel="cost", ax=above)
     surface_paths(seen[0].coordinates[None], ["adam"], ax=above)
     for index, each in enumerate(seen):
-        (line,) = curves.plot(trained.steps, each.loss, label=f"fit {index}, true")
-        curves.plot(trained.steps, each.plane_loss, ":", color=line.get_color(), lw=2.2, label="as its plane shows it")
+        curves.plot(trained.steps, each.loss, color=f"C{index}", lw=1.2, label=f"fit {index}")
+        curves.plot(trained.steps, each.plane_loss, ":", color=f"C{index}", lw=1.6)
+    curves.plot([], [], ":", color="black", lw=1.6, label="as its plane shows it")
     curves.set(title="True and in-plane cost", xlabel="step", ylabel="cost", yscale="log")
     curves.legend()
     most = min(len(each.explained) for each in principal)
@@ -233,6 +262,7 @@ def _film(trained: Trained, principal: PrincipalPlane, seen: InPlane, shown: Sur
 def _table(about: list[Surface], through) -> pd.DataFrame:
     surfaces = {f"random, minimum {index}": each for index, each in enumerate(about)}
     surfaces |= {f"three minima, {name}": each for name, (each, _) in through.items()}
+    surfaces = {name: _told(each) for name, each in surfaces.items()}
     table = features_table(surface_features(each.loss) for each in surfaces.values())
     table.insert(0, "plane", list(surfaces))
     table.insert(1, "lowest", [np.nanmin(each.loss) for each in surfaces.values()])
@@ -321,7 +351,7 @@ def minor_claim(alone: float, among: float) -> Claim:
 def _captions(
     principal: list[PrincipalPlane], about: list[Surface], barriers: pd.DataFrame, seen: list[InPlane]
 ) -> dict[str, str]:
-    heights = [surface_features(each.loss).nonconvexity for each in about]
+    heights = [surface_features(_told(each).loss).nonconvexity for each in about]
     highest = barriers.groupby("units", sort=False)["highest"].agg(["min", "max"])
     rises = ", ".join(f"{units} to {row['min']:.2f} to {row['max']:.2f}" for units, row in highest.iterrows())
     share = principal[0].explained[:2].sum()

@@ -62,7 +62,8 @@ def find(context: Context) -> Findings:
             found |= cells(context.config, context.store, target, hidden)
     if not found:
         return Findings({}, {}, [])
-    return Findings({"instability.csv": _table(found)}, _figures(context.config, found), _claims(found))
+    table, figures = _table(found), _figures(context.config, found)
+    return Findings({"instability.csv": table}, figures, _claims(found), captions=captions(table))
 
 
 def cells(config: TwoLayerConfig, store: StudyStore, target: str, hidden: int) -> Cells:
@@ -128,19 +129,21 @@ def _figures(config: TwoLayerConfig, found: Cells) -> dict[str, Figure]:
 
 
 def _figure(config: TwoLayerConfig, found: Cells, target: str) -> Figure:
-    figure, axes = new_figure(3, width=4.6, height=3.6)
+    figure, axes = new_figure(3, height=2.6)
     rates = np.array(config.rates(target))
     sizes = [hidden for hidden in config.hidden(target) if any(key[:2] == (target, hidden) for key in found)]
     rows = {hidden: [found.get((target, hidden, rate)) for rate in config.rates(target)] for hidden in sizes}
-    name = f"${target[0]}_{target[1]}$"
 
     def draw(ax, quantity, ylabel, title):
         curves = {f"h = {hidden}": np.array([quantity(cell) for cell in cells]) for hidden, cells in rows.items()}
         share_curves(rates, curves, xlabel="learning rate", ylabel=ylabel, title=title, ax=ax)
+        ax.get_legend().remove()
 
-    draw(axes[0], _chance, "share of the fits", f"{name}: chance that the loss rises after epoch {_EARLY}")
-    draw(axes[1], _time, "epoch", f"{name}: median and middle half of its epochs")
-    draw(axes[2], _mean_distinct, "hidden units", f"{name}: distinct hidden units at the end")
+    draw(axes[0], _chance, "share of the fits", f"The loss rises after epoch {_EARLY}")
+    draw(axes[1], _time, "epoch", f"When, where {_FEWEST} or more do")
+    draw(axes[2], _mean_distinct, "hidden units", "Distinct units at the end")
+    figure.suptitle(f"${target[0]}_{target[1]}$: shares and means with intervals; median and middle half of the epochs")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(sizes))
     return figure
 
 
@@ -163,6 +166,19 @@ def _mean_distinct(cell: Cell | None):
         return _NOTHING
     values = cell.distinct[~cell.overflow].astype(np.float64)
     return (values.mean(), *sample_interval(values))
+
+
+def captions(table: pd.DataFrame) -> dict[str, str]:
+    """A sentence for each figure, from `instability.csv`."""
+    told = {}
+    for target, cells in table.groupby("target", sort=False):
+        most = cells.loc[cells["sudden"].idxmax()]
+        told[f"instability-{target}"] = (
+            f"{target}: how often the loss rises suddenly, when, and how many hidden units differ at the end, over the "
+            f"learning rate; most often with h = {most['hidden']} at rate {most['rate']:g}, in {most['sudden']:.0%} of "
+            f"{most['fits']:,} executions."
+        )
+    return told
 
 
 def _claims(found: Cells) -> list[Claim]:

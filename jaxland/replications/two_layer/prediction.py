@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 
 from jaxland.landscape import first_rise, sharpness
-from jaxland.plots import new_figure
+from jaxland.plots import dash_of, new_figure
 from jaxland.problems import LOSSES
 from jaxland.replications.two_layer.descent import trained
 from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
@@ -39,6 +39,8 @@ RUNS = (
     run_named("f2", 6, 0.1, 1000),
     run_named("f2", 8, 0.1, 1200),
 )
+
+_HATCHES = ("", "///", "...")
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,7 @@ def _table(found: list[Watched], by_run: Mapping[str, pd.DataFrame]) -> pd.DataF
 
 
 def _figure(by_run: Mapping[str, pd.DataFrame]) -> Figure:
-    figure, (left, right) = new_figure(2, width=5.2, height=3.6)
+    figure, (left, right) = new_figure(2, height=2.4)
     for index, (label, table) in enumerate(by_run.items()):
         lead = np.asarray(table["lead"].dropna(), np.float64)
         if len(lead):
@@ -310,11 +312,20 @@ def _figure(by_run: Mapping[str, pd.DataFrame]) -> Figure:
                 density=True,
                 histtype="step",
                 lw=1.4,
+                ls=dash_of(index),
                 color=f"C{index}",
                 label=label,
             )
         shares = [_of_outcome(table, each) / max(len(table), 1) for each in ("rise", "ended", "open")]
-        right.bar(np.arange(3) + 0.27 * (index - 1), shares, width=0.25, color=f"C{index}", label=label)
+        right.bar(
+            np.arange(3) + 0.27 * (index - 1),
+            shares,
+            width=0.25,
+            color=f"C{index}",
+            hatch=_HATCHES[index % 3],
+            ec="white",
+            label=label,
+        )
     left.set(title="From an alarm to the rise", xlabel="epochs", ylabel="density")
     right.set(title="What becomes of an alarm", ylabel="share of the alarms", ylim=(0, 1))
     right.set_xticks(range(3), ["the loss rises", "it ends by itself", "on at the end"])

@@ -97,7 +97,8 @@ def find(context: Context) -> Findings:
         for measure in _MEASURES:
             values = np.log(part[measure])
             found.append(Crossed(design, measure, values, two_way_components(values)))
-    return Findings({"randomness.csv": _table(found)}, {"randomness": _figure(found)}, _claims(found))
+    table, figures = _table(found), {"randomness": _figure(found)}
+    return Findings({"randomness.csv": table}, figures, _claims(found), captions=captions(table))
 
 
 def _train(context: Context, design: Design) -> dict[str, np.ndarray]:
@@ -143,7 +144,7 @@ def _table(found: list[Crossed]) -> pd.DataFrame:
 
 
 def _figure(found: list[Crossed]) -> Figure:
-    figure, axes = new_figure(len(_MEASURES), width=5.8, height=4.2)
+    figure, axes = new_figure(len(_MEASURES), height=2.7)
     for ax, (measure, words) in zip(axes, _MEASURES.items(), strict=True):
         chosen = [each for each in found if each.measure == measure]
         for index, (which, label) in enumerate(
@@ -153,13 +154,27 @@ def _figure(found: list[Crossed]) -> Figure:
             places = np.arange(len(chosen)) + 0.22 * (index - 1)
             values = np.array([each.value for each in estimates])
             errors = np.array([[each.value - each.low, each.high - each.value] for each in estimates]).T
-            ax.bar(places, values, width=0.2, color=f"C{index}", alpha=0.75, label=label)
-            ax.errorbar(places, values, yerr=errors, fmt="none", ecolor="#222222", lw=1, capsize=2)
+            ax.errorbar(
+                places, values, yerr=errors, fmt="osD"[index], ms=4, lw=1, capsize=2, color=f"C{index}", label=label
+            )
         names = [each.design.label.replace(", rate", "\nrate").replace(", weights", "\nweights") for each in chosen]
-        ax.set_xticks(range(len(chosen)), names, fontsize=8)
-        ax.set(title=f"Error on {words}", ylabel="variance of the log error", ylim=(0, None))
-        ax.legend()
+        ax.set_xticks(range(len(chosen)), names, fontsize=7)
+        # From 0.00003 to 3: what is small is small by a thousand.
+        ax.set(title=f"Error on {words}", ylabel="variance of the log error", yscale="log")
+        ax.legend(loc="lower right")
     return figure
+
+
+def captions(table: pd.DataFrame) -> dict[str, str]:
+    """A sentence for the figure, from `randomness.csv`."""
+    own = [row for row in table.to_dict("records") if row["error_on"] == _MEASURES["test"]]
+    labels = {each.name: each.label for each in DESIGNS}
+    told = "; ".join(f"{row['data_share']:.1%} with {labels[row['design']]}" for row in own)
+    first = own[0]
+    return {
+        "randomness": f"Variance of the log error over {first['data_sets']} data sets crossed with "
+        f"{first['initial_weights']} initial weights; of the two parts that of the data is {told}."
+    }
 
 
 def _claims(found: list[Crossed]) -> list[Claim]:

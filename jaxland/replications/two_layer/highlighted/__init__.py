@@ -2,7 +2,7 @@
 
 from jaxland.replications.two_layer.descent import descents
 from jaxland.replications.two_layer.highlighted.claims import claims
-from jaxland.replications.two_layer.highlighted.figures import figures
+from jaxland.replications.two_layer.highlighted.figures import captions, figures
 from jaxland.replications.two_layer.highlighted.table import table
 from jaxland.studies import Analysis, Context, Findings, NoSettings
 
@@ -11,7 +11,8 @@ def find(context: Context) -> Findings:
     """Trains the runs on the standard data from the standard weights, and draws and judges them."""
     found = descents(context)
     context.say(f"  {len(found)} runs trained")
-    return Findings({"runs.csv": table(found)}, figures(found), claims(found))
+    runs = table(found)
+    return Findings({"runs.csv": runs}, figures(found), claims(found), captions=captions(runs))
 
 
 ANALYSIS = Analysis(

@@ -8,7 +8,7 @@ from jaxland.replications.two_layer.rounding.cases import CASES, RoundingSetting
 from jaxland.replications.two_layer.rounding.claims import claims
 from jaxland.replications.two_layer.rounding.executions import measure_executions
 from jaxland.replications.two_layer.rounding.figures import figures
-from jaxland.replications.two_layer.rounding.tables import tables
+from jaxland.replications.two_layer.rounding.tables import captions, tables
 from jaxland.studies import Analysis, Context, Findings
 
 
@@ -16,7 +16,9 @@ def find(context: Context) -> Findings:
     """Measures a case after another, then new executions of the first."""
     found = [measure(context, case) for case in CASES]
     executions = measure_executions(context, CASES[0])
-    return Findings(tables(found, executions), figures(found, executions), claims(found, executions))
+    measured = tables(found, executions)
+    judged = claims(found, executions)
+    return Findings(measured, figures(found, executions), judged, captions=captions(measured))
 
 
 ANALYSIS = Analysis(

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from jaxland.replications.two_layer.rounding.cases import Measured
+from jaxland.replications.two_layer.rounding.cases import CASES, Measured
 from jaxland.replications.two_layer.rounding.executions import Executions
 
 
@@ -71,3 +71,27 @@ def _orders(each: Measured) -> pd.DataFrame:
 def _sharpness(each: Measured) -> pd.DataFrame:
     columns = {"run": each.case.run.name, "epoch": each.epochs, "two_over_rate": each.bound}
     return pd.DataFrame({**columns, **each.sharpness})
+
+
+def captions(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """A sentence for each figure, from the tables."""
+    told, rows = {}, tables["rounding.csv"].to_dict("records")
+    for run in (case.run for case in CASES):
+        known = [row for row in rows if row["run"] == run.name and row["arithmetic"] != "exact"]
+        rises = ", ".join(f"{row['rise']:.0f} in {row['arithmetic']}" for row in known if row["rise"] >= 0)
+        told[f"sharpness-{run.name}"] = (
+            f"({run.target}, {run.hidden}, {run.rate:g}, {run.epochs}): the sharpness exceeds 2 / rate at epoch "
+            f"{known[0]['crossing']:.0f}, and the loss first rises at {rises}."
+        )
+    executions = tables["rounding-executions.csv"]
+    crossing, delays = np.asarray(executions["crossing"]), []
+    for column in (str(each) for each in executions if str(each).startswith("rise_")):
+        rise = np.asarray(executions[column])
+        both = (crossing >= 0) & (rise >= 0)
+        delay = np.median((rise - crossing)[both]) if both.any() else np.nan
+        delays.append(f"{delay:.0f} in {column.removeprefix('rise_')}")
+    told["rounding-executions"] = (
+        f"When the loss rises and when the sharpness exceeds 2 / rate, in {len(executions):,} executions: epochs "
+        f"between them in the median {', '.join(delays)}."
+    )
+    return told
