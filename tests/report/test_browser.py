@@ -463,7 +463,8 @@ def test_losses_on_the_way_are_drawn_where_they_are_stored(browser, tmp_path):
     ensemble = jl.Ensemble(
         jl.mlp([2, 2, 1]), jl.Problem(np.column_stack([x, x]), x), optax.sgd(0.1), steps=30, trace_every=10
     )
-    path = jl.run({"sgd": ensemble}, tmp_path / "s", fits=8).path
+    study = jl.Study("small", jl.studies.NoSettings, lambda config: {"sgd": ensemble}, analyses={})
+    path = jl.run(study, out=tmp_path / "s", fits=8).path
     _opened(browser, write_report(path))
     fit = int(browser.find_element(By.ID, "picked-fit").get_attribute("value"))
     (line,) = browser.execute_script(
