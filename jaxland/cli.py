@@ -10,8 +10,10 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,8 @@ from jaxland.placebo.config import TableSettings
 from jaxland.studies.options import RunOptions
 
 _UNPREFIXED = tyro.conf.arg(name="")
+_asked: ContextVar[Sequence[str]] = ContextVar("_asked", default=())
+"""The arguments of the command, as the study directory is to remember them."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,12 @@ def _separated(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _finish(work: Callable, out: Path, where: str = "") -> int:
     from jaxland.studies.claims import reasons, tally
+    from jaxland.studies.commands import note_command
 
     advice = "Finished shards, and finished parts of analyses, are kept. Go on with:"
+    began = time.time()
     outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}{where}")
+    note_command(out, shlex.join(["jaxland", *_asked.get()]), began, done=outcome is not None)
     if outcome is None:
         return code
     if outcome.claims:
@@ -367,21 +374,23 @@ def analyse(
     return _finish(work, directory, where.flags())
 
 
-def report(directory: tyro.conf.Positional[Path], out: Path | None = None) -> int:
-    """Write one HTML page of a study: what was run, claims, figures, tables and interactive charts.
+def report(
+    directory: tyro.conf.Positional[Path], other: tyro.conf.Positional[Path | None] = None, out: Path | None = None
+) -> int:
+    """Write one HTML page of a study: claims, figures, tables, charts of the losses, and fits one by one.
+
+    Of two studies it is a page that puts them side by side: what was asked of one and not of the other, their losses,
+    verdicts and figures.
 
     Args:
         directory: a study directory.
-        out: file to write, ending in .html; report.html in the directory by default.
+        other: another one, to be compared with it.
+        out: file to write, ending in .html; by default report.html or compared-with-OTHER.html in the directory.
     """
     _check_writable(directory if out is None else out)
-    from jaxland.report import MissingPlotly, write_report
+    from jaxland.report import write_comparison, write_report
 
-    try:
-        path = write_report(directory, out, _say)
-    except MissingPlotly as error:
-        print(f"jaxland: {error}", file=sys.stderr)
-        return 1
+    path = write_report(directory, out, _say) if other is None else write_comparison(directory, other, out, _say)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB), for any browser")
     return 0
 
@@ -554,6 +563,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jaxland {__version__}")
         return 0
     try:
+        _asked.set(arguments)
         code = _dispatch(arguments)
         sys.stdout.flush()  # while what a full disk says can be told
         return code

@@ -16,7 +16,6 @@ _OPTIONAL = {
     "dask_jobqueue": "jaxland[slurm]",
     "distributed": "jaxland[dask]",
     "flax": "jaxland[flax]",
-    "plotly": "jaxland[report]",
     "torch": "jaxland[compare]",
     "xarray": "jaxland[xarray]",
 }

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import jaxland
 from jaxland.cli import COMMANDS, _separated, main
 from jaxland.doctor import missing
+from jaxland.studies.commands import read_commands
 from jaxland.training.cuda import CudaMissing
 
 SMALL = str(Path(__file__).with_name("small_study.py"))
@@ -90,11 +92,26 @@ def test_report_of_a_study_that_is_not_analysed(study, tmp_path, capsys):
     assert f"jaxland analyse {copy}" in capsys.readouterr().err
 
 
-def test_report_without_plotly(study, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert main(["report", str(study), "--out", str(tmp_path / "page.html")]) == 1
-    assert "pip install 'jaxland[report]'" in capsys.readouterr().err
-    assert os.listdir(tmp_path) == []
+def test_report_of_two_studies(study, tmp_path, capsys):
+    other = shutil.copytree(study, tmp_path / "other")
+    assert main(["report", str(study), str(other)]) == 0
+    page = study / "compared-with-other.html"
+    assert f"{page} (" in capsys.readouterr().out
+    assert main(["report", str(study), str(other), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_bytes() == page.read_bytes()
+    assert main(["report", str(study), str(tmp_path / "nothing")]) == 1
+    assert "nothing is not a study directory" in capsys.readouterr().err
+
+
+def test_commands_are_noted_beside_what_they_compute(tmp_path):
+    out = tmp_path / "s"
+    for command in ([*RUN, "--out", str(out)], ["resume", str(out)], ["analyse", str(out)], ["status", str(out)]):
+        assert main(command) == 0
+    noted = read_commands(out)
+    assert [each.command.split()[:2] for each in noted] == [["jaxland", name] for name in ("run", "resume", "analyse")]
+    assert noted[0].command == shlex.join(["jaxland", *RUN, "--out", str(out)])
+    assert {each.ended for each in noted} == {"done"}
+    assert noted[0].version == jaxland.__version__
 
 
 def test_report_needs_a_known_ending(study, tmp_path, capsys):
@@ -117,7 +134,7 @@ def test_doctor_names_the_extras_of_what_is_missing(monkeypatch):
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     found = missing()
-    assert found["plotly"] == "jaxland[report]"
+    assert found["xarray"] == "jaxland[xarray]"
     for library, extra in found.items():
         lines = project["optional-dependencies"][extra.removeprefix("jaxland[").removesuffix("]")]
         assert any(line.startswith(library.replace("_", "-")) for line in lines)

@@ -11,7 +11,7 @@ import pytest
 import jaxland as jl
 from jaxland.studies import NoSettings
 
-HEAVY = ("jax", "jaxlib", "optax", "equinox", "scipy", "matplotlib", "pandas", "sklearn", "statsmodels", "plotly")
+HEAVY = ("jax", "jaxlib", "optax", "equinox", "scipy", "matplotlib", "pandas", "sklearn", "statsmodels")
 CODE = """
 import sys
 from jaxland.cli import main

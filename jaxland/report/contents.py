@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 from jaxland.report.claims import read_claims
 from jaxland.report.figures import Figure, read_figures
 from jaxland.report.losses import EnsembleLosses, read_losses
+from jaxland.report.picked import pick
 from jaxland.report.tables import Table, read_tables
 from jaxland.store import Manifest, StoreError, StudyStore
 from jaxland.studies import STUDIES, Claim
+from jaxland.studies.commands import Command, read_commands
 from jaxland.studies.request import stored_request
 
 SAMPLE = 4000  # fits drawn one by one, all ensembles together
@@ -32,6 +34,7 @@ class Contents:
     """Everything the page shows.
 
     Attributes:
+        name: of the directory.
         manifest: what was asked for.
         title, source: of the study, "" where they are not known here.
         ensembles: what is stored of each.
@@ -41,8 +44,11 @@ class Contents:
         others: names of further files of the analysis.
         notices: what is missing or wrong.
         analyse: the command that makes claims, figures and tables.
+        commands: that were carried out in the directory, as far as they were noted.
+        picked: some fits of each ensemble, to be shown one by one.
     """
 
+    name: str
     manifest: Manifest
     title: str
     source: str
@@ -54,6 +60,8 @@ class Contents:
     others: list[str]
     notices: list[Notice]
     analyse: str
+    commands: list[Command]
+    picked: dict[str, Any]
 
 
 def read_contents(directory: Path | str) -> Contents:
@@ -75,6 +83,7 @@ def read_contents(directory: Path | str) -> Contents:
     if broken:
         of_the_analysis.append(Notice(f"Files that cannot be read are left out: {_listed(broken)}.", analyse))
     return Contents(
+        name=store.path.resolve().name,
         manifest=store.manifest,
         title=title,
         source=source,
@@ -86,6 +95,8 @@ def read_contents(directory: Path | str) -> Contents:
         others=others,
         notices=notices + of_the_analysis,
         analyse=analyse,
+        commands=read_commands(store.path),
+        picked=pick(store, ensembles),
     )
 
 

@@ -1,15 +1,23 @@
 """The figures of a study directory, as images that a page can hold."""
 
 import base64
+import io
 import json
 import re
 import struct
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 from xml.etree import ElementTree
 
-# A drawing with more bytes is slow to show; its picture in points is taken where there is one.
-SVG_LIMIT = 400_000
+# Of a drawing with more bytes its picture in points is taken, where there is one that weighs less.
+SVG_LIMIT = 50_000
+_WIDEST = 2048  # points across, twice what a screen gives a figure
+_COLORS = 256
+_MOST = 50_000_000  # points of a picture that is made lighter
+_PLAIN = " !$()*+,-./:;=?@[]^_`{|}~"  # of a drawing, as they are in a data URI
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _NUMBERED = re.compile(r"(figure|section|table)-([\d.]+)-(.+)")
 _WORK = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF/{http://creativecommons.org/ns#}Work"
@@ -35,7 +43,11 @@ class Image(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The image as a data URI."""
+        """The image as a data URI; drawings, which are text, take less room as such."""
+        if self.kind == "image/svg+xml":
+            with suppress(UnicodeDecodeError):
+                text = " ".join(re.split("[ \n\r\t]+", self.content.decode()))
+                return f"data:{self.kind},{quote(text, safe=_PLAIN)}"
         return f"data:{self.kind};base64,{base64.b64encode(self.content).decode()}"
 
 
@@ -70,13 +82,21 @@ def read_figures(directory: Path) -> tuple[list[Figure], list[str]]:
         if path.suffix in _READERS and not path.name.startswith("."):
             stems.setdefault(path.relative_to(directory).with_suffix("").as_posix(), []).append(path)
     figures, broken = [], []
-    for stem in sorted(stems, key=_natural):
-        images = {path.suffix: _read(path) for path in stems[stem]}
-        broken += [f"{stem}{suffix}" for suffix, image in images.items() if image is None]
-        image = _choose(images.get(".svg"), images.get(".png")) or images.get(".gif")
-        if image is not None:
-            figures.append(_captioned(stem, image, captions.get(stem.split("/", 1)[1], "")))
+    order = sorted(stems, key=_natural)
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(_images, (stems[stem] for stem in order))
+        for stem, (image, unreadable) in zip(order, found, strict=True):
+            broken += [f"{stem}{suffix}" for suffix in unreadable]
+            if image is not None:
+                figures.append(_captioned(stem, image, captions.get(stem.split("/", 1)[1], "")))
     return figures, broken
+
+
+def _images(paths: list[Path]) -> tuple[Image | None, list[str]]:
+    """The image to be shown of the files of one figure, and the endings of those that cannot be read."""
+    images = {path.suffix: _read(path) for path in paths}
+    image = _choose(images.get(".svg"), images.get(".png")) or images.get(".gif")
+    return image, [suffix for suffix, each in images.items() if each is None]
 
 
 def _captions(path: Path) -> dict[str, str]:
@@ -130,10 +150,38 @@ _READERS = {".png": _read_png, ".svg": _read_svg, ".gif": _read_gif}
 
 def _choose(svg: Image | None, png: Image | None) -> Image | None:
     """The drawing, unless it is heavy and the picture in points is not; words are those of the drawing."""
-    if svg is None or png is None:
-        return svg or png
-    heavy = len(svg.content) > SVG_LIMIT and len(png.content) < len(svg.content)
-    return png._replace(title=svg.title, description=svg.description) if heavy else svg
+    if png is None or (svg is not None and len(svg.content) <= SVG_LIMIT):
+        return svg
+    picture = _light(png)
+    if svg is None:
+        return picture
+    heavy = len(picture.content) < len(svg.content)
+    return picture._replace(title=svg.title, description=svg.description) if heavy else svg
+
+
+def _light(png: Image) -> Image:
+    """The picture with as many points as a screen shows and few colours, where that makes it lighter.
+
+    Edges and text stay sharp: what is lost are shades between colours that lie close to each other.
+    """
+    import PIL.Image  # takes a while, and pages without pictures do without
+
+    if png.width * png.height > _MOST:
+        return png
+    try:
+        picture = PIL.Image.open(io.BytesIO(png.content)).convert("RGBA")
+        # What can be seen through shows the page, which is white behind figures.
+        picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        if picture.width > _WIDEST:
+            size = _WIDEST, max(round(picture.height * _WIDEST / picture.width), 1)
+            picture = picture.resize(size, PIL.Image.Resampling.LANCZOS)
+        few = picture.quantize(_COLORS, PIL.Image.Quantize.MAXCOVERAGE, dither=PIL.Image.Dither.NONE)
+        content = io.BytesIO()
+        few.convert("RGB").save(content, "WEBP", lossless=True)
+    except (OSError, ValueError, SyntaxError):
+        return png  # the browser may know better
+    light = content.getvalue()
+    return png._replace(kind="image/webp", content=light) if len(light) < len(png.content) else png
 
 
 def _captioned(stem: str, image: Image, caption: str) -> Figure:

@@ -26,6 +26,7 @@ class EnsembleLosses:
         damaged: names of damaged shards.
         log_loss: histogram of the base-10 logarithms of the losses above zero.
         best_fit, best_loss: the smallest loss, and whose it is; -1 and NaN without a finite loss.
+        worst_fit, worst_loss: the largest finite one, likewise.
         sample: random rows of the table.
     """
 
@@ -36,6 +37,8 @@ class EnsembleLosses:
     log_loss: Histogram
     best_fit: int
     best_loss: float
+    worst_fit: int
+    worst_loss: float
     sample: pd.DataFrame
 
     @property
@@ -46,7 +49,11 @@ class EnsembleLosses:
     @property
     def median(self) -> float:
         """Median of the finite losses, to within 0.1 %; NaN without any, or where some are in no bin."""
-        return float("nan") if self.off_axis else float(10 ** self.log_loss.quantile(0.5))
+        return self.quantile(0.5)
+
+    def quantile(self, probability: float) -> float:
+        """Any quantile, likewise."""
+        return float("nan") if self.off_axis else float(10 ** self.log_loss.quantile(probability))
 
 
 @dataclass
@@ -58,6 +65,8 @@ class _Reduction:
     )
     best_fit: int = -1
     best_loss: float = float("nan")
+    worst_fit: int = -1
+    worst_loss: float = float("nan")
 
     def add(self, arrays: dict[str, np.ndarray]) -> None:
         good = arrays["diverged_step"] < 0
@@ -67,6 +76,8 @@ class _Reduction:
         self.log_loss = self.log_loss.add(np.log10(loss[loss > 0]))
         if len(loss) and not loss.min() >= self.best_loss:
             self.best_fit, self.best_loss = int(fit[loss.argmin()]), float(loss.min())
+        if len(loss) and not loss.max() <= self.worst_loss:
+            self.worst_fit, self.worst_loss = int(fit[loss.argmax()]), float(loss.max())
 
 
 def read_losses(store: StudyStore, ensemble: str, sample: int) -> EnsembleLosses:

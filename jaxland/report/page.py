@@ -1,25 +1,29 @@
-"""The page of a study directory: one HTML file that needs nothing else."""
+"""Pages of study directories: HTML files that need nothing else."""
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jaxland._version import __version__
+from jaxland.report.charts import charts
+from jaxland.report.compared import histogram_of_both, names_of
 from jaxland.report.contents import Contents, read_contents
-from jaxland.report.interactive import CONFIG, charts
 from jaxland.report.markup import Markup, element
-from jaxland.report.requirements import require_plotly
-from jaxland.report.sections import Section, header, notices, sections
+from jaxland.report.packed import packed
+from jaxland.report.sections import Section, compared_sections, header, header_of_both, notices, sections
 from jaxland.store import check_path, commit
+
+SCRIPTS = ("common.js", "plot.js", "charts.js", "tables.js", "fits.js", "links.js", "start.js")
+"""The program of a page, in order."""
 
 
 def write_report(
     directory: Path | str, out: Path | str | None = None, say: Callable[[str], None] = lambda line: None
 ) -> Path:
-    """Writes the page of a study directory: what was run, the claims, figures, tables and interactive charts.
+    """Writes the page of a study directory: what was run, claims, figures, tables, losses, and fits one by one.
 
     The page is one file that asks for no other, from this machine or elsewhere, and the same directory gives the same
     bytes. What is missing of the study is said in the page.
@@ -33,14 +37,10 @@ def write_report(
         The file.
 
     Raises:
-        MissingPlotly: plotly is not installed.
         ValueError: `out` has another ending.
         StoreError: there is no study, or the file cannot be written.
     """
-    path = check_path(Path(directory) / "report.html" if out is None else out)
-    if path.suffix != ".html":
-        raise ValueError(f"{path}: a report ends in .html.")
-    require_plotly()
+    path = _checked(Path(directory) / "report.html" if out is None else out)
     contents = read_contents(directory)
     for notice in contents.notices:
         say(f"{notice.text} {notice.command}".strip())
@@ -48,25 +48,91 @@ def write_report(
     return path
 
 
+def write_comparison(
+    first: Path | str,
+    second: Path | str,
+    out: Path | str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Writes a page of two study directories side by side: settings that differ, losses, verdicts and figures.
+
+    Args:
+        first, second: the directories; their studies may be different ones.
+        out: file to write, ending in .html; `compared-with-SECOND.html` in the first directory by default.
+        say: receives what is missing, in lines for the user.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: `out` has another ending.
+        StoreError: one of them is no study, or the file cannot be written.
+    """
+    default = Path(first) / f"compared-with-{Path(second).resolve().name}.html"
+    path = _checked(default if out is None else out)
+    both = read_contents(first), read_contents(second)
+    for contents in both:
+        for notice in contents.notices:
+            say(f"{contents.name}: {notice.text} {notice.command}".strip())
+    commit(path, comparison(*both).encode())
+    return path
+
+
+def _checked(out: Path | str) -> Path:
+    path = check_path(out)
+    if path.suffix != ".html":
+        raise ValueError(f"{path}: a report ends in .html.")
+    return path
+
+
 def page(contents: Contents) -> str:
-    """The HTML of the page."""
-    drawings = charts(contents.ensembles)
-    parts = sections(contents, list(drawings))
+    """The HTML of the page of one study."""
+    drawn = charts(contents.ensembles)
+    tables = {
+        table.path: {"columns": table.columns, "rows": table.rows, "total": table.total} for table in contents.tables
+    }
+    data = {"charts": drawn, "fits": contents.picked or None, "tables": tables}
+    return _document(
+        f"{contents.manifest.study}: report",
+        header(contents),
+        [notices(contents.notices)],
+        sections(contents, list(drawn)),
+        data if drawn or tables or contents.picked else None,
+    )
+
+
+def comparison(first: Contents, second: Contents) -> str:
+    """The HTML of the page of two."""
+    drawn, names = histogram_of_both(first, second), names_of(first, second)
+    data = {"charts": drawn, "fits": None, "tables": {}} if drawn else None
+    return _document(
+        f"{' and '.join(names)}: report",
+        header_of_both(first, second),
+        [notices(each.notices, name) for name, each in zip(names, (first, second), strict=True)],
+        compared_sections(first, second, list(drawn)),
+        data,
+    )
+
+
+def _document(title: str, top: Markup, told: list[Markup], parts: list[Section], data: dict[str, Any] | None) -> str:
+    program = "\n".join(_resource(f"scripts/{name}") for name in SCRIPTS)
+    carried = [] if data is None else [element("script", packed(data), type="text/plain", id="data")]
     body = element(
         "body",
         element("a", "Skip to the content", class_="skip", href="#content"),
-        header(contents),
+        top,
         element(
             "div",
             _table_of_contents(parts),
-            element("main", notices(contents.notices), *(part.markup for part in parts), id="content"),
+            element("main", *told, *(part.markup for part in parts), id="content"),
             class_="columns",
         ),
         element("footer", f"Written by jaxland {__version__} from the files of the study directory."),
-        *_scripts(drawings),
+        element("div", id="spoken", class_="unseen", role="status"),
+        *carried,
+        element("script", Markup(program)),
     )
-    title = f"{contents.manifest.study}: report"
-    return f"<!DOCTYPE html>\n{element('html', _head(title, drawings), body, lang='en')}\n"
+    return f"<!DOCTYPE html>\n{element('html', _head(title, program), body, lang='en')}\n"
 
 
 def _table_of_contents(parts: list[Section]) -> Markup:
@@ -78,11 +144,11 @@ def _table_of_contents(parts: list[Section]) -> Markup:
     return element("nav", element("h2", "Contents"), element("ul", *map(entry, parts)), aria_label="Contents")
 
 
-def _head(title: str, drawings: dict[str, str]) -> Markup:
+def _head(title: str, program: str) -> Markup:
     return element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy(drawings)),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(program)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),
@@ -94,31 +160,10 @@ def _resource(name: str) -> str:
     return files("jaxland.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _programs(drawings: dict[str, str]) -> list[str]:
-    """The scripts of the page; none where there is nothing to draw."""
-    if not drawings:
-        return []
-    from plotly.offline import get_plotlyjs
-
-    return [get_plotlyjs(), _resource("charts.js")]
-
-
-def _policy(drawings: dict[str, str]) -> str:
-    """Only the page's own scripts run, and nothing is fetched from anywhere, whatever the files of a study hold."""
-    digests = (hashlib.sha256(program.encode()).digest() for program in _programs(drawings))
-    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests) or "'none'"
+def _policy(program: str) -> str:
+    """Only the page's own script runs, and nothing is fetched from anywhere, whatever the files of a study hold."""
+    digest = base64.b64encode(hashlib.sha256(program.encode()).digest()).decode()
     return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _scripts(drawings: dict[str, str]) -> list[Markup]:
-    data = {**drawings, "config": json.dumps(CONFIG)} if drawings else {}
-    return [
-        *(
-            element("script", Markup(text.replace("<", "\\u003c")), type="application/json", id=f"{name}-data")
-            for name, text in data.items()
-        ),
-        *(element("script", Markup(program)) for program in _programs(drawings)),
-    ]

@@ -1,13 +1,13 @@
-"""The CSV tables of a study directory, the beginning of long ones."""
+"""The CSV tables of a study directory, the beginning of very long ones."""
 
 import csv
 import re
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-WHOLE_ROWS = 24  # tables up to here are shown whole
+WHOLE_ROWS = 24  # tables up to here are shown whole without scripts
 FIRST_ROWS = 8  # of a longer one
+LIMIT = 100_000  # characters of a table that the page holds, about
 _FOLDERS = ("analysis", "analyses")
 
 
@@ -17,7 +17,7 @@ class Table(NamedTuple):
     Attributes:
         path: in the study directory.
         columns: names.
-        rows: the rows shown, as text.
+        rows: the rows that the page holds, as text.
         total: how many rows the file has.
     """
 
@@ -25,6 +25,11 @@ class Table(NamedTuple):
     columns: list[str]
     rows: list[list[str]]
     total: int
+
+    @property
+    def first(self) -> list[list[str]]:
+        """The rows that are shown without scripts."""
+        return self.rows if self.total <= WHOLE_ROWS else self.rows[:FIRST_ROWS]
 
 
 def read_tables(directory: Path) -> tuple[list[Table], list[str], list[str]]:
@@ -52,13 +57,18 @@ def _read(path, name):
         with open(path, newline="", encoding="utf-8") as file:
             lines = csv.reader(file)
             columns = next(lines, [])
-            rows = list(islice(lines, WHOLE_ROWS + 1))
+            rows, size = [], 0
+            for row in lines:
+                rows.append(row)
+                size += sum(map(len, row)) + len(row)
+                if size > LIMIT and len(rows) > WHOLE_ROWS:
+                    break
             total = len(rows) + sum(1 for _ in lines)
     except (OSError, ValueError, csv.Error):
         return None
     if not columns or any(len(row) != len(columns) for row in rows):
         return None
-    return Table(name, columns, rows if total <= WHOLE_ROWS else rows[:FIRST_ROWS], total)
+    return Table(name, columns, rows, total)
 
 
 _FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
@@ -72,6 +82,7 @@ def is_number(text: str) -> bool:
 
 def shown(text: str) -> str:
     """A cell as it is shown: fractions to five digits, everything else as it is, and a dash for nothing."""
-    if _FRACTION.fullmatch(text):
-        return f"{float(text):.5g}"
-    return text or "—"
+    if not _FRACTION.fullmatch(text):
+        return text or "—"
+    mantissa, sign, exponent = f"{float(text):.5g}".partition("e")
+    return f"{mantissa}e{int(exponent):+d}" if sign else mantissa

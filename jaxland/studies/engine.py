@@ -13,6 +13,7 @@ from jaxland.execution import Executors, ShardTask, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import make_analyses
 from jaxland.studies.configuration import require_rebuildable
+from jaxland.studies.described import describe
 from jaxland.studies.finding import being_read, find_study, require_own_name
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, require_reproducible, shard_size, train_missing
 from jaxland.studies.helping import helpers
@@ -117,6 +118,7 @@ def run_with(
     with store.writing():
         # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
         analyses = remember(store, study, analyses)
+        _describe(store, prepared)
         aside: set[Path] = set()
         while True:
             train_missing(store, study, prepared, options.threads, executor, progress, options.shard_timeout)
@@ -133,10 +135,15 @@ def run_with(
 
 def prepare_with(request: Request, options: RunOptions, analyses: Wanted | None = None) -> StudyStore:
     """Makes the study directory that `run_with` would, and trains nothing: for workers that share it, see `work`."""
-    store, _ = _begun(request, options, analyses, pinned=True)
+    store, prepared = _begun(request, options, analyses, pinned=True)
     with store.writing():
         remember(store, request.study, analyses)
+        _describe(store, prepared)
     return store
+
+
+def _describe(store: StudyStore, prepared: Mapping[str, Prepared]) -> None:
+    describe(store.path, {name: each.ensemble for name, each in prepared.items()})
 
 
 def _begun(

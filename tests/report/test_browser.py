@@ -4,21 +4,30 @@ Needs chromium and chromedriver (Debian: `apt install chromium chromium-driver`)
 their absence is a failure.
 """
 
+import csv
+import io
+import itertools
 import json
 import os
 import re
 import shutil
 
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from jaxland.report import write_report
+import jaxland as jl
+from jaxland.landscape import outputs
+from jaxland.replications import SawtoothConfig
+from jaxland.report import write_comparison, write_report
+from jaxland.report.tables import shown
 
 _ARGUMENTS = [
     "--headless",
@@ -32,7 +41,9 @@ _ARGUMENTS = [
     "--disable-sync",
     "--force-prefers-reduced-motion",
 ]
-_HOVERED = "return document.querySelector('#{} .hoverlayer').textContent"
+_WIDTHS = [1400, 800, 390]
+_READY = "return document.body.dataset.ready !== undefined"
+_TOLD = "const told = document.querySelector('#{} .told'); return told && !told.hidden ? told.innerText : ''"
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +73,16 @@ def _open(browser, path, width=1400, scheme="light"):
     return browser
 
 
+def _opened(browser, path, **arguments):
+    """The page, when its charts are drawn and its tables made."""
+    _open(browser, path, **arguments)
+    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(_READY))
+    return browser
+
+
 @pytest.fixture
 def opened(browser, page_file):
-    return _open(browser, page_file)
+    return _opened(browser, page_file)
 
 
 def _requests(browser):
@@ -76,21 +94,48 @@ def _requests(browser):
     return [address for address in addresses if not address.startswith(("data:", "blob:"))]
 
 
-def _point_at(browser, selector, index=0):
-    mark = browser.find_elements(By.CSS_SELECTOR, selector)[index]
+def _reach(browser, mark):
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", mark)
+    return mark
+
+
+def _press(browser, selector, index=0):
+    _reach(browser, browser.find_elements(By.CSS_SELECTOR, selector)[index]).click()
+
+
+def _point_at(browser, selector, index=0):
+    mark = _reach(browser, browser.find_elements(By.CSS_SELECTOR, selector)[index])
     ActionChains(browser, duration=0).move_to_element(mark).perform()
 
 
-def _wait_for_hover(browser, chart):
-    return WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(_HOVERED.format(chart)))
+def _told(browser, chart):
+    return WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(_TOLD.format(chart)))
 
 
-def test_the_page_asks_for_nothing_and_reports_no_error(opened, page_file):
-    _point_at(opened, "#scatter .point")
-    _wait_for_hover(opened, "scatter")
-    assert _requests(opened) == [page_file.as_uri()]
-    assert opened.get_log("browser") == []
+def _keys(browser, chart, *keys, shift=()):
+    """Keys in a chart, once it has the focus, and others with Shift."""
+    place = _reach(browser, browser.find_element(By.ID, chart))
+    browser.execute_script("arguments[0].focus({preventScroll: true})", place)
+    chain = ActionChains(browser, duration=0).send_keys(*keys)
+    if shift:
+        chain.key_down(Keys.SHIFT).send_keys(*shift).key_up(Keys.SHIFT)
+    chain.perform()
+
+
+def _texts(browser, selector):
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].map(each => each.textContent)", selector
+    )
+
+
+@pytest.mark.parametrize("width", _WIDTHS)
+def test_the_page_asks_for_nothing_and_reports_no_error(browser, page_file, width):
+    _opened(browser, page_file, width=width)
+    _point_at(browser, "#scatter .canvas .points")
+    _told(browser, "scatter")
+    _press(browser, ".data .download")
+    assert _requests(browser) == [page_file.as_uri()]
+    assert browser.get_log("browser") == []
 
 
 def test_requests_and_errors_would_be_seen(browser, tmp_path):
@@ -101,9 +146,9 @@ def test_requests_and_errors_would_be_seen(browser, tmp_path):
     assert any("undefined_name" in entry["message"] for entry in browser.get_log("browser"))
 
 
-@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("width", _WIDTHS)
 def test_every_figure_is_drawn(browser, page_file, width):
-    _open(browser, page_file, width)
+    _open(browser, page_file, width=width)
     sizes = browser.execute_script(
         "return [...document.images].map(image => [image.complete, image.naturalWidth, image.naturalHeight,"
         "image.getBoundingClientRect().width, image.getBoundingClientRect().height])"
@@ -117,62 +162,403 @@ def test_every_figure_is_drawn(browser, page_file, width):
 
 
 def test_the_histogram_shows_all_fits(opened):
-    counts = opened.execute_script(
-        "return document.getElementById('histogram').data.map(trace => trace.customdata.map(row => Number(row[0])))"
+    series = opened.execute_script(
+        "return document.getElementById('histogram').plot.series.map(each => each.marks.map(mark => mark.count))"
     )
-    assert [sum(each) for each in counts] == [32, 32]
+    assert [sum(each) for each in series] == [32, 32]
     boxes = opened.execute_script(
-        "return [...document.querySelectorAll('#histogram .barlayer .point path')].map(bar => bar.getBBox().height)"
+        "return [...document.querySelectorAll('#histogram .canvas .bars')].map(bar => bar.getBBox().height)"
     )
-    assert len(boxes) == len(counts[0]) + len(counts[1])
+    assert len(boxes) == len(series[0]) + len(series[1])
     assert min(boxes) > 0
 
 
 def test_bars_stand_side_by_side_on_the_logarithmic_axis(opened):
-    """Bars of one trace have the same width, and none lies on another."""
+    """Bars of one ensemble have the same width, and none lies on another."""
     spans = opened.execute_script(
-        "return [...document.querySelectorAll('#histogram .barlayer .trace')].map(trace =>"
-        "[...trace.querySelectorAll('.point path')].map(bar => [bar.getBBox().x, bar.getBBox().width]))"
+        "return ['look-0', 'look-1'].map(look => [...document.querySelectorAll(`#histogram .canvas .${look} .bars`)]"
+        ".map(bar => [bar.getBBox().x, bar.getBBox().width]))"
     )
     for trace in map(np.array, spans):
         np.testing.assert_allclose(trace[:, 1], trace[0, 1], atol=1.5)
         assert (np.diff(trace[:, 0]) > trace[:-1, 1] - 1.5).all()
 
 
+@pytest.mark.parametrize("scale", ["log", "linear"])
+@pytest.mark.parametrize(("low", "high"), [(1e-3, 2e-3), (4.4e-3, 1.25e-2), (1e-9, 1e3), (7e-46, 1e38), (0.5, 99)])
+def test_ticks_are_round_increasing_and_inside(opened, scale, low, high):
+    ticks = opened.execute_script(
+        "return scaled(arguments[0], [arguments[1], arguments[2]], 0, 800).ticks(8)", scale, low, high
+    )
+    assert 2 <= len(ticks) <= 14
+    assert min(low * (1 - 1e-9), 0 if scale == "linear" else np.inf) <= ticks[0] < ticks[-1] <= high * (1 + 1e-9)
+    assert (np.diff(ticks) > 0).all()
+    assert all(len(f"{tick:.12g}".replace(".", "").split("e")[0].strip("0")) <= 3 for tick in ticks)
+
+
+@pytest.mark.parametrize("scale", ["log", "linear"])
+def test_axes_lead_back(opened, scale):
+    places = opened.execute_script(
+        "const axis = scaled(arguments[0], [0.001, 50], 40, 840);"
+        "return [axis.at(0.001), axis.at(50), axis.value(axis.at(3))]",
+        scale,
+    )
+    assert places == pytest.approx([40, 840, 3])
+
+
 def test_the_pointer_on_a_bar_shows_its_numbers(opened):
-    _point_at(opened, "#histogram .barlayer .point path")
-    assert re.search(r"\d+ fits, [\d.]+%.*loss [\d.]+ to [\d.]+", _wait_for_hover(opened, "histogram"))
+    _point_at(opened, "#histogram .canvas .bars")
+    assert re.search(r"\d+ fits?, [\d.]+ %\s*loss [\d.]+ to [\d.]+", _told(opened, "histogram"))
+
+
+def _row_of(told, study):
+    """The fit that is told of, in the words of the chart, and its row in the table."""
+    shown = re.fullmatch(
+        r"fit (\d+), (.+)\nstatus (.+)\nloss (.+)\ninitial loss (.+)\nbest loss (.+) at step (\d+)(?:\n+press .*)?",
+        "\n".join(line for line in told.splitlines() if line.strip()),
+    )
+    table = pd.read_parquet(study / "table.parquet").set_index(["ensemble", "fit"])
+    return shown, table.loc[(shown[2], int(shown[1]))]
 
 
 @pytest.mark.parametrize("across", [0, 1])
 def test_the_pointer_on_a_point_shows_the_fit(opened, study, across):
     """Of two fits that lie on each other either may be shown, but what is shown of it is what is stored."""
-    button = opened.find_elements(By.CSS_SELECTOR, ".choices input")[across]
-    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
-    button.click()
-    heights = opened.execute_script("return document.getElementById('scatter').calcdata[0].map(point => point.y)")
-    _point_at(opened, "#scatter .scatterlayer .trace:first-child .point", int(np.argmin(heights)))
-    shown = re.fullmatch(
-        r"fit (\d+), (.+)status (.+)loss (.+)initial loss (.+)best loss (.+) at step (\d+)",
-        _wait_for_hover(opened, "scatter"),
+    _press(opened, "input[name=across]", across)
+    heights = opened.execute_script(
+        "return document.getElementById('scatter').plot.series[0].marks.map(mark => mark.y)"
     )
-    table = pd.read_parquet(study / "table.parquet").set_index(["ensemble", "fit"])
-    row = table.loc[(shown[2], int(shown[1]))]
+    _point_at(opened, "#scatter .canvas .look-0 .points", int(np.argmin(heights)))
+    shown, row = _row_of(_told(opened, "scatter"), study)
     assert shown[3] == row["status"] == "ok"
-    assert list(shown.groups()[3:6]) == [f"{row[name]:.6g}" for name in ("loss", "initial_loss", "best_loss")]
+    assert [float(each) for each in shown.groups()[3:6]] == pytest.approx(
+        [row[name] for name in ("loss", "initial_loss", "best_loss")], rel=1e-5
+    )
     assert int(shown[7]) == row["best_step"]
     assert row["loss"] == pytest.approx(min(heights), rel=0.05)
 
 
 def test_the_other_axis_is_drawn(opened):
-    title = "return document.querySelector('#scatter .xtitle').textContent"
-    assert opened.execute_script(title) == "loss before training"
-    button = opened.find_elements(By.CSS_SELECTOR, ".choices input")[1]
-    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
-    button.click()
-    assert opened.execute_script(title) == "step with the smallest loss"
-    across = opened.execute_script("return document.getElementById('scatter').calcdata[0].map(point => point.x)")
+    assert _texts(opened, "#scatter .across") == ["loss before training"]
+    _press(opened, "input[name=across]", 1)
+    assert _texts(opened, "#scatter .across") == ["step with the smallest loss"]
+    across = opened.execute_script("return document.getElementById('scatter').plot.series[0].marks.map(mark => mark.x)")
     assert max(across) <= 200
+
+
+def test_a_name_in_the_legend_hides_its_ensemble(opened):
+    before = len(opened.find_elements(By.CSS_SELECTOR, "#scatter .canvas .points"))
+    _press(opened, "#scatter .legend button")
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#scatter .canvas .points")) == before - 32
+    button = opened.find_element(By.CSS_SELECTOR, "#scatter .legend button")
+    assert button.get_attribute("aria-pressed") == "false"
+
+
+def _drag(browser, chart, start, end):
+    """Drags from one share of the width of the drawing to another."""
+    canvas = _reach(browser, browser.find_element(By.CSS_SELECTOR, f"#{chart} .canvas svg"))
+    width, height = canvas.size["width"], canvas.size["height"]
+    chain = ActionChains(browser, duration=0)
+    chain.move_to_element_with_offset(canvas, int((start[0] - 0.5) * width), int((start[1] - 0.5) * height))
+    chain.click_and_hold().move_by_offset(int((end[0] - start[0]) * width), int((end[1] - start[1]) * height))
+    chain.release().perform()
+
+
+def test_losses_that_are_marked_stand_out_among_the_fits(opened, study):
+    table = pd.read_parquet(study / "table.parquet")
+    _drag(opened, "histogram", (0.3, 0.4), (0.6, 0.5))
+    low, high = opened.execute_script("return document.getElementById('histogram').plot.brush")
+    inside = table["loss"].between(low, high)
+    faint = opened.find_elements(By.CSS_SELECTOR, "#scatter .canvas .points.faint")
+    assert len(faint) == (~inside).sum() > 0
+    counts = inside.groupby(table["ensemble"]).sum()
+    note = opened.find_element(By.ID, "marked").text
+    for name in ("momentum", "adadelta"):
+        assert f"{counts[name]} of 32 fits of {name}" in note
+    _press(opened, "#histogram .canvas svg")
+    assert opened.find_elements(By.CSS_SELECTOR, "#scatter .canvas .points.faint") == []
+
+
+def test_a_part_of_the_fits_is_drawn_larger(opened):
+    before = _texts(opened, "#scatter .canvas .tick")
+    _drag(opened, "scatter", (0.3, 0.3), (0.5, 0.7))
+    assert _texts(opened, "#scatter .canvas .tick") != before
+    _press(opened, "#scatter-of-losses .tools button")
+    assert _texts(opened, "#scatter .canvas .tick") == before
+
+
+def test_charts_are_reached_and_read_by_keyboard(opened, study):
+    for chart in ("histogram", "scatter", "function"):
+        place = opened.find_element(By.ID, chart)
+        assert place.get_attribute("tabindex") == "0"
+        assert place.get_attribute("role") == "application"
+        assert place.get_attribute("aria-label").startswith("chart: ")
+    assert "arrows" in opened.find_element(By.ID, "keys").text
+    _keys(opened, "scatter", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.END, Keys.ARROW_LEFT)
+    shown, row = _row_of(_told(opened, "scatter"), study)
+    assert float(shown[5]) == pytest.approx(row["initial_loss"], rel=1e-5)
+    spoken = opened.find_element(By.ID, "spoken").get_attribute("textContent")
+    assert f"fit {shown[1]}" in spoken
+    _keys(opened, "scatter", Keys.ENTER)
+    assert opened.find_element(By.ID, "picked-fit").get_attribute("value") == shown[1]
+
+
+def test_bars_are_marked_by_keyboard(opened):
+    _keys(opened, "histogram", Keys.HOME, shift=[Keys.ARROW_RIGHT] * 2)
+    brush = opened.execute_script("return document.getElementById('histogram').plot.brush")
+    stops = opened.execute_script("return document.getElementById('histogram').plot.stops().map(([mark]) => mark)")
+    assert brush == [stops[0]["low"], stops[2]["high"]]
+    _keys(opened, "histogram", Keys.ESCAPE)
+    assert opened.execute_script("return document.getElementById('histogram').plot.brush") is None
+
+
+def test_the_numbers_of_a_chart_are_a_table(opened):
+    _press(opened, "#scatter-of-losses summary")
+    assert "1 to 12 of 64 rows" in opened.find_element(By.CSS_SELECTOR, "#scatter-of-losses .count").text
+    heads = _texts(opened, "#scatter-of-losses th")
+    assert heads == ["ensemble", "fit", "status", "loss", "initial_loss", "best_loss", "best_step"]
+
+
+def _column(browser, table, index):
+    return [
+        row.find_elements(By.TAG_NAME, "td")[index].text
+        for row in browser.find_elements(By.CSS_SELECTOR, f"[data-table='{table}'] tbody tr")
+    ]
+
+
+def test_a_table_is_sorted_by_number_and_as_it_was(opened, study):
+    name, table = "analysis/histograms.csv", pd.read_csv(study / "analysis" / "histograms.csv")
+    head = f"[data-table='{name}'] th:nth-child(5)"
+    assert [int(text) for text in _column(opened, name, 4)] == table["count"][:12].tolist()
+    _press(opened, f"{head} button")
+    assert opened.find_element(By.CSS_SELECTOR, head).get_attribute("aria-sort") == "ascending"
+    assert [int(text) for text in _column(opened, name, 4)] == sorted(table["count"])[:12]
+    _press(opened, f"{head} button")
+    assert [int(text) for text in _column(opened, name, 4)] == sorted(table["count"], reverse=True)[:12]
+    _press(opened, f"{head} button")
+    assert [int(text) for text in _column(opened, name, 4)] == table["count"][:12].tolist()
+
+
+def test_columns_of_words_are_sorted_as_people_do(opened):
+    order = opened.execute_script(
+        "const sorted = (cells, down) => [...cells.keys()].sort(sorter(cells, down)).map(index => cells[index]);"
+        "return [sorted(['fit 10', 'fit 9', 'Fit 1'], false), sorted(['2', '', '10', 'nan', '-1e-3', 'inf'], false),"
+        "sorted(['2', '', '10'], true)]"
+    )
+    assert order == [["Fit 1", "fit 9", "fit 10"], ["-1e-3", "2", "10", "inf", "", "nan"], ["10", "2", ""]]
+
+
+def test_a_table_is_searched_and_read_by_pages(opened, study):
+    name, table = "analysis/curves.csv", pd.read_csv(study / "analysis" / "curves.csv", dtype=str)
+    count = opened.find_element(By.CSS_SELECTOR, f"[data-table='{name}'] .count")
+    back, on = opened.find_elements(By.CSS_SELECTOR, f"[data-table='{name}'] .pager button")
+    assert count.text == "1 to 12 of 641 rows"
+    assert not back.is_enabled()
+    _reach(opened, on).click()
+    assert count.text == "13 to 24 of 641 rows"
+    assert [float(text) for text in _column(opened, name, 0)] == pytest.approx(
+        table["x"][12:24].astype(float), rel=1e-4
+    )
+    search = _reach(opened, opened.find_element(By.CSS_SELECTOR, f"[data-table='{name}'] input[type=search]"))
+    search.send_keys("0.2")
+    found = table.apply(lambda row: row.str.contains("0.2", regex=False).any(), axis=1).sum()
+    assert 12 < found < 641
+    assert count.text == f"1 to 12 of {found} rows found of 641 rows"
+    search.send_keys("no such number")
+    assert count.text == "0 rows found of 641 rows"
+
+
+def test_cells_are_the_same_with_and_without_scripts(browser, page_file):
+    cells = "return [...document.querySelectorAll('[data-table] td')].map(each => each.textContent)"
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        _open(browser, page_file)
+        written = [each.get_attribute("textContent") for each in browser.find_elements(By.CSS_SELECTOR, "#tables td")]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    _opened(browser, page_file)
+    made = set(browser.execute_script(cells))
+    assert len(written) > 100
+    assert [text for text in written if text not in made] == []
+
+
+@pytest.mark.parametrize("number", [0.00332522998, 1e-8, 123456.78, 99999.5, 0.0001, 0.00009999, -12.5, 1e300, 5e-324])
+def test_numbers_are_rounded_alike_with_and_without_scripts(opened, number):
+    assert opened.execute_script("return shown(arguments[0])", f"{number!r}") == shown(f"{number!r}")
+
+
+def test_what_is_downloaded_is_what_is_stored(opened, study):
+    """The file of a table has its columns and rows, to the last digit."""
+    opened.execute_script("window.kept = []; URL.createObjectURL = blob => (window.kept.push(blob), '#')")
+    _press(opened, "[data-table='analysis/curves.csv'] .download")
+    text = opened.execute_async_script("window.kept[0].text().then(arguments[0])")
+    assert text.splitlines() == (study / "analysis" / "curves.csv").read_text().splitlines()
+    _press(opened, "figure .download")
+    start = opened.execute_async_script(
+        "window.kept[1].slice(0, 64).arrayBuffer().then(b => arguments[0]([...new Uint8Array(b)]))"
+    )
+    kind = opened.execute_script("return window.kept[1].type")
+    assert (bytes(start)[8:12] == b"WEBP") if kind == "image/webp" else (b"<?xml" in bytes(start))
+
+
+def test_cells_of_a_downloaded_table_are_quoted(opened):
+    rows = [["a,b", 'say "x"'], ["line\nbreak", ""]]
+    text = opened.execute_script("return csv(['one', 'two'], arguments[0])", rows)
+    assert list(csv.reader(io.StringIO(text))) == [["one", "two"], *rows]
+
+
+def test_a_fit_is_picked_by_its_number(opened, study):
+    losses = pd.read_parquet(study / "table.parquet").query("ensemble == 'adadelta'").set_index("fit")["loss"]
+    Select(_reach(opened, opened.find_element(By.ID, "picked-ensemble"))).select_by_visible_text("adadelta")
+    assert f"{losses.idxmin()} of adadelta" in opened.find_element(By.CSS_SELECTOR, "#picked .facts").text
+    for name, fit in (("worst", losses.idxmax()), ("best", losses.idxmin())):
+        _press(opened, f"[data-pick={name}]")
+        assert opened.find_element(By.ID, "picked-fit").get_attribute("value") == str(fit)
+    number = opened.find_element(By.ID, "picked-fit")
+    number.clear()
+    number.send_keys("7", Keys.ENTER)
+    facts = opened.find_element(By.CSS_SELECTOR, "#picked .facts").text
+    assert "7 of adadelta" in facts
+    assert float(re.search(r"loss after training\n(\S+)", facts)[1]) == pytest.approx(losses[7], rel=1e-5)
+    number.clear()
+    number.send_keys("99999", Keys.ENTER)
+    assert "Fit 99999 is not among the 32 of adadelta" in opened.find_element(By.CSS_SELECTOR, "#picked .note").text
+
+
+def test_the_function_that_is_drawn_is_what_the_fit_computes(opened, study):
+    fit = int(opened.find_element(By.ID, "picked-fit").get_attribute("value"))
+    data, line = opened.execute_script(
+        "return document.getElementById('function').plot.series.map(each => each.marks.map(mark => [mark.x, mark.y]))"
+    )
+    runs = jl.open(study)
+    network, problem = SawtoothConfig().network, SawtoothConfig().problem
+    x, y = np.array(line).T
+    expected = outputs(network, runs.params("momentum", slice(fit, fit + 1)).astype(np.float64), x[:, None])[0, :, 0]
+    np.testing.assert_allclose(y, expected, atol=1e-4 * np.ptp(expected) + 1e-6)
+    np.testing.assert_allclose(np.array(data), np.column_stack([problem.x, problem.y]), rtol=1e-5)
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#function .canvas path.line")) == 1
+
+
+def test_a_fit_is_picked_in_the_chart(opened):
+    _point_at(opened, "#scatter .canvas .look-1 .points", 4)
+    fit = re.match(r"fit (\d+), (\w+)", _told(opened, "scatter"))
+    ActionChains(opened, duration=0).click().perform()
+    assert f"{fit[1]} of {fit[2]}" in opened.find_element(By.CSS_SELECTOR, "#picked .facts").text
+
+
+def test_what_tables_tell_of_a_fit_stands_beside_it(browser, copy):
+    rows = [f"{name},{fit},{fit / 7},{'word' * fit}" for name in ("momentum", "adadelta") for fit in range(3)]
+    (copy / "analysis" / "spectra.csv").write_text("\n".join(["ensemble,fit,lowest,note", *rows]))
+    _opened(browser, write_report(copy))
+    number = _reach(browser, browser.find_element(By.ID, "picked-fit"))
+    number.clear()
+    number.send_keys("2", Keys.ENTER)
+    text = browser.find_element(By.CSS_SELECTOR, "#picked .rows").text
+    assert "analysis/spectra.csv" in text
+    assert "lowest\n0.28571\nnote\nwordword" in text
+
+
+def test_losses_on_the_way_are_drawn_where_they_are_stored(browser, tmp_path):
+    x = np.linspace(-1, 1, 8)
+    ensemble = jl.Ensemble(
+        jl.mlp([2, 2, 1]), jl.Problem(np.column_stack([x, x]), x), optax.sgd(0.1), steps=30, trace_every=10
+    )
+    study = jl.Study("small", jl.studies.NoSettings, lambda config: {"sgd": ensemble}, analyses={})
+    path = jl.run(study, out=tmp_path / "s", fits=8).path
+    _opened(browser, write_report(path))
+    fit = int(browser.find_element(By.ID, "picked-fit").get_attribute("value"))
+    (line,) = browser.execute_script(
+        "return document.getElementById('trace').plot.series.map(each => each.marks.map(mark => [mark.x, mark.y]))"
+    )
+    np.testing.assert_array_equal(np.array(line)[:, 0], [0, 10, 20, 30])
+    np.testing.assert_allclose(np.array(line)[:, 1], jl.open(path).trace("sgd")[fit], rtol=1e-6)
+    assert not browser.find_element(By.ID, "function").is_displayed()  # of two inputs
+    assert browser.get_log("browser") == []
+
+
+_WALK = """
+window.walked = [];
+document.addEventListener('focusin', event => {
+  const one = event.target, style = getComputedStyle(one);
+  const seen = style.outlineStyle !== 'none' || one.className === 'skip';
+  walked.push([one.className || one.id || one.tagName, one.getBoundingClientRect().top + scrollY,
+    !!one.closest('main'), seen]);
+});
+document.activeElement.blur();
+"""
+
+
+def test_the_focus_goes_from_the_top_down(opened):
+    """By Tab: first the way to the content, then the contents, then the content in the order of the page."""
+    opened.execute_script(_WALK)
+    ActionChains(opened, duration=0).send_keys(*[Keys.TAB] * 220).perform()
+    names, tops, inside, seen = zip(*opened.execute_script("return walked"), strict=True)
+    assert all(seen)  # where the focus is can be seen
+    assert names[0] == "skip"
+    first = inside.index(True)
+    last = names.index("copy")
+    assert all(inside[first : last + 1])  # nothing but the content after its beginning
+    assert set(names[:first]) <= {"skip", "A"}
+    assert last - first > 60
+    back = [after - before for before, after in itertools.pairwise(tops[first : last + 1]) if after < before - 60]
+    assert len(back) <= 8  # figures and tables stand side by side
+    assert {"chart", "scrolled", "anchor", "download"} <= set(names)
+
+
+def test_links_to_headings_are_copied(opened, page_file):
+    opened.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
+    link = opened.find_element(By.CSS_SELECTOR, "#claims > h2 .anchor")
+    _reach(opened, link).click()
+    WebDriverWait(opened, 10).until(lambda driver: link.text == "copied")
+    assert opened.current_url == f"{page_file.as_uri()}#claims"
+    assert opened.execute_async_script("navigator.clipboard.readText().then(arguments[0])") == opened.current_url
+    _press(opened, ".copy")
+    WebDriverWait(opened, 10).until(lambda driver: driver.find_element(By.CSS_SELECTOR, ".copy").text == "copied")
+    text = opened.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert text.startswith("The jaxland developers. jaxland")
+    assert "Gamst and Walker" in text
+
+
+@pytest.fixture(scope="module")
+def compared(study, tmp_path_factory):
+    """The page of a study and of one that differs from it in two verdicts."""
+    changed = shutil.copytree(study, tmp_path_factory.mktemp("compared") / "changed")
+    text = (changed / "claims.csv").read_text()
+    (changed / "claims.csv").write_text(text.replace(",not tested,", ",differs,", 2))
+    return write_comparison(study, changed, changed.with_name("page.html"))
+
+
+@pytest.mark.parametrize("width", _WIDTHS)
+def test_two_studies_are_shown_side_by_side(browser, compared, width):
+    _opened(browser, compared, width=width)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#histogram .legend button")) == 4
+    rows = browser.find_elements(By.CSS_SELECTOR, ".claims tbody tr")
+    _press(browser, "#only-changed")
+    assert len([row for row in rows if row.is_displayed()]) == 2
+    one, other = browser.find_elements(By.CSS_SELECTOR, "[id='figures/figure-02-one-fit'] img")
+    assert (one.location["y"] == other.location["y"]) == (width > 1000)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert _requests(browser) == [compared.as_uri()]
+    assert browser.get_log("browser") == []
+
+
+def test_claims_are_searched_and_sorted(opened):
+    rows = opened.find_elements(By.CSS_SELECTOR, "#claims > .claims tbody tr")
+    search = _reach(opened, opened.find_element(By.CSS_SELECTOR, "#claims input[type=search]"))
+    search.send_keys("adadelta")
+    seen = [row.text for row in rows if row.is_displayed()]
+    assert 0 < len(seen) < len(rows)
+    assert all("adadelta" in text.lower() for text in seen)
+    search.send_keys("no such words")
+    assert "No claim holds these words." in opened.find_element(By.ID, "claims").text
+    assert not opened.find_element(By.CSS_SELECTOR, "#claims > .claims thead").is_displayed()
+    search.clear()
+    search.send_keys(" ", Keys.BACKSPACE)
+    _press(opened, "#claims > .claims th:nth-child(5) button")
+    verdicts = [text.strip() for text in _texts(opened, "#claims > .claims td:nth-child(5)")]
+    assert verdicts == sorted(verdicts, key=lambda text: text[2:])
 
 
 def test_the_contents_lead_to_the_sections(opened):
@@ -188,13 +574,14 @@ def test_the_contents_lead_to_the_sections(opened):
         assert -1 <= top < 60 or (top < 900 and bottom < 2), name
 
 
-@pytest.mark.parametrize("width", [1400, 900, 390])
+@pytest.mark.parametrize("width", [*_WIDTHS, 320])
 def test_nothing_sticks_out_of_the_window(browser, page_file, width):
-    _open(browser, page_file, width)
+    _opened(browser, page_file, width=width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    inside = "#histogram .main-svg, #scatter .main-svg, .claims, .choices"
+    inside = ".canvas svg, .claims, .choices, .tools, .pager, .scrolled"
     rights = browser.execute_script(
-        f"return [...document.querySelectorAll('{inside}')].map(each => each.getBoundingClientRect().right)"
+        f"return [...document.querySelectorAll('{inside}')].filter(each => each.getClientRects().length)"
+        ".map(each => each.getBoundingClientRect().right)"
     )
     assert max(rights) <= width
 
@@ -207,6 +594,7 @@ def test_verdicts_can_be_chosen(browser, copy):
     assert all(row.is_displayed() for row in rows)
     browser.find_element(By.ID, "show-differs").click()
     assert [row.get_attribute("class") for row in rows if row.is_displayed()] == ["differs", "differs"]
+    assert not browser.find_element(By.ID, "show-undecided").is_enabled()  # of which there is none
 
 
 _COLOURS = """
@@ -219,11 +607,14 @@ const back = element => {
   }
   return page;
 };
-const texts = [...document.querySelectorAll('p, a, dt, dd, th, td, h1, h2, h3, legend, label, summary, .verdict')]
-  .filter(element => element.offsetParent).map(element => [seen(element, 'color'), back(element)]);
-const chart = [...document.querySelectorAll('.xtick text, .ytick text, .xtitle, .ytitle, .legendtext')]
-  .map(element => [seen(element, 'fill'), page]);
-return [page, texts, chart];
+const written = 'p, a, dt, dd, th, td, h1, h2, h3, h4, legend, label, summary, .verdict';
+const made = 'button:enabled, select, input, .count, .told span';
+const texts = [...document.querySelectorAll(`${written}, ${made}`)].filter(element => element.offsetParent)
+  .map(element => [seen(element, 'color'), back(element)]);
+const chart = [...document.querySelectorAll('.canvas text')].map(element => [seen(element, 'fill'), page]);
+const probe = document.body.appendChild(document.createElement('i'));
+const looks = [...Array(8).keys()].map(look => ((probe.className = `look-${look}`), [seen(probe, 'color'), page]));
+return [page, texts, chart, looks];
 """
 
 
@@ -236,17 +627,22 @@ def _luminance(colour):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(browser, copy, scheme):
-    """Contrast of at least 4.5 to 1 for all text, in charts too, on light and dark pages (WCAG 2.2, level AA)."""
+    """Contrast of at least 4.5 to 1 for all text, in charts too, and of 3 to 1 for what is drawn, on light and dark
+    pages (WCAG 2.2, level AA)."""
     text = (copy / "claims.csv").read_text().replace(",not tested,", ",differs,", 2)
     (copy / "claims.csv").write_text(text.replace(",not tested,", ",agrees,", 2))
     (copy / "table.parquet").unlink()  # for a notice
-    _open(browser, write_report(copy), scheme=scheme)
-    page, texts, chart = browser.execute_script(_COLOURS)
+    _opened(browser, write_report(copy), scheme=scheme)
+    _point_at(browser, "#scatter .canvas .points")
+    _told(browser, "scatter")
+    page, texts, chart, looks = browser.execute_script(_COLOURS)
     assert (_luminance(page) > 0.5) == (scheme == "light")
     assert len(chart) > 20
-    for ink, ground in (*texts, *chart):
-        low, high = sorted([_luminance(ink), _luminance(ground)])
-        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)
+    assert len({ink for ink, _ in looks}) == 8
+    for least, pairs in ((4.5, [*texts, *chart]), (3, looks)):
+        for ink, ground in pairs:
+            low, high = sorted([_luminance(ink), _luminance(ground)])
+            assert (high + 0.05) / (low + 0.05) >= least, (ink, ground)
 
 
 def test_without_scripts_all_but_the_charts_is_there(browser, study, page_file):
@@ -255,6 +651,8 @@ def test_without_scripts_all_but_the_charts_is_there(browser, study, page_file):
     try:
         _open(browser, page_file)
         assert browser.find_element(By.CSS_SELECTOR, "noscript p").is_displayed()
+        assert all(chart.size["height"] == 0 for chart in browser.find_elements(By.CLASS_NAME, "chart"))
+        assert not browser.find_element(By.ID, "keys").is_displayed()
         assert len(browser.find_elements(By.CSS_SELECTOR, ".claims tbody tr")) == len(claims)
         assert all(image.size["width"] > 200 for image in browser.find_elements(By.TAG_NAME, "img"))
     finally:
@@ -262,17 +660,20 @@ def test_without_scripts_all_but_the_charts_is_there(browser, study, page_file):
 
 
 def test_texts_from_files_run_nothing(browser, hostile):
-    _open(browser, write_report(hostile))
-    assert browser.execute_script("return [window.hacked, document.querySelectorAll('.point').length > 0]") == [
+    _opened(browser, write_report(hostile))
+    for selector in ("[data-table='analysis/curves.csv'] th button", "#scatter .canvas .points"):
+        _press(browser, selector)
+    assert browser.execute_script("return [window.hacked, document.querySelectorAll('.points').length > 0]") == [
         None,
         True,
     ]
+    assert _texts(browser, "[data-table='analysis/curves.csv'] th")[0].startswith("<script>window.hacked")
     assert browser.get_log("browser") == []
 
 
 def test_charts_fit_the_paper(opened):
     opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
-    widths = "return [...document.querySelectorAll('.chart .main-svg:first-child')].map(svg => svg.clientWidth)"
+    widths = "return ['histogram', 'scatter'].map(name => document.querySelector(`#${name} .canvas svg`).clientWidth)"
     assert opened.execute_script(widths) == [680, 680]
     opened.execute_script("window.dispatchEvent(new Event('afterprint'))")
     assert min(opened.execute_script(widths)) > 900

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jaxland.report.contents import Contents
 from jaxland.report.figures import Figure
 from jaxland.report.markup import Markup, anchor, element, join
-from jaxland.report.sections.section import Section, empty_section, section
+from jaxland.report.sections.section import Section, empty_section, section, sorted_table, unbroken
 from jaxland.studies import Claim
 from jaxland.studies.claims import reasons
 from jaxland.studies.criteria import VERDICTS
@@ -19,10 +19,9 @@ def claims(contents: Contents) -> Section:
     if contents.claims is None:
         return empty_section("claims", "Claims", contents)
     link = _linker(contents.figures)
-    head = element("thead", element("tr", *(element("th", name, scope="col") for name in _HEAD)))
     judged = [claim for claim in contents.claims if claim.verdict]
-    body = element("tbody", *(_claim(claim, link) for claim in judged))
-    table = element("table", head, body, class_="claims")
+    rows = [_claim(claim, link) for claim in judged]
+    table = sorted_table(_HEAD, rows, "claims of the source and what was measured", class_="claims")
     why = [element("li", reason) for reason in reasons(judged)]
     parts = [*_tally(judged), *([element("ul", *why)] if why else []), table]
     return section("claims", "Claims", *parts, *_own([claim for claim in contents.claims if not claim.verdict]))
@@ -32,14 +31,17 @@ def _own(measurements: list[Claim]) -> list[Markup]:
     """What was measured that no source states, apart from the claims."""
     if not measurements:
         return []
-    head = element("thead", element("tr", *(element("th", name, scope="col") for name in ("measurement", "measured"))))
     rows = [
         element(
-            "tr", element("td", *_told(each), class_="statement"), element("td", each.measured, data_label="measured")
+            "tr",
+            element("td", *_told(each), class_="statement"),
+            element("td", as_one(each.measured), data_label="measured"),
         )
         for each in measurements
     ]
-    return [element("h3", "Measurements of our own"), element("table", head, element("tbody", *rows), class_="claims")]
+    title = "Measurements of our own"
+    table = sorted_table(("measurement", "measured"), rows, title.lower(), class_="claims")
+    return [element("div", element("h3", title), table, id="own-measurements")]
 
 
 def _told(claim: Claim) -> list[Markup]:
@@ -47,7 +49,7 @@ def _told(claim: Claim) -> list[Markup]:
     text = f"{claim.of}: {claim.statement}" if claim.of else claim.statement
     cases = f"{int(claim.cases):,} cases" if claim.cases.isdigit() else ""
     small = [part for part in (claim.detail, cases, claim.rule, claim.basis and f"threshold: {claim.basis}") if part]
-    return [element("p", text), element("p", "; ".join(small), class_="detail")]
+    return [element("p", unbroken(text)), element("p", unbroken("; ".join(small)), class_="detail")]
 
 
 def _tally(found: list[Claim]) -> list[Markup]:
@@ -58,19 +60,27 @@ def _tally(found: list[Claim]) -> list[Markup]:
         if count
     )
     choices = [_choice("all", element("span", "all", class_="verdict"), len(found), checked="")]
-    choices += [_choice(verdict, _badge(verdict), count) for verdict, count in counts.items()]
+    choices += [
+        _choice(verdict, badge(verdict), count, disabled=None if count else "") for verdict, count in counts.items()
+    ]
     return [
         element("div", *bars, class_="bar", aria_hidden="true"),
         element("fieldset", element("legend", "Claims shown"), *choices, class_="tally"),
     ]
 
 
-def _choice(verdict: str, badge: Markup, count: int, checked: str | None = None) -> Markup:
-    button = element("input", type="radio", name="verdict", id=f"show-{anchor(verdict)}", checked=checked)
-    return element("label", button, badge, element("b", str(count)))
+def _choice(verdict: str, told: Markup, count: int, **attributes: str | None) -> Markup:
+    button = element("input", type="radio", name="verdict", id=f"show-{anchor(verdict)}", **attributes)
+    return element("label", button, told, element("b", str(count)))
 
 
-def _badge(verdict: str) -> Markup:
+def as_one(text: str) -> Markup:
+    """A text as one thing, which a cell that is laid out beside its label does not take apart."""
+    return element("span", unbroken(text))
+
+
+def badge(verdict: str) -> Markup:
+    """A verdict, by sign and colour."""
     sign = element("span", _SIGNS[verdict], aria_hidden="true")
     return element("span", sign, " ", verdict, class_=f"verdict {anchor(verdict)}")
 
@@ -80,9 +90,9 @@ def _claim(claim: Claim, link: Callable[[str], Markup]) -> Markup:
         "tr",
         element("td", link(claim.where), data_label="where"),
         element("td", *_told(claim), class_="statement"),
-        element("td", claim.source, data_label="source"),
-        element("td", claim.measured, data_label="measured"),
-        element("td", _badge(claim.verdict), data_label="verdict"),
+        element("td", as_one(claim.source), data_label="source"),
+        element("td", as_one(claim.measured), data_label="measured"),
+        element("td", badge(claim.verdict), data_label="verdict"),
         class_=anchor(claim.verdict),
     )
 

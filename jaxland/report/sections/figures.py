@@ -3,8 +3,9 @@
 from jaxland.report.contents import Contents
 from jaxland.report.figures import Figure
 from jaxland.report.markup import Markup, anchor, element
-from jaxland.report.sections.section import Section, empty_section, section
+from jaxland.report.sections.section import Section, empty_section, section, unbroken
 
+_NOTE = "Pictures are of 2,048 points across and 256 colours at most here; the files of the study hold more."
 _WIDE = 2.2  # a figure broader than this for its height has a row to itself
 
 
@@ -12,25 +13,38 @@ def figures(contents: Contents) -> Section:
     """Every figure with its caption."""
     if not contents.figures:
         return empty_section("figures", "Figures", contents)
-    entries = [(anchor(figure.path), _name(figure)) for figure in contents.figures]
-    return section(
-        "figures", "Figures", element("div", *map(_figure, contents.figures), class_="figures"), entries=entries
-    )
+    entries = [(anchor(figure.path), name_of(figure)) for figure in contents.figures]
+    grid = element("div", *map(_figure, contents.figures), class_="figures")
+    note = [element("p", _NOTE, class_="note")] if any(f.image.kind == "image/webp" for f in contents.figures) else []
+    return section("figures", "Figures", *note, grid, entries=entries)
 
 
-def _name(figure: Figure) -> str:
+def name_of(figure: Figure) -> str:
+    """Number and title."""
     return f"{figure.label}. {figure.title}" if figure.label else figure.title
 
 
 def _figure(figure: Figure) -> Markup:
-    image = figure.image
     label = [element("b", f"{figure.label}."), " "] if figure.label else []
-    description = [element("p", figure.description)] if figure.description else []
-    size = {"width": round(image.width), "height": round(image.height)}
+    description = [element("p", unbroken(figure.description))] if figure.description else []
     return element(
         "figure",
-        element("div", element("img", src=image.uri, alt=figure.description or _name(figure), **size), class_="sheet"),
+        sheet(figure),
         element("figcaption", element("p", *label, figure.title), *description),
         id=anchor(figure.path),
-        class_="wide" if image.width > _WIDE * image.height else None,
+        class_="wide" if is_wide(figure) else None,
+    )
+
+
+def is_wide(figure: Figure) -> bool:
+    """Whether it needs a row to itself."""
+    return figure.image.width > _WIDE * figure.image.height
+
+
+def sheet(figure: Figure) -> Markup:
+    """Its image, on white: colours were chosen for that."""
+    image = figure.image
+    size = {"width": round(image.width), "height": round(image.height)}
+    return element(
+        "div", element("img", src=image.uri, alt=figure.description or name_of(figure), **size), class_="sheet"
     )

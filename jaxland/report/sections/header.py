@@ -3,21 +3,40 @@
 from jaxland.report.contents import Contents, Notice
 from jaxland.report.markup import Markup, element
 from jaxland.report.sections.section import command
+from jaxland.report.words import duration
 from jaxland.studies import Claim
+from jaxland.studies.commands import Command
 from jaxland.studies.summary import tally
 
 
 def header(contents: Contents) -> Markup:
     """Name, question and source of the study, and its numbers at a glance."""
-    title = contents.title or contents.manifest.study
-    facts = (element("div", element("dt", name), element("dd", text)) for name, text in _facts(contents).items())
     return element(
         "header",
         element("p", "jaxland study · ", element("b", contents.manifest.study), class_="kicker"),
-        element("h1", title[:1].upper() + title[1:]),
+        element("h1", titled(contents)),
         *([element("p", "Source: ", contents.source, class_="source")] if contents.source else []),
-        element("dl", *facts),
+        *_commanded(contents.commands),
+        facts(contents),
     )
+
+
+def titled(contents: Contents) -> str:
+    """The title, or the name where there is none."""
+    title = contents.title or contents.manifest.study
+    return title[:1].upper() + title[1:]
+
+
+def _commanded(commands: list[Command]) -> list[Markup]:
+    return [element("p", command(commands[0].command), class_="source")] if commands else []
+
+
+def facts(contents: Contents) -> Markup:
+    """What was run, when and on what, and what came out."""
+    pairs = (
+        element("div", element("dt", name), element("dd", text)) for name, text in _facts(contents).items() if text
+    )
+    return element("dl", *pairs)
 
 
 def _facts(contents: Contents) -> dict[str, str]:
@@ -30,18 +49,27 @@ def _facts(contents: Contents) -> dict[str, str]:
         "diverged": f"{sum(each.diverged for each in ensembles.values()):,}",
         **claims,
         "trained on": f"{provenance.get('device', 'unknown')}, {provenance.get('precision', '')}".removesuffix(", "),
+        **_dated(contents.commands),
+        "with": str(provenance.get("versions", "")).partition(",")[0],
     }
+
+
+def _dated(commands: list[Command]) -> dict[str, str]:
+    """When the work on the study began, and how long its commands took together."""
+    if not commands:
+        return {}
+    return {"begun": commands[0].began, "took": duration(sum(each.seconds for each in commands))}
 
 
 def _tally(claims: list[Claim] | None) -> str:
     return "not judged yet" if claims is None else tally(claims)
 
 
-def notices(found: list[Notice]) -> Markup:
-    """What is missing or wrong; nothing where all is well."""
+def notices(found: list[Notice], of: str = "This report") -> Markup:
+    """What is missing or wrong of something; nothing where all is well."""
     if not found:
         return Markup()
     items = (
         element("li", each.text, *([" Mend it with ", command(each.command)] if each.command else [])) for each in found
     )
-    return element("aside", element("h2", "This report is not complete"), element("ul", *items), class_="notices")
+    return element("aside", element("h2", f"{of} is not complete"), element("ul", *items), class_="notices")

@@ -4,6 +4,10 @@ from jaxland.report.contents import Contents
 from jaxland.report.markup import Markup, element
 from jaxland.report.sections.section import Section, section
 
+_KEYS = (
+    "By keyboard: the arrows go through a chart, Page Up and Page Down by ten, Home and End to its ends; with "
+    "Shift they mark bars. Enter takes a fit, Escape shows all again."
+)
 _TITLES = {"histogram": "Losses of all fits", "scatter": "Fits one by one"}
 
 
@@ -19,20 +23,26 @@ def losses(contents: Contents, drawings: list[str]) -> Section:
         return section("losses", title, element("p", "No stored fit has a loss that could be drawn.", class_="empty"))
     notes = {"histogram": _histogram_note(contents), "scatter": _scatter_note(contents)}
     entries = [(f"{name}-of-losses", _TITLES[name]) for name in drawings]
+    places = [place(name, _TITLES[name], notes[name]) for name in drawings]
+    return section("losses", title, *without_scripts(), *places, entries=entries)
+
+
+def without_scripts() -> list[Markup]:
+    """What is said where charts cannot be drawn, and of the keys where they can."""
     without = element("p", "The charts need JavaScript; everything else on this page does without.", class_="empty")
-    return section(
-        "losses",
-        title,
+    old = "This browser is too old for the charts and for sorting tables; everything else is here."
+    return [
         element("noscript", without),
-        *(_place(name, notes[name]) for name in drawings),
-        entries=entries,
-    )
+        element("p", old, class_="empty needs-newer", hidden=""),
+        element("p", _KEYS, id="keys", class_="note keys"),
+    ]
 
 
-def _place(name: str, note: str) -> Markup:
-    chart = element("div", id=name, class_="chart", role="figure", aria_label=_TITLES[name])
-    heading = element("h3", _TITLES[name])
-    return element("div", heading, element("p", note), chart, id=f"{name}-of-losses", class_="interactive")
+def place(name: str, title: str, note: str) -> Markup:
+    """Where a chart is drawn, below its heading and what is to be known of it."""
+    chart = element("div", id=name, class_="chart", data_title=title)
+    told = [element("p", note)] if note else []
+    return element("div", element("h3", title), *told, chart, id=f"{name}-of-losses", class_="interactive")
 
 
 def _histogram_note(contents: Contents) -> str:
@@ -46,15 +56,14 @@ def _histogram_note(contents: Contents) -> str:
     words = [f"{count:,} {what}" for what, count in left_out.items() if count]
     rest = f" Not drawn: {', and '.join(words)}." if words else ""
     return (
-        f"All {sum(each.fits for each in ensembles):,} stored fits are counted.{rest} The first view holds the middle "
-        "99.9 % of the losses, and a double click shows all. Drag to zoom, point at a bar for its numbers, click a "
-        "name to hide an ensemble."
+        f"All {sum(each.fits for each in ensembles):,} stored fits are counted.{rest} Point at a bar for its numbers; "
+        "drag across to mark losses, which are then told apart below; press a name to hide an ensemble."
     )
 
 
 def _scatter_note(contents: Contents) -> str:
     ensembles = contents.ensembles
-    sentences = ["Point at one for its number, status and losses."]
+    sentences = ["Point at one for its number, status and losses, press to see it below; drag to zoom."]
     if all(len(each.sample) == each.fits for each in ensembles.values()):
         sentences.insert(0, "Every stored fit is a point.")
     else:

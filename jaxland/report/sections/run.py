@@ -1,13 +1,13 @@
 """What was run: the fits of each ensemble, and the configuration."""
 
-import json
 import math
 from typing import Any
 
 from jaxland.report.contents import Contents, count_missing
 from jaxland.report.losses import EnsembleLosses
 from jaxland.report.markup import Markup, element
-from jaxland.report.sections.section import Section, plain_table, section
+from jaxland.report.sections.section import Section, plain_table, section, unbroken
+from jaxland.report.words import duration, words
 from jaxland.store import Manifest
 from jaxland.studies.configuration import unused_settings
 
@@ -59,25 +59,39 @@ def configuration(contents: Contents) -> Section:
         "Configuration",
         element("h3", "What decides a fit"),
         _pairs({name: value for name, value in settings if name not in unused}),
-        *_folded("Settings under the name of no ensemble here", {n: value for n, value in settings if n in unused}),
+        *_folded("Settings that this run did not use", {n: value for n, value in settings if n in unused}),
         *_analyses(contents),
         element("h3", "Where and with what"),
-        _pairs({"configuration hash": manifest.config_hash, **provenance, **backends}),
+        _pairs({"configuration hash": manifest.config_hash, **_code(manifest), **provenance, **backends}),
+        *_commands(contents),
     )
+
+
+def _code(manifest: Manifest) -> dict[str, str]:
+    """Where the code of the study was found."""
+    return {"code of the study": words(manifest.origin)} if manifest.origin else {}
+
+
+def _commands(contents: Contents) -> list[Markup]:
+    if not contents.commands:
+        return []
+    rows = [[each.began, duration(each.seconds), each.version, each.ended, each.command] for each in contents.commands]
+    table = plain_table(["begun", "took", "jaxland", "ended", "command"], rows, "commands of the study", plain=True)
+    return [element("h3", "Commands"), table]
 
 
 def _analyses(contents: Contents) -> list[Markup]:
     if not contents.analyses:
         return []
     return [
-        element("h3", "Analyses that were asked for"),
-        _pairs({name: settings or "without settings" for name, settings in contents.analyses.items()}),
+        element("h3", "Analyses"),
+        _pairs({name: settings or "has no settings" for name, settings in contents.analyses.items()}),
     ]
 
 
 def _settings(backend: dict[str, Any]) -> str:
     rest = {name: value for name, value in backend.items() if name != "name"}
-    return f"{backend.get('name', '')} ({_words(rest)})" if rest else backend.get("name", "")
+    return f"{backend.get('name', '')} ({words(rest)})" if rest else backend.get("name", "")
 
 
 def _folded(title: str, values: dict[str, Any]) -> list[Markup]:
@@ -85,14 +99,8 @@ def _folded(title: str, values: dict[str, Any]) -> list[Markup]:
 
 
 def _pairs(values: dict[str, Any]) -> Markup:
-    pairs = (element("div", element("dt", name), element("dd", _words(value) or "—")) for name, value in values.items())
+    pairs = (
+        element("div", element("dt", name), element("dd", unbroken(words(value) or "—")))
+        for name, value in values.items()
+    )
     return element("dl", *pairs, class_="pairs")
-
-
-def _words(value: Any) -> str:
-    """A setting as text."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_words(each)}" for name, each in sorted(value.items()))
-    if isinstance(value, list):
-        return ", ".join(map(_words, value))
-    return value if isinstance(value, str) else json.dumps(value)

@@ -9,7 +9,7 @@ _BROAD = 6  # a table with more columns has a row to itself
 
 
 def tables(contents: Contents) -> Section:
-    """Small tables whole, the beginning of long ones, and the names of other files."""
+    """Every table, its beginning where it is long and no script turns its pages, and the names of other files."""
     if not contents.tables and not contents.others:
         return empty_section("tables", "Tables", contents)
     note = element("p", "Fractions are rounded to five digits; the files hold more.", class_="note")
@@ -21,8 +21,8 @@ def tables(contents: Contents) -> Section:
 
 def _table(table: Table) -> Markup:
     count = f"{table.total:,} row{'' if table.total == 1 else 's'}"
-    part = len(table.rows) < table.total
-    words = f"The first {len(table.rows)} of {count}; the file has the rest." if part else f"{count}, all shown."
+    part = len(table.first) < table.total
+    words = f"The first {len(table.first)} of {count}; the file has the rest." if part else f"{count}, all shown."
     columns, rows = _upright(table)
     return element(
         "div",
@@ -31,12 +31,14 @@ def _table(table: Table) -> Markup:
         plain_table(columns, rows, table.path),
         id=anchor(table.path),
         class_="data wide" if len(columns) > _BROAD else "data",
+        data_table=table.path,
+        data_turned=None if columns is table.columns else "",
     )
 
 
 def _upright(table: Table) -> tuple[list[str], list[list[str]]]:
     """A table of few rows and many columns is turned, so that it fits a page."""
-    if len(table.rows) < table.total or len(table.columns) <= max(9, 2 * len(table.rows)):
-        return table.columns, table.rows
+    if len(table.first) < table.total or len(table.columns) <= max(9, 2 * len(table.rows)):
+        return table.columns, table.first
     columns, *rows = (list(line) for line in zip(table.columns, *table.rows, strict=True))
     return columns, rows

@@ -1,0 +1,30 @@
+"""Numbers as a page carries them: JSON, compressed, as text."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def numbers(values: Iterable[float]) -> list[float | None]:
+    """Numbers to six digits, None for those that are not finite: JSON has no name for them."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+
+
+def array(values: np.ndarray, kind: str) -> str:
+    """The bytes of an array, the last axis fastest, in base 64.
+
+    Args:
+        values: of any shape.
+        kind: how each number is kept, such as `"<f4"`.
+    """
+    return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
+
+
+def packed(values: Any) -> str:
+    """JSON-able values, compressed, in base 64; the same text for the same values."""
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()

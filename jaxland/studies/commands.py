@@ -1,0 +1,71 @@
+"""Which commands made a study directory, and when: `logs/commands.jsonl`, a line each.
+
+It is beside what is computed: no hash and no shard knows of it.
+"""
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxland._version import __version__
+from jaxland.studies.worklog import LOGS
+
+_NAME = "commands.jsonl"
+_DONE, _STOPPED = "done", "stopped"
+
+
+class Command(NamedTuple):
+    """A command that was carried out in a study directory.
+
+    Attributes:
+        began: when, as `2026-11-29 09:10:00 UTC`.
+        seconds: how long it took.
+        command: as it was typed.
+        version: of jaxland.
+        ended: `"done"` or `"stopped"`.
+    """
+
+    began: str
+    seconds: float
+    command: str
+    version: str
+    ended: str
+
+
+def note_command(directory: Path, command: str, began: float, *, done: bool) -> None:
+    """Adds a command to those of a study directory; one that cannot be noted stops nothing.
+
+    Args:
+        directory: of the study.
+        command: as it was typed.
+        began: when, in seconds since 1970.
+        done: whether it ended by itself.
+    """
+    clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(began))
+    line = Command(clock, round(time.time() - began, 1), command, __version__, _DONE if done else _STOPPED)
+    with suppress(OSError):
+        (directory / LOGS).mkdir(exist_ok=True)
+        with (directory / LOGS / _NAME).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line._asdict()) + "\n")
+
+
+def read_commands(directory: Path) -> list[Command]:
+    """The commands that were noted, in order; lines that are none are left out."""
+    try:
+        lines = (directory / LOGS / _NAME).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [command for command in map(_command, lines) if command is not None]
+
+
+def _command(line: str) -> Command | None:
+    try:
+        values = json.loads(line)
+        command = Command(**{name: values[name] for name in Command._fields})
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    texts = (command.began, command.command, command.version, command.ended)
+    sound = all(isinstance(text, str) for text in texts) and isinstance(command.seconds, int | float)
+    return command if sound else None

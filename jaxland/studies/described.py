@@ -1,0 +1,63 @@
+"""What a reader without a study's code needs to compute its fits: `networks.json` in the study directory.
+
+It decides nothing and enters no hash; where it is lost or damaged, the report draws no functions.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxland.store import StoreError, commit, read_if_sound
+
+if TYPE_CHECKING:
+    from jaxland.training import Ensemble
+
+NETWORKS = "networks.json"
+_POINTS = 2000  # of the data, at most
+
+
+def describe(directory: Path, ensembles: "Mapping[str, Ensemble]") -> None:
+    """Writes down steps of each ensemble, and network and data where both have one input and one output.
+
+    Args:
+        directory: of the study.
+        ensembles: by name.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    text = json.dumps({name: _described(each) for name, each in ensembles.items()}, sort_keys=True)
+    content = f"{text}\n".encode()
+    if read_if_sound(directory / NETWORKS) != content:
+        commit(directory / NETWORKS, content)
+
+
+def _described(ensemble: "Ensemble") -> dict[str, Any]:
+    from jaxland.networks.mlp import MultilayerPerceptron  # loads JAX, which whoever reads does without
+
+    told: dict[str, Any] = {"steps": ensemble.steps, "trace_every": ensemble.trace_every}
+    network = getattr(ensemble.network.apply, "__self__", None)
+    if not isinstance(network, MultilayerPerceptron) or (network.widths[0], network.widths[-1]) != (1, 1):
+        return told
+    told |= {
+        "widths": list(network.widths),
+        "activation": network.activation.name,
+        "output_activation": network.output_activation.name,
+        "bias": network.bias,
+    }
+    if ensemble.inputs is None:
+        x = ensemble.problem.x[:, 0]
+        told["range"] = [float(x.min()), float(x.max())]
+        if ensemble.targets is None and ensemble.problem.y.shape[1] == 1 and len(x) <= _POINTS:
+            told |= {"x": x.tolist(), "y": ensemble.problem.y[:, 0].tolist()}
+    return told
+
+
+def described(directory: Path) -> dict[str, Any]:
+    """What is written down, by ensemble; nothing where it is not there or damaged."""
+    try:
+        told = json.loads(read_if_sound(directory / NETWORKS) or b"{}")
+    except (ValueError, RecursionError, StoreError):
+        return {}
+    return told if isinstance(told, dict) else {}
