@@ -244,7 +244,7 @@ class StudyStore:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             told = os.read(descriptor, 300).decode(errors="replace").strip()
-            return told if told.isprintable() and told else "another process"
+            return told if told.isprintable() and told else "one that does not say which it is"
         except OSError:
             return None
         finally:
@@ -261,8 +261,8 @@ class StudyStore:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(
-                f"{self.writer() or 'another process'} is training or analysing in {self.path}; wait for it, or stop "
-                "it first."
+                f"another process is training or analysing in {self.path} ({self.writer() or 'it has just ended'}); "
+                "wait for it, or stop it first."
             ) from error
         except OSError as error:
             raise StoreError(
