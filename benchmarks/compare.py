@@ -4,7 +4,7 @@
 
 `jaxland bench` prints the same comparison with the peak of the machine and other networks; this is the part that needs
 nothing but a few minutes. Backends that this machine has nothing for are left out, and so is PyTorch where it is not
-installed (`pip install 'jaxland[compare]'`). On a machine with an NVIDIA GPU, see `gpu.py`.
+installed (`pip install torch`). On a machine with an NVIDIA GPU, see `gpu.py`.
 """
 
 import jaxland as jl

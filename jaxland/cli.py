@@ -191,7 +191,10 @@ def _until_stopped(work: Callable[[], Any], advice: str) -> tuple[Any, int]:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if "tqdm" in sys.modules:  # a bar may be on the screen
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _print_plan(plan, out: Path) -> None:
@@ -286,7 +289,7 @@ def _opened(directory: Path, study: str | None) -> tuple[Any, Any, Any]:
 
 
 def status(directory: tyro.conf.Positional[Path], json: bool = False, quick: bool = False) -> int:
-    """Show what of a study is done, missing and diverged.
+    """Show what of a study is done, missing and diverged, and who is at work on it.
 
     Args:
         directory: a study directory.
@@ -317,9 +320,29 @@ def _status_text(state: dict[str, Any]) -> str:
         lines += [f"  {line}" for line in _rebuilt_lines(state["edited"])]
     if not state["analysed"]:
         lines.append("  not analysed yet")
-    if not state["analysed"] or any(each["missing"] for each in state["ensembles"].values()):
+    lines += [f"  {line}" for line in _workers_lines(state)]
+    unfinished = not state["analysed"] or any(each["missing"] for each in state["ensembles"].values())
+    if unfinished and not _is_worked_on(state):
         lines.append(f"  go on with: jaxland resume {shlex.quote(state['path'])}")
     return "\n".join(lines)
+
+
+def _is_worked_on(state: dict[str, Any]) -> bool:
+    return state["writer"] is not None or any(not (each["is_lost"] or each["error"]) for each in state["workers"])
+
+
+def _workers_lines(state: dict[str, Any]) -> list[str]:
+    lines = [f"at work: {state['writer']} is training or analysing"] if state["writer"] else []
+    for each in state["workers"][:12]:
+        worker, what, silent = each["worker"], each["what"], _duration(each["silent"])
+        if each["error"]:
+            lines.append(f"failed: {worker} at {what}: {each['error']}; whoever works here tries again")
+        elif each["is_lost"]:
+            lines.append(f"lost: {worker} had {what} and has given no sign for {silent}; whoever works here takes over")
+        else:
+            lines.append(f"at work: {worker} has had {what} for {_duration(each['held'])}; last sign {silent} ago")
+    more = len(state["workers"]) - 12
+    return [*lines, f"... and {more:,} more workers"] if more > 0 else lines
 
 
 def _rebuilt_lines(edited: Sequence[str]) -> list[str]:

@@ -12,13 +12,7 @@ from jaxland.networks import mlp
 from jaxland.problems import sawtooth
 from jaxland.training import BACKENDS, available_threads, fit, local_platform, numerics, versions
 
-_OPTIONAL = {
-    "dask_jobqueue": "jaxland[slurm]",
-    "distributed": "jaxland[dask]",
-    "flax": "jaxland[flax]",
-    "torch": "jaxland[compare]",
-    "xarray": "jaxland[xarray]",
-}
+_OPTIONAL = ("dask_jobqueue", "distributed", "flax", "torch", "xarray")
 
 
 def report() -> tuple[str, bool]:
@@ -32,15 +26,15 @@ def report() -> tuple[str, bool]:
         f"versions  {versions()}",
         f"devices   {devices}",
         *(f"missing   backend {name}: {reason}" for name, reason in absent.items()),
-        *(f"missing   {name}: pip install '{extra}'" for name, extra in missing().items()),
+        *(f"missing   {name}: pip install {library}" for name, library in missing().items()),
         *(f"{'ok  ' if passed else 'FAIL'}      {text}" for text, passed in checks),
     ]
     return "\n".join(lines), all(passed for _, passed in checks)
 
 
 def missing() -> dict[str, str]:
-    """Optional libraries that are not installed, each with the extra of jaxland that brings it."""
-    return {name: extra for name, extra in _OPTIONAL.items() if importlib.util.find_spec(name) is None}
+    """Optional modules that are not installed, each with the library that pip brings it by."""
+    return {name: name.replace("_", "-") for name in _OPTIONAL if importlib.util.find_spec(name) is None}
 
 
 def _absent_backends() -> dict[str, str]:
@@ -53,7 +47,9 @@ def _absent_backends() -> dict[str, str]:
     except CudaMissing as reason:
         absent["cuda"] = str(reason)
     if local_platform() != "tpu":
-        absent["tpu"] = "JAX finds no TPU; on other devices its kernel is interpreted, for tests (jaxland[tpu])"
+        absent["tpu"] = (
+            "JAX finds no TPU; on other devices its kernel is interpreted, for tests (pip install 'jax[tpu]')"
+        )
     return absent
 
 

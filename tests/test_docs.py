@@ -84,7 +84,7 @@ def test_the_page_on_sweeps_runs(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_page_on_clusters_runs_and_so_do_its_commands(tmp_path, monkeypatch):
-    pytest.importorskip("distributed", reason="pip install 'jaxland[dask]'")
+    pytest.importorskip("distributed", reason="pip install distributed")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_study.py").write_text(blocks("docs/studies.md")[1])
     (tmp_path / "script.py").write_text(blocks("docs/clusters.md")[0])

@@ -190,7 +190,7 @@ PEERS: dict[str, Callable[[], Timed]] = {
     "PyTorch, torch.func vmap": torch_func,
     "PyTorch, stacked baddbmm": torch_stacked,
 }
-"""Those of PyTorch raise ImportError where it is not installed (`pip install 'jaxland[compare]'`)."""
+"""Those of PyTorch raise ImportError where it is not installed (`pip install torch`)."""
 
 # As many networks as fill a GPU; PyTorch's steps are replayed from a CUDA graph.
 _GPU_WIDTH = 8192

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.execution.clusters import ClusterMissing, DaskCluster, SlurmCluster
+    from jaxland.execution.clusters import ClusterMissing, DaskCluster, SlurmCluster, check_executor
     from jaxland.execution.interruption import STOPPING, Stop, Terminated, raise_on_signals, stop_on_signals
-    from jaxland.execution.leases import LEASE_SECONDS, OWNERS, Leases
+    from jaxland.execution.leases import LEASE_SECONDS, OWNERS, Lease, Leases
     from jaxland.execution.plan import ShardTask, default_shard_fits, plan_shards
     from jaxland.execution.processes import (
         WorkerDied,
@@ -27,6 +27,7 @@ __all__ = [
     "ClusterMissing",
     "DaskCluster",
     "Executors",
+    "Lease",
     "Leases",
     "ShardTask",
     "ShardsFailed",
@@ -37,6 +38,7 @@ __all__ = [
     "WorkerPool",
     "Workers",
     "WorkersCannotStart",
+    "check_executor",
     "default_shard_fits",
     "ended_after",
     "opened",

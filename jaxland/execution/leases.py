@@ -17,11 +17,40 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 LEASE_SECONDS = 60.0
 OWNERS = 3
 """After so many in a row that were lost or failed, and none of which got any further, nobody takes over."""
+
+_BEATS = 6
+"""Signs that an owner gives in the time after which it is lost."""
+
+
+class Lease(NamedTuple):
+    """What is seen of a lease from outside.
+
+    Attributes:
+        name: of what is leased.
+        worker: who has it, or had it last.
+        lost: how many owners were lost before.
+        held: seconds, about, since it got it.
+        silent: seconds since its last sign.
+        is_lost: whether that is longer than a lease lasts.
+        error: at which it failed, None where it did not.
+    """
+
+    name: str
+    worker: str
+    lost: int
+    held: float
+    silent: float
+    is_lost: bool
+    error: str | None
+
+
+def _number(found: Any, default: float) -> float:
+    return default if isinstance(found, bool) or not isinstance(found, int | float) else float(found)
 
 
 class Leases:
@@ -76,12 +105,33 @@ class Leases:
         return lost + 1 >= OWNERS and all(self.facts(name, each).get("state", state) == state for each in last)
 
     def facts(self, name: str, lost: int) -> dict[str, Any]:
-        """What the owner of a lease says: `worker`, `beat`, and `error` or `done` where it came to an end."""
+        """What the owner of a lease says: `worker`, `seconds` after which it is lost, how many times it gave a sign
+        (`beat`, six in that time), and `error` or `done` where it came to an end.
+        """
         try:
             found = json.loads(self._content(name, lost))
         except ValueError:  # it is gone, or being written
             return {}
         return found if isinstance(found, dict) else {}
+
+    def held(self) -> list["Lease"]:
+        """All leases, for whoever looks on: who has what, and since when it has given no sign.
+
+        That is told by the times of files, which the clock of the machine that looks may be off; nothing but what
+        people read depends on it.
+        """
+        found = []
+        for name, lost in sorted(self.lost_owners().items()):
+            with suppress(OSError):
+                silent = max(0.0, time.time() - self._path(name, lost).stat().st_mtime)
+                facts = self.facts(name, lost)
+                if "done" not in facts:
+                    seconds = _number(facts.get("seconds"), LEASE_SECONDS)
+                    held = _number(facts.get("beat"), 0) * seconds / _BEATS + silent
+                    worker = str(facts.get("worker", "")).rpartition(" ")[0] or "a worker"
+                    error = str(facts["error"]) if "error" in facts else None
+                    found.append(Lease(name, worker, lost, held, silent, silent > seconds, error))
+        return found
 
     def _content(self, name: str, lost: int) -> str:
         path = self._path(name, lost)
@@ -127,7 +177,8 @@ class Leases:
         return True
 
     def _text(self, state: str, **facts: object) -> str:
-        return json.dumps({"worker": self.worker, **({"state": state} if state else {}), **facts})
+        known = {"worker": self.worker, "seconds": self.seconds, **({"state": state} if state else {})}
+        return json.dumps({**known, **facts})
 
     @contextmanager
     def kept(self, name: str) -> Iterator[None]:
@@ -136,7 +187,7 @@ class Leases:
 
         def beat():
             count = 0
-            while not ended.wait(self.seconds / 6):
+            while not ended.wait(self.seconds / _BEATS):
                 count += 1
                 self._write(name, beat=count)
 

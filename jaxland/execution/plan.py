@@ -11,6 +11,10 @@ class ShardTask(NamedTuple):
     start: int
     stop: int
 
+    def __str__(self) -> str:
+        """As messages, logs and leases name it, by its first and its last fit: `adam 64-127`."""
+        return f"{self.ensemble} {self.start}-{self.stop - 1}"
+
 
 def plan_shards(missing: dict[str, list[tuple[int, int]]], shard_fits: int) -> list[ShardTask]:
     """Covers the missing ranges with shards that end at multiples of `shard_fits`.

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from jaxland.execution.plan import ShardTask
-from jaxland.execution.processes import WorkersCannotStart
+from jaxland.execution.processes import WorkerDied, WorkersCannotStart
 
 Work = Callable[[ShardTask], object]
 Executors = Executor | Callable[[], AbstractContextManager[Executor]]
@@ -33,7 +33,7 @@ class ShardsFailed(Exception):
     """
 
     def __init__(self, failures: dict[ShardTask, BaseException]):
-        lines = [f"  {task.ensemble} {task.start}-{task.stop - 1}: {error!r}" for task, error in failures.items()]
+        lines = [f"  {task}: {error!r}" for task, error in failures.items()]
         super().__init__("\n".join([f"{len(failures)} shards failed {_ATTEMPTS} times:", *lines[:20]]))
         self.failures = failures
 
@@ -47,6 +47,7 @@ def run_shards(
     on_done: Callable[[ShardTask], object] = lambda task: None,
     on_stop: Callable[[], object] = lambda: None,
     fatal: tuple[type[BaseException], ...] = (),
+    say: Callable[[str], object] = lambda line: None,
 ) -> None:
     """Does every task once.
 
@@ -63,6 +64,7 @@ def run_shards(
         on_done: called in this thread after each shard, on an executor.
         on_stop: called when `stop` was set; it asks shards in flight to end.
         fatal: errors of a shard after which no other is tried.
+        say: receives a line where a shard is tried again, on an executor.
 
     Raises:
         ShardsFailed: on an executor, after every other shard was done.
@@ -76,7 +78,7 @@ def run_shards(
         for task in tasks:
             work(task)
         return
-    run = _Run(tasks, work, stop or threading.Event(), on_done, on_stop, fatal)
+    run = _Run(tasks, work, stop or threading.Event(), on_done, on_stop, fatal, say)
     single = isinstance(executor, Executor)
     breaks, error = 0, None
     while run.waiting:
@@ -87,6 +89,8 @@ def run_shards(
         breaks = breaks + 1 if run.done == done else 1
         if error is not None and (single or breaks > _BREAKS):
             raise BrokenExecutor(_broken(error, single)) from error
+        if error is not None and run.waiting:
+            say(f"the executor broke, and another is made: {_in_a_line(error)}; what was in flight is tried again")
     if run.failures:
         raise ShardsFailed(run.failures)
 
@@ -151,19 +155,23 @@ class _Run:
         on_done: Callable[[ShardTask], object],
         on_stop: Callable[[], object],
         fatal: tuple[type[BaseException], ...],
+        say: Callable[[str], object],
     ):
         self.waiting = deque(tasks)
         self.failures: dict[ShardTask, BaseException] = {}
         self.done = 0
         self._work, self._stop, self._on_done, self._on_stop, self._fatal = work, stop, on_done, on_stop, fatal
+        self._say = say
         self._running: dict[Future, ShardTask] = {}
         self._attempts: Counter[ShardTask] = Counter()
         self._deaths: Counter[ShardTask] = Counter()
         self._alone = False
 
-    def until_it_breaks(self, executor: Executor) -> BaseException | None:
+    def until_it_breaks(self, executor: Any) -> BaseException | None:
         """Does what is waiting; returns what broke the executor, or None when nothing is left."""
         finished: SimpleQueue[Future] = SimpleQueue()
+        if hasattr(executor, "on_loss"):  # of Dask, which tries again by itself
+            executor.on_loss = lambda task, worker: self._say(f"{task}: its worker {worker} was lost; tried again")
         try:
             while self.waiting or self._running:
                 try:
@@ -226,6 +234,7 @@ class _Run:
                 self.failures[task] = error
             else:
                 self.waiting.append(task)
+                self._say(f"{task}: {_in_a_line(error)}; tried again")
 
     def _take_back(self, error: BaseException, width: int) -> None:
         """After a break: what was done in time is, those that were being done may be the cause, others only waited."""
@@ -247,3 +256,8 @@ class _Run:
                 self.failures[task] = error
             else:
                 self.waiting.append(task)
+
+
+def _in_a_line(error: BaseException) -> str:
+    line = (str(error).splitlines() or [""])[0].rstrip(".")
+    return f"{'its worker process died' if isinstance(error, WorkerDied) else type(error).__name__}: {line}"

@@ -12,7 +12,7 @@ from jaxland.networks.derived import Kernel, with_derived_symmetry
 from jaxland.networks.modules import network_of, point_shape, rebuilt
 from jaxland.networks.network import Network, Origin
 
-_INSTALL = "pip install 'jaxland[flax]'"
+_INSTALL = "pip install flax"
 
 
 def from_flax(module: Any, inputs: int | Sequence[int], *, name: str | None = None) -> Network:

@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -31,6 +33,8 @@ from jaxland.store.shard import (
 
 _ABOUT = ("title", "source", "origin", "parts")
 _FITS = "in the fits"
+_LOCK = ".lock"
+_LOOKS = 20
 
 
 class StudyStore:
@@ -215,23 +219,50 @@ class StudyStore:
         """
         try:
             # A pipe of that name would be waited for.
-            descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_WRONLY | os.O_NONBLOCK, 0o666)
+            descriptor = os.open(self.path / _LOCK, os.O_CREAT | os.O_WRONLY | os.O_NONBLOCK, 0o666)
         except OSError as error:
             raise StoreError(f"cannot write to {self.path}: {error.strerror}.") from error
         try:
             self._lock(descriptor)
+            with suppress(OSError):  # who writes is told for people alone
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             sweep(self.path)
             yield
         finally:
             with suppress(OSError):
                 os.close(descriptor)
 
+    def writer(self) -> str | None:
+        """Who holds the directory, as `process 123 on machine`; None where nobody does, or it cannot be known."""
+        try:
+            # A pipe of that name would be waited for.
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            told = os.read(descriptor, 300).decode(errors="replace").strip()
+            return told if told.isprintable() and told else "one that does not say which it is"
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return None
+
     def _lock(self, descriptor: int) -> None:
         try:
+            for _ in range(_LOOKS):  # who looks whether there is a writer holds it too, for a moment
+                with suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                time.sleep(0.01)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(
-                f"another process is training or analysing in {self.path}; wait for it, or stop it first."
+                f"another process is training or analysing in {self.path} ({self.writer() or 'it has just ended'}); "
+                "wait for it, or stop it first."
             ) from error
         except OSError as error:
             raise StoreError(

@@ -16,13 +16,13 @@ from jaxland.studies.claims import Claim
 from jaxland.studies.context import Findings
 from jaxland.studies.helping import helpers
 from jaxland.studies.request import Wanted, remember
-from jaxland.studies.shared_parts import LEASES, context_of, forget_pieces
+from jaxland.studies.shared_parts import context_of, forget_pieces
 from jaxland.studies.statements import coverage
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.summary import summary_text
 from jaxland.studies.tables import ensemble_summary, write_table
 from jaxland.studies.unfinished import forget_all
-from jaxland.studies.worklog import worker_name
+from jaxland.studies.worklog import LEASES, worker_name
 
 
 def analyse(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxland.execution import Executors, ShardTask, plan_shards
+from jaxland.execution import Executors, ShardTask, check_executor, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import make_analyses
 from jaxland.studies.configuration import require_rebuildable
@@ -112,6 +112,7 @@ def run_with(
     if options.shard_timeout is not None and executor is None:
         raise ValueError("shard_timeout ends processes of an executor; give one, as --workers 2 or jaxland.workers(2).")
     study, config, _ = request
+    check_executor(executor, say)
     store, prepared = _begun(request, options, analyses)
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
@@ -121,7 +122,7 @@ def run_with(
         _describe(store, prepared)
         aside: set[Path] = set()
         while True:
-            train_missing(store, study, prepared, options.threads, executor, progress, options.shard_timeout)
+            train_missing(store, study, prepared, options.threads, executor, progress, options.shard_timeout, say)
             store.require_complete()
             try:
                 with helpers(store, study, executor, options.threads, say) as call_help:

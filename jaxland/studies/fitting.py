@@ -254,6 +254,7 @@ def train_missing(
     executor: Executors | None = None,
     progress: bool = False,
     shard_timeout: float | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Trains and commits every fit that is asked for and not there.
 
@@ -291,6 +292,7 @@ def train_missing(
                     on_done=lambda task: on_progress((task.stop - task.start) * steps[task.ensemble]),
                     on_stop=lambda: running.unlink(missing_ok=True),
                     fatal=(StoreError,),
+                    say=say,
                 )
         except Interrupted as interruption:
             interruption.signal_number = stop.signal_number
@@ -443,17 +445,17 @@ class ShardWork:
 @contextmanager
 def reported(log: Path | None, task: ShardTask) -> Iterator[None]:
     """Writes down what became of a shard, and how long it took."""
-    name, began = f"{task.ensemble} {task.start}-{task.stop - 1}", time.monotonic()
-    write_line(log, f"{name} begins")
+    began = time.monotonic()
+    write_line(log, f"{task} begins")
     try:
         yield
     except Interrupted:
-        write_line(log, f"{name} was stopped")
+        write_line(log, f"{task} was stopped")
         raise
     except BaseException:
-        write_line(log, f"{name} failed:\n{traceback.format_exc()}")
+        write_line(log, f"{task} failed:\n{traceback.format_exc()}")
         raise
-    write_line(log, f"{name} is there after {time.monotonic() - began:.1f} s")
+    write_line(log, f"{task} is there after {time.monotonic() - began:.1f} s")
 
 
 def _manifest_text(path: str) -> bytes:

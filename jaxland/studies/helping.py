@@ -21,9 +21,9 @@ from jaxland.plots import style
 from jaxland.store import StudyStore
 from jaxland.studies.fitting import WAY_OUT, open_study, prepared_here, running_file
 from jaxland.studies.request import requested
-from jaxland.studies.shared_parts import LEASES, analyses_in_pieces, context_of
+from jaxland.studies.shared_parts import analyses_in_pieces, context_of
 from jaxland.studies.study import Study
-from jaxland.studies.worklog import worker_log, worker_name, write_line
+from jaxland.studies.worklog import LEASES, worker_log, worker_name, write_line
 from jaxland.training import Interrupted
 
 

@@ -15,10 +15,8 @@ from jaxland.store import Parts, StudyStore
 from jaxland.store.parts import Arrays
 from jaxland.studies.configuration import to_json
 from jaxland.studies.context import Context
+from jaxland.studies.worklog import PIECE
 from jaxland.training import Ensemble, Interrupted, available_threads
-
-LEASES = "leases"
-_PIECE = "piece-"
 
 
 class SharedParts(Parts):
@@ -72,7 +70,7 @@ class SharedParts(Parts):
             return found
         if not self._wanted():
             raise Interrupted
-        lease = _PIECE + f"{self._analysis}-{hashlib.sha256(f'{self.folder.name} {name}'.encode()).hexdigest()[:12]}"
+        lease = PIECE + f"{self._analysis}-{hashlib.sha256(f'{self.folder.name} {name}'.encode()).hexdigest()[:12]}"
         if more:
             self._call_help()
         if not self._is_ours(lease):
@@ -100,7 +98,7 @@ class SharedParts(Parts):
 
 def analyses_in_pieces(leases: Leases) -> set[str]:
     """Analyses of which somebody makes a piece."""
-    names = (name.removeprefix(_PIECE) for name in leases.lost_owners() if name.startswith(_PIECE))
+    names = (name.removeprefix(PIECE) for name in leases.lost_owners() if name.startswith(PIECE))
     return {name.rpartition("-")[0] for name in names}
 
 
@@ -108,7 +106,7 @@ def forget_pieces(leases: Leases) -> None:
     """Removes the leases of all pieces, as whoever begins to lead does: those of the dead would be waited for."""
     with suppress(OSError):
         for name in leases.lost_owners():
-            if name.startswith(_PIECE):
+            if name.startswith(PIECE):
                 leases.clear(name)
         leases.folder.rmdir()
 

@@ -1,9 +1,11 @@
-"""What of a stored study is done."""
+"""What of a stored study is done, and who is at work on it."""
 
 from pathlib import Path
 from typing import Any
 
+from jaxland.execution import Leases
 from jaxland.store import DamagedShard, ShardFile, StudyStore, missing_ranges
+from jaxland.studies.worklog import LEASES, leased, leased_shard
 
 
 def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
@@ -16,7 +18,9 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
     Returns:
         JSON-able: study, path, fits, damaged shards, whether study.json cannot be believed and was rebuilt, in what an
         edited one differs from the fits (lines), and for each ensemble done, shards, diverged (None if quick) and the
-        missing ranges as pairs (start, stop). The fits of damaged shards count as missing.
+        missing ranges as pairs (start, stop). The fits of damaged shards count as missing. Beside them who is at work:
+        `writer`, the process that trains or analyses by itself or with workers of its own, or None; and `workers`, a
+        dictionary for each lease of those that share the directory (see `jaxland.execution.Lease`).
 
     Raises:
         StoreError: there is no study, or the fits of an ensemble are of another.
@@ -47,7 +51,19 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
         "rebuilt": store.rebuilt,
         "edited": list(store.edited or ()),
         "analysed": (store.path / "summary.md").exists(),
+        "writer": store.writer(),
+        "workers": _workers(store, {name: each["missing"] for name, each in ensembles.items()}),
     }
+
+
+def _workers(store: StudyStore, missing: dict[str, list[list[int]]]) -> list[dict[str, Any]]:
+    """Leases but for those of shards that are there, whose owners had no time to remove them."""
+    found = []
+    for lease in Leases(store.path / LEASES, "").held():
+        task = leased_shard(lease.name)
+        if task is None or any(start < task.stop and task.start < stop for start, stop in missing.get(task[0], ())):
+            found.append({**lease._asdict(), "what": leased(lease.name)})
+    return found
 
 
 def _diverged(store: StudyStore, name: str, shard: ShardFile) -> int | None:

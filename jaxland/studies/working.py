@@ -24,10 +24,9 @@ from jaxland.studies.fitting import (
     train_shard,
 )
 from jaxland.studies.helping import help_with_analyses
-from jaxland.studies.shared_parts import LEASES
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.unfinished import Unfinished
-from jaxland.studies.worklog import checked_name, worker_log, worker_name
+from jaxland.studies.worklog import ANALYSIS, LEASES, checked_name, lease_of, worker_log, worker_name
 from jaxland.training import Interrupted
 
 # Of a thousand workers that have nothing left to begin each looks after a few of those that are at work.
@@ -113,7 +112,7 @@ def _until_all_are_there(worker: _Worker) -> str | None:
         worker = worker._replace(stop=stop)
         try:
             _train_all(worker)
-            name = f"analysis-{_state(worker.path)}"
+            name = f"{ANALYSIS}{_state(worker.path)}"
             return name if _claimed(worker, name) else None
         except Interrupted as interruption:
             interruption.signal_number = stop.signal_number
@@ -138,7 +137,7 @@ def _train_all(worker: _Worker) -> None:
         store.require_unedited()
         began = time.monotonic()
         # An order of its own, so that a thousand workers neither ask for the same shard nor watch the same one.
-        tasks = sorted(missing_tasks(store, prepared), key=lambda task: _digest(worker.leases.worker + _name(task)))
+        tasks = sorted(missing_tasks(store, prepared), key=lambda task: _digest(worker.leases.worker + lease_of(task)))
         scan = time.monotonic() - began
         if not tasks:
             return
@@ -156,9 +155,9 @@ def _train_free(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared
     """Trains those that nobody has begun; returns whether there were any."""
     trained, leased = False, worker.leases.lost_owners()
     for task in tasks:
-        if _name(task) in leased or store.holds(*task):
+        if lease_of(task) in leased or store.holds(*task):
             continue
-        if worker.leases.claim(_name(task), Unfinished(store, task).state()):
+        if worker.leases.claim(lease_of(task), Unfinished(store, task).state()):
             _train(worker, store, prepared, task)
             trained, leased = True, worker.leases.lost_owners()
     return trained
@@ -174,12 +173,12 @@ def _train_lost(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared
     failures: dict[ShardTask, BaseException] = {}
     watched = 0
     for task in tasks:
-        before, state = lost.get(_name(task), 0), Unfinished(store, task).state()
-        if error := leases.failure(_name(task), before, state):
+        before, state = lost.get(lease_of(task), 0), Unfinished(store, task).state()
+        if error := leases.failure(lease_of(task), before, state):
             failures[task] = RuntimeError(error)
             continue
-        if leases.take_over(_name(task), before, state):
-            worker.say(f"{_name(task)}: its worker failed or was lost; taken over")
+        if leases.take_over(lease_of(task), before, state):
+            worker.say(f"{task}: its worker failed or was lost; taken over")
             _train(worker, store, prepared, task)
             return True
         watched += 1
@@ -196,7 +195,7 @@ def _wait(worker: _Worker, seconds: float) -> None:
 
 
 def _train(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared], task: ShardTask) -> None:
-    name, began, log = _name(task), time.monotonic(), worker_log(worker.path, worker.name)
+    name, began, log = lease_of(task), time.monotonic(), worker_log(worker.path, worker.name)
     try:
         late = partial(worker.leases.fail, name, f"it took longer than {worker.seconds} s (worker {worker.name})")
         with worker.leases.kept(name), reported(log, task), ended_after(worker.seconds, log, late):
@@ -206,14 +205,10 @@ def _train(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared], ta
         raise
     except Exception as error:  # of any kind: it may come from the user's code, and another worker tries
         worker.leases.fail(name, f"{type(error).__name__}: {error} (worker {worker.name})")
-        worker.say(f"{name} failed: {traceback.format_exception_only(error)[-1].strip()}")
+        worker.say(f"{task} failed: {traceback.format_exception_only(error)[-1].strip()}")
     else:
         worker.leases.clear(name)
-        worker.say(f"{name} is there after {time.monotonic() - began:.1f} s")
-
-
-def _name(task: ShardTask) -> str:
-    return f"{task.ensemble}-{task.start}-{task.stop}"
+        worker.say(f"{task} is there after {time.monotonic() - began:.1f} s")
 
 
 def _analyse(worker: _Worker, name: str) -> Outcome | None:
@@ -244,7 +239,7 @@ def _helped(worker: _Worker) -> bool:
     store, study, config = open_study(worker.path, worker.study)
     leases, since, helped, before = worker.leases, time.monotonic(), False, _summary(worker.path)
     while time.monotonic() - since < leases.seconds:
-        name = f"analysis-{_state(worker.path)}"
+        name = f"{ANALYSIS}{_state(worker.path)}"
         if "done" in leases.facts(name, leases.lost_owners().get(name, 0)) or _summary(worker.path) != before:
             return False
         if help_with_analyses(store, study, config, leases, worker.threads, say=worker.say):

@@ -1,4 +1,4 @@
-"""What workers write down of themselves: `logs/NAME.log` in the study directory, a line a shard."""
+"""What workers write down of themselves: `logs/NAME.log` in the study directory, a line a shard; names of leases."""
 
 import faulthandler
 import os
@@ -8,8 +8,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from jaxland.execution import ShardTask
+
 _VARIABLE = "JAXLAND_WORKER"
 LOGS = "logs"
+LEASES = "leases"
+ANALYSIS, PIECE = "analysis-", "piece-"
+"""Before the hexadecimal digits of the lease of all analyses, and before the name of the analysis of a piece."""
 
 
 def worker_name() -> str:
@@ -48,3 +53,23 @@ def write_line(log: Path | None, text: str) -> None:
         if log is not None:
             with log.open("a") as file:
                 print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=file)
+
+
+def lease_of(task: ShardTask) -> str:
+    """The name of the lease of a shard."""
+    return str(task).replace(" ", "-")
+
+
+def leased_shard(name: str) -> ShardTask | None:
+    """The shard that a lease is of; None where it is of something else."""
+    found = re.fullmatch(r"(.+)-(\d+)-(\d+)", name)
+    return None if found is None else ShardTask(found[1], int(found[2]), int(found[3]) + 1)
+
+
+def leased(name: str) -> str:
+    """What a lease is of, in words."""
+    if name.startswith(ANALYSIS):
+        return "the analyses"
+    if name.startswith(PIECE):
+        return f"a piece of the analysis {name.removeprefix(PIECE).rpartition('-')[0]}"
+    return str(leased_shard(name) or name)

@@ -379,7 +379,7 @@ class Fits:
             ModuleNotFoundError: xarray is not installed; the message says how it is.
         """
         if importlib.util.find_spec("xarray") is None:
-            raise ModuleNotFoundError("xarray is not installed. Install it with:\n  pip install 'jaxland[xarray]'")
+            raise ModuleNotFoundError("xarray is not installed. Install it with:\n  pip install xarray")
         import xarray as xr
 
         arrays = {name: np.asarray(values) for name, values in self._arrays().items() if name != "fit"}

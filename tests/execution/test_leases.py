@@ -98,12 +98,12 @@ def test_the_dead_who_come_back_touch_nothing_that_is_anothers(pair, clock):
     assert _taken_over(two, "a", 0, clock)
     one.give_back("a")
     one.fail("a", "late")
-    assert two.facts("a", 1) == {"worker": "two", "beat": 0}
+    assert two.facts("a", 1) == {"worker": "two", "seconds": 60, "beat": 0}
     two.clear("a")
     assert two.claim("a")
     one._write("a", beat=9)
     one.give_back("a")
-    assert two.facts("a", 0) == {"worker": "two", "beat": 0}
+    assert two.facts("a", 0) == {"worker": "two", "seconds": 60, "beat": 0}
     two.clear("a")
     one._write("a", beat=10)
     assert one.lost_owners() == {}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -165,7 +166,7 @@ def ensembles(config):"""
 
 
 def test_dask_on_this_machine_with_a_worker_that_is_killed(tmp_path, same):
-    pytest.importorskip("distributed", reason="pip install 'jaxland[dask]'")
+    pytest.importorskip("distributed", reason="pip install distributed")
     out = tmp_path / "s"
     command = [*JAXLAND, "run", small_study.__file__, *OPTIONS, "--out", str(out), "--dask", "local"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -174,13 +175,15 @@ def test_dask_on_this_machine_with_a_worker_that_is_killed(tmp_path, same):
     os.kill(int(log.stem.rpartition("-")[2]), signal.SIGKILL)
     text, _ = process.communicate(timeout=180)
     assert process.returncode == 0, text
+    assert re.search(r"adam \d+-\d+: its worker tcp://\S+ was lost; tried again", text)
+    assert "distributed" not in text
     same(out)
 
 
 @pytest.fixture
 def scheduler(tmp_path):
     """A scheduler of Dask with one worker, as two commands begin them."""
-    pytest.importorskip("distributed", reason="pip install 'jaxland[dask]'")
+    pytest.importorskip("distributed", reason="pip install distributed")
     file = tmp_path / "scheduler.json"
     environment = {**os.environ, "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error"}
     begin = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"]
@@ -213,10 +216,12 @@ def test_a_cluster_of_dask_that_runs_already_and_outlives_a_run_that_is_stopped(
 
 
 def test_no_scheduler_at_the_address(tmp_path):
-    pytest.importorskip("distributed", reason="pip install 'jaxland[dask]'")
+    pytest.importorskip("distributed", reason="pip install distributed")
     done = _run(tmp_path / "s", "--dask", "tcp://127.0.0.1:9", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
     assert done.returncode == 2
+    assert "connecting to the scheduler of Dask at tcp://127.0.0.1:9 (gives up after 10 s)" in done.stderr
     assert "no scheduler of Dask answers at tcp://127.0.0.1:9" in done.stderr
+    assert not (tmp_path / "s").exists()
 
 
 def test_loky_with_a_worker_that_is_killed(tmp_path, same):
@@ -269,7 +274,7 @@ exit 0
 
 def test_slurm_with_a_stand_in_that_runs_its_jobs_here(tmp_path, same):
     """The commands of Slurm are two shell scripts here: what is tested is that jobs are submitted, join and end."""
-    pytest.importorskip("dask_jobqueue", reason="pip install 'jaxland[slurm]'")
+    pytest.importorskip("dask_jobqueue", reason="pip install dask-jobqueue")
     for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(stat.S_IRWXU)
@@ -290,7 +295,7 @@ def test_slurm_with_a_stand_in_that_runs_its_jobs_here(tmp_path, same):
 
 
 def test_the_script_of_a_job_of_slurm_says_what_its_configuration_says(tmp_path):
-    pytest.importorskip("dask_jobqueue", reason="pip install 'jaxland[slurm]'")
+    pytest.importorskip("dask_jobqueue", reason="pip install dask-jobqueue")
     code = (
         "from pathlib import Path; from jaxland.execution import SlurmCluster\n"
         f"with SlurmCluster(2, logs=Path({str(tmp_path)!r})).cluster() as cluster: print(cluster.job_script())"
@@ -310,7 +315,7 @@ def test_the_script_of_a_job_of_slurm_says_what_its_configuration_says(tmp_path)
 def test_chaos(tmp_path, on):
     """For a longer time: `python tests/studies/chaos.py --minutes 10`."""
     if on:
-        pytest.importorskip("distributed", reason="pip install 'jaxland[dask]'")
+        pytest.importorskip("distributed", reason="pip install distributed")
     command = [sys.executable, str(Path(__file__).with_name("chaos.py")), "--minutes", "0.5", "--workers", "4", *on]
     done = subprocess.run([*command, "--folder", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,10 +1,12 @@
 """Studies on many processes and machines: nothing is lost, and all bytes are those of one process."""
 
+import json
 import os
 import pickle
 import re
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -18,8 +20,9 @@ from small_study import STUDY, Config
 import jaxland as jl
 from jaxland.cli import main
 from jaxland.execution import Leases, ShardsFailed
-from jaxland.store import StoreError
+from jaxland.store import StoreError, StudyStore
 from jaxland.studies import WorkerRefused, fitting, unfinished, work, working
+from jaxland.studies.worklog import lease_of
 
 CONFIG = Config(steps=40)
 SIZES: dict[str, Any] = {"fits": 48, "shard_fits": 16}
@@ -65,8 +68,11 @@ def test_worker_processes_one_of_them_killed(serial, tmp_path, capsys):
     killed: list[int] = []
     killer = threading.Thread(target=_kill_the_first, args=(tmp_path / "s", killed))
     killer.start()
-    jl.run(STUDY, CONFIG, tmp_path / "s", executor=jl.workers(2), progress=True, **SIZES)
+    said: list[str] = []
+    jl.run(STUDY, CONFIG, tmp_path / "s", executor=jl.workers(2), progress=True, say=said.append, **SIZES)
     killer.join()
+    (line,) = [line for line in said if "tried again" in line]
+    assert re.match(r"\w+ \d+-\d+: its worker process died: it was killed by SIGKILL", line)
     assert _bytes(tmp_path / "s") == _bytes(serial)
     for name in ("claims.csv", "table.parquet"):
         assert (tmp_path / "s" / name).read_bytes() == (serial / name).read_bytes()
@@ -140,6 +146,37 @@ def test_preparing_trains_nothing_and_says_what_comes_next(template, capsys):
     assert not (template / "summary.md").exists()
 
 
+def test_status_says_who_works_and_offers_to_resume_where_nobody_does(prepared, capsys):
+    def told():
+        assert main(["status", str(prepared)]) == 0
+        return capsys.readouterr().out
+
+    resume = f"go on with: jaxland resume {prepared}"
+    assert resume in told()
+    leases = Leases(prepared / "leases", "node-1 1234")
+    assert leases.claim(lease_of(jl.execution.ShardTask("adam", 16, 32)))
+    assert "at work: node-1 has had adam 16-31 for 0 s; last sign 0 s ago" in told()
+    assert resume not in told()
+    long_ago = time.time() - 300
+    os.utime(prepared / "leases" / "adam-16-31.0", (long_ago, long_ago))
+    assert "lost: node-1 had adam 16-31 and has given no sign for 5 min" in told()
+    assert resume in told()
+    store = StudyStore.open(prepared)
+    with store.writing():
+        text = told()
+        assert f"at work: process {os.getpid()} on {socket.gethostname()} is training or analysing" in text
+        assert resume not in text
+        assert main(["status", str(prepared), "--json"]) == 0
+        state = json.loads(capsys.readouterr().out)
+        assert state["writer"] == f"process {os.getpid()} on {socket.gethostname()}"
+        assert [(each["worker"], each["what"], each["is_lost"]) for each in state["workers"]] == [
+            ("node-1", "adam 16-31", True)
+        ]
+        with pytest.raises(StoreError, match=rf"another process is training .*\(process {os.getpid()} on \S+\); wait"):
+            store.writing().__enter__()
+    assert store.writer() is None
+
+
 def test_one_worker_does_all_and_analyses(serial, prepared):
     said: list[str] = []
     outcome = work(prepared, say=said.append)
@@ -200,10 +237,10 @@ def test_a_shard_that_always_fails_is_named_and_all_others_are_there(prepared, m
 
 def test_the_lease_of_a_worker_that_died_is_taken_over(serial, prepared):
     dead = Leases(prepared / "leases", "dead", 0.2)
-    assert dead.claim("sgd-0-16")
+    assert dead.claim("sgd-0-15")
     said: list[str] = []
     assert work(prepared, lease=0.2, say=said.append) is not None
-    assert "sgd-0-16: its worker failed or was lost; taken over" in said
+    assert "sgd 0-15: its worker failed or was lost; taken over" in said
     assert (
         "nothing left to begin: 1 shards are with other workers; one that gives no sign for 0.2 s is replaced" in said
     )

@@ -81,7 +81,8 @@ def _nvrtc():
         nvrtc.nvrtcVersion()
     except (ImportError, RuntimeError) as error:
         raise CudaMissing(
-            f"NVRTC is not installed ({error}); pip install 'jaxland[cuda12]' or 'jaxland[cuda13]'."
+            f"NVRTC is not installed ({error}); pip install nvidia-cuda-nvrtc-cu12 (CUDA 12) or nvidia-cuda-nvrtc "
+            "(CUDA 13)."
         ) from None
     return nvrtc
 

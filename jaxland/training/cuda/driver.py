@@ -221,5 +221,6 @@ def _bindings():
         return importlib.import_module("cuda.bindings.driver")
     except ImportError:
         raise CudaMissing(
-            "the bindings of CUDA are not installed; pip install 'jaxland[cuda12]' or 'jaxland[cuda13]'."
+            "the bindings of CUDA are not installed; pip install 'jax[cuda12]' 'cuda-bindings<13' "
+            "nvidia-cuda-nvrtc-cu12, or 'jax[cuda13]' cuda-bindings nvidia-cuda-nvrtc."
         ) from None
