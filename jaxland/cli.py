@@ -16,6 +16,7 @@ from concurrent.futures import BrokenExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -106,7 +107,7 @@ def run(reference: str, arguments: Sequence[str]) -> int:
 
 def _asked_out(arguments: Sequence[str]) -> Path:
     """The place of `--out`, as far as it is known before the study is, whose flags stand beside it."""
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in pairwise([*arguments, ""]):
         if flag == "--out" or flag.startswith("--out="):
             return Path(value if flag == "--out" else flag.removeprefix("--out="))
     return Path("runs")
