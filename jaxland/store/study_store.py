@@ -253,10 +253,13 @@ class StudyStore:
 
     def _lock(self, descriptor: int) -> None:
         try:
-            for _ in range(_LOOKS):  # who looks whether there is a writer holds it too, for a moment
+            for _ in range(_LOOKS):
                 with suppress(BlockingIOError):
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return
+                # Who looks whether there is a writer shares it for a moment; what a writer holds cannot be shared.
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
                 time.sleep(0.01)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

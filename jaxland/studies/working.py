@@ -92,9 +92,9 @@ def work(
         aside: set[Path] = set()
         while True:
             worker = _Worker(path, study, threads, shard_timeout, leases, name, say, threading.Event())
-            analysis = _until_all_are_there(worker)
+            before, analysis = _summary(path), _until_all_are_there(worker)
             try:
-                outcome = None if analysis is None else _analyse(worker, analysis)
+                outcome = None if analysis is None else _analyse(worker, analysis, before)
                 # Whoever leads the analyses may be lost meanwhile.
                 if outcome is not None or not _helped(worker):
                     return outcome
@@ -211,8 +211,8 @@ def _train(worker: _Worker, store: StudyStore, prepared: dict[str, Prepared], ta
         worker.say(f"{task} is there after {time.monotonic() - began:.1f} s")
 
 
-def _analyse(worker: _Worker, name: str) -> Outcome | None:
-    """Makes the analyses, unless a run holds the directory, which makes them."""
+def _analyse(worker: _Worker, name: str, before: tuple[int, int] | None) -> Outcome | None:
+    """Makes the analyses, unless a run holds the directory, which makes them, or has made them since `before`."""
     store, study, config = open_study(worker.path, worker.study)
     try:
         with worker.leases.kept(name), ExitStack() as held:
@@ -220,6 +220,9 @@ def _analyse(worker: _Worker, name: str) -> Outcome | None:
                 held.enter_context(store.writing())
             except StoreError as error:
                 worker.say(f"all shards are there; {error} It makes the analyses.")
+                worker.leases.give_back(name)
+                return None
+            if _summary(worker.path) != before:
                 worker.leases.give_back(name)
                 return None
             outcome = make_analyses(store, study, config, None, worker.threads, worker.say, worker.leases)
