@@ -17,6 +17,7 @@ from jaxland.studies import (
     measurement,
 )
 from jaxland.studies.claims import reasons, tally
+from jaxland.studies.statements import how_judged
 
 RULE = Rule(Below(1.25, "times"), "source", "its 'similar'", least=10)
 SIMILAR = Statement("similar", "7", "losses are similar", "similar", RULE)
@@ -79,11 +80,21 @@ def test_a_whole_source():
     of = {"adam": Estimate(1.1, 1.0, 1.2), "sgd": Estimate(1.4, 1.3, 1.5)}
     claims = [SIMILAR.claim(str(value), value, of=name, cases=10) for name, value in of.items()]
     table = coverage(Statements(SIMILAR, EXACT, MISSING), [*claims, measurement("knots", "17")])
+    assert table["number"].tolist() == [1, 2, 3]
     assert table["name"].tolist() == ["similar", "fits", "mnist"]
     assert table["verdict"].tolist() == ["adam: agrees; sgd: differs", "not tested", "not tested"]
     assert table["measured"][0] == "adam: 1.1 (1 to 1.2); sgd: 1.4 (1.3 to 1.5)"
     assert table["measured"][1:].tolist() == ["its analysis was not made", "needs data that are not here"]
     assert table["judged by"][0] == "below 1.25 times (source: its 'similar')"
+
+
+def test_how_a_source_is_judged_is_told_with_the_origins_of_its_thresholds():
+    told = how_judged(Statements(SIMILAR, EXACT, MISSING))
+    assert told.startswith("2 of 3 statements have a rule.")
+    assert (
+        "Of the 2 thresholds 1 are the source's own number or word, 1 a convention (no difference, rounding)." in told
+    )
+    assert "had been seen" not in told
 
 
 def test_a_reason_takes_all_verdicts_and_is_told_once():

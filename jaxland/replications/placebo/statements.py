@@ -16,7 +16,7 @@ STATEMENTS = Statements(
         "text, example 1",
         "trained on random data, a network shows a falling training loss",
         "falls",
-        Rule(Above(0.95, "% of fits"), "convention", "all but one in twenty", _FITS),
+        Rule(Above(0.95, "% of fits"), "ours", "all but one in twenty", _FITS),
     ),
     Statement(
         "non-zero-loss",
@@ -54,9 +54,7 @@ STATEMENTS = Statements(
         "text",
         "the fall of the loss is no sign that a pattern was learned",
         "no pattern",
-        Rule(
-            Below(0.05, "% of fits predict fresh labels better than a constant"), "convention", "one in twenty", _FITS
-        ),
+        Rule(Below(0.05, "% of fits predict fresh labels better than a constant"), "ours", "one in twenty", _FITS),
     ),
     Statement(
         "flatlines",

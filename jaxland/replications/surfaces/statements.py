@@ -109,7 +109,7 @@ STATEMENTS = Statements(
         "section Gradient descent",
         "such barriers slow down the achievement of the global minimum and even prevent it",
         "believed",
-        Rule(Above(0.05, "% of starts do not reach the lowest cost"), "convention", "one in twenty", _FITS),
+        Rule(Above(0.05, "% of starts do not reach the lowest cost"), "ours", "one in twenty", _FITS),
     ),
     Statement(
         "gradient",
@@ -170,10 +170,9 @@ STATEMENTS = Statements(
         "highly non-convex for deep networks",
         Rule(
             Each(Above(0, "with each hidden layer")),
-            "convention",
-            "0 is no difference: of the height above the convex envelope, and of the shares that are not "
-            "convex, have a "
-            "saddle, and have two minima",
+            "ours",
+            "0 is no difference; that all four must rise: the height above the convex envelope, and the shares that "
+            "are not convex, have a saddle, and have two minima",
             _SURFACES,
         ),
     ),

@@ -39,7 +39,7 @@ _ALIKE_RULE = _exact(
 _SHAPE = _exact(Above(0.95), "ours", "correlation of two courses, the smallest of those compared")
 _OVERFLOW = _exact(Stated("an error is not finite"), "source", "its 'overflow'")
 _SIMILAR = Rule(Above(0.9), "ours", "for 'very similar': cosine of two courses with matched units, the median", LEAST)
-_MORE_OFTEN = Rule(Above(0.5, "%"), "convention", "most executions", LEAST)
+_MORE_OFTEN = Rule(Above(0.5, "%"), "ours", "of 'all' most executions", LEAST)
 
 STATEMENTS = Statements(
     Statement(
@@ -264,7 +264,7 @@ STATEMENTS = Statements(
         "an even smaller rate",
         Rule(
             All({"of f1 there rise": Below(0.05, "%"), "of f2": Above(0.5, "%")}),
-            "convention",
+            "ours",
             "5 % and most of executions with h = 8",
             LEAST,
         ),
@@ -400,7 +400,7 @@ STATEMENTS = Statements(
         "conclusion 3",
         "for both targets some rates are stable at first, and then training suddenly begins to oscillate",
         "both targets",
-        Rule(Each(Above(0.05, "%")), "convention", "5 % of executions, at a rate chosen on other executions", LEAST),
+        Rule(Each(Above(0.05, "%")), "ours", "5 % of executions, at a rate chosen on other executions", LEAST),
     ),
     Statement(
         "landscape-changes",
