@@ -6,6 +6,7 @@ Nothing is measured. A verdict is that of the run as long as its rule is; where 
 made again from the tables of the run, by the code of the study (`again`), or the script refuses.
 """
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jaxland.replications.backprop.basins import guesses_claim
+from jaxland.replications.backprop.roads import Road, road_claims, roads_of
 from jaxland.replications.sawtooth.measures import column, groups, rows_where
 from jaxland.replications.sawtooth.overview.judging import lower_claim
 from jaxland.replications.sawtooth.paths import path_claims
@@ -55,7 +58,45 @@ def _sawtooth(analysis: Path, _: list[Claim]) -> list[Claim]:
     return [*paths, lower_claim(medians["momentum"], medians["adadelta"], fits)]
 
 
-_AGAIN: dict[str, Callable[[Path, list[Claim]], list[Claim]]] = {"sawtooth": _sawtooth}
+def _backprop(analysis: Path, claims: list[Claim]) -> list[Claim]:
+    # The window that is no table of its own was measured, and told, in percent with one digit more.
+    told = re.compile(r"global minimum ([\d.]+)% \(([\d.]+)% to ([\d.]+)%\).* of ([\d,]+)$")
+    guesses = []
+    for each in claims:
+        window = re.fullmatch(r"where starts from (.*) are after [\d,]+ epochs", each.statement)
+        if window:
+            *shares, starts = (float(number.replace(",", "")) for number in re.findall(told, each.measured)[0])
+            share = Estimate(*(number / 100 for number in shares))
+            guesses.append(guesses_claim(share, int(starts), f"{each.of}, {window[1]}"))
+    return [*guesses, *road_claims(_roads(analysis))]
+
+
+def _roads(analysis: Path) -> dict[str, list[Road]]:
+    return roads_of(*(pd.read_csv(analysis / name) for name in ("roads.csv", "roads-starts.csv")))
+
+
+def _roads_table(analysis: Path) -> str:
+    """Work a success of each method on both problems, and wall time."""
+    roads = _roads(analysis)
+    rows = [
+        {
+            "method": plane.name,
+            "two weights, either minimum": _work(plane),
+            "of 128 starts at the global one": f"{plane.at_global.sum():.0f}",
+            "all seven, global minimum": _work(whole),
+        }
+        for plane, whole in zip(roads["plane"], roads["whole"], strict=True)
+    ]
+    return markdown_table(pd.DataFrame(rows))
+
+
+def _work(road: Road) -> str:
+    if not np.isfinite(road.cost):
+        return f"none in {road.budget:,} epochs"
+    return f"{road.cost:,.0f} ({1e3 * road.seconds_each:.2g} ms)"
+
+
+_AGAIN: dict[str, Callable[[Path, list[Claim]], list[Claim]]] = {"backprop": _backprop, "sawtooth": _sawtooth}
 
 
 def renewed_claims(experiment: Path) -> list[Claim]:
@@ -143,7 +184,7 @@ def _between(text: str, begin: str, end: str, content: str) -> str:
     return text[: first + len(begin)] + f"\n{content}\n" + text[last:]
 
 
-_TABLES: dict[str, dict[str, Callable[[Path], str]]] = {}
+_TABLES: dict[str, dict[str, Callable[[Path], str]]] = {"backprop": {"roads": _roads_table}}
 
 
 if __name__ == "__main__":
