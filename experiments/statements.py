@@ -19,6 +19,10 @@ from jaxland.replications.backprop.roads import Road, road_claims, roads_of
 from jaxland.replications.sawtooth.measures import column, groups, rows_where
 from jaxland.replications.sawtooth.overview.judging import lower_claim
 from jaxland.replications.sawtooth.paths import path_claims
+from jaxland.replications.two_layer.config import TwoLayerConfig
+from jaxland.replications.two_layer.highlighted.claims import bias_less
+from jaxland.replications.two_layer.highlighted.table import Extremes
+from jaxland.replications.two_layer.instability import half_rate_stable
 from jaxland.statistics import Estimate
 from jaxland.studies import STUDIES, Claim, Statement, coverage
 from jaxland.studies.statements import how_judged
@@ -96,7 +100,24 @@ def _work(road: Road) -> str:
     return f"{road.cost:,.0f} ({1e3 * road.seconds_each:.2g} ms)"
 
 
-_AGAIN: dict[str, Callable[[Path, list[Claim]], list[Claim]]] = {"backprop": _backprop, "sawtooth": _sawtooth}
+def _two_layer(analysis: Path, _: list[Claim]) -> list[Claim]:
+    weights = pd.read_csv(analysis / "weights.csv")
+    five, three = (
+        Extremes(*(column(rows_where(weights, weights["hidden"] == hidden), name) for name in ("end", "peak")))
+        for hidden in (5, 3)
+    )
+    cells = pd.read_csv(analysis / "instability.csv")
+    cell = rows_where(cells, (cells["target"] == "f2") & (cells["hidden"] == 8) & (cells["rate"] == 0.05))
+    (share,), (executions,) = column(cell, "unstable"), column(cell, "fits").astype(int)
+    rises = round(share * executions)
+    return [*bias_less(five, three), half_rate_stable(TwoLayerConfig(), rises, int(executions))]
+
+
+_AGAIN: dict[str, Callable[[Path, list[Claim]], list[Claim]]] = {
+    "backprop": _backprop,
+    "sawtooth": _sawtooth,
+    "two_layer": _two_layer,
+}
 
 
 def renewed_claims(experiment: Path) -> list[Claim]:

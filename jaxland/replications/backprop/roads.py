@@ -281,8 +281,8 @@ def road_claim(name: str, roads: list[Road], heuristic: bool) -> Claim:
         more,
         cases=len(places),
         detail=f"{len(places)} starts of each method, each at the best of several learning rates{_edge(descent)}; work "
-        f"is epochs or evaluations, those of failures included, until an error within {TOLERANCE:g} of a minimum's; 95 % "
-        "by bootstrap of the starts, the best chosen in each",
+        f"is epochs or evaluations, those of failures included, until an error within {TOLERANCE:g} of a minimum's; "
+        "95 % by bootstrap of the starts, the best chosen in each",
     )
 
 
