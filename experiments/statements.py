@@ -16,9 +16,11 @@ import pandas as pd
 
 from jaxland.replications.backprop.basins import guesses_claim
 from jaxland.replications.backprop.roads import Road, road_claims, roads_of
+from jaxland.replications.placebo.examples import other_weights_claim
 from jaxland.replications.sawtooth.measures import column, groups, rows_where
 from jaxland.replications.sawtooth.overview.judging import lower_claim
 from jaxland.replications.sawtooth.paths import path_claims
+from jaxland.replications.surfaces.gallery import not_convex_claim
 from jaxland.replications.two_layer.config import TwoLayerConfig
 from jaxland.replications.two_layer.highlighted.claims import bias_less
 from jaxland.replications.two_layer.highlighted.table import Extremes
@@ -113,9 +115,25 @@ def _two_layer(analysis: Path, _: list[Claim]) -> list[Claim]:
     return [*bias_less(five, three), half_rate_stable(TwoLayerConfig(), rises, int(executions))]
 
 
+def _placebo(analysis: Path, _: list[Claim]) -> list[Claim]:
+    return [other_weights_claim(pd.read_csv(analysis / "distances.csv"))]
+
+
+def _surfaces(analysis: Path, claims: list[Claim]) -> list[Claim]:
+    table = pd.read_csv(analysis / "gallery-shares.csv")
+    found, least = {}, int(column(table, "surfaces").min())
+    for row in table.to_dict("records"):
+        if not row["sample"].startswith("hidden-layers"):
+            found[row["sample"]] = Estimate.share(round(row["nonconvex"] * row["surfaces"]), row["surfaces"])
+    (detail,) = (each.detail for each in claims if each.name == "not-convex")
+    return [not_convex_claim(found, least)._replace(detail=detail)]
+
+
 _AGAIN: dict[str, Callable[[Path, list[Claim]], list[Claim]]] = {
     "backprop": _backprop,
+    "placebo": _placebo,
     "sawtooth": _sawtooth,
+    "surfaces": _surfaces,
     "two_layer": _two_layer,
 }
 
