@@ -39,7 +39,7 @@ _COLUMNS = ["number", "where", "statement", "source", "measured", "verdict", "ju
 def claims_of(experiment: Path) -> list[Claim]:
     """The committed claims."""
     table = pd.read_csv(experiment / "claims.csv", dtype=str, keep_default_na=False)
-    return [Claim(*row) for row in table[list(Claim._fields)].itertuples(index=False)]
+    return [Claim(**dict(zip(table.columns, row, strict=True))) for row in table.itertuples(index=False)]
 
 
 def again(experiment: Path) -> list[Claim]:

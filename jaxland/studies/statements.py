@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from jaxland.statistics.estimates import Estimate
@@ -86,6 +87,20 @@ def _require_intervals(value: Any) -> None:
         )
 
 
+def _told(value: Any) -> str:
+    """The numbers of a measurement, with their intervals."""
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return ""
+    if isinstance(value, Estimate):
+        known = not (np.isnan(value.low) or np.isnan(value.high))
+        return str(value) if known else f"{value.value:.4g} (no interval)"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Iterable):
+        return "; ".join(filter(None, map(_told, value)))
+    return f"{float(value):.4g}"
+
+
 @dataclass(frozen=True)
 class Statement:
     """A statement of a source that could turn out wrong.
@@ -133,7 +148,7 @@ class Statement:
         verdict, reason = self.rule.judge(value), ""
         if cases is not None and cases < self.rule.least:
             verdict, reason = "not tested", f"judged from {self.rule.least:,} cases on, and here are fewer"
-        return self._claim(measured, verdict, of=of, detail=detail, reason=reason, cases=cases)
+        return self._claim(measured, verdict, of=of, detail=detail, reason=reason, cases=cases, judged=_told(value))
 
     def not_tested(self, reason: str, *, of: str = "", measured: str = "", detail: str = "") -> Claim:
         """The statement with the reason why nothing measured here could decide it."""

@@ -52,7 +52,10 @@ def claims_text(claims: Sequence[Claim]) -> str:
     lines = ["## Claims", "", f"{tally(claims)}.", "", *why, *([""] if why else [])]
     if judged:
         lines += [
-            _table(judged, ("where", "of", "statement", "source", "measured", "verdict", "detail", "rule", "basis")),
+            _table(
+                judged,
+                ("where", "of", "statement", "source", "measured", "judged", "verdict", "detail", "rule", "basis"),
+            ),
             "",
         ]
     own = [each for each in claims if not each.verdict]

@@ -10,6 +10,7 @@ from jaxland.studies import (
     Below,
     Each,
     Rule,
+    Stated,
     Statement,
     Statements,
     coverage,
@@ -30,6 +31,7 @@ def test_a_claim_tells_how_it_was_judged():
     assert (found.where, found.statement, found.source, found.name) == ("7", "losses are similar", "similar", "similar")
     assert (found.measured, found.verdict, found.of, found.cases) == ("1.1", "agrees", "adam", "10")
     assert found.rule == "agrees if below 1.25 times"
+    assert found.judged == "1.1 (1 to 1.2)"
     assert found.basis == "source: its 'similar'"
     assert Rule(Below(1), "ours").origin == "ours, set after seeing"
 
@@ -63,6 +65,13 @@ def test_a_number_needs_an_interval():
         several.judge(([Estimate.exact(0.5), 0.5], Estimate.exact(1)))
     assert several.judge(([Estimate.exact(0.5)], Estimate.exact(1))) == "agrees"
     assert EXACT.claim("1e-9", 1e-9).verdict == "agrees"
+
+
+def test_all_numbers_that_a_rule_took_are_told():
+    parts = Rule(All({"each is": Each(Below(1)), "and": Above(0), "it rises": Stated()}), "ours")
+    value = ([Estimate(0.5, 0.4, 0.6), Estimate(0.7, np.nan, np.nan)], Estimate.exact(2), True)
+    assert Statement("a", "1", "", "", parts).claim("", value).judged == "0.5 (0.4 to 0.6); 0.7 (no interval); 2"
+    assert EXACT.claim("", None).judged == ""
 
 
 def test_a_statement_has_a_rule_or_a_reason():
