@@ -1,47 +1,236 @@
-"""Writes the table of all statements of a source into the README of its experiment, from the run's statements.csv.
+"""Brings the committed experiments to the rules as they are: claims, verdicts, summaries, tables of the READMEs.
 
-Usage: python experiments/statements.py [NAME ...] (by default every experiment that has a statements.csv)
+Usage: python experiments/statements.py [NAME ...] (by default every experiment)
+
+Nothing is measured. A verdict is that of the run as long as its rule is; where a rule has changed since, the claim is
+made again from the tables of the run, by the code of the study (`again`), or the script refuses.
 """
 
+import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from jaxland.studies.summary import markdown_table
+from jaxland.replications.backprop.basins import guesses_claim
+from jaxland.replications.backprop.roads import Road, road_claims, roads_of
+from jaxland.replications.placebo.examples import other_weights_claim
+from jaxland.replications.sawtooth.measures import column, groups, rows_where
+from jaxland.replications.sawtooth.overview.judging import lower_claim
+from jaxland.replications.sawtooth.paths import path_claims
+from jaxland.replications.surfaces.gallery import not_convex_claim
+from jaxland.replications.two_layer.config import TwoLayerConfig
+from jaxland.replications.two_layer.highlighted.claims import bias_less
+from jaxland.replications.two_layer.highlighted.table import Extremes
+from jaxland.replications.two_layer.instability import half_rate_stable
+from jaxland.statistics import Estimate
+from jaxland.studies import STUDIES, Claim, Statement, coverage
+from jaxland.studies.statements import how_judged
+from jaxland.studies.summary import claims_text, markdown_table
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- statements -->", "<!-- end of statements -->"
 _VERBS = {"agrees": "agree", "differs": "differ"}
-_COLUMNS = ["where", "statement", "source", "measured", "verdict", "judged by"]
+_COLUMNS = ["number", "where", "statement", "source", "measured", "verdict", "judged by"]
 
 
-def block(experiment: Path) -> str:
-    """The table in Markdown, after a line with the verdicts counted."""
-    table = pd.read_csv(experiment / "statements.csv", dtype=str, keep_default_na=False)
-    counts = table["verdict"].where(~table["verdict"].str.contains(";"), "split").value_counts()
-    told = ", ".join(f"{count} {_VERBS.get(str(verdict), verdict)}" for verdict, count in counts.items())
-    lines = [f"{len(table)} statements: {told}.", "", markdown_table(table.filter(_COLUMNS))]
-    return "\n".join([BEGIN, *lines, END])
+def claims_of(experiment: Path) -> list[Claim]:
+    """The committed claims."""
+    table = pd.read_csv(experiment / "claims.csv", dtype=str, keep_default_na=False)
+    return [Claim(**dict(zip(table.columns, row, strict=True))) for row in table.itertuples(index=False)]
 
 
-def renewed(text: str, experiment: Path) -> str:
-    """The README's text with the table as it should be.
+def again(experiment: Path) -> list[Claim]:
+    """Claims made from the tables of a run: of rules that have changed since."""
+    make = _AGAIN.get(experiment.name)
+    return make(experiment / "analysis", claims_of(experiment)) if make else []
+
+
+def _sawtooth(analysis: Path, _: list[Claim]) -> list[Claim]:
+    ensembles = pd.read_csv(analysis / "ensembles.csv")
+    histograms = pd.read_csv(analysis / "histograms.csv")
+    losses = rows_where(histograms, histograms["quantity"] == "loss")
+    medians = {}
+    for name, bins in groups(losses, "ensemble"):
+        # By the lower ends of the bins and by the upper ones, so that the interval is that of the fits or wider.
+        counts = column(bins, "count").astype(int)
+        low, high = (Estimate.quantile(np.repeat(column(bins, end), counts)) for end in ("low", "high"))
+        median = column(rows_where(ensembles, ensembles["ensemble"] == name), "loss_q50")[0]
+        medians[name] = Estimate(float(median), low.low, high.high)
+    fits = int(column(ensembles, "fits").min())
+    paths = path_claims(pd.read_csv(analysis / "paths.csv"))
+    return [*paths, lower_claim(medians["momentum"], medians["adadelta"], fits)]
+
+
+def _backprop(analysis: Path, claims: list[Claim]) -> list[Claim]:
+    # The window that is no table of its own was measured, and told, in percent with one digit more.
+    told = re.compile(r"global minimum ([\d.]+)% \(([\d.]+)% to ([\d.]+)%\).* of ([\d,]+)$")
+    guesses = []
+    for each in claims:
+        window = re.fullmatch(r"where starts from (.*) are after [\d,]+ epochs", each.statement)
+        if window:
+            *shares, starts = (float(number.replace(",", "")) for number in re.findall(told, each.measured)[0])
+            share = Estimate(*(number / 100 for number in shares))
+            guesses.append(guesses_claim(share, int(starts), f"{each.of}, {window[1]}"))
+    return [*guesses, *road_claims(_roads(analysis))]
+
+
+def _roads(analysis: Path) -> dict[str, list[Road]]:
+    return roads_of(*(pd.read_csv(analysis / name) for name in ("roads.csv", "roads-starts.csv")))
+
+
+def _roads_table(analysis: Path) -> str:
+    """Work a success of each method on both problems, and wall time."""
+    roads = _roads(analysis)
+    rows = [
+        {
+            "method": plane.name,
+            "two weights, either minimum": _work(plane),
+            "of 128 starts at the global one": f"{plane.at_global.sum():.0f}",
+            "all seven, global minimum": _work(whole),
+        }
+        for plane, whole in zip(roads["plane"], roads["whole"], strict=True)
+    ]
+    return markdown_table(pd.DataFrame(rows))
+
+
+def _work(road: Road) -> str:
+    if not np.isfinite(road.cost):
+        return f"none in {road.budget:,} epochs"
+    return f"{road.cost:,.0f} ({1e3 * road.seconds_each:.2g} ms)"
+
+
+def _two_layer(analysis: Path, _: list[Claim]) -> list[Claim]:
+    weights = pd.read_csv(analysis / "weights.csv")
+    five, three = (
+        Extremes(*(column(rows_where(weights, weights["hidden"] == hidden), name) for name in ("end", "peak")))
+        for hidden in (5, 3)
+    )
+    cells = pd.read_csv(analysis / "instability.csv")
+    cell = rows_where(cells, (cells["target"] == "f2") & (cells["hidden"] == 8) & (cells["rate"] == 0.05))
+    (share,), (executions,) = column(cell, "unstable"), column(cell, "fits").astype(int)
+    rises = round(share * executions)
+    return [*bias_less(five, three), half_rate_stable(TwoLayerConfig(), rises, int(executions))]
+
+
+def _placebo(analysis: Path, _: list[Claim]) -> list[Claim]:
+    return [other_weights_claim(pd.read_csv(analysis / "distances.csv"))]
+
+
+def _surfaces(analysis: Path, claims: list[Claim]) -> list[Claim]:
+    table = pd.read_csv(analysis / "gallery-shares.csv")
+    found, least = {}, int(column(table, "surfaces").min())
+    for row in table.to_dict("records"):
+        if not row["sample"].startswith("hidden-layers"):
+            found[row["sample"]] = Estimate.share(round(row["nonconvex"] * row["surfaces"]), row["surfaces"])
+    (detail,) = (each.detail for each in claims if each.name == "not-convex")
+    return [not_convex_claim(found, least)._replace(detail=detail)]
+
+
+_AGAIN: dict[str, Callable[[Path, list[Claim]], list[Claim]]] = {
+    "backprop": _backprop,
+    "placebo": _placebo,
+    "sawtooth": _sawtooth,
+    "surfaces": _surfaces,
+    "two_layer": _two_layer,
+}
+
+
+def renewed_claims(experiment: Path) -> list[Claim]:
+    """The committed claims by the rules as they are.
 
     Raises:
-        ValueError: there is no place for it.
+        ValueError: a rule has changed, and nothing committed tells what becomes of its verdict.
     """
-    begin, end = text.find(BEGIN), text.find(END)
-    if begin < 0 or end < begin:
-        raise ValueError(f"{experiment / 'README.md'} needs the lines {BEGIN} and {END}, where the table goes.")
-    return text[:begin] + block(experiment) + text[end + len(END) :]
+    statements, committed = _statements(experiment.name), claims_of(experiment)
+    kept, made = {_key(claim) for claim in committed}, {_key(claim): claim for claim in again(experiment)}
+    names, renewed = {name for name, _ in made}, []
+    for claim in committed:
+        if claim.name in names:
+            # In its place, and after it what is measured of the statement for the first time.
+            new = [key for key in made if key == _key(claim) or (key[0] == claim.name and key not in kept)]
+            renewed += [made.pop(key) for key in new]
+        elif not claim.name:
+            renewed.append(claim)
+        elif statements[claim.name].rule or claim.verdict == "not tested":
+            renewed.append(_reworded(claim, statements[claim.name]))
+    return renewed
+
+
+def _statements(name: str) -> Mapping[str, Statement]:
+    statements = STUDIES[name].statements
+    if statements is None:
+        raise ValueError(f"the study {name} has no source whose statements could be judged.")
+    return statements()
+
+
+def _key(claim: Claim) -> tuple[str, str]:
+    return claim.name, claim.of
+
+
+def _reworded(claim: Claim, statement: Statement) -> Claim:
+    rule = statement.rule
+    if claim.rule != str(rule or ""):
+        raise ValueError(
+            f"the rule of {claim.name!r} is not the one its verdict was given by ({claim.rule!r}): make the claim "
+            "again from the tables of the run, in experiments/statements.py, or run the study again."
+        )
+    return claim._replace(
+        where=statement.where, statement=statement.text, source=statement.source, basis=rule.origin if rule else ""
+    )
+
+
+def files(experiment: Path) -> dict[str, str]:
+    """The files that tell verdicts, as they should be, by name.
+
+    Raises:
+        ValueError: a rule has changed for which nothing committed tells the verdict, or the README has no place for a
+            table.
+    """
+    claims = renewed_claims(experiment)
+    table = coverage(_statements(experiment.name), claims)
+    summary, readme = ((experiment / name).read_text() for name in ("summary.md", "README.md"))
+    readme = _between(readme, BEGIN, END, block(experiment.name, table))
+    for name, make in _TABLES.get(experiment.name, {}).items():
+        readme = _between(readme, f"<!-- {name} -->", f"<!-- end of {name} -->", make(experiment / "analysis"))
+    return {
+        "claims.csv": pd.DataFrame(claims, columns=list(Claim._fields)).to_csv(index=False),
+        "statements.csv": table.to_csv(index=False),
+        "summary.md": summary[: summary.index("## Claims")] + claims_text(claims),
+        "README.md": readme,
+    }
+
+
+def block(name: str, table: pd.DataFrame) -> str:
+    """The table of all statements in Markdown, after the verdicts counted and how they are reached."""
+    counts = table["verdict"].where(~table["verdict"].str.contains(";"), "split").value_counts()
+    told = ", ".join(f"{count} {_VERBS.get(str(verdict), verdict)}" for verdict, count in counts.items())
+    shown = markdown_table(table.filter(_COLUMNS).rename(columns={"number": "#"}))
+    return "\n".join([f"{len(table)} statements: {told}.", "", how_judged(_statements(name)), "", shown])
+
+
+def _between(text: str, begin: str, end: str, content: str) -> str:
+    """A text with something else between two of its lines.
+
+    Raises:
+        ValueError: the lines are not there.
+    """
+    first, last = text.find(begin), text.find(end)
+    if first < 0 or last < first:
+        raise ValueError(f"the README needs the lines {begin} and {end}, where a table goes.")
+    return text[: first + len(begin)] + f"\n{content}\n" + text[last:]
+
+
+_TABLES: dict[str, dict[str, Callable[[Path], str]]] = {"backprop": {"roads": _roads_table}}
 
 
 if __name__ == "__main__":
-    experiments = [HERE / name for name in sys.argv[1:]] or [
-        path.parent for path in sorted(HERE.glob("*/statements.csv"))
-    ]
-    for experiment in experiments:
-        readme = experiment / "README.md"
-        readme.write_text(renewed(readme.read_text(), experiment))
-        print(f"{readme}: {block(experiment).splitlines()[1]}")
+    for experiment in [HERE / name for name in sys.argv[1:]] or [
+        path.parent for path in sorted(HERE.glob("*/claims.csv"))
+    ]:
+        for name, text in files(experiment).items():
+            (experiment / name).write_text(text)
+        told = (experiment / "README.md").read_text().partition(f"{BEGIN}\n")[2].partition("\n")[0]
+        print(f"{experiment.name}: {told}")

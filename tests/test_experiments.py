@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxland.statistics import Estimate
 from jaxland.studies import STUDIES
 
 ROOT = Path(__file__).parents[1]
@@ -30,11 +31,18 @@ def _script(path):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)
-def test_the_table_of_statements_is_the_one_of_the_run(experiment):
-    text = (experiment / "README.md").read_text()
-    assert text == _script(ROOT / "experiments/statements.py").renewed(text, experiment), (
-        "run python experiments/statements.py"
-    )
+def test_claims_verdicts_and_tables_are_those_of_the_run_by_the_rules_as_they_are(experiment):
+    script = _script(ROOT / "experiments/statements.py")
+    for name, text in script.files(experiment).items():
+        assert (experiment / name).read_text() == text, f"{name}: run python experiments/statements.py"
+
+
+def test_a_verdict_does_not_outlive_its_rule():
+    script, statements = _script(ROOT / "experiments/statements.py"), STUDIES["placebo"].statements()
+    claim = statements["falls"].claim("", Estimate(1, 0.99, 1), cases=100)
+    assert script._reworded(claim._replace(basis="seen"), statements["falls"]) == claim
+    with pytest.raises(ValueError, match="rule of 'falls' is not the one its verdict was given by"):
+        script._reworded(claim._replace(rule="agrees if above 90 % of fits"), statements["falls"])
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)

@@ -22,6 +22,8 @@ class Claim(NamedTuple):
         cases: how many the measurement rests on, "" where they are not counted.
         reason: why it was not tested.
         name: of the statement.
+        judged: the numbers that the rule took, each with its interval, which need not be those of `measured`; "" of
+            a claim from before they were kept.
     """
 
     where: str
@@ -36,6 +38,7 @@ class Claim(NamedTuple):
     cases: str = ""
     reason: str = ""
     name: str = ""
+    judged: str = ""
 
 
 def measurement(text: str, measured: str, *, of: str = "", detail: str = "") -> Claim:

@@ -1,9 +1,14 @@
-"""What a source states, each statement with the rule that judges it, written down before its numbers are seen."""
+"""What a source states, each statement with the rule that judges it.
+
+A rule says where its threshold comes from. Few are set before the numbers are seen: those that were say so, and
+`how_judged` counts them.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from jaxland.statistics.estimates import Estimate
@@ -18,6 +23,13 @@ _BASES: Mapping[Basis, str] = {
     "beforehand": "ours, set before it was measured",
 }
 
+_COUNTED: Mapping[Basis, str] = {
+    "source": "are the source's own number or word",
+    "convention": "a convention (no difference, rounding)",
+    "beforehand": "ours, set before it was measured",
+    "ours": "ours, set when numbers had been seen",
+}
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -25,8 +37,9 @@ class Rule:
 
     Attributes:
         criterion: of the measurement.
-        basis: where its threshold comes from: the source's own number or words, a convention of statistics or of the
-            field, or ourselves, who had seen numbers ("ours") or had not ("beforehand").
+        basis: where its threshold comes from: the source's own number or words, a convention that leaves no choice (no
+            difference is 0 or 1, rounding), or ourselves, who had seen numbers ("ours") or had not ("beforehand"). A
+            rule with one threshold of ours is ours.
         why: the same in words, "the source's 'about 10', to its last digit".
         least: cases (fits, paths, epochs) from which on it is used; below, the statement is not tested.
         exact: its measurements have no sample behind them; all others must come as `Estimate`, with an interval.
@@ -72,6 +85,20 @@ def _require_intervals(value: Any) -> None:
             f"{value!r} has no interval; give an Estimate, as Estimate.mean or Estimate.share make them, "
             "Estimate.exact where no sample stands behind it, or declare the rule exact."
         )
+
+
+def _told(value: Any) -> str:
+    """The numbers of a measurement, with their intervals."""
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return ""
+    if isinstance(value, Estimate):
+        known = not (np.isnan(value.low) or np.isnan(value.high))
+        return str(value) if known else f"{value.value:.4g} (no interval)"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Iterable):
+        return "; ".join(filter(None, map(_told, value)))
+    return f"{float(value):.4g}"
 
 
 @dataclass(frozen=True)
@@ -121,7 +148,7 @@ class Statement:
         verdict, reason = self.rule.judge(value), ""
         if cases is not None and cases < self.rule.least:
             verdict, reason = "not tested", f"judged from {self.rule.least:,} cases on, and here are fewer"
-        return self._claim(measured, verdict, of=of, detail=detail, reason=reason, cases=cases)
+        return self._claim(measured, verdict, of=of, detail=detail, reason=reason, cases=cases, judged=_told(value))
 
     def not_tested(self, reason: str, *, of: str = "", measured: str = "", detail: str = "") -> Claim:
         """The statement with the reason why nothing measured here could decide it."""
@@ -174,15 +201,16 @@ def coverage(statements: Mapping[str, Statement], claims: Sequence[Claim]) -> pd
         claims: of a run; those that judge no statement are left out.
 
     Returns:
-        One row a statement: `name`, `where`, `statement`, `source`, `verdict`, `measured`, `judged by`. A statement of
-        which several claims are made, of two optimizers say, has the verdict they share, or each by itself; one that no
-        claim is made of is "not tested", and `measured` says why.
+        One row a statement: `number` from 1 on, `name`, `where`, `statement`, `source`, `verdict`, `measured`,
+        `judged by`. A statement of which several claims are made, of two optimizers say, has the verdict they share, or
+        each by itself; one that no claim is made of is "not tested", and `measured` says why.
     """
     rows = []
-    for statement in statements.values():
+    for number, statement in enumerate(statements.values(), 1):
         found = [each for each in claims if each.name == statement.name]
         rows.append(
             {
+                "number": number,
                 "name": statement.name,
                 "where": statement.where,
                 "statement": statement.text,
@@ -193,6 +221,23 @@ def coverage(statements: Mapping[str, Statement], claims: Sequence[Claim]) -> pd
             }
         )
     return pd.DataFrame(rows)
+
+
+def how_judged(statements: Mapping[str, Statement]) -> str:
+    """How verdicts come about and where the thresholds are from, in words, for whoever reads a table of them."""
+    bases = [each.rule.basis for each in statements.values() if each.rule]
+    told = ", ".join(f"{bases.count(basis)} {words}" for basis, words in _COUNTED.items() if basis in bases)
+    return (
+        f"{len(bases)} of {len(statements)} statements have a rule. A statement *agrees* where all of the 95 % "
+        "interval of what was measured meets its rule, *differs* where nothing of the interval does, and is "
+        "*undecided* where the interval holds both sides; of numbers without a sample behind them, such as one run or "
+        "a count, the interval is the number. Of a rule with several parts one that differs decides, else one that is "
+        "not tested, else one that is undecided. A statement that was measured several times, with different verdicts, "
+        "is *split*. "
+        f"Of the {len(bases)} thresholds {told}. Where a threshold is ours the verdict depends on how we took a word: "
+        "read it beside the measurement. What is measured of a statement (medians, shares, windows) is our choice "
+        "throughout."
+    )
 
 
 def _shared(found: Sequence[Claim]) -> str:

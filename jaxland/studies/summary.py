@@ -40,26 +40,28 @@ def summary_text(
         markdown_table(ensembles),
         "",
     ]
-    return "\n".join([*lines, *_claims(claims)])
+    return "\n".join([*lines, claims_text(claims)])
 
 
-def _claims(claims: Sequence[Claim]) -> list[str]:
+def claims_text(claims: Sequence[Claim]) -> str:
+    """Every claim with its verdict, and the measurements of our own; "" without any."""
     if not claims:
-        return []
+        return ""
     judged = [each for each in claims if each.verdict]
     why = [f"- {reason}" for reason in reasons(claims)]
     lines = ["## Claims", "", f"{tally(claims)}.", "", *why, *([""] if why else [])]
     if judged:
         lines += [
-            _table(judged, ("where", "of", "statement", "source", "measured", "verdict", "detail", "rule", "basis")),
+            _table(
+                judged,
+                ("where", "of", "statement", "source", "measured", "judged", "verdict", "detail", "rule", "basis"),
+            ),
             "",
         ]
     own = [each for each in claims if not each.verdict]
-    return (
-        [*lines, "## Measurements of our own", "", _table(own, ("statement", "of", "measured", "detail")), ""]
-        if own
-        else lines
-    )
+    if own:
+        lines += ["## Measurements of our own", "", _table(own, ("statement", "of", "measured", "detail")), ""]
+    return "\n".join(lines)
 
 
 def _table(claims: Sequence[Claim], columns: Sequence[str]) -> str:

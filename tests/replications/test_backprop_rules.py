@@ -1,5 +1,7 @@
 """Every rule of the backprop study, on made-up data: it can say no."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from replications.counterexamples import Case, check, check_complete
@@ -9,6 +11,7 @@ from jaxland.replications.backprop import basins, descent, maps, roads
 from jaxland.replications.backprop.config import BackpropConfig
 from jaxland.replications.backprop.settling import GLOBAL, OTHER, OTHER_LOSS, Settled
 from jaxland.replications.backprop.statements import STATEMENTS
+from jaxland.statistics import Estimate
 
 RNG = np.random.default_rng(0)
 
@@ -34,6 +37,10 @@ def falling(plateau, small, rounding, length=4_000):
 
 def minima(shares, count=1_000):
     return np.repeat([0, 1, 2], np.round(count * np.array(shares)).astype(int))
+
+
+def guesses(share, count=1_000):
+    return lambda: basins.guesses_claim(Estimate.share(round(share * count), count), count, "rate 40, the rectangle")
 
 
 def road(name, heuristic, work, budget=1_000):
@@ -120,11 +127,7 @@ CASES = {
         lambda: maps.large_starts_claim(RNG.uniform(1, 2, 1_000), RNG.uniform(1, 2, 1_000)),
         lambda: maps.large_starts_claim(RNG.uniform(0, 2, 1_000), RNG.uniform(0, 0.2, 1_000)),
     ),
-    "several-guesses": Case(
-        lambda: basins.guesses_claim(minima([0.2, 0.8, 0]), 40.0),
-        lambda: basins.guesses_claim(minima([0.01, 0.99, 0]), 40.0),
-        lambda: basins.guesses_claim(minima([0.13, 0.87, 0], 100), 40.0),
-    ),
+    "several-guesses": Case(guesses(0.2), guesses(0.09), guesses(0.13, 100)),
     "small-starts": Case(
         lambda: basins.small_starts_claim(minima([0.2, 0.8, 0]), minima([0.9, 0, 0.1]), 40.0),
         lambda: basins.small_starts_claim(minima([0.9, 0.1, 0]), minima([0.5, 0.5, 0]), 40.0),
@@ -170,6 +173,40 @@ def test_a_rule_can_say_no(name):
 
 def test_every_rule_has_its_case():
     check_complete(STATEMENTS, CASES)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_several_guesses_are_a_good_idea_however_likely_one_is_to_arrive(share):
+    assert guesses(share)().verdict == "agrees"
+
+
+def test_several_guesses_are_judged_at_every_rate_and_window():
+    start = np.where(np.arange(1_000)[:, None] < 500, 0.0, 40.0) * np.ones(2)
+    minimum = np.where(np.arange(1_000) < 80, 0, 1)
+    each = basins.Basins(start, start, minimum, Settled(np.zeros(0, np.int64), np.zeros(0)))
+    found = basins._guesses((40.0, each))
+    assert {claim.of: claim.verdict for claim in found} == {
+        "rate 40, the rectangle": "differs",
+        "rate 40, its part in [-5, 15]^2": "agrees",
+    }
+
+
+def test_the_roads_are_those_of_their_tables():
+    known = [
+        roads.Road("gradient descent", True, 40.0, np.array([900.0, np.nan, 700.0]), np.array([1.0, 0, 0]), 1_000, 0.5),
+        roads.Road("BFGS", False, np.nan, np.array([np.nan, 20.0, 30.0]), np.array([0.0, 1, 1]), 100, 0.25),
+    ]
+    tables = roads._table({"plane": known}), roads._starts({"plane": known})
+    for one, other in zip(roads.roads_of(*tables)["plane"], known, strict=True):
+        assert (one.name, one.heuristic, one.budget) == (other.name, other.heuristic, other.budget)
+        np.testing.assert_array_equal(one.work, other.work)
+        np.testing.assert_allclose((one.rate, one.cost, one.seconds), (other.rate, other.cost, other.seconds))
+
+
+def test_a_best_rate_at_the_end_of_those_tried_is_told():
+    start = road("gradient descent", True, [900.0] * 30)
+    assert "the highest tried" in roads._edge(dataclasses.replace(start, rate=40.0))
+    assert roads._edge(dataclasses.replace(start, rate=20.0)) == ""
 
 
 def test_what_was_not_followed_long_enough_is_not_judged():

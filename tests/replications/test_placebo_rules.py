@@ -51,6 +51,7 @@ PATHS = examples.Measures(
     norm=near(3, 9),
     cosine=near(0.9, 9),
     apart=near(8, 36),
+    starts_apart=near(4, 36),
     threads=near(0.99, 9),
     walk_threads=near(0.2, 9),
     joint_rank=0.2,
@@ -118,8 +119,10 @@ CASES = {
         paths(examples.visible_claim, walk_threads=np.linspace(0.5, 1, 9)),
     ),
     "other-weights": Case(
-        lambda: examples.other_weights_claim(PATHS, 9),
-        lambda: examples.other_weights_claim(replace(PATHS, apart=np.append(near(8, 35), 1e-6)), 9),
+        lambda: examples.other_weights_claim(examples.distances_table(PATHS)),
+        lambda: examples.other_weights_claim(
+            examples.distances_table(replace(PATHS, apart=np.append(near(8, 35), 1e-6)))
+        ),
     ),
     "other-functions": Case(
         lambda: minima.other_functions_claim(near(0.28, 12)),

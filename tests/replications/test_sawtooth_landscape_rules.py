@@ -137,11 +137,6 @@ def waves(large, small):
     return lambda: larger.more_complex_claim("10 x 10", *(each + noise(0.1, 16) for each in (large, small)))
 
 
-def sizes(large, small):
-    losses = {"10 x 10": small, "15 x 15": large}
-    return lambda: larger.size_shown_claim({name: np.asarray(each) * np.ones(16) for name, each in losses.items()})
-
-
 SPREAD = np.geomspace(0.01, 1, 16)
 CASES = {
     "narrow": Case(
@@ -170,7 +165,7 @@ CASES = {
     "twists": Case(
         of_paths(paths.twists_claim),
         of_paths(paths.twists_claim, largest_turn_at=0.6),
-        of_paths(paths.twists_claim, largest_turn_at=half(0.05, 0.6)),
+        of_paths(paths.twists_claim, turn_near=half(0.5, 0.9)),
     ),
     "interpolated": Case(
         of_paths(bands.interpolated_claim),
@@ -225,7 +220,6 @@ CASES = {
         lambda: larger.close_claim("15 x 15", np.full(16, 0.3)),
         lambda: larger.close_claim("15 x 15", SPREAD),
     ),
-    "size-shown": Case(sizes(0.05, 0.4), sizes(0.4, 0.4), sizes(SPREAD, 0.4)),
 }
 
 
@@ -236,6 +230,21 @@ def test_a_rule_can_say_no(name):
 
 def test_every_rule_has_its_case():
     check_complete({each.name: each for each in LANDSCAPE}, CASES)
+
+
+@pytest.mark.parametrize("claim", [flat, bumpy, paths.spikes_claim, paths.twists_claim])
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [({}, "agrees"), ({"plunge": 0.6, "bumps": 0, "wave_before": 0.4, "turn_near": 0.4}, "differs")],
+)
+def test_the_shape_of_bands_that_have_not_converged_is_told_and_not_judged(claim, changes, verdict):
+    found = of_paths(claim, reason="stalled", **changes)()
+    assert found.verdict == "undecided"
+    assert found.measured.endswith(f"; 0 of 40 bands converged; without regard to that: {verdict}")
+    assert of_paths(claim, **changes)().verdict == verdict
+    some = of_paths(claim, reason=half("stalled", "converged"), **changes)()
+    assert some.verdict == "undecided"
+    assert "20 of 40 bands converged" in some.measured
 
 
 def test_too_few_paths_are_not_judged():

@@ -10,6 +10,7 @@ from jaxland.replications.surfaces import descent, ends, gallery, landscape, pla
 from jaxland.replications.surfaces.landscape import Slice, window
 from jaxland.replications.surfaces.pair import Pair
 from jaxland.replications.surfaces.statements import STATEMENTS
+from jaxland.statistics import Estimate
 
 AXIS = np.linspace(-1, 1, 15)
 BOWL = AXIS[:, None] ** 2 + AXIS**2
@@ -55,6 +56,12 @@ def overcome(name):
     )
 
 
+def not_convex(second):
+    """Of a thousand surfaces over each of two pairs of weights, 900 and this many."""
+    found = {"last": Estimate.share(900, 1_000), "second": Estimate.share(second, 1_000)}
+    return lambda: gallery.not_convex_claim(found, 1_000)
+
+
 def sample(convex=0.0, two=0.0, saddle=0.0, height=0.4, hidden=2):
     """400 surfaces, of which these shares are convex, have two minima, and have a saddle."""
     places = np.arange(SAMPLES) / SAMPLES
@@ -97,9 +104,9 @@ CASES = {
         lambda: landscape.features_claim(surface_features(BOWL), ""),
     ),
     "not-convex": Case(
-        lambda: gallery.not_convex_claim([sample(), sample(0.1)]),
-        lambda: gallery.not_convex_claim([sample(), sample(0.9)]),
-        lambda: gallery.not_convex_claim([sample(), sample(0.5)]),
+        not_convex(950),
+        not_convex(100),
+        not_convex(500),
     ),
     "lows": Case(
         lambda: gallery.lows_claim([sample(two=0.9)]),

@@ -8,7 +8,9 @@ import pytest
 from replications.counterexamples import Case, check, check_complete
 
 from jaxland.replications.two_layer import instability, prediction, randomness
+from jaxland.replications.two_layer.config import TwoLayerConfig
 from jaxland.replications.two_layer.descent import Descent, kept_epochs
+from jaxland.replications.two_layer.highlighted.table import Extremes, weights_table
 from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic
 from jaxland.replications.two_layer.rounding.cases import CASES, Rises, bisected
 from jaxland.replications.two_layer.source import Weights, documents_gradient, flat, run_named, standard_data
@@ -81,6 +83,12 @@ def splitting(claim, when):
 
 def shape(name):
     return exact(lambda factor: runs.shape(name, descent(FALLING), descent(FALLING, factor=factor)), 1.1, -3.0)
+
+
+def four(last, others=0.5):
+    """The weights of figure 5, the last of its own size."""
+    values = np.array([others, others, others, last])
+    return Extremes(values, values)
 
 
 def rises(epochs, best=1.0):
@@ -197,7 +205,7 @@ CASES_BY_NAME = {
     "shape-5": shape("shape-5"),
     "duplicates-5": alike("duplicates-5", 5),
     "magnitude-5": exact(lambda found: runs.magnitude("magnitude-5", np.array(found)), [0.8, 0.6, 0.5], [0.8, 1.1, 1]),
-    "bias-less": exact(lambda last: runs.bias_less(np.array([0.5, 0.5, 0.5, last]), np.ones(4)), 0.9, 0.1),
+    "bias-less": exact(lambda last: runs.bias_less(four(last), four(1, 1))[0], 0.9, 0.1),
     **{f"error-{hidden}": printed(f"error-{hidden}") for hidden in (2, 3, 5, 8)},
     "slower-with-size": Case(lambda: sizes(2.0), lambda: sizes(0.5), lambda: sizes(1.0)),
     "cost": exact(runs.cost, [1.0, 2, 3, 4], [1.0, 2, 2, 1]),
@@ -223,9 +231,9 @@ CASES_BY_NAME = {
         lambda slow: runs.half_rate(descent(LEVELS), descent(slow)), np.geomspace(76, 1, 1000), np.geomspace(76, 1, 500)
     ),
     "half-rate-stable": Case(
-        lambda: instability.half_rate_stable(cell("f2", 8, 0.05, 0.01)),
-        lambda: instability.half_rate_stable(cell("f2", 8, 0.05, 0.3)),
-        lambda: instability.half_rate_stable(cell("f2", 8, 0.05, 0.05)),
+        lambda: instability.half_rate_stable(TwoLayerConfig(), 1, 200),
+        lambda: instability.half_rate_stable(TwoLayerConfig(), 60, 200),
+        lambda: instability.half_rate_stable(TwoLayerConfig(), 10, 200),
     ),
     "stagnates-8": exact(lambda error: runs.stagnates_later(descent(error)), np.full(len(LONG), 1.0), LONG),
     "error-10000": printed("error-10000"),
@@ -318,3 +326,29 @@ def test_matched_cosines_find_exchanged_units():
 def test_a_crossing_is_found_to_the_epoch():
     for epoch in range(481, 486):
         assert bisected(lambda at, epoch=epoch: 3.0 if at >= epoch else 1.0, CASES[0], 485) == epoch
+
+
+def test_the_change_of_a_weight_is_judged_by_each_of_its_readings():
+    """The last weight peaks high and falls: it changes least by its peak, and most by its end."""
+    three = Extremes(np.array([1.0, 1.0, 1.0, 0.5]), np.array([1.0, 1.0, 1.0, 2.0]))
+    five = Extremes(np.array([0.8, 0.6, 0.5, 0.1]), np.array([0.8, 0.6, 0.5, 1.9]))
+    found = {claim.of: (claim.verdict, claim.measured) for claim in runs.bias_less(five, three)}
+    assert found == {
+        "ratio at the end": ("differs", "U00 0.80, U01 0.60, V0 0.50, V[h-1] 0.20"),
+        "difference at the end": ("differs", "U00 0.20, U01 0.40, V0 0.50, V[h-1] 0.40"),
+        "ratio of the peaks": ("agrees", "U00 0.80, U01 0.60, V0 0.50, V[h-1] 0.95"),
+    }
+
+
+def test_the_weights_of_figure_5_stand_in_their_table_with_their_peaks():
+    made = descent(np.ones(11), units=[[3.0, -2.0], [1.0, 1.0]], v=[4.0, 5.0, 6.0])
+    table = weights_table([made])
+    assert table["weight"].tolist() == ["U00", "U01", "V0", "V[h-1]"]
+    assert table["end"].tolist() == [3.0, -2.0, 4.0, 6.0]
+    assert table["peak"].tolist() == [3.0, 2.0, 4.0, 6.0]
+
+
+def test_a_share_of_few_cases_is_told_with_a_decimal():
+    assert instability._told(5, 500) == "1.0% (0.4% to 2.3%)"
+    assert instability._told(0, 500) == "0% (0% to 1%)"
+    assert instability._told(250, 500) == "50% (46% to 54%)"

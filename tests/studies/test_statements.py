@@ -10,6 +10,7 @@ from jaxland.studies import (
     Below,
     Each,
     Rule,
+    Stated,
     Statement,
     Statements,
     coverage,
@@ -17,6 +18,7 @@ from jaxland.studies import (
     measurement,
 )
 from jaxland.studies.claims import reasons, tally
+from jaxland.studies.statements import how_judged
 
 RULE = Rule(Below(1.25, "times"), "source", "its 'similar'", least=10)
 SIMILAR = Statement("similar", "7", "losses are similar", "similar", RULE)
@@ -29,6 +31,7 @@ def test_a_claim_tells_how_it_was_judged():
     assert (found.where, found.statement, found.source, found.name) == ("7", "losses are similar", "similar", "similar")
     assert (found.measured, found.verdict, found.of, found.cases) == ("1.1", "agrees", "adam", "10")
     assert found.rule == "agrees if below 1.25 times"
+    assert found.judged == "1.1 (1 to 1.2)"
     assert found.basis == "source: its 'similar'"
     assert Rule(Below(1), "ours").origin == "ours, set after seeing"
 
@@ -64,6 +67,13 @@ def test_a_number_needs_an_interval():
     assert EXACT.claim("1e-9", 1e-9).verdict == "agrees"
 
 
+def test_all_numbers_that_a_rule_took_are_told():
+    parts = Rule(All({"each is": Each(Below(1)), "and": Above(0), "it rises": Stated()}), "ours")
+    value = ([Estimate(0.5, 0.4, 0.6), Estimate(0.7, np.nan, np.nan)], Estimate.exact(2), True)
+    assert Statement("a", "1", "", "", parts).claim("", value).judged == "0.5 (0.4 to 0.6); 0.7 (no interval); 2"
+    assert EXACT.claim("", None).judged == ""
+
+
 def test_a_statement_has_a_rule_or_a_reason():
     with pytest.raises(ValueError, match="needs a rule, or the reason"):
         Statement("a", "1", "", "")
@@ -79,11 +89,21 @@ def test_a_whole_source():
     of = {"adam": Estimate(1.1, 1.0, 1.2), "sgd": Estimate(1.4, 1.3, 1.5)}
     claims = [SIMILAR.claim(str(value), value, of=name, cases=10) for name, value in of.items()]
     table = coverage(Statements(SIMILAR, EXACT, MISSING), [*claims, measurement("knots", "17")])
+    assert table["number"].tolist() == [1, 2, 3]
     assert table["name"].tolist() == ["similar", "fits", "mnist"]
     assert table["verdict"].tolist() == ["adam: agrees; sgd: differs", "not tested", "not tested"]
     assert table["measured"][0] == "adam: 1.1 (1 to 1.2); sgd: 1.4 (1.3 to 1.5)"
     assert table["measured"][1:].tolist() == ["its analysis was not made", "needs data that are not here"]
     assert table["judged by"][0] == "below 1.25 times (source: its 'similar')"
+
+
+def test_how_a_source_is_judged_is_told_with_the_origins_of_its_thresholds():
+    told = how_judged(Statements(SIMILAR, EXACT, MISSING))
+    assert told.startswith("2 of 3 statements have a rule.")
+    assert (
+        "Of the 2 thresholds 1 are the source's own number or word, 1 a convention (no difference, rounding)." in told
+    )
+    assert "had been seen" not in told
 
 
 def test_a_reason_takes_all_verdicts_and_is_told_once():

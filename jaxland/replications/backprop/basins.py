@@ -150,7 +150,7 @@ def _claims(context: Context, found: dict[float, Basins]) -> list[Claim]:
     rate, each = _fastest(found)
     short = config.epochs < _LEAST_EPOCHS
     claims = [
-        guesses_claim(each.minimum, rate),
+        *chain.from_iterable(map(_guesses, found.items())),
         small_starts_claim(each.minimum, _advised(context, rate), rate),
         one_rate_claim(each.timed.epoch, config.epochs, rate),
     ]
@@ -174,24 +174,23 @@ def _fastest(found: dict[float, Basins]) -> tuple[float, Basins]:
     return min(found.items(), key=lambda item: item[1].shares[-1])
 
 
-def guesses_claim(minimum: Int[np.ndarray, "F"], rate: float) -> Claim:
-    """Of where random starts end: what five of them are worth."""
-    share = Estimate.share(int((minimum == 0).sum()), len(minimum))
+def guesses_claim(share: Estimate, starts: int, of: str) -> Claim:
+    """What five guesses are worth.
+
+    Args:
+        share: of single guesses that reach the global minimum.
+        starts: they were counted on.
+        of: the rate, and the window that guesses are from.
+    """
     of_five = Estimate(*(1 - (1 - each) ** 5 for each in share))
-    # The gain falls as the share grows.
-    gain = Estimate(*(_gain(share[place]) for place in (0, 2, 1)))
     return STATEMENTS["several-guesses"].claim(
-        f"{share:.1%} of random starts reach the global minimum, "
-        f"{(minimum == 1).mean():.1%} the other; of five guesses one does with a chance of {of_five.value:.0%}",
-        (of_five, gain),
-        cases=len(minimum),
-        detail=f"starts uniform in the rectangle, rate {rate:g}, at which most arrive; at a minimum means its error to "
-        f"{TOLERANCE:g}",
+        f"{share:.1%} of {starts:,} starts reach the global minimum, one of five guesses with a chance of "
+        f"{of_five:.0%}",
+        of_five,
+        of=of,
+        cases=starts,
+        detail=f"starts uniform in the window; at a minimum means its error to {TOLERANCE:g}",
     )
-
-
-def _gain(share: float) -> float:
-    return (1 - (1 - share) ** 5) / share if share else 5.0
 
 
 def small_starts_claim(wide: Int[np.ndarray, "F"], small: Int[np.ndarray, "G"], rate: float) -> Claim:
@@ -227,16 +226,28 @@ def one_rate_claim(epochs: Float[np.ndarray, "F"], last: int, rate: float) -> Cl
 def _arrived(config: BackpropConfig, item: tuple[float, Basins]) -> list[Claim]:
     """Of the rectangle, and of the square that the contour map shows: shares belong to their window."""
     rate, each = item
-    low, high = np.array(WINDOW).T
-    inside = ((each.start >= low) & (each.start <= high)).all(axis=1)
-    windows = {"the rectangle": each.minimum, f"its part in [{low[0]:g}, {high[0]:g}]^2": each.minimum[inside]}
     return [
         measurement(
             f"where starts from {window} are after {config.epochs:,} epochs", _shares(minimum), of=f"rate {rate:g}"
         )
-        for window, minimum in windows.items()
-        if len(minimum)
+        for window, minimum in _windows(each).items()
     ]
+
+
+def _guesses(item: tuple[float, Basins]) -> list[Claim]:
+    rate, each = item
+    return [
+        guesses_claim(Estimate.share(int((minimum == 0).sum()), len(minimum)), len(minimum), f"rate {rate:g}, {window}")
+        for window, minimum in _windows(each).items()
+    ]
+
+
+def _windows(each: Basins) -> dict[str, Int[np.ndarray, "_"]]:
+    """Where starts end, of the windows that have any."""
+    low, high = np.array(WINDOW).T
+    inside = ((each.start >= low) & (each.start <= high)).all(axis=1)
+    windows = {"the rectangle": each.minimum, f"its part in [{low[0]:g}, {high[0]:g}]^2": each.minimum[inside]}
+    return {window: minimum for window, minimum in windows.items() if len(minimum)}
 
 
 def _shares(minimum: Int[np.ndarray, "F"]) -> str:

@@ -23,6 +23,7 @@ from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.replications.placebo.statements import STATEMENTS
 from jaxland.statistics import Estimate
 from jaxland.studies import Analysis, Claim, Context, Findings, judged_unless
+from jaxland.training import starting_points
 
 _SHOWN = 3
 """Runs of the source's example 3."""
@@ -67,9 +68,13 @@ def find(context: Context) -> Findings:
     # Paths shorter than the source's do not count.
     reason = not_comparable(context.config, context.settings.epochs)
     return Findings(
-        {"paths.csv": _paths_table(measures), "maps.csv": _maps_table(measures)},
+        {
+            "paths.csv": _paths_table(measures),
+            "maps.csv": _maps_table(measures),
+            "distances.csv": distances_table(measures),
+        },
         _figures(trained["trace"], paths, maps),
-        judged_unless(reason, _claims(measures, len(paths))),
+        judged_unless(reason, _claims(measures)),
         captions=_captions(measures),
     )
 
@@ -117,6 +122,8 @@ class Measures:
     """Between the directions in which two fits have gone, for fits 0 and 1, 2 and 3, and so on."""
     apart: Float[np.ndarray, "pairs"]
     """Between the ends of two fits, symmetrised."""
+    starts_apart: Float[np.ndarray, "pairs"]
+    """Between their starts, likewise."""
     threads: Float[np.ndarray, "M"]
     """Share of a place's neighbours on its t-SNE map that are its neighbours in time."""
     walk_threads: Float[np.ndarray, "M"]
@@ -130,7 +137,8 @@ def _measures(config: PlaceboConfig, params, paths: Float[np.ndarray, "F S P"], 
     pairs = np.stack(np.triu_indices(len(paths), 1), axis=1)
     moved = paths[:, -1] - paths[:, 0]
     unit = moved / np.linalg.norm(moved, axis=1, keepdims=True)
-    canonical = symmetrise(config.network, params.astype(np.float64)).params
+    starts = starting_points(config.network, np.arange(len(paths)), seed=config.seed)
+    ends, begun = (symmetrise(config.network, each.astype(np.float64)).params for each in (params, starts))
     return Measures(
         directedness=directedness(paths),
         walk_directedness=directedness(random_walks_like(paths, seed=config.seed)),
@@ -138,7 +146,8 @@ def _measures(config: PlaceboConfig, params, paths: Float[np.ndarray, "F S P"], 
         distance=np.linalg.norm(moved, axis=1),
         norm=np.linalg.norm(paths[:, 0], axis=1),
         cosine=np.einsum("ij,ij->i", unit[: len(unit) // 2 * 2 : 2], unit[1::2]),
-        apart=pair_distances(canonical, pairs),
+        apart=pair_distances(ends, pairs),
+        starts_apart=pair_distances(begun, pairs),
         threads=np.array([neighbours_in_time(each) for each in maps.own]),
         walk_threads=np.array([neighbours_in_time(each) for each in maps.walks]),
         joint_rank=rank_correlation(paths[: len(maps.joint)], maps.joint),
@@ -196,6 +205,17 @@ def _maps_table(measures: Measures) -> pd.DataFrame:
     return pd.DataFrame(flat).rename(columns={"values": "value"})
 
 
+def distances_table(measures: Measures) -> pd.DataFrame:
+    """The closest pair of fits and the middle one, at their ends and at their starts."""
+    places = {"ends": measures.apart, "starts": measures.starts_apart}
+    rows = [
+        {"of": name, "fits": len(measures.length), "pairs": len(each)}
+        | {"closest": each.min(initial=np.inf), "median": np.median(each) if len(each) else np.nan}
+        for name, each in places.items()
+    ]
+    return pd.DataFrame(rows)
+
+
 def _figures(trace, paths, maps: Maps):
     epochs = np.arange(1, paths.shape[1] + 1)
     figure, axes = new_figure(2, height=2.8)
@@ -223,12 +243,12 @@ def _explained(found: PrincipalMap) -> str:
     return f"Principal components: {found.explained[0]:.0%} and {found.explained[1]:.0%}"
 
 
-def _claims(measures: Measures, fits: int) -> list[Claim]:
+def _claims(measures: Measures) -> list[Claim]:
     return [
         moved_claim(measures),
         trajectory_claim(measures),
         visible_claim(measures),
-        other_weights_claim(measures, fits),
+        other_weights_claim(distances_table(measures)),
         slightly_claim(measures),
         projection_claim(measures),
     ]
@@ -273,17 +293,16 @@ def _paired(values: Float[np.ndarray, "F"]) -> Estimate | None:
     return Estimate.mean(values) if len(values) > 1 else None
 
 
-def other_weights_claim(measures: Measures, fits: int) -> Claim:
-    """Of the distances between the ends of all pairs."""
-    pairs, closest = len(measures.apart), float(measures.apart.min(initial=np.inf))
-    median = float(np.median(measures.apart)) if pairs else float("nan")
+def other_weights_claim(table: pd.DataFrame) -> Claim:
+    """Of the distances between the ends of all pairs, beside those of their starts, as in `distances.csv`."""
+    ends, starts = table.to_dict("records")
     return STATEMENTS["other-weights"].claim(
-        f"closest of {pairs:,} pairs {closest:.2f} apart, median {median:.2f}",
-        closest if pairs else None,
-        cases=pairs,
-        detail=f"{fits} fits of one set of noise; distances after symmetrisation, so that two orders of the "
-        f"same units, "
-        "or scalings of them, would count as the same",
+        f"closest of {ends['pairs']:,} pairs {ends['closest']:.2f} apart, median {ends['median']:.2f}; their starts "
+        f"{starts['closest']:.2f} and {starts['median']:.2f}",
+        ends["closest"] if ends["pairs"] else None,
+        cases=ends["fits"],
+        detail=f"{ends['fits']} fits of one set of noise; distances after symmetrisation, so that two orders of the "
+        "same units, or scalings of them, would count as the same",
     )
 
 

@@ -1,5 +1,6 @@
 """Paths of least energy from a global minimum to fits: how they are relaxed, measured, drawn and judged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -191,14 +192,25 @@ def largest_turns(paths: Paths) -> Float[np.ndarray, "B"]:
     return np.take_along_axis(paths.lengths, most[:, None] + 1, axis=1)[:, 0] / paths.lengths[:, -1]
 
 
-def of_paths(estimate: Estimate, table: pd.DataFrame) -> Estimate:
-    """An estimate with its interval where most bands converged, without one where they did not.
+def of_paths(name: str, measured: str, values: Sequence[Estimate], table: pd.DataFrame, **options) -> Claim:
+    """A claim on the shape of paths of least energy, left undecided unless most bands converged.
 
-    A band that has not converged is no path of least energy, however many of them there are.
+    A band that has not converged is no such path, however many of them there are. What the rule says without regard to
+    that is told beside.
+
+    Args:
+        name: of the statement.
+        measured: in words.
+        values: as its rule takes them.
+        table: of the bands.
+        options: `of` and `detail` of the claim.
     """
-    if np.mean(np.asarray(table["reason"]) == "converged") > 0.5:
-        return estimate
-    return Estimate(estimate.value, np.nan, np.nan)
+    statement, converged = STATEMENTS[name], int((np.asarray(table["reason"]) == "converged").sum())
+    measured = f"{measured}; {converged} of {len(table)} bands converged"
+    if 2 * converged <= len(table) and statement.rule is not None:
+        measured = f"{measured}; without regard to that: {statement.rule.judge(values)}"
+        values = [Estimate(each.value, np.nan, np.nan) for each in values]
+    return statement.claim(measured, values, cases=len(table), **options)
 
 
 def shape_claims(ensemble: str, table: pd.DataFrame) -> list[Claim]:
@@ -210,16 +222,20 @@ def shape_claims(ensemble: str, table: pd.DataFrame) -> list[Claim]:
     """
     plunge, level, bumps = (Estimate.quantile(column(table, name)) for name in ("plunge", "level", "bumps"))
     above = Estimate.quantile(column(table, "highest_image") / column(table, "end_loss") - 1)
-    options = {"of": ensemble, "cases": len(table), "detail": f"medians over {bands_told(table)}"}
+    options = {"of": ensemble, "detail": f"medians over {bands_told(table)}"}
     return [
-        STATEMENTS["flat-then-drop"].claim(
+        of_paths(
+            "flat-then-drop",
             f"below half of the fit's loss on the last {percent(plunge)} of the way, at {percent(level)} of it before",
-            (of_paths(plunge, table), of_paths(level, table)),
+            (plunge, level),
+            table,
             **options,
         ),
-        STATEMENTS["bumpy"].claim(
+        of_paths(
+            "bumpy",
             f"{bumps} bumps; the highest image is {percent(above)} of the fit's loss above it",
-            (of_paths(bumps, table), of_paths(above, table)),
+            (bumps, above),
+            table,
             **options,
         ),
     ]

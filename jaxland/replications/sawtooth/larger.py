@@ -357,7 +357,6 @@ def _size_claims(context: Context, table: pd.DataFrame) -> list[Claim]:
     claims = [
         *(more_complex_claim(name, column(those, "wave_share"), own) for name, those in each_size),
         *(close_claim(name, values) for name, values in relative.items()),
-        size_shown_claim(relative),
     ]
     return judged_unless(reason, claims)
 
@@ -379,18 +378,6 @@ def close_claim(network: str, relative: Float[np.ndarray, "F"]) -> Claim:
         of=network,
         cases=len(relative),
         detail=f"{(relative < CLOSE).sum()} of {len(relative)} fits below {CLOSE:.0%}",
-    )
-
-
-def size_shown_claim(relative: dict[str, Float[np.ndarray, "F"]]) -> Claim:
-    """Figure 15: which of the two sizes that the source names comes as close as its picture."""
-    if not {"10 x 10", "15 x 15"} <= relative.keys():
-        return STATEMENTS["size-shown"].not_tested("not both sizes were trained")
-    small, large = (Estimate.quantile(relative[name]) for name in ("10 x 10", "15 x 15"))
-    return STATEMENTS["size-shown"].claim(
-        f"medians {percent(large)} for 15 x 15 and {percent(small)} for 10 x 10",
-        (large, small),
-        cases=min(len(relative[name]) for name in ("10 x 10", "15 x 15")),
     )
 
 

@@ -190,12 +190,13 @@ def path_claims(table: pd.DataFrame) -> list[Claim]:
 def spikes_claim(name: str, table: pd.DataFrame) -> Claim:
     """Figure 9, of the paths of one ensemble."""
     reach, rest = (Estimate.quantile(column(table, which)) for which in ("wave_reach", "wave_before"))
-    return STATEMENTS["spikes-last"].claim(
+    return of_paths(
+        "spikes-last",
         f"half of the wave is there only on the last {percent(reach)} of the way; on the two thirds next to the fit "
         f"{percent(rest)} of it",
-        (of_paths(reach, table), of_paths(rest, table)),
+        (reach, rest),
+        table,
         of=name,
-        cases=len(table),
         detail=f"share of the wave in the output by regression, medians over {bands_told(table)}",
     )
 
@@ -204,16 +205,19 @@ def twists_claim(name: str, table: pd.DataFrame) -> Claim:
     """Figure 10, of the paths of one ensemble."""
     known = table.dropna(subset=["turn_near", "turn_before"])
     close, before = column(known, "turn_near"), column(known, "turn_before")
-    more = Estimate.mean(close - before) if len(known) else None
+    if not len(known):
+        return STATEMENTS["twists"].not_tested("no path has an image so near", of=name)
+    ratio = Estimate.quantile(close / before)
     near = Estimate.share(int((column(known, "largest_turn_at") < NEAR).sum()), len(known))
-    return STATEMENTS["twists"].claim(
-        f"the median turn is larger by {more} rad on the last {NEAR:.0%}; the largest is there for {percent(near)} of "
-        "paths",
-        None if more is None else (of_paths(more, known), of_paths(near, known)),
+    return of_paths(
+        "twists",
+        f"the median turn is {ratio} times as large on the last {NEAR:.0%}; the largest is there for {percent(near)} "
+        "of paths",
+        (ratio, near),
+        known,
         of=name,
-        cases=len(known),
-        detail=f"angles between successive steps, mean over {bands_told(known)} of the difference; medians "
-        f"{np.median(close):.2f} and {np.median(before):.2f} rad",
+        detail=f"angles between successive steps, of {bands_told(known)}; medians {np.median(close):.2f} and "
+        f"{np.median(before):.2f} rad, larger by {Estimate.mean(close - before)} rad in the mean",
     )
 
 

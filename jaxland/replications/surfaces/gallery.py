@@ -1,6 +1,6 @@
 """Figures 7 and 8 many times: surfaces over many seeds, and how many of them are what."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -172,7 +172,9 @@ def _row(sample: Sample) -> dict:
 
 
 def _claims(config: SurfacesConfig, samples: list[Sample], by_depth: list[Sample]) -> list[Claim]:
-    claims = [not_convex_claim(samples), lows_claim(samples), not_all_claim(samples[0])]
+    found = {each.name: _share(each.features["nonconvexity"] > NONCONVEX) for each in samples}
+    least = min(each.count for each in samples)
+    claims = [not_convex_claim(found, least), lows_claim(samples), not_all_claim(samples[0])]
     claims += [deeper_claim(by_depth)] if len(by_depth) > 1 else []
     about = f"{samples[0].count:,} seeds of each, the document's window on {config.name_of_data}"
     return [each._replace(detail=f"{about}; {each.detail}".removesuffix("; ")) for each in claims]
@@ -182,14 +184,12 @@ def _share(which: Bool[np.ndarray, "F"]) -> Estimate:
     return Estimate.share(int(which.sum()), len(which))
 
 
-def not_convex_claim(samples: list[Sample]) -> Claim:
-    """Of surfaces over several pairs of weights: how many are not convex."""
-    found = [_share(each.features["nonconvexity"] > NONCONVEX) for each in samples]
-    texts = [f"{share:.1%} of {each.name}" for each, share in zip(samples, found, strict=True)]
+def not_convex_claim(found: Mapping[str, Estimate], least: int) -> Claim:
+    """Of surfaces over several pairs of weights, at least as many of each: which share is not convex."""
     return STATEMENTS["not-convex"].claim(
-        "not convex: " + ", ".join(texts),
-        found,
-        cases=min(each.count for each in samples),
+        "not convex: " + ", ".join(f"{share:.1%} of {name}" for name, share in found.items()),
+        list(found.values()),
+        cases=least,
         detail=f"not convex means more than {NONCONVEX:.0%} of its range above the convex envelope",
     )
 

@@ -5,6 +5,7 @@ from jaxland.studies import Above, AtMost, Below, Between, Each, Equals, Rule, S
 NONCONVEX = 0.01
 """Surfaces that rise by more than this share of their range above their convex envelope are called not convex."""
 _SURFACES, _FITS = 100, 100
+_ALL = "all but one in a hundred would be all; of the surfaces that not-convex counts, those of the last layer"
 _STUCK = Rule(Above(0.01, "% of starts"), "ours", "one in a hundred", _FITS)
 _OVERCOMES = Rule(Below(0, "% of starts more than with gradient descent"), "convention", "0 is no difference", _FITS)
 _CONVEX = Rule(AtMost(1e-9, "of the range above the convex envelope"), "convention", "rounding", exact=True)
@@ -79,9 +80,17 @@ STATEMENTS = Statements(
     Statement(
         "not-convex",
         "3, 7, 8",
-        "surfaces over two weights of a neural network are not convex",
+        "surfaces over two weights of a neural network show typical features of non-convex landscapes",
         "typical features of non-convex landscapes",
-        Rule(Each(Above(0.5, "% of surfaces")), "ours", "most, over every pair of weights", _SURFACES),
+        Rule(
+            Each(
+                Above(0.5, f"% of surfaces, those more than {NONCONVEX:.0%} of their range above their convex envelope")
+            ),
+            "ours",
+            "most, over every pair of weights; a bounded cost that saturates is hardly ever convex, so that this can "
+            "hardly fail; which features, lows tells",
+            _SURFACES,
+        ),
     ),
     Statement(
         "lows",
@@ -109,7 +118,7 @@ STATEMENTS = Statements(
         "section Gradient descent",
         "such barriers slow down the achievement of the global minimum and even prevent it",
         "believed",
-        Rule(Above(0.05, "% of starts do not reach the lowest cost"), "convention", "one in twenty", _FITS),
+        Rule(Above(0.05, "% of starts do not reach the lowest cost"), "ours", "one in twenty", _FITS),
     ),
     Statement(
         "gradient",
@@ -161,7 +170,7 @@ STATEMENTS = Statements(
         "section Gradient descent",
         "not all landscapes are so non-convex in the window",
         "not all",
-        Rule(Below(0.99, "% are not convex"), "ours", "all but one in a hundred would be all", _SURFACES),
+        Rule(Below(0.99, "% are not convex"), "ours", _ALL, _SURFACES),
     ),
     Statement(
         "deeper",
@@ -170,10 +179,9 @@ STATEMENTS = Statements(
         "highly non-convex for deep networks",
         Rule(
             Each(Above(0, "with each hidden layer")),
-            "convention",
-            "0 is no difference: of the height above the convex envelope, and of the shares that are not "
-            "convex, have a "
-            "saddle, and have two minima",
+            "ours",
+            "0 is no difference; that all four must rise: the height above the convex envelope, and the shares that "
+            "are not convex, have a saddle, and have two minima",
             _SURFACES,
         ),
     ),

@@ -63,7 +63,7 @@ def find(context: Context) -> Findings:
     if not found:
         return Findings({}, {}, [])
     table, figures = _table(found), _figures(context.config, found)
-    return Findings({"instability.csv": table}, figures, _claims(found), captions=captions(table))
+    return Findings({"instability.csv": table}, figures, _claims(context.config, found), captions=captions(table))
 
 
 def cells(config: TwoLayerConfig, store: StudyStore, target: str, hidden: int) -> Cells:
@@ -181,13 +181,13 @@ def captions(table: pd.DataFrame) -> dict[str, str]:
     return told
 
 
-def _claims(found: Cells) -> list[Claim]:
+def _claims(config: TwoLayerConfig, found: Cells) -> list[Claim]:
     one, eight = found.get(("f1", 3, 0.1)), found.get(("f1", 8, 0.1))
     made = [
         slower_with_size([found[key] for key in sorted(found) if key[0] == "f1" and key[2] == 0.1]),
         too_few_units(found),
         smaller_rate_needed(eight, found.get(("f2", 8, 0.1))),
-        half_rate_stable(found.get(("f2", 8, 0.05))),
+        _half_rate_stable(config, found.get(("f2", 8, 0.05))),
         varies(found.get(("f2", 8, 0.1))),
         sudden_for_both(found),
         *(duplicates(cell) for cell in (one, eight)),
@@ -196,8 +196,13 @@ def _claims(found: Cells) -> list[Claim]:
 
 
 def _percent(flags: Bool[np.ndarray, "W"]) -> str:
-    share, low, high = _estimate(flags)
-    return f"{share:.0%} ({low:.0%} to {high:.0%})"
+    return _told(int(flags.sum()), len(flags))
+
+
+def _told(count: int, of: int) -> str:
+    """A share in percent, with a decimal where few cases are the exception, whose bounds are no whole percents."""
+    exceptions = min(count, of - count)
+    return format(Estimate.share(count, of), ".1%" if 0 < exceptions < _FEWEST else ".0%")
 
 
 def _estimate(flags: Bool[np.ndarray, "W"]) -> Estimate:
@@ -291,13 +296,19 @@ def smaller_rate_needed(first: Cell | None, second: Cell | None) -> Claim | None
     )
 
 
-def half_rate_stable(cell: Cell | None) -> Claim | None:
+def _half_rate_stable(config: TwoLayerConfig, cell: Cell | None) -> Claim | None:
+    return cell and half_rate_stable(config, int(cell.unstable.sum()), len(cell.rise))
+
+
+def half_rate_stable(config: TwoLayerConfig, rises: int, executions: int) -> Claim:
     """Rises of the loss at half the rate."""
-    return cell and STATEMENTS["half-rate-stable"].claim(
-        f"the loss rises in {_percent(cell.unstable)} of {len(cell.rise):,}",
-        _estimate(cell.unstable),
-        cases=len(cell.rise),
-        detail="new executions",
+    return STATEMENTS["half-rate-stable"].claim(
+        f"the loss rises in {_told(rises, executions)} of {executions:,}, within {config.epochs:,} epochs",
+        Estimate.share(rises, executions),
+        cases=executions,
+        detail="new executions; a loss rises when it exceeds its smallest so far by a hundredth, looked at every "
+        f"{config.trace_every} epochs; the document's own runs at this rate are in runs.csv, whose first_rise is -1 "
+        "for never",
     )
 
 

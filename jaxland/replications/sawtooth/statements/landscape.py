@@ -18,7 +18,7 @@ WIGGLES = 0.1
 """Of the target's knots, and of its wave: a fit with less of both is free of wiggles."""
 
 _PATHS, _FITS = 20, 16
-_BANDS = "left undecided unless most bands converged, for others are no paths of least energy"
+_BANDS = "undecided unless most bands converged, for others are no paths of least energy"
 
 LANDSCAPE: tuple[Statement, ...] = (
     Statement(
@@ -53,7 +53,7 @@ LANDSCAPE: tuple[Statement, ...] = (
         "section 4.2",
         "paths from adadelta's fits tend to make a tiny, sharp descent at first",
         "tend to",
-        Rule(Above(0.5, "% of paths go down on their first step"), "convention", "'tend' is more than half", _PATHS),
+        Rule(Above(0.5, "% of paths go down on their first step"), "ours", "'tend' is more than half", _PATHS),
     ),
     Statement(
         "few-points",
@@ -156,12 +156,12 @@ LANDSCAPE: tuple[Statement, ...] = (
         Rule(
             All(
                 {
-                    f"on the last {NEAR:.0%} the median turn is larger by": Above(0, "rad a step"),
+                    f"on the last {NEAR:.0%} the median turn is": Above(2, "times as large"),
                     "the largest turn of a path is there for": Above(0.5, "% of paths"),
                 }
             ),
             "ours",
-            f"0 is no difference, paired by path, and half is most; {_BANDS}",
+            f"'a lot' is twice, paired by path, and half is most; {_BANDS}",
             _PATHS,
         ),
     ),
@@ -316,7 +316,7 @@ LANDSCAPE: tuple[Statement, ...] = (
         "13",
         "networks reproduce these targets perfectly",
         "perfectly",
-        Rule(Below(1e-6), "convention", "rounding, after five layers with large weights", exact=True),
+        Rule(Below(1e-6), "ours", "rounding, after five layers with large weights", exact=True),
     ),
     Statement(
         "trouble",
@@ -372,7 +372,7 @@ LANDSCAPE: tuple[Statement, ...] = (
         "section 4.10",
         "a larger network tends to turn local minima into saddle points",
         "tends to",
-        Rule(Above(0.5, "% of fits gain directions that descend"), "convention", "'tends' is more than half", 8),
+        Rule(Above(0.5, "% of fits gain directions that descend"), "ours", "'tends' is more than half", 8),
     ),
     Statement(
         "further",
@@ -381,7 +381,7 @@ LANDSCAPE: tuple[Statement, ...] = (
         "further",
         Rule(
             Above(0.5, "% of embedded fits end below the same fits left as they are"),
-            "convention",
+            "ours",
             "'tends' is more than half",
             8,
         ),
@@ -404,12 +404,8 @@ LANDSCAPE: tuple[Statement, ...] = (
         "size-shown",
         "15",
         "figure 15 shows a 15 x 15 network, as its caption has it, and not one of 10 x 10, as the text has it",
-        "quite close",
-        Rule(
-            All({"its median loss is": Below(CLOSE, "% of the smooth fit's"), "that of 10 x 10": AtLeast(CLOSE, "%")}),
-            "ours",
-            "the picture is quite close, and only one of the two sizes should be",
-            8,
-        ),
+        "15 x 15; 10 x 10",
+        untested="the source contradicts itself, and a loss does not tell which network was drawn: that neither size "
+        "comes close is the statement close",
     ),
 )

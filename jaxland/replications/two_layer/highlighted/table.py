@@ -1,9 +1,11 @@
 """The highlighted runs in numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from jaxland.landscape import duplicate_units, first_rise
 from jaxland.replications.two_layer.descent import Descent
@@ -13,6 +15,40 @@ from jaxland.replications.two_layer.source import Run, network
 def table(found: Mapping[Run, Descent]) -> pd.DataFrame:
     """One row a run: errors on both sets, the first rise of the training error, overflow, distinct hidden units."""
     return pd.DataFrame([_row(run, descent) for run, descent in found.items()])
+
+
+COURSES = "U00", "U01", "V0", "V[h-1]"
+"""The weights of figure 5."""
+
+
+class Extremes(NamedTuple):
+    """Of each of the four weights of figure 5."""
+
+    end: Float[np.ndarray, "4"]
+    peak: Float[np.ndarray, "4"]
+    """The largest magnitude on the way."""
+
+
+def courses(descent: Descent) -> Float[np.ndarray, "4 S"]:
+    """The weights of figure 5, epoch by epoch."""
+    u, v = descent.weights
+    return np.stack([u[:, 0, 0], u[:, 0, 1], v[:, 0], v[:, -1]])
+
+
+def extremes(descent: Descent) -> Extremes:
+    """Their last values and their largest magnitudes."""
+    found = courses(descent)
+    return Extremes(found[:, -1], np.abs(found).max(axis=1))
+
+
+def weights_table(runs: Sequence[Descent]) -> pd.DataFrame:
+    """One row for each weight of figure 5 and each run."""
+    rows = [
+        {"target": run.target, "hidden": run.hidden, "rate": run.rate, "weight": name, "end": end, "peak": peak}
+        for run in runs
+        for name, end, peak in zip(COURSES, *extremes(run), strict=True)
+    ]
+    return pd.DataFrame(rows)
 
 
 def _row(run: Run, descent: Descent) -> dict:
