@@ -21,7 +21,11 @@ def block(experiment: Path) -> str:
     table = pd.read_csv(experiment / "statements.csv", dtype=str, keep_default_na=False)
     counts = table["verdict"].where(~table["verdict"].str.contains(";"), "split").value_counts()
     told = ", ".join(f"{count} {_VERBS.get(str(verdict), verdict)}" for verdict, count in counts.items())
-    lines = [f"{len(table)} statements: {told}.", "", markdown_table(table.filter(_COLUMNS))]
+    judged = table[table["verdict"] != "not tested"]
+    agree = int((judged["verdict"] == "agrees").sum())
+    left = "Theorems, definitions, what another statement says already and what no number decides are not tested; "
+    left += f"of the other {len(judged)} {agree} agree."
+    lines = [f"{len(table)} statements: {told}.", left, "", markdown_table(table.filter(_COLUMNS))]
     return "\n".join([BEGIN, *lines, END])
 
 

@@ -97,3 +97,9 @@ def test_numbers_that_are_in_no_table_are_found():
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)
+def test_verdicts_are_those_of_the_rules_as_they_are(experiment):
+    for name, content in _script(ROOT / "experiments/rejudge.py").contents(experiment).items():
+        assert (experiment / name).read_text() == content, "run python experiments/rejudge.py"

@@ -40,10 +40,11 @@ def summary_text(
         markdown_table(ensembles),
         "",
     ]
-    return "\n".join([*lines, *_claims(claims)])
+    return "\n".join([*lines, *claims_lines(claims)])
 
 
-def _claims(claims: Sequence[Claim]) -> list[str]:
+def claims_lines(claims: Sequence[Claim]) -> list[str]:
+    """The last sections of the summary: claims with their verdicts, and measurements; none without claims."""
     if not claims:
         return []
     judged = [each for each in claims if each.verdict]
