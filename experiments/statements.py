@@ -16,15 +16,19 @@ import pandas as pd
 
 from jaxland.replications.backprop.basins import guesses_claim
 from jaxland.replications.backprop.roads import Road, road_claims, roads_of
-from jaxland.replications.placebo.examples import other_weights_claim
+from jaxland.replications.placebo.examples import other_weights_claim, slightly_claim
 from jaxland.replications.sawtooth.measures import column, groups, rows_where
-from jaxland.replications.sawtooth.overview.judging import lower_claim
+from jaxland.replications.sawtooth.model import TARGETS
+from jaxland.replications.sawtooth.overview.judging import denoised_claim, lower_claim
 from jaxland.replications.sawtooth.paths import path_claims
+from jaxland.replications.sawtooth.statements.fits import SMOOTH, SMOOTH_LOSS
+from jaxland.replications.sawtooth.targets import not_by_teeth_claim
 from jaxland.replications.surfaces.gallery import not_convex_claim
 from jaxland.replications.two_layer.config import TwoLayerConfig
 from jaxland.replications.two_layer.highlighted.claims import bias_less
 from jaxland.replications.two_layer.highlighted.table import Extremes
-from jaxland.replications.two_layer.instability import half_rate_stable
+from jaxland.replications.two_layer.instability import Best, half_rate_stable, larger_is_better
+from jaxland.replications.two_layer.prediction import RUNS, Asked, detector_claim
 from jaxland.statistics import Estimate
 from jaxland.studies import STUDIES, Claim, Statement, coverage
 from jaxland.studies.statements import how_judged
@@ -48,7 +52,7 @@ def again(experiment: Path) -> list[Claim]:
     return make(experiment / "analysis", claims_of(experiment)) if make else []
 
 
-def _sawtooth(analysis: Path, _: list[Claim]) -> list[Claim]:
+def _sawtooth(analysis: Path, claims: list[Claim]) -> list[Claim]:
     ensembles = pd.read_csv(analysis / "ensembles.csv")
     histograms = pd.read_csv(analysis / "histograms.csv")
     losses = rows_where(histograms, histograms["quantity"] == "loss")
@@ -61,7 +65,31 @@ def _sawtooth(analysis: Path, _: list[Claim]) -> list[Claim]:
         medians[name] = Estimate(float(median), low.low, high.high)
     fits = int(column(ensembles, "fits").min())
     paths = path_claims(pd.read_csv(analysis / "paths.csv"))
-    return [*paths, lower_claim(medians["momentum"], medians["adadelta"], fits)]
+    lower = lower_claim(medians["momentum"], medians["adadelta"], fits)
+    return [*_denoised(losses, claims), *paths, lower, _not_by_teeth(analysis)]
+
+
+def _denoised(losses: pd.DataFrame, claims: list[Claim]) -> list[Claim]:
+    """Fits without the wave as they were counted; those near the smooth fit's loss from its histogram."""
+    found = []
+    for each in claims:
+        if each.name == "denoised":
+            own, count = rows_where(losses, losses["ensemble"] == each.of), int(each.cases)
+            low, high = (column(own, end) / SMOOTH_LOSS - 1 for end in ("low", "high"))
+            near = column(own, "count")[(low > -SMOOTH) & (high < SMOOTH)]
+            without = round(float(each.measured.partition("%")[0]) / 100 * count)
+            found.append(denoised_claim(each.of, without, int(near.sum()), count))
+    return found
+
+
+def _not_by_teeth(analysis: Path) -> Claim:
+    """From errors of the fits. Their curves are not kept, and not needed while none finds teeth."""
+    fits = pd.read_csv(analysis / "target-fits.csv")
+    fits = rows_where(fits, fits["target"] == "5 x (3+2)")
+    most = column(fits, "points_per_segment").max()
+    errors = column(rows_where(fits, fits["points_per_segment"] == most), "error")
+    smooth = TARGETS["3+2"](1).target.amplitude ** 2 / 3
+    return not_by_teeth_claim(np.zeros((len(errors), 0)), errors / smooth)
 
 
 def _backprop(analysis: Path, claims: list[Claim]) -> list[Claim]:
@@ -102,7 +130,7 @@ def _work(road: Road) -> str:
     return f"{road.cost:,.0f} ({1e3 * road.seconds_each:.2g} ms)"
 
 
-def _two_layer(analysis: Path, _: list[Claim]) -> list[Claim]:
+def _two_layer(analysis: Path, claims: list[Claim]) -> list[Claim]:
     weights = pd.read_csv(analysis / "weights.csv")
     five, three = (
         Extremes(*(column(rows_where(weights, weights["hidden"] == hidden), name) for name in ("end", "peak")))
@@ -112,11 +140,41 @@ def _two_layer(analysis: Path, _: list[Claim]) -> list[Claim]:
     cell = rows_where(cells, (cells["target"] == "f2") & (cells["hidden"] == 8) & (cells["rate"] == 0.05))
     (share,), (executions,) = column(cell, "unstable"), column(cell, "fits").astype(int)
     rises = round(share * executions)
-    return [*bias_less(five, three), half_rate_stable(TwoLayerConfig(), rises, int(executions))]
+    rare = half_rate_stable(TwoLayerConfig(), rises, int(executions))
+    return [*bias_less(five, three), *_larger(cells, claims), rare, *_unpredictable(analysis)]
+
+
+def _larger(cells: pd.DataFrame, claims: list[Claim]) -> list[Claim]:
+    """The document's runs as they were; of executions the medians, with quartiles, which are wider, for intervals."""
+    best = {}
+    for hidden in (3, 6, 8):
+        rows = rows_where(cells, (cells["target"] == "f2") & (cells["hidden"] == hidden) & (cells["overflow"] == 0))
+        row = rows.loc[rows["loss_median"].idxmin()]
+        median = Estimate(row["loss_median"], row["loss_q25"], row["loss_q75"])
+        best[hidden] = Best(row["rate"], median, int(row["fits"]))
+    found = larger_is_better(best)
+    own = [each for each in claims if each.name == "larger-is-better" and each.of != "new executions"]
+    runs = [each._replace(of="the document's runs") for each in own]
+    return [*runs, found] if found else runs
+
+
+def _unpredictable(analysis: Path) -> list[Claim]:
+    """Both detectors of each run. How many executions were in an alarm is known of the sharpness alone."""
+    table, found = pd.read_csv(analysis / "prediction.csv"), []
+    for run in RUNS:
+        for row in rows_where(table, table["run"] == run.name).to_dict("records"):
+            totals = tuple(int(row[name]) for name in ("hits", "misses", "false_alarms", "rightly_none"))
+            index = Estimate(row["youden"], row["youden_low"], row["youden_high"])
+            warned = None if np.isnan(row["alarms_rise"]) else int(row["alarms_rise"])
+            asked = Asked(totals, index, int(row["executions"]), int(row["rise"]), warned)
+            label = f"{run.target}, h = {run.hidden}, rate {run.rate:g}"
+            found.append(detector_claim(label, row["detector"], asked))
+    return found
 
 
 def _placebo(analysis: Path, _: list[Claim]) -> list[Claim]:
-    return [other_weights_claim(pd.read_csv(analysis / "distances.csv"))]
+    ways = column(pd.read_csv(analysis / "ways.csv"), "likeness")
+    return [other_weights_claim(pd.read_csv(analysis / "distances.csv")), slightly_claim(ways)]
 
 
 def _surfaces(analysis: Path, claims: list[Claim]) -> list[Claim]:
@@ -207,8 +265,12 @@ def block(name: str, table: pd.DataFrame) -> str:
     """The table of all statements in Markdown, after the verdicts counted and how they are reached."""
     counts = table["verdict"].where(~table["verdict"].str.contains(";"), "split").value_counts()
     told = ", ".join(f"{count} {_VERBS.get(str(verdict), verdict)}" for verdict, count in counts.items())
+    judged = table[table["verdict"] != "not tested"]
+    agree = int((judged["verdict"] == "agrees").sum())
+    left = "Theorems, definitions, what another statement says already and what no number decides are not tested; "
+    left += f"{agree} of the other {len(judged)} agree."
     shown = markdown_table(table.filter(_COLUMNS).rename(columns={"number": "#"}))
-    return "\n".join([f"{len(table)} statements: {told}.", "", how_judged(_statements(name)), "", shown])
+    return "\n".join([f"{len(table)} statements: {told}.", left, "", how_judged(_statements(name)), "", shown])
 
 
 def _between(text: str, begin: str, end: str, content: str) -> str:

@@ -250,5 +250,5 @@ def _shared(found: Sequence[Claim]) -> str:
 def _measured(statement: Statement, found: Sequence[Claim]) -> str:
     if not found:
         return statement.untested or "its analysis was not made"
-    told = [(each.of, each.measured or each.reason) for each in found]
+    told = [(each.of, "; ".join(filter(None, (each.measured, each.reason)))) for each in found]
     return "; ".join(f"{of}: {text}" if of else text for of, text in told)

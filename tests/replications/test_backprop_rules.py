@@ -68,10 +68,6 @@ def orbits(rest):
     return rates, GLOBAL + moving, {"global minimum": rest, "other minimum": rest}
 
 
-def quadratic(change):
-    return np.array([[2.0, 0.3], [0.3, 1.0]]) + change * np.arange(5)[:, None, None]
-
-
 FORK = {name: descent.Fork(falling(5, 9, 20, 200), way(np.ones(200))) for name in descent._LOSSES}
 SWINGING = np.r_[1.0, np.tile([1e-3, 5e-3], 100)]
 CASES = {
@@ -79,10 +75,6 @@ CASES = {
     "heuristics-seven": faster("heuristics-seven"),
     "optimization-two-weights": faster("optimization-two-weights"),
     "optimization-seven": faster("optimization-seven"),
-    "lms": Case(lambda: maps.lms_claim(1e-5, 1e4), lambda: maps.lms_claim(0.9, 1e4)),
-    "single-layer": Case(
-        lambda: maps.single_layer_claim(quadratic(0)), lambda: maps.single_layer_claim(quadratic(1e-3))
-    ),
     "global-minimum": Case(
         lambda: maps.global_claim(1e-33, np.zeros(2), np.eye(2)),
         lambda: maps.global_claim(1e-33, np.zeros(2), np.diag([1.0, -1.0])),
@@ -118,9 +110,6 @@ CASES = {
     "biases-saddle": Case(
         lambda: maps.saddle_claim(points([(-5, 5), (0, 0)], [0, 1])),
         lambda: maps.saddle_claim(points([(-5, 5), (0, 0.1)], [0, 1])),
-    ),
-    "biases-start": Case(
-        lambda: maps.biases_start_claim(np.ones(4), 1e-12), lambda: maps.biases_start_claim(np.ones(4), 0.1)
     ),
     "large-starts": Case(
         lambda: maps.large_starts_claim(RNG.uniform(1, 2, 1_000), RNG.uniform(0, 0.1, 1_000)),

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from replications.counterexamples import Case, check, check_complete
 
+from jaxland.problems import sawtooth
 from jaxland.replications.sawtooth import knots, settings, smoothing, students, training
+from jaxland.replications.sawtooth.measures import wave_shares
 from jaxland.replications.sawtooth.overview import judging
 from jaxland.replications.sawtooth.overview.reduction import FitSample
 from jaxland.replications.sawtooth.statements.fits import BLOCKS, CONCLUSIONS, FITS
@@ -256,6 +258,23 @@ CASES = {
     "time-controls": of_noise("time-controls", noisy(), noisy(early=0.2), noisy(early=0.04, spread=0.1)),
     "smooths": of_noise("smooths", noisy(), noisy(inside=0.1), noisy(inside=either(0.1, 0.9))),
 }
+
+
+@pytest.mark.parametrize("dead", [0.1, 1.0])
+def test_a_constant_is_no_denoised_version_of_a_function(dead):
+    """From outputs: constants and smooth curves have as little of the wave, and only the latter its rest."""
+    target = sawtooth().target
+    x = np.linspace(-1, 1, 641)
+    smooth = target(x) - target.wave(x)
+    dead = np.arange(400) < dead * 400
+    curves = np.where(dead[:, None], smooth.mean(), smooth)
+    wave, loss = wave_shares(x, target.wave(x), curves), ((curves - target(x)) ** 2).mean(axis=1)
+    assert np.abs(wave).max() < 0.01
+    assert (wave < 0.5).all()
+    each = dataclasses.replace(first(400, SAMPLE), wave=wave, loss=loss)
+    assert only("denoised", judging.fit_claims("momentum", each, 31, 4.0)).verdict == "differs"
+    alive = dataclasses.replace(each, loss=np.full(400, ((smooth - target(x)) ** 2).mean()))
+    assert only("denoised", judging.fit_claims("momentum", alive, 31, 4.0)).verdict == "agrees"
 
 
 @pytest.mark.parametrize("name", CASES)

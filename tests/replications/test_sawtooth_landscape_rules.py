@@ -206,9 +206,11 @@ CASES = {
     ),
     "wiggle-free": Case(wiggles(256), wiggles(128), wiggles(16, 16)),
     "not-by-teeth": Case(
-        lambda: targets.not_by_teeth_claim(relative(0)),
-        lambda: targets.not_by_teeth_claim(relative(128)),
-        lambda: targets.not_by_teeth_claim(relative(0, 16)),
+        lambda: targets.not_by_teeth_claim(noise(1, (64, 40)), relative(4, 64)),
+        lambda: targets.not_by_teeth_claim(noise(1, (64, 40)) + 9 * (np.arange(64) < 16)[:, None], relative(16, 64)),
+        lambda: targets.not_by_teeth_claim(
+            np.where(np.arange(64) < 8, 2.65, 1.0)[:, None] * noise(1, (64, 40)), relative(8, 64)
+        ),
     ),
     "location": Case(located(1.0, 1.0), located(0.1, 3.0), located(1.0, 2.65, 8)),
     "embedded": Case(embedded(0.0), embedded(1e-3)),

@@ -133,9 +133,17 @@ def test_verdicts_on_planted_fits(store, tmp_path, monkeypatch, found_by, verdic
     _planted(np.arange(16) >= 16 - found_by, monkeypatch)
     findings = targets.find(_context(store, tmp_path, JUDGED))
     # That none of sixteen does leaves open whether one in twenty would.
-    for name in ("trouble", "wiggle-free", "not-by-teeth"):
+    for name in ("trouble", "wiggle-free"):
         assert {claim.verdict for claim in findings.claims if claim.name == name} == verdicts
+    assert _claim(findings, "not-by-teeth").verdict == "not tested"  # all or none do
     assert _claim(findings, "location").verdict == "not tested"  # equal fits do not vary
+
+
+def test_a_deviation_that_is_due_to_teeth(store, tmp_path, monkeypatch):
+    """Half of the fits are the target, half its smooth part: they differ by the teeth and nothing else."""
+    _planted(np.arange(16) % 2 == 0, monkeypatch)
+    claim = _claim(targets.find(_context(store, tmp_path, JUDGED)), "not-by-teeth")
+    assert claim.verdict == "differs"
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.02, "agrees"), (0.2, "differs")])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from replications.counterexamples import Case, check, check_complete
+from scipy.stats import norm
 
 from jaxland.replications.two_layer import instability, prediction, randomness
 from jaxland.replications.two_layer.config import TwoLayerConfig
@@ -117,6 +118,16 @@ def few(ratio, spread):
     )
 
 
+def grown(six, eight, spread=0.01, count=400):
+    """f2 with three sizes, each at two rates, of which the larger is worse."""
+    found = {}
+    for hidden, level in ((3, 50.0), (6, six), (8, eight)):
+        for rate in (0.1, 0.5):
+            loss = 10 * rate * level * np.exp(spread * norm.ppf((np.arange(count) + 0.5) / count))
+            found["f2", hidden, rate] = cell("f2", hidden, rate, loss=loss, count=count)
+    return instability.larger_is_better(instability.best_medians(found))
+
+
 def sizes(ratio, spread=0.01):
     loss = RNG.lognormal(0, spread, 400)
     return instability.slower_with_size([cell("f1", 2, 0.1, loss=loss[::-1]), cell("f1", 3, 0.1, loss=ratio * loss)])
@@ -139,7 +150,7 @@ def watched(rise, alarm_from, alarm_until=None, count=60):
     epochs = np.arange(0, 1001, 10)
     begin, end = (np.broadcast_to(each, count)[:, None] for each in (alarm_from, alarm_until or 10_000))
     curve = np.where((epochs >= begin) & (epochs < end), 3.0, 1.0)
-    loss = np.broadcast_to(np.linspace(1, 0.1, len(epochs)), curve.shape)
+    loss = np.broadcast_to(np.linspace(1, 0.1, len(epochs)), curve.shape).copy()
     run = run_named("f1", 3, 1.0, 1000)
     return prediction.Watched(run, np.broadcast_to(rise, count).copy(), epochs, curve, loss)
 
@@ -262,9 +273,9 @@ CASES_BY_NAME = {
         lambda: randomness.larger_weights(crossed(1.0, 1.0), crossed(1.0, 1.0, seed=1)),
     ),
     "unpredictable": Case(
-        lambda: prediction.unpredictable(watched(LATE, BLIND)),
-        lambda: prediction.unpredictable(watched(LATE, np.where(LATE > 0, 350, 10_000))),
-        lambda: prediction.unpredictable(watched(LATE, HALF)),
+        lambda: prediction.unpredictable(watched(LATE, BLIND))[0],
+        lambda: prediction.unpredictable(watched(LATE, np.where(LATE > 0, 350, 10_000)))[0],
+        lambda: prediction.unpredictable(watched(LATE, HALF))[0],
     ),
     "sudden-for-both": Case(lambda: both(0.9, 0.5), lambda: both(0.9, 0.0), lambda: both(0.9, 0.05)),
     "duplicates": Case(
@@ -285,7 +296,28 @@ def test_every_rule_has_a_counterexample():
     check_complete(STATEMENTS, CASES_BY_NAME)
 
 
+def test_three_runs_may_agree_where_executions_do_not():
+    """Figure 6 shows the one run of each size that is good; h = 6 is not in most executions."""
+    assert grown(1.3, 1.0).verdict == "agrees"
+    found = grown(28.0, 1.0)
+    assert (found.verdict, found.of) == ("differs", "new executions")
+    assert grown(5.0, 1.0, spread=1.0).verdict == "undecided"
+    assert grown(1.3, 1.0, count=20).verdict == "not tested"
+    assert runs.larger_is_better(at_end(49), at_end(1.3), at_end(1.0)).of == "the document's runs"
+
+
 # The detector
+
+
+def test_what_is_predictable_depends_on_what_is_looked_at():
+    """A loss that falls smoothly until it jumps tells nothing, while the sharpness tells all; and the reverse."""
+    by_sharpness, by_loss = prediction.unpredictable(watched(LATE, np.where(LATE > 0, 350, 10_000)))
+    assert (by_sharpness.verdict, by_loss.verdict) == ("differs", "agrees")
+    assert "30 of 60 executions rise, 30 of them in an alarm" in by_sharpness.measured
+    assert by_loss.measured.endswith("30 of 60 executions rise, 0 of them in an alarm")
+    told = watched(LATE, BLIND)
+    told.loss[LATE > 0, 35:] = np.linspace(1, 2, 66)
+    assert [each.verdict for each in prediction.unpredictable(told)] == ["agrees", "differs"]
 
 
 def test_the_detector_is_asked_while_nothing_has_risen():

@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-import optax
 import pandas as pd
 from jaxtyping import Float
 
 from jaxland.landscape import StationaryPoints, hessians, stationary_points
-from jaxland.networks import mlp
 from jaxland.plots import contour_map, mark_stationary, new_figure
-from jaxland.problems import Problem
 from jaxland.replications.backprop.model import BIASES, OPTIMUM, SYMBOLS, WEIGHTS, full_network, plane, problem, target
 from jaxland.replications.backprop.statements import NEAR, SAME, STATEMENTS
 from jaxland.statistics import Estimate
 from jaxland.studies import Analysis, Claim, Context, Findings
-from jaxland.training import fit, gradients
+from jaxland.training import gradients
 
 Window = tuple[tuple[float, float], tuple[float, float]]
 
@@ -123,8 +120,6 @@ def _claims(context: Context, points: dict[str, StationaryPoints]) -> list[Claim
     _, _, coarse = grid(WINDOW, 41)
     curvatures = np.linalg.eigvalsh(hessians(context.config.problem.objective(plane(WEIGHTS)), coarse))
     return [
-        lms_claim(*_single_layer_descents()),
-        single_layer_claim(hessians(single_layer_objective(), np.random.default_rng(0).normal(0, 3, (64, 2)))),
         global_claim(loss, gradient, hessians(objective, OPTIMUM[None])[0]),
         not_quadratic_claim(curvatures),
         other_minimum_claim(points["weights"]),
@@ -132,7 +127,6 @@ def _claims(context: Context, points: dict[str, StationaryPoints]) -> list[Claim
         large_inputs_claim(*(_gradients_on(WEIGHTS, WINDOW, context.config.loss, scale) for scale in (1, 10))),
         symmetric_claim(points["biases"]),
         saddle_claim(points["biases"]),
-        biases_start_claim(_gradients_on(BIASES, _BIAS_WINDOW, context.config.loss), _gradient_at_zero(context)),
         large_starts_claim(*_gradients_at_random(context)),
     ]
 
@@ -143,10 +137,6 @@ def _gradients_on(free: tuple[str, str], window: Window, loss: str, scale: float
     return np.linalg.norm(gradients(plane(free), problem(loss, scale))(points)[1], axis=1)
 
 
-def _gradient_at_zero(context: Context) -> float:
-    return float(np.linalg.norm(gradients(plane(BIASES), context.config.problem)(np.zeros((1, 2)))[1]))
-
-
 def _gradients_at_random(context: Context) -> tuple[np.ndarray, np.ndarray]:
     """Norms of the gradient at parameters uniform in [-1, 1] and in [-20, 20]."""
     unit = np.random.default_rng(0).uniform(-1, 1, (context.settings.draws, full_network().size))
@@ -155,45 +145,9 @@ def _gradients_at_random(context: Context) -> tuple[np.ndarray, np.ndarray]:
     return small, large
 
 
-def single_layer_objective():
-    """The mean squared error of one linear unit on the source's data, as a function of its weight and bias."""
-    return Problem(problem().x, problem().y).objective(mlp([1, 1]))
-
-
-def _single_layer_descents() -> tuple[float, float]:
-    """Distances to the minimum after 200 epochs at 0.95 and 1.05 of 2 / curvature, in units of those at the start."""
-    layer, data = mlp([1, 1]), Problem(problem().x, problem().y)
-    bound = 2 / float(np.linalg.eigvalsh(hessians(single_layer_objective(), np.zeros((1, 2)))[0])[-1])
-    design = np.column_stack([data.x[:, 0], np.ones(len(data.x))])
-    minimum = np.linalg.lstsq(design, data.y[:, 0], rcond=None)[0]
-    start = np.tile(minimum + 1, (2, 1))
-    rates = bound * np.array([0.95, 1.05])
-    given = {"hyperparameters": {"learning_rate": rates}, "start": start, "dtype": "float64"}
-    fits = fit(layer, data, optax.sgd, fits=2, steps=200, **given)
-    below, above = np.linalg.norm(fits.params - minimum, axis=1) / np.sqrt(2)
-    return float(below), float(above)
-
-
 def _found(points: StationaryPoints, place, tolerance: float) -> int | None:
     distance = np.abs(points.params - np.asarray(place)).max(axis=1)
     return int(distance.argmin()) if len(distance) and distance.min() <= tolerance else None
-
-
-def lms_claim(below: float, above: float) -> Claim:
-    """Of one linear unit: how far from its minimum descent is at two rates, in units of the start."""
-    measured = f"{below:.1e} of the distance at 0.95 of 2 / curvature, {above:.1e} at 1.05"
-    return STATEMENTS["lms"].claim(measured, (below, above), detail="one linear unit on the source's data, 200 epochs")
-
-
-def single_layer_claim(found: Float[np.ndarray, "F 2 2"]) -> Claim:
-    """Of Hessians of one layer at several places."""
-    values = np.linalg.eigvalsh(found)
-    change = float(np.ptp(found, axis=0).max() / values.max())
-    low, high = values[0]
-    measured = f"Hessians differ by {change:.1e} of their largest eigenvalue; eigenvalues {low:.2g}, {high:.2g}"
-    return STATEMENTS["single-layer"].claim(
-        measured, (change, values.min()), detail="one linear unit on the source's data, at 64 random places"
-    )
 
 
 def global_claim(loss: float, gradient: Float[np.ndarray, "P"], hessian: Float[np.ndarray, "P P"]) -> Claim:
@@ -267,12 +221,6 @@ def saddle_claim(points: StationaryPoints) -> Claim:
         place is not None and bool(points.index[place] == 1),
         detail=f"{len(points.loss)} stationary points in the plane",
     )
-
-
-def biases_start_claim(norm: Float[np.ndarray, "G"], at_zero: float) -> Claim:
-    """Of the norms of the gradient on the map of the biases, and at its origin."""
-    measured = f"gradient {at_zero:.1e} at (0, 0), largest {norm.max():.1e}"
-    return STATEMENTS["biases-start"].claim(measured, float(at_zero / norm.max()))
 
 
 def large_starts_claim(small: Float[np.ndarray, "F"], large: Float[np.ndarray, "F"]) -> Claim:

@@ -70,6 +70,7 @@ def find(context: Context) -> Findings:
     return Findings(
         {
             "paths.csv": _paths_table(measures),
+            "ways.csv": _ways_table(measures),
             "maps.csv": _maps_table(measures),
             "distances.csv": distances_table(measures),
         },
@@ -118,8 +119,8 @@ class Measures:
     """From the place after the first epoch to the last."""
     norm: Float[np.ndarray, "F"]
     """Of the first place."""
-    cosine: Float[np.ndarray, "half"]
-    """Between the directions in which two fits have gone, for fits 0 and 1, 2 and 3, and so on."""
+    likeness: Float[np.ndarray, "half"]
+    """Of the ways that two fits have gone, for fits 0 and 1, 2 and 3, and so on: see `way_likeness`."""
     apart: Float[np.ndarray, "pairs"]
     """Between the ends of two fits, symmetrised."""
     starts_apart: Float[np.ndarray, "pairs"]
@@ -136,7 +137,6 @@ class Measures:
 def _measures(config: PlaceboConfig, params, paths: Float[np.ndarray, "F S P"], maps: Maps) -> Measures:
     pairs = np.stack(np.triu_indices(len(paths), 1), axis=1)
     moved = paths[:, -1] - paths[:, 0]
-    unit = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     starts = starting_points(config.network, np.arange(len(paths)), seed=config.seed)
     ends, begun = (symmetrise(config.network, each.astype(np.float64)).params for each in (params, starts))
     return Measures(
@@ -145,13 +145,45 @@ def _measures(config: PlaceboConfig, params, paths: Float[np.ndarray, "F S P"], 
         length=np.linalg.norm(np.diff(paths, axis=1), axis=2).sum(axis=1),
         distance=np.linalg.norm(moved, axis=1),
         norm=np.linalg.norm(paths[:, 0], axis=1),
-        cosine=np.einsum("ij,ij->i", unit[: len(unit) // 2 * 2 : 2], unit[1::2]),
+        likeness=way_likeness(moved.reshape(len(moved), config.hidden, config.inputs), seed=config.seed),
         apart=pair_distances(ends, pairs),
         starts_apart=pair_distances(begun, pairs),
         threads=np.array([neighbours_in_time(each) for each in maps.own]),
         walk_threads=np.array([neighbours_in_time(each) for each in maps.walks]),
         joint_rank=rank_correlation(paths[: len(maps.joint)], maps.joint),
         own_rank=rank_correlation(paths[: len(maps.joint)], maps.own[: len(maps.joint)]),
+    )
+
+
+def way_likeness(moved: Float[np.ndarray, "F K C"], *, seed: int, draws: int = 64) -> Float[np.ndarray, "half"]:
+    """How alike the ways of fits 0 and 1, 2 and 3, and so on are, when units are exchanged to make them most alike.
+
+    Unit k of one fit need not be unit k of another, so the cosine is the largest over all exchanges; and the largest of
+    so many is above 0 for any two fits. It is told as (cosine - chance) / (1 - chance), where chance is the mean of the
+    same with each unit of the second fit turned at random: 1 for one way but for the order of units, 0 in the mean for
+    units that have nothing to do with each other.
+
+    Args:
+        moved: how far the C weights of each of K units have gone.
+        seed: of the turns.
+        draws: of them, for each pair.
+    """
+    random = np.random.default_rng(seed)
+    found = []
+    for one, two in zip(moved[: len(moved) // 2 * 2 : 2], moved[1::2], strict=True):
+        turned = random.normal(size=(draws, *two.shape))
+        turned *= np.linalg.norm(two, axis=1, keepdims=True) / np.linalg.norm(turned, axis=2, keepdims=True)
+        chance = np.mean([_matched_cosine(one, each) for each in turned])
+        found.append((_matched_cosine(one, two) - chance) / (1 - chance))
+    return np.array(found)
+
+
+def _matched_cosine(one: Float[np.ndarray, "K C"], two: Float[np.ndarray, "K C"]) -> float:
+    from scipy.optimize import linear_sum_assignment
+
+    products = one @ two.T
+    return float(
+        products[linear_sum_assignment(products, maximize=True)].sum() / np.sqrt((one**2).sum() * (two**2).sum())
     )
 
 
@@ -192,6 +224,11 @@ def rank_correlation(paths: Float[np.ndarray, "F S P"], points: Float[np.ndarray
 def _paths_table(measures: Measures) -> pd.DataFrame:
     names = ("directedness", "walk_directedness", "length", "distance")
     return pd.DataFrame({"fit": np.arange(len(measures.length)), **{name: getattr(measures, name) for name in names}})
+
+
+def _ways_table(measures: Measures) -> pd.DataFrame:
+    first = 2 * np.arange(len(measures.likeness))
+    return pd.DataFrame({"fit": first, "other": first + 1, "likeness": measures.likeness})
 
 
 def _maps_table(measures: Measures) -> pd.DataFrame:
@@ -249,7 +286,7 @@ def _claims(measures: Measures) -> list[Claim]:
         trajectory_claim(measures),
         visible_claim(measures),
         other_weights_claim(distances_table(measures)),
-        slightly_claim(measures),
+        slightly_claim(measures.likeness),
         projection_claim(measures),
     ]
 
@@ -306,16 +343,14 @@ def other_weights_claim(table: pd.DataFrame) -> Claim:
     )
 
 
-def slightly_claim(measures: Measures) -> Claim:
-    """Of the angles between the ways of two fits."""
+def slightly_claim(likeness: Float[np.ndarray, "half"]) -> Claim:
+    """Of how alike the ways of two fits are."""
     return STATEMENTS["slightly"].claim(
-        f"cosine between the ways that two runs go: {mean_text(measures.cosine)}"
-        if len(measures.cosine)
-        else "one run",
-        _paired(measures.cosine),
-        cases=len(measures.cosine),
-        detail="first-layer weights, from the first epoch to the last, in disjoint pairs of runs: units of different "
-        "runs are not the same units",
+        f"likeness of the ways that two runs go: {mean_text(likeness)}" if len(likeness) else "one run",
+        _paired(likeness),
+        cases=len(likeness),
+        detail="cosine of the first-layer weights' ways from the first epoch to the last, the largest over all "
+        "exchanges of units, 0 for units turned at random and 1 for the same way; in disjoint pairs of runs",
     )
 
 

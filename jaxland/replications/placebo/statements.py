@@ -128,7 +128,13 @@ STATEMENTS = Statements(
         "example 3",
         "the trajectories of different runs differ slightly",
         "slightly different",
-        Rule(Above(0.5, "for the cosine between the ways of two runs"), "ours", "1 is no difference, 0 all", 3),
+        Rule(
+            Above(0.5, "for the likeness of the ways of two runs"),
+            "beforehand",
+            "1 is no difference but for the order of units, 0 that of units turned at random; units are matched since "
+            "a rule that did not had said 'differs'",
+            3,
+        ),
     ),
     Statement(
         "projection",

@@ -378,12 +378,13 @@ def reproduced_claim(target: str, error: float) -> Claim:
 def _claims(trained: list[TargetFits], paths: Paths) -> list[Claim]:
     main, few, saw = trained
     alike = _alike(_relative(main))
+    curves = main.functions.evaluate(np.linspace(-1, 1, _CURVE_POINTS)[::10])
     judged = [
         few_points_claim(_errors(few), _errors(main)),
         trouble_claim(_name(main.problem), _relative(main)),
         wiggle_free_claim(main.turns, main.share, len(main.target.knots) - 2),
-        not_by_teeth_claim(_relative(main)),
-        location_claim(main.functions.evaluate(np.linspace(-1, 1, _CURVE_POINTS)[::10]), alike),
+        not_by_teeth_claim(curves, _relative(main)),
+        location_claim(curves, alike),
     ]
     claims = judged_unless(_reason(main), judged)
     claims += judged_unless(_reason(saw), [trouble_claim(_name(saw.problem), _relative(saw))])
@@ -427,14 +428,29 @@ def trouble_claim(target: str, relative: Float[np.ndarray, "F"]) -> Claim:
     )
 
 
-def not_by_teeth_claim(relative: Float[np.ndarray, "F"]) -> Claim:
-    """Figure 14: argument as that of `trouble_claim`."""
-    share = _found(relative)
-    return STATEMENTS["not-by-teeth"].claim(
-        f"{percent(share)} of fits; errors are {relative.min():.3f} to {relative.max():.3f} times the smooth fit's",
+def not_by_teeth_claim(curves: Float[np.ndarray, "F N"], relative: Float[np.ndarray, "F"]) -> Claim:
+    """Figure 14: how much of the variance of fits is left without those that find teeth.
+
+    Args:
+        curves: outputs of all fits at points evenly over [-1, 1].
+        relative: their errors in units of the smooth fit's.
+    """
+    statement, none = STATEMENTS["not-by-teeth"], relative >= FOUND
+    measured = f"{percent(_found(relative))} of fits find teeth"
+    if none.all():
+        return statement.not_tested(
+            "no fit finds teeth, which is the statement 'trouble', so that nothing can be due to those that do; what "
+            "is due to fits that miss the smooth function is the statement 'location'",
+            measured=measured,
+        )
+    share = _left(curves, none)
+    if share is None:
+        return statement.not_tested("all fits find teeth, or all are the same", measured=measured)
+    return statement.claim(
+        f"{measured}; {percent(share)} of the variance is left without them",
         share,
         cases=len(relative),
-        detail=_ERROR,
+        detail=f"fits resampled; a fit finds teeth with less than {FOUND:g} of the smooth fit's error",
     )
 
 
@@ -458,17 +474,24 @@ def location_claim(curves: Float[np.ndarray, "F N"], alike: Bool[np.ndarray, "F"
         curves: outputs of all fits at points evenly over [-1, 1].
         alike: whether a fit holds the low frequencies.
     """
-    if alike.sum() < 2 or not np.ptp(curves, axis=0).any():
+    share = _left(curves, alike)
+    if share is None:
         return STATEMENTS["location"].not_tested("fewer than two fits hold the low frequencies, or all are the same")
-    rows = np.column_stack([alike, curves])
-    found = bootstrap_interval(rows, _variance_left, seed=0, method="percentile", resamples=999)
-    share = Estimate(found.value, found.low, found.high)
     return STATEMENTS["location"].claim(
         f"{percent(share)} of the variance is left without {(~alike).sum()} of {len(alike)} fits",
         share,
         cases=len(alike),
         detail="fits resampled; a fit misses the low frequencies if its error is not within a half of the smooth fit's",
     )
+
+
+def _left(curves: Float[np.ndarray, "F N"], kept: Bool[np.ndarray, "F"]) -> Estimate | None:
+    """The share of the variance of curves that is left among some of them; None without two of these, or variance."""
+    if kept.sum() < 2 or not np.ptp(curves, axis=0).any():
+        return None
+    rows = np.column_stack([kept, curves])
+    found = bootstrap_interval(rows, _variance_left, seed=0, method="percentile", resamples=999)
+    return Estimate(found.value, found.low, found.high)
 
 
 def _variance_left(rows: Float[np.ndarray, "F columns"]) -> float:

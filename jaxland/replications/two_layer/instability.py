@@ -1,8 +1,9 @@
 """The ensembles: chance and time of instability over learning rates, and how many hidden units are distinct."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from jaxland.landscape import duplicate_units, first_rise
 from jaxland.plots import new_figure, share_curves
 from jaxland.replications.two_layer.config import TwoLayerConfig, ensemble_name
 from jaxland.replications.two_layer.source import TARGETS, network
-from jaxland.replications.two_layer.statements import ALIKE, STATEMENTS
+from jaxland.replications.two_layer.statements import ALIKE, LEAST, STATEMENTS
 from jaxland.statistics import Estimate, bootstrap_interval, sample_interval, wilson_interval
 from jaxland.store import StudyStore
 from jaxland.studies import Analysis, Claim, Context, Findings, NoSettings
@@ -186,6 +187,7 @@ def _claims(config: TwoLayerConfig, found: Cells) -> list[Claim]:
     made = [
         slower_with_size([found[key] for key in sorted(found) if key[0] == "f1" and key[2] == 0.1]),
         too_few_units(found),
+        larger_is_better(best_medians(found)),
         smaller_rate_needed(eight, found.get(("f2", 8, 0.1))),
         _half_rate_stable(config, found.get(("f2", 8, 0.05))),
         varies(found.get(("f2", 8, 0.1))),
@@ -225,8 +227,8 @@ def sudden_for_both(found: Cells) -> Claim | None:
         f"most often with {told}",
         [_estimate(flags) for flags in judged],
         cases=min(map(len, judged)),
-        detail=f"the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}; rates chosen on "
-        "one half of the executions, judged on the other",
+        detail=f"the loss exceeds its smallest by a hundredth for the first time after epoch {_EARLY}, once or again "
+        "and again; size and rate chosen on one half of the executions, judged on the other",
     )
 
 
@@ -277,6 +279,45 @@ def too_few_units(found: Cells) -> Claim | None:
         cases=min(len(small.loss), len(large.loss)),
         detail="new executions, each with itself; the rates with the smallest median loss",
     )
+
+
+class Best(NamedTuple):
+    """The executions of a size at the rate where its median loss is smallest."""
+
+    rate: float
+    median: Estimate
+    cases: int
+
+
+def best_medians(found: Cells) -> dict[int, Best]:
+    """Of f2, by size."""
+    best = {hidden: _best_rate(found, hidden) for hidden in (3, 6, 8)}
+    return {
+        hidden: Best(cell.rate, Estimate.quantile(cell.loss), len(cell.loss))
+        for hidden, cell in best.items()
+        if cell is not None
+    }
+
+
+def larger_is_better(best: Mapping[int, Best]) -> Claim | None:
+    """Figure 6 in new executions: median losses of f2 by size."""
+    if not {3, 6, 8} <= set(best):
+        return None
+    three, six, eight = (best[hidden] for hidden in (3, 6, 8))
+    ratios = [_of_medians(six.median, three.median), _of_medians(eight.median, six.median)]
+    told = ", ".join(f"h = {hidden}: {best[hidden].median.value:.4g}" for hidden in (3, 6, 8))
+    rates = ", ".join(f"{best[hidden].rate:g}" for hidden in (3, 6, 8))
+    measured = f"{told}; h = 6 has {ratios[0]:.2f} of h = 3, h = 8 has {ratios[1]:.2f} of h = 6"
+    cases = min(each.cases for each in best.values())
+    statement, of = STATEMENTS["larger-is-better"], "new executions"
+    detail = f"median losses at the end, at the rates with the smallest, {rates}; ratios with those of both intervals"
+    if cases < LEAST:
+        return statement.not_tested(f"judged from {LEAST} executions on", of=of, measured=measured, detail=detail)
+    return statement.claim(measured, ratios, of=of, cases=cases, detail=detail)
+
+
+def _of_medians(one: Estimate, other: Estimate) -> Estimate:
+    return Estimate(one.value / other.value, one.low / other.high, one.high / other.low)
 
 
 def _best_rate(found: Cells, hidden: int) -> Cell | None:

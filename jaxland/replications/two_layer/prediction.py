@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -106,15 +107,15 @@ def skill(rows: Int[np.ndarray, "W 4"]) -> Estimate | None:
     return Estimate(found.value, found.low, found.high)
 
 
-def alarms(watched: Watched) -> pd.DataFrame:
-    """Every alarm, from its first epoch to its last before the loss has risen.
+def alarms(watched: Watched, given: Bool[np.ndarray, "W S"] | None = None) -> pd.DataFrame:
+    """Every alarm, by the sharpness or as given, from its first epoch to its last before the loss has risen.
 
     Returns:
         One row an alarm: `execution`, `begin`, `outcome` ("rise": the loss rose while it was on, "ended": it ended by
         itself, "open": it was on at the end of the run) and `lead`, epochs from its begin to the rise, or NaN.
     """
-    rows = []
-    for execution, (alarm, rise) in enumerate(zip(watched.alarm, watched.rise.tolist(), strict=True)):
+    given, rows = watched.alarm if given is None else given, []
+    for execution, (alarm, rise) in enumerate(zip(given, watched.rise.tolist(), strict=True)):
         calm = watched.epochs < rise if rise >= 0 else np.ones(len(alarm), bool)
         on = np.concatenate([[False], alarm[calm], [False]])
         begins, ends = np.flatnonzero(on[1:] & ~on[:-1]), np.flatnonzero(~on[1:] & on[:-1])
@@ -135,7 +136,7 @@ def find(context: Context) -> Findings:
         courses[run] = part["params"]
         context.say(f"  {found[-1].label}: the loss rises in {(part['rise'] >= 0).sum()} of {count}")
     by_run = {each.label: alarms(each) for each in found}
-    claims = [each for watched in found for each in (unpredictable(watched), *_measured(watched))]
+    claims = [each for watched in found for each in (*unpredictable(watched), *_measured(watched))]
     claims += [new_numbers(found[0]), *similar(courses[RUNS[-1]])]
     return Findings(
         {"prediction.csv": _table(found, by_run)},
@@ -171,19 +172,52 @@ def _watch(context: Context, run: Run, count: int) -> Mapping[str, np.ndarray]:
     }
 
 
-def unpredictable(watched: Watched) -> Claim:
-    """Conclusion 1, by the sharpness."""
-    rows = counts(watched, watched.alarm)
-    hits, misses, false, none = rows.sum(axis=0).tolist()
-    index = skill(rows)
+class Asked(NamedTuple):
+    """What a detector said at the epochs at which it was asked, and the executions that stand behind them."""
+
+    totals: tuple[int, int, int, int]
+    """Hits, misses, false alarms, rightly none."""
+    index: Estimate | None
+    """Youden's."""
+    executions: int
+    rise: int
+    """Executions that rise."""
+    warned: int | None = None
+    """Those of them in which an alarm was on when the loss rose; None where it was not looked at."""
+
+
+def unpredictable(watched: Watched) -> list[Claim]:
+    """Conclusion 1, by what the document saw, the loss, and by what it did not, the sharpness."""
+    rises, executions = int((watched.rise >= 0).sum()), len(watched.rise)
+    found = []
+    for detector, alarm in _detectors(watched):
+        rows = counts(watched, alarm)
+        hits, misses, false, none = rows.sum(axis=0).tolist()
+        warned = _of_outcome(alarms(watched, alarm), "rise")
+        asked = Asked((hits, misses, false, none), skill(rows), executions, rises, warned)
+        found.append(detector_claim(watched.label, detector, asked))
+    return found
+
+
+def _detectors(watched: Watched) -> list[tuple[str, Bool[np.ndarray, "W S"]]]:
+    return [("sharpness", watched.alarm), ("loss", watched.rising)]
+
+
+_SEES = {"sharpness": "sharpness above 2 / rate", "loss": f"a loss above that of {STRIDE} epochs ago"}
+
+
+def detector_claim(label: str, detector: str, asked: Asked) -> Claim:
+    """Of one detector in the executions of one run."""
+    hits, misses, false, none = asked.totals
+    warned = "" if asked.warned is None else f", {asked.warned:,} of them in an alarm"
     return STATEMENTS["unpredictable"].claim(
-        f"Youden's index {index}: alarms before {hits} of {hits + misses} rises, and at {false} of {false + none} "
-        "epochs that none follows",
-        index,
-        of=watched.label,
-        cases=len(rows),
-        detail=f"sharpness above 2 / rate, asked every {_ASKED} epochs whether the loss rises in the next {AHEAD}; "
-        "executions resampled",
+        f"Youden's index {asked.index}: yes at {hits:,} of {hits + misses:,} epochs that a rise follows, and at "
+        f"{false:,} of {false + none:,} others; {asked.rise:,} of {asked.executions:,} executions rise{warned}",
+        asked.index,
+        of=f"{label}, by the {detector}",
+        cases=asked.executions,
+        detail=f"{_SEES[detector]}, asked every {_ASKED} epochs whether the loss rises in the next {AHEAD}, so that a "
+        "rise is asked for more than once; executions resampled",
     )
 
 
@@ -192,12 +226,6 @@ def _measured(watched: Watched) -> list[Claim]:
     ended, rose = (_of_outcome(table, each) for each in ("ended", "rise"))
     lead = Estimate.quantile(table["lead"].dropna().to_numpy(float)) if rose else "none"
     return [
-        measurement(
-            "does the loss tell what comes?",
-            f"Youden's index {skill(counts(watched, watched.rising)) or 'not known'}",
-            of=watched.label,
-            detail=f"an alarm where the loss exceeds that of {STRIDE} epochs ago",
-        ),
         measurement(
             "what becomes of alarms?",
             f"{Estimate.share(ended, ended + rose)} end by themselves; from the others to the rise pass "
@@ -286,7 +314,7 @@ def _table(found: list[Watched], by_run: Mapping[str, pd.DataFrame]) -> pd.DataF
     rows = []
     for watched in found:
         table = by_run[watched.label]
-        for name, alarm in (("sharpness", watched.alarm), ("loss", watched.rising)):
+        for name, alarm in _detectors(watched):
             per_run = counts(watched, alarm)
             index = skill(per_run) or Estimate(np.nan, np.nan, np.nan)
             row = {"run": watched.run.name, "detector": name, "executions": len(watched.rise)}

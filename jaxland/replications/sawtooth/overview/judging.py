@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxland.landscape import outputs
 from jaxland.replications.sawtooth.comparable import LEAST_STEPS, other_example
@@ -18,6 +18,7 @@ from jaxland.replications.sawtooth.statements.fits import (
     NEAR,
     PAIRS,
     SAME,
+    SMOOTH,
     SMOOTH_LOSS,
 )
 from jaxland.statistics import Estimate, Histogram, bootstrap_interval
@@ -108,12 +109,11 @@ def fit_claims(name: str, sample: FitSample, own: int, largest: float) -> list[C
     count = len(sample.fit)
     told = {"of": name, "cases": count}
     turns, wave = Estimate.quantile(sample.turns), Estimate.mean(sample.wave)
-    without, found = int((sample.wave < HALF_THE_WAVE).sum()), int((sample.loss < SAME * SMOOTH_LOSS).sum())
-    near, smaller = int((np.abs(sample.loss / SMOOTH_LOSS - 1) < NEAR).sum()), int((sample.largest < largest).sum())
+    without, smooth = _count(sample.wave < HALF_THE_WAVE), _count(np.abs(sample.loss / SMOOTH_LOSS - 1) < SMOOTH)
+    found = _count(sample.loss < SAME * SMOOTH_LOSS)
+    near, smaller = _count(np.abs(sample.loss / SMOOTH_LOSS - 1) < NEAR), _count(sample.largest < largest)
     return [
-        STATEMENTS["denoised"].claim(
-            f"{without / count:.2%} of fits hold less than half of the wave", Estimate.share(without, count), **told
-        ),
+        denoised_claim(name, without, smooth, count),
         STATEMENTS["never-found"].claim(f"{found} of {count:,} fits", Estimate.share(found, count), **told),
         STATEMENTS["large-values"].claim(
             f"W_f's largest is {largest:.3g}; {smaller / count:.1%} of fits have none as large, and "
@@ -138,6 +138,29 @@ def fit_claims(name: str, sample: FitSample, own: int, largest: float) -> list[C
         ),
         STATEMENTS["spike"].claim(f"{near / count:.0%} of fits", Estimate.share(near, count), **told),
     ]
+
+
+def _count(met: Bool[np.ndarray, "F"]) -> int:
+    return int(met.sum())
+
+
+def denoised_claim(name: str, without: int, smooth: int, count: int) -> Claim:
+    """Whether fits have lost the wave, and nothing else: constant fits have lost both.
+
+    Args:
+        name: of the ensemble.
+        without: fits that hold less than half of the wave.
+        smooth: fits with a loss near the smooth fit's.
+        count: of all fits.
+    """
+    shares = Estimate.share(without, count), Estimate.share(smooth, count)
+    return STATEMENTS["denoised"].claim(
+        f"{shares[0].value:.2%} of fits hold less than half of the wave; {shares[1]:.1%} have a loss within a half of "
+        "the smooth fit's",
+        shares,
+        of=name,
+        cases=count,
+    )
 
 
 def distance_claims(name: str, sample: FitSample, closest: float) -> list[Claim]:
