@@ -37,7 +37,8 @@ def plain_gradient(problem: jl.Problem, network: jl.Network, point: np.ndarray) 
 
 def main() -> None:
     """Trains, measures and prints."""
-    count, steps = (int(each) for each in (*sys.argv[1:], "256", "5000")[:2])
+    given = [int(each) for each in sys.argv[1:]]
+    count, steps = (*given, *(256, 5_000)[len(given) :])
     network, problem = jl.mlp([1, 5, 5, 5, 5, 5, 1], "relu"), jl.problems.sawtooth()
     fits = jl.fit(network, problem, optax.sgd(0.01, momentum=0.9), fits=count, steps=steps)
     points = jl.symmetrise(network, fits.params.astype(np.float64)).params
