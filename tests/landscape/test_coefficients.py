@@ -101,6 +101,7 @@ def test_volumes_of_ellipsoids_are_exact_with_their_own_metric():
     assert poor.effective_rays[0] < 10
 
 
+@pytest.mark.slow
 def test_volumes_of_other_shapes_walls_and_of_what_has_none():
     valley = gradients_of(lambda w: w[0] ** 4 + w[1] ** 2)
     area = scipy.integrate.quad(lambda x: 2 * math.sqrt(0.1 - x**4), -(0.1**0.25), 0.1**0.25)[0]

@@ -50,6 +50,50 @@ def _lanczos(rng, loss_unit, unit):
     yield (1, -2), [ends.largest.values, ends.smallest.values]
     yield (1, -2), [*landscape.hessian_trace(objective, params, 4), density.moment(1), *density.nodes.ravel()]
     yield (0, 0), density.weights
+    largest = landscape.largest_eigenvalues(objective, params[None], 2)
+    assert largest.converged.all()
+    yield (1, -2), largest.values
+
+
+def _waves(loss_unit, unit):
+    """A network of one output that is no polynomial, and data for it, outputs in the first unit."""
+    network = jl.Network(
+        lambda key: jnp.ones(3),
+        lambda params, x: loss_unit * jnp.sin((params / unit)[None] * x).sum(axis=1, keepdims=True),
+    )
+    x = np.linspace(-1, 2, 18).reshape(6, 3)
+    return network, jl.Problem(x, loss_unit * np.cos(x[:, 0] + 0.3))
+
+
+def _curvatures(rng, loss_unit, unit):
+    (network, problem), params = _waves(loss_unit, unit), unit * rng.normal(size=(2, 3))
+    products = landscape.hessian_of(problem.objective(network)).matrices(params)
+    yield (2, -2), [products, landscape.gauss_newton(network, problem).matrices(params)]
+    yield (4, -2), landscape.empirical_fisher(network, problem).matrices(params)
+
+
+def _posteriors(rng, loss_unit, unit):
+    (network, problem), params = _waves(loss_unit, unit), unit * rng.normal(size=(2, 3))
+    found, path = landscape.laplace(network, problem, params), landscape.swag(unit * rng.normal(size=(2, 9, 3)), rank=4)
+    yield (0, 1), [*path.mean.ravel(), *np.abs(path.factor).ravel(), *np.abs(found.posterior.factor).ravel()]
+    yield (0, 2), path.diagonal
+    yield (0, 1), path.sample(3).ravel()
+    yield (2, 0), found.noise
+    yield (0, -2), found.prior_precision
+    yield (0, 0), found.effective
+    yield (1, 0), [found.posterior.deviations(network, problem.x), path.deviations(network, problem.x)]
+
+
+def _valleys(rng, loss_unit, unit):
+    params = unit * rng.normal(size=(2, 3))
+    evaluate, metric = gradients_of(_objective(loss_unit, unit)), np.tile(np.diag([9.0, 4, 25]), (2, 1, 1)) / unit**2
+    found = landscape.local_learning_coefficients(
+        evaluate, params, 2 / loss_unit, localisation=3 / unit**2, metric=metric, burn_in=4, steps=6
+    )
+    volumes = landscape.basin_volumes(evaluate, params, 0.3 * loss_unit, metric=metric, rays=5, longest=100.0)
+    yield (0, 0), np.ravel(found)
+    yield (0, 1), np.exp(volumes.log_volume / 3)
+    yield (0, 0), [*volumes.standard_error, *volumes.effective_rays, *volumes.unbounded]
 
 
 def _stationary(rng, loss_unit, unit):
@@ -58,6 +102,10 @@ def _stationary(rng, loss_unit, unit):
     yield (0, 0), [len(found.loss), *found.index, *found.starts]
     yield (0, 1), found.params
     yield (1, 0), found.loss
+    saddles = landscape.saddle_points(_objective(loss_unit, unit), starts)
+    yield (0, 0), [len(saddles.loss), *saddles.index, *saddles.starts]
+    yield (0, 1), saddles.params
+    yield (1, 0), saddles.loss
     yield (1, -2), found.eigenvalues
 
 
@@ -239,8 +287,11 @@ PLAIN = {
 }
 COMPILED = {
     _curved: ["hessians", "spectra"],
-    _lanczos: ["extreme_eigenvalues", "hessian_trace", "spectral_density", "SpectralDensity"],
-    _stationary: ["stationary_points"],
+    _lanczos: ["extreme_eigenvalues", "hessian_trace", "largest_eigenvalues", "spectral_density", "SpectralDensity"],
+    _curvatures: ["hessian_of", "gauss_newton", "empirical_fisher", "Curvature"],
+    _posteriors: ["laplace", "swag", "Gaussians"],
+    _valleys: ["local_learning_coefficients", "basin_volumes"],
+    _stationary: ["stationary_points", "saddle_points"],
     _relaxed: ["relax", "refine", "energies_of", "linear_barriers", "path_barriers"],
     _on_planes: ["coordinate_plane", "in_plane", "surface", "losses_at", "plane_losses"],
     _sharpness: ["sharpness"],
@@ -253,6 +304,8 @@ WITHOUT_UNITS = {
     "Features": "what surface_features returns",
     "InPlane": "what in_plane returns",
     "Jittered": "what jitter returns",
+    "Laplace": "what laplace returns",
+    "LearningCoefficients": "what local_learning_coefficients returns",
     "Matched": "what match returns",
     "Merged": "what merge returns",
     "NebSettings": "shares of the units of a band",
@@ -263,6 +316,7 @@ WITHOUT_UNITS = {
     "Surface": "what surface returns",
     "Symmetrised": "what symmetrise returns",
     "TraceEstimate": "what hessian_trace returns",
+    "Volumes": "what basin_volumes returns",
     "ZeroModes": "what zero_modes returns",
     "align": "exchanges units, see test_alignment",
     "most_knots": "takes counts",

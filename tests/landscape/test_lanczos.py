@@ -259,7 +259,7 @@ def test_broken_parameters_give_nan():
 def test_bad_input():
     with pytest.raises(ValueError, match="count must be between 1 and 9"):
         extreme_eigenvalues(OBJECTIVE, PARAMS, 10, max_steps=9)
-    with pytest.raises(ValueError, match="at least two probes"):
+    with pytest.raises(ValueError, match="at least 2 probes by hutchinson"):
         hessian_trace(OBJECTIVE, PARAMS, 1)
     with pytest.raises(ValueError, match="at least 1; got 0 and 5"):
         spectral_density(OBJECTIVE, PARAMS, 0, 5)

@@ -134,6 +134,7 @@ def test_the_path_across_two_saddles_passes_the_minimum_between(on_mueller_brown
     assert nearest < 0.2
 
 
+@pytest.mark.slow
 def test_a_band_at_rest_stays_there(on_mueller_brown):
     """The units of a band are those of its ends: relaxed or refined, it is judged and moved by the same ones."""
     evaluate, bands = gradients_of(mueller_brown), on_mueller_brown.images[:2]
@@ -371,6 +372,7 @@ def _bent_in_units_of_one():
     return relax(gradients_of(bent), straight_bands(np.array([[-1.0, 0]]), np.array([[1.0, 0]]), 9))
 
 
+@pytest.mark.slow
 def test_a_band_that_leaves_the_domain_goes_back_and_comes_to_the_saddle():
     """A logarithm beside the valley: a step too far meets NaN, and is taken again, shorter."""
     met = []
@@ -393,6 +395,7 @@ def test_a_band_that_leaves_the_domain_goes_back_and_comes_to_the_saddle():
     np.testing.assert_allclose(found.energies.max(), gradients_of(fenced)(top[None])[0][0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_band_that_diverges_is_given_as_it_was_before():
     """Where no step, however short, stays finite: a wall of NaN that the first step runs into."""
     start = straight_bands(np.array([[-1.0, 1]]), np.array([[1.0, 1]]), 7)
@@ -425,6 +428,7 @@ def test_a_band_on_a_kinked_floor_says_so():
     assert found.energies.max() == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_smooth_band_that_stalls_is_not_kinked():
     """With progress that nothing makes and a tolerance that nothing meets, half way down a smooth wall."""
     bands = straight_bands(MINIMA[[0]], MINIMA[[2]], 9)

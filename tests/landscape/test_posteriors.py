@@ -59,6 +59,7 @@ def test_what_is_not_given_makes_the_evidence_largest():
     assert found.log_evidence[0] == pytest.approx(-best.fun, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_samples_and_linearised_outputs_agree_and_grow_away_from_the_data():
     net = jl.mlp([1, 8, 1], "tanh")
     x = np.linspace(-1, 1, 40)

@@ -79,6 +79,7 @@ def _mueller_brown(point):
     )
 
 
+@pytest.mark.slow
 def test_saddles_of_mueller_and_brown_from_its_minima():
     minima = stationary_points(_mueller_brown, np.random.default_rng(0).uniform([-1.5, -0.5], [1, 2], (60, 2)))
     minima = minima.params[minima.index == 0]

@@ -218,5 +218,5 @@ def test_without_flax_there_is_an_install_line(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ImportError, match=r"pip install 'jaxland\[flax\]'"):
+    with pytest.raises(ImportError, match=r"pip install flax"):
         from_flax(Perceptron(), 3)

@@ -116,6 +116,7 @@ def test_noise_is_learnt_by_whoever_reproduces_the_data_and_by_least_squares_in_
 # Settings
 
 
+@pytest.mark.slow
 def test_fits_of_other_settings_are_seen_as_those_of_the_study(store, tmp_path):
     wanted = settings.SettingsSettings(fits=4, steps=(100, 300))
     table = settings.find(_context(store, tmp_path, wanted)).tables["settings.csv"]
@@ -160,6 +161,7 @@ def test_paths_lead_from_the_global_minimum_to_the_fits(store, found_paths):
     assert set(found_paths.captions) == set(found_paths.figures)
 
 
+@pytest.mark.slow
 def test_a_path_does_not_depend_on_which_others_are_relaxed(store, tmp_path, found_paths):
     one = paths.find(_context(store, tmp_path, dataclasses.replace(PATHS, bands=1, others=0)))
     row = found_paths.tables["paths.csv"].iloc[0]

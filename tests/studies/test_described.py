@@ -55,6 +55,7 @@ def test_a_lost_or_damaged_file_tells_nothing(tmp_path, content):
     assert described(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_every_run_writes_it_and_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         jl.run({"a": _ensemble()}, tmp_path / name, fits=4)

@@ -95,6 +95,7 @@ def test_regressions_of_nist_are_solved_to_what_is_certified(name):
         assert loss == pytest.approx(case.sum_of_squares, rel=0.01 if name == "Lanczos1" else 1e-8)
 
 
+@pytest.mark.slow
 def test_units_of_parameters_do_not_matter_to_levenberg_marquardt():
     """The fit of the same model whose parameters are told in units of powers of ten takes the same course."""
     net = jl.mlp([3, 2, 1], "tanh")
@@ -140,6 +141,7 @@ def test_fits_say_why_they_stopped(solver):
     assert lost.evaluations.tolist() == [0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["levenberg_marquardt", "hagan_menhaj"])
 def test_what_each_reason_of_levenberg_marquardt_means(solver):
     one, start = np.ones((1, 1)), np.array([[3.0]])
@@ -170,6 +172,7 @@ def test_the_gradient_where_a_fit_stopped_is_that_of_numpy(solver):
         assert np.isnan(found.cosine).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_what_has_stopped_stays_and_has_used_what_it_took(solver):
     whole = solve(LINEAR, PROBLEM, solver, STARTS[:1], evaluations=200)
@@ -192,6 +195,7 @@ def test_large_systems_of_several_threads_do_not_wait_for_each_other():
     assert (found.loss < found.trace[:, 0]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "inputs",
     [
@@ -211,6 +215,7 @@ def test_levenberg_marquardt_of_a_network_that_knows_the_other_points(inputs):
     np.testing.assert_allclose(found.loss, residue[0] / 30, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_fit_does_not_depend_on_its_neighbours():
     net, problem = jl.mlp([3, 2, 1], "tanh"), PROBLEM
     starts = np.random.default_rng(2).normal(size=(10, net.size))
