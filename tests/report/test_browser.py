@@ -314,6 +314,8 @@ def test_bars_are_marked_by_keyboard(opened):
 
 def test_the_numbers_of_a_chart_are_a_table(opened):
     _press(opened, "#scatter-of-losses summary")
+    # The table is made when the browser has told that it was opened.
+    WebDriverWait(opened, 10).until(lambda driver: _texts(driver, "#scatter-of-losses .count"))
     assert "1 to 12 of 64 rows" in opened.find_element(By.CSS_SELECTOR, "#scatter-of-losses .count").text
     heads = _texts(opened, "#scatter-of-losses th")
     assert heads == ["ensemble", "fit", "status", "loss", "initial_loss", "best_loss", "best_step"]
