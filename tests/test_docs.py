@@ -112,7 +112,7 @@ def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, 
     parts = blocks("docs/studies.md")
     (tmp_path / "my_study.py").write_text(parts[1])
     commands = [shlex.split(line, comments=True)[1:] for line in blocks("docs/studies.md", "sh")[0].splitlines()]
-    assert len(commands) == 7
+    assert len(commands) == 9
     for command in commands[1:]:
         assert main(command) == 0, command
     with pytest.raises(SystemExit) as ended:
@@ -122,7 +122,7 @@ def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, 
     names: dict = {}
     compared = sum(run(code, names) for code in parts)
     assert compared == 2
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"first", "mine", "asking"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"first", "mine", "other", "asking"}
 
 
 def test_promises_name_tests_that_are_there():
