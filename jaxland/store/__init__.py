@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.store.files import StoreError, check_path, commit, read_if_sound, require_writable
+    from jaxland.store.files import (
+        DirectoryInUse,
+        StoreError,
+        check_path,
+        commit,
+        read_if_sound,
+        require_writable,
+    )
     from jaxland.store.manifest import MANIFEST, Manifest, configuration_hash
     from jaxland.store.parts import Parts
     from jaxland.store.shard import DamagedShard, Shard, ShardFile, missing_ranges, read_metadata
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MANIFEST",
     "DamagedShard",
+    "DirectoryInUse",
     "Manifest",
     "Parts",
     "Shard",

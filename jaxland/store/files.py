@@ -19,6 +19,10 @@ class StoreError(Exception):
     """Something is wrong with a study directory; the message says what, where and what to do."""
 
 
+class DirectoryInUse(StoreError):
+    """Another process writes to the directory, which is no fault of it; it is not waited for."""
+
+
 class DamagedFile(Exception):
     """What has a file's name is none, or the disk has lost its bytes; the message says which."""
 

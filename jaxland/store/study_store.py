@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from jaxland._commit import make_folders, sweep, sync_directory
-from jaxland.store.files import StoreError, check_path, commit, listed
+from jaxland.store.files import DirectoryInUse, StoreError, check_path, commit, listed
 from jaxland.store.manifest import MANIFEST, Manifest, is_ensemble_name, read_manifest
 from jaxland.store.shard import (
     DamagedShard,
@@ -215,7 +215,8 @@ class StudyStore:
         Temporary files that writers left when they died are removed.
 
         Raises:
-            StoreError: another process is writing, or the directory is read-only.
+            DirectoryInUse: another process is writing.
+            StoreError: the directory is read-only, its disk is full, or its file system has no locks.
         """
         try:
             # A pipe of that name would be waited for.
@@ -263,7 +264,7 @@ class StudyStore:
                 time.sleep(0.01)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(
+            raise DirectoryInUse(
                 f"another process is training or analysing in {self.path} ({self.writer() or 'it has just ended'}); "
                 "wait for it, or stop it first."
             ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxland.execution import LEASE_SECONDS, Leases, ShardsFailed, ShardTask, ended_after, stop_on_signals
-from jaxland.store import MANIFEST, DamagedShard, StoreError, StudyStore, read_if_sound
+from jaxland.store import MANIFEST, DamagedShard, DirectoryInUse, StoreError, StudyStore, read_if_sound
 from jaxland.studies.analyses import make_analyses
 from jaxland.studies.fitting import (
     PAUSES,
@@ -218,7 +218,7 @@ def _analyse(worker: _Worker, name: str, before: tuple[int, int] | None) -> Outc
         with worker.leases.kept(name), ExitStack() as held:
             try:
                 held.enter_context(store.writing())
-            except StoreError as error:
+            except DirectoryInUse as error:
                 worker.say(f"all shards are there; {error} It makes the analyses.")
                 worker.leases.give_back(name)
                 return None

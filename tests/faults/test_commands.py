@@ -184,6 +184,9 @@ def test_a_few_faults_of_leases_logs_and_checkpoints(faulty, finished):
     assert faulty("work", places["scandir", "", "leases"][0], errno.EIO) == 1
     assert faulty("work", places["write", "unfinished", ".tmp"][-1], errno.ENOSPC) == 1
     assert faulty("work", places["write", "logs", ".log"][0], errno.ENOSPC) == 0
+    # A lock that cannot be had for want of room is not another's.
+    locked = [at for at, call in enumerate(finished[1]["work"]) if call == ("open", str(finished[0] / ".lock"))]
+    assert [faulty("work", at, errno.ENOSPC) for at in locked] == [1]
 
 
 @pytest.mark.slow
