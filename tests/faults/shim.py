@@ -49,7 +49,9 @@ class Disk:
         """The call, counted where its path is in the directory."""
 
         def counted(*args, **options):
-            place = os.fspath(args[-1] if name == "replace" else args[0]) if args else "."
+            given = (args[-1] if name == "replace" else args[0]) if args else "."
+            # `shutil.rmtree` lists the folders that it has opened.
+            place = self._open.get(given) if isinstance(given, int) else os.fspath(given)
             if not isinstance(place, str) or not place.startswith(self.root):
                 return call(*args, **options)
             self.touch(name, place)
