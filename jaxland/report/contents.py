@@ -80,6 +80,8 @@ def read_contents(directory: Path | str) -> Contents:
     notices = _of_the_fits(store, ensembles, resume)
     claims, of_the_analysis = _claims_and_notices(store.path, ensembles, analyse)
     broken = broken_figures + broken_tables
+    commands = read_commands(store.path, broken.append)
+    picked = pick(store, ensembles, broken.append)
     if broken:
         of_the_analysis.append(Notice(f"Files that cannot be read are left out: {_listed(broken)}.", analyse))
     return Contents(
@@ -95,8 +97,8 @@ def read_contents(directory: Path | str) -> Contents:
         others=others,
         notices=notices + of_the_analysis,
         analyse=analyse,
-        commands=read_commands(store.path),
-        picked=pick(store, ensembles),
+        commands=commands,
+        picked=picked,
     )
 
 

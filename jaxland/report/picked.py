@@ -29,7 +29,11 @@ _FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def pick(store: StudyStore, ensembles: Mapping[str, EnsembleLosses]) -> dict[str, Any]:
+def pick(
+    store: StudyStore,
+    ensembles: Mapping[str, EnsembleLosses],
+    unreadable: Callable[[str], object] = lambda name: None,
+) -> dict[str, Any]:
     """The best, the median and the worst fit of each ensemble and some at random; nothing where none is stored.
 
     What they compute is there for networks of one input and one output whose structure the directory tells
@@ -38,8 +42,9 @@ def pick(store: StudyStore, ensembles: Mapping[str, EnsembleLosses]) -> dict[str
     Args:
         store: of the study.
         ensembles: losses of each, by name.
+        unreadable: told the name of a file that is there and cannot be read.
     """
-    told = described(store.path)
+    told = described(store.path, unreadable)
     many = max(RANDOM // max(len(ensembles), 1), 1)
     picked = [_picked(store, name, each, many, told.get(name)) for name, each in ensembles.items() if len(each.sample)]
     found = [each for each in picked if each["fit"]]

@@ -5,6 +5,7 @@ It is beside what is computed: no hash and no shard knows of it.
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -51,11 +52,19 @@ def note_command(directory: Path, command: str, began: float, *, done: bool) -> 
             file.write(json.dumps(line._asdict()) + "\n")
 
 
-def read_commands(directory: Path) -> list[Command]:
-    """The commands that were noted, in order; lines that are none are left out."""
+def read_commands(directory: Path, unreadable: Callable[[str], object] = lambda name: None) -> list[Command]:
+    """The commands that were noted, in order; lines that are none are left out.
+
+    Args:
+        directory: of the study.
+        unreadable: told the file's name where it is there and cannot be read.
+    """
     try:
         lines = (directory / LOGS / _NAME).read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except (OSError, ValueError):
+        unreadable(f"{LOGS}/{_NAME}")
         return []
     return [command for command in map(_command, lines) if command is not None]
 

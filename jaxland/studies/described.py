@@ -4,7 +4,7 @@ It decides nothing and enters no hash; where it is lost or damaged, the report d
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +54,16 @@ def _described(ensemble: "Ensemble") -> dict[str, Any]:
     return told
 
 
-def described(directory: Path) -> dict[str, Any]:
-    """What is written down, by ensemble; nothing where it is not there or damaged."""
+def described(directory: Path, unreadable: Callable[[str], object] = lambda name: None) -> dict[str, Any]:
+    """What is written down, by ensemble; nothing where it is not there or damaged.
+
+    Args:
+        directory: of the study.
+        unreadable: told the file's name where it is there and cannot be read.
+    """
     try:
         told = json.loads(read_if_sound(directory / NETWORKS) or b"{}")
     except (ValueError, RecursionError, StoreError):
+        unreadable(NETWORKS)
         return {}
     return told if isinstance(told, dict) else {}
