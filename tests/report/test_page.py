@@ -226,20 +226,21 @@ def test_damage_is_said_and_the_rest_is_shown(copy):
     (copy / "table.parquet").write_bytes(b"PAR1")
     for path in (copy / "figures").glob("figure-05*"):
         path.write_bytes(b"")
-    (copy / "networks.json").write_text("{")
-    (copy / "logs" / "commands.jsonl").unlink(missing_ok=True)
-    (copy / "logs" / "commands.jsonl").mkdir(parents=True)
     page = _page(copy)
     assert f"their fits count as missing: {victim.name}. Mend it with jaxland resume {copy}" in page.text
     assert "Fits are missing: 8 of adadelta." in page.text
     assert "8 (8-15)" in page.text
     assert "claims.csv cannot be read." in page.text
     assert "table.parquet cannot be read." in page.text
-    assert (
-        "figures/figure-05-losses.png, figures/figure-05-losses.svg, analysis/curves.csv, logs/commands.jsonl, "
-        "networks.json." in page.text
-    )
+    assert "figures/figure-05-losses.png, figures/figure-05-losses.svg, analysis/curves.csv." in page.text
     assert len(page.named("img")) == 8
+
+
+def test_networks_and_commands_that_cannot_be_read_are_named(copy):
+    (copy / "networks.json").write_text("{")
+    (copy / "logs" / "commands.jsonl").unlink(missing_ok=True)
+    (copy / "logs" / "commands.jsonl").mkdir(parents=True)
+    assert "are left out: logs/commands.jsonl, networks.json." in _page(copy).text
 
 
 @pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_text("{")], ids=["lost", "damaged"])
