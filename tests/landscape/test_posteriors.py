@@ -111,7 +111,7 @@ def test_fits_that_diverged_are_nan_and_change_no_other():
 
 
 def test_swag_has_the_moments_of_its_snapshots():
-    path = RNG.normal(size=(2, 30, 4)) * np.array([1.0, 2, 0.1, 0])
+    path = np.random.default_rng(5).normal(size=(2, 30, 4)) * np.array([1.0, 2, 0.1, 0])
     found = swag(path, rank=10)
     covariance = found.factor @ found.factor.transpose(0, 2, 1) + found.diagonal[:, :, None] * np.eye(4)
     for index in range(2):
@@ -120,7 +120,8 @@ def test_swag_has_the_moments_of_its_snapshots():
         np.testing.assert_allclose(covariance[index], expected, atol=1e-12)
     drawn = found.sample(20_000)
     np.testing.assert_allclose(drawn.mean(axis=1), found.mean, atol=0.1)
-    np.testing.assert_allclose(np.cov(drawn[1].T), covariance[1], atol=0.1)
+    # Five standard errors of the largest.
+    np.testing.assert_allclose(np.cov(drawn[1].T), covariance[1], atol=5 * np.sqrt(2 / 20_000) * covariance[1].max())
     rows = np.column_stack([X, np.ones(25)])
     order = [list(LINEAR.entry_names).index(name) for name in ("w[0]", "w[1]", "w[2]", "z")]
     expected = np.sqrt(np.einsum("np,pq,nq->n", rows, covariance[0][np.ix_(order, order)], rows))
