@@ -99,17 +99,10 @@ def local_learning_coefficients(
         (2023), equation 15, with stochastic gradient Langevin dynamics, whose step size biases it; Watanabe, A widely
         applicable Bayesian information criterion (2013); Neal, MCMC using Hamiltonian dynamics (2011), section 5.3.
     """
-    params = np.asarray(params, np.float64)
-    if params.ndim != 2 or not params.shape[1]:
-        raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
-    for name, value in (("inverse_temperature", inverse_temperature), ("localisation", localisation)):
-        if not 0 < value < np.inf:
-            raise ValueError(f"{name} must be positive and finite; got {value}.")
+    params = _checked(params, metric, inverse_temperature=inverse_temperature, localisation=localisation)
     if chains < 2 or steps < 4 or burn_in < 1 or leapfrogs < 1:
         got = f"{chains}, {steps}, {burn_in} and {leapfrogs}"
         raise ValueError(f"two chains, four steps, a burn-in of one and one leapfrog are needed; got {got}.")
-    if metric is not None and np.shape(metric) != (*params.shape, params.shape[1]):
-        raise ValueError(f"metric must have shape {(*params.shape, params.shape[1])}; got {np.shape(metric)}.")
     target = inverse_temperature, localisation
     width = max(1, _POINTS // chains)
     parts = []
@@ -158,21 +151,26 @@ def basin_volumes(
         Scherlis and Belrose, Estimating the probability of sampling a trained neural network at random (2025), for
         star-shaped volumes and preconditioned directions.
     """
-    params = np.asarray(params, np.float64)
-    if params.ndim != 2 or not params.shape[1]:
-        raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
-    for name, value in (("rise", rise), ("longest", longest)):
-        if not 0 < value < np.inf:
-            raise ValueError(f"{name} must be positive and finite; got {value}.")
+    params = _checked(params, metric, rise=rise, longest=longest)
     if rays < 2:
         raise ValueError(f"an error needs at least two rays; got {rays}.")
-    if metric is not None and np.shape(metric) != (*params.shape, params.shape[1]):
-        raise ValueError(f"metric must have shape {(*params.shape, params.shape[1])}; got {np.shape(metric)}.")
     found = [
         _volume(evaluate, point, rise, None if metric is None else metric[index], rays, longest, (seed, index))
         for index, point in enumerate(params)
     ]
     return Volumes(*np.reshape(found, (len(params), 4)).T)
+
+
+def _checked(params, metric, **positive: float) -> Float[np.ndarray, "F P"]:
+    params = np.asarray(params, np.float64)
+    if params.ndim != 2 or not params.shape[1]:
+        raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
+    for name, value in positive.items():
+        if not 0 < value < np.inf:
+            raise ValueError(f"{name} must be positive and finite; got {value}.")
+    if metric is not None and np.shape(metric) != (*params.shape, params.shape[1]):
+        raise ValueError(f"metric must have shape {(*params.shape, params.shape[1])}; got {np.shape(metric)}.")
+    return params
 
 
 def _inverse_roots(metric, params):

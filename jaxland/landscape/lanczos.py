@@ -219,8 +219,8 @@ def hessian_trace(
     - `"hutch++"`: a third of the products finds a space in which much of H lies, a third takes the trace there exactly,
       and a third estimates the rest. Where few eigenvalues make the trace the variance falls as one over the square.
     - `"xtrace"`: every vector serves both ends, and each estimate leaves out of the space what its own vector brought.
-      The most exact of the three where the spectrum decays. The estimates share vectors, so that its standard error is
-      some tenths too small: of intervals of small networks 84 to 96 % held the trace, not 95.
+      The most exact of the three where the spectrum decays. The estimates share vectors, so that
+      its standard error is somewhat too small, and its interval with it.
 
     The last two hold `probes` vectors of P numbers. Where these are no fewer than P they take the P products of unit
     vectors instead, and the trace is exact.
