@@ -209,9 +209,10 @@ class _Run:
     def _give_up(self) -> None:
         from jaxland.training import Interrupted
 
-        self._on_stop()
+        # In this order: a worker whose shard ends at once would begin what waits.
         for future in self._running:
             future.cancel()
+        self._on_stop()
         wait(self._running, timeout=_GRACE)
         raise Interrupted
 
