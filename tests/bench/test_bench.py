@@ -107,6 +107,7 @@ def test_backends_that_are_not_here_are_named(monkeypatch):
     assert ways["lanes"]() > 0
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_kernel_of_the_peak_counts_what_it_does(tmp_path):
     device = Emulated(tmp_path)

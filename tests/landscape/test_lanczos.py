@@ -13,7 +13,7 @@ from jaxland.landscape import (
     spectral_density,
 )
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 NETWORK = jl.mlp([2, 8, 6, 1], "tanh")
 RNG = np.random.default_rng(0)
@@ -75,6 +75,7 @@ def test_stops_when_converged_and_says_when_not():
     assert (gaps <= hard.largest.residuals + 1e-12).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_work_is_done_in_the_dtype_of_the_parameters(dtype, exact):
     params = PARAMS.astype(dtype)
@@ -246,6 +247,7 @@ def test_steps_end_with_the_space():
     np.testing.assert_allclose(found.nodes, [[0, 1, 2]] * 2, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_broken_parameters_give_nan():
     params = PARAMS.copy()
     params[3] = np.nan

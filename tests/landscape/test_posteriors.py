@@ -78,6 +78,7 @@ def test_samples_and_linearised_outputs_agree_and_grow_away_from_the_data():
     np.testing.assert_allclose(small.deviations(net, x)[0, :, 0], spread, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_classes_and_the_noise_that_they_do_not_have():
     net = jl.mlp([3, 3], "tanh")  # logistic regression
     labels = RNG.integers(0, 3, 25)

@@ -19,7 +19,7 @@ from jaxland.landscape import (
 )
 from jaxland.landscape.surfaces.partial import Partial
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(8)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((40, 6)), np.eye(3)[RNG.integers(3, size=40)]
@@ -115,6 +115,7 @@ def test_random_planes_equal_a_direct_evaluation(name):
     np.testing.assert_allclose(losses_at(objective, some), _direct(objective, some), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_float32_agrees_to_a_millionth():
     network = NETWORKS["sigmoid"]
     objective = jl.Problem(X, Y, loss="mean_sum_squared_error").objective(network)

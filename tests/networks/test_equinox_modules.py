@@ -10,7 +10,7 @@ import jaxland as jl
 from jaxland.landscape import outputs
 from jaxland.networks import from_equinox, to_equinox
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 RANDOM = np.random.default_rng(0)
 
@@ -46,6 +46,7 @@ def test_a_network_is_its_module():
     np.testing.assert_allclose(back(x[0]), expected[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_all_fits_become_one_stacked_module():
     network = from_equinox(perceptron, 3)
     params = RANDOM.normal(size=(4, network.size)).astype(np.float32)

@@ -99,6 +99,7 @@ def test_an_activation_of_ones_own():
     np.testing.assert_allclose(network.apply_flat(params, x), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [True, False])
 def test_smoothed_network_is_near_and_has_the_same_parameters(bias):
     network = mlp([2, 4, 3, 1], output_activation="relu", bias=bias, init="standard_normal")

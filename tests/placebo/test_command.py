@@ -55,6 +55,7 @@ def test_a_clear_signal(table, tmp_path, capsys):
     assert all(f"- {line}" in (out / "summary.md").read_text() for line in text.splitlines()[:-1])
 
 
+@pytest.mark.slow
 def test_is_the_placebo_test_of_the_same_columns(table, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["--target", "noise", "--inputs", "a", "b", "--within", "site", "--validation", "0", "--seed", "3"]

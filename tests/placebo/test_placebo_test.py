@@ -14,7 +14,7 @@ from jaxland.store import StoreError
 from jaxland.studies import fitting
 from jaxland.training import starting_points
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(8)
 
 RANDOM = np.random.default_rng(0)
 LINEAR = jl.mlp([3, 1], "identity")
@@ -119,6 +119,7 @@ def test_a_clear_signal_gives_the_smallest_p_value(statistic):
     assert result.test("validation_loss").real < 0.5 < result.test("validation_loss").null.min()
 
 
+@pytest.mark.slow
 def test_fits_are_those_of_reference_training():
     """Real fits and placebos by a float64 NumPy loop: same labels, same starts, held-out labels untouched."""
     parts = split(_noise(16), 0.25)

@@ -91,6 +91,7 @@ def test_fits_are_followed_from_their_start(store, tmp_path):
 # Students and noise
 
 
+@pytest.mark.slow
 def test_students_are_taught_what_their_teachers_compute(store, tmp_path):
     wanted = students.StudentSettings(teachers=4, students=2, steps=50)
     table = students.find(_context(store, tmp_path, wanted)).tables["students.csv"]

@@ -142,6 +142,7 @@ def test_a_run_that_begins_another_is_part_of_it(runs):
         long.at(9995)
 
 
+@pytest.mark.slow
 def test_all_runs_are_claimed_and_drawn(runs):
     figures, claims = highlighted.figures(runs), highlighted.claims(runs)
     assert {f"run-{run.name}" for run in RUNS} <= set(figures)

@@ -70,6 +70,7 @@ def test_lost_shards_come_back_as_they_were(finished):
     assert _shards(finished) == before
 
 
+@pytest.mark.slow
 def test_what_was_found_is_read_back(finished):
     stored = jl.open(finished, STUDY)
     for name in ("lanes", "noisy"):
@@ -86,6 +87,7 @@ def test_what_was_found_is_read_back(finished):
     assert stored.fits("plain").judged is None
 
 
+@pytest.mark.slow
 def test_the_table_says_where_fits_stopped(finished, tmp_path):
     table = jl.open(finished, STUDY).table()
     judged = table[table["ensemble"] != "plain"]

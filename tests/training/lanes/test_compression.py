@@ -128,6 +128,7 @@ def test_gradients_are_those_of_all_points(name):
         check_gradients(ensemble(net, slow, problem=problem, steps=500), wide, 2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["half_mean_squared_error", "sum_squared_error"])
 def test_losses_that_are_squared_errors_times_a_number(loss):
     problem = jl.Problem(X, Y, loss)
@@ -170,6 +171,7 @@ def kinked():
     return np.array(made, np.float32).astype(np.float64)
 
 
+@pytest.mark.slow
 def test_kinks_on_points_and_dead_units():
     problem = jl.Problem(np.float32(X), Y)
     double = ensemble(problem=problem, dtype="float64")
