@@ -13,6 +13,7 @@ from jaxland.execution import Executors, Leases
 from jaxland.plots import render, style
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies.claims import Claim
+from jaxland.studies.commands import noted
 from jaxland.studies.context import Findings
 from jaxland.studies.helping import helpers
 from jaxland.studies.request import Wanted, remember
@@ -53,7 +54,7 @@ def analyse(
         StoreError: there are no fits, the manifest was edited, or the results cannot be written, as where another
             process writes.
     """
-    with store.writing(), helpers(store, study, executor, threads, say) as call_help:
+    with store.writing(), noted(store.path), helpers(store, study, executor, threads, say) as call_help:
         return make_analyses(store, study, config, analyses, threads, say, call_help=call_help)
 
 
