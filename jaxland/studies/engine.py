@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxland.execution import Executors, ShardTask, check_executor, plan_shards
+from jaxland.execution import Executors, ShardTask, check_executor, kept_open, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import make_analyses
 from jaxland.studies.commands import noted
@@ -117,7 +117,7 @@ def run_with(
     store, prepared = _begun(request, options, analyses)
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
-    with store.writing(), noted(store.path):
+    with store.writing(), noted(store.path), kept_open(executor) as executor:
         # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
         analyses = remember(store, study, analyses)
         _describe(store, prepared)
