@@ -171,6 +171,9 @@ def test_commands_and_their_time_are_told(copy):
     assert "begun2026-01-02 03:04:05 UTCtook7 min" in page.text
     assert "2026-01-02 03:04:05 UTC3 min9.9donejaxland analyse x" in page.text
     assert "2026-01-03 00:00:00 UTC9.9not toldjaxland work x" in page.text
+    with (copy / "logs" / "commands.jsonl").open("a") as file:
+        file.write("".join(f"\n{json.dumps(line)}" for line in lines[1:2] * 999))
+    assert "2026-01-02 03:04:05 UTC55.6 h9.9donejaxland analyse x (1,000 times)" in _page(copy).text
 
 
 def test_the_citation_is_that_of_the_repository(page):
