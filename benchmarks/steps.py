@@ -1,4 +1,6 @@
-"""Steps of a benchmark on one study directory, each in a process of its own, with its time and peak memory."""
+"""Steps of a benchmark on one study directory, each in a process of its own: its time, that of its processors, which is
+longer by less on a machine with other work, and its peak memory.
+"""
 
 import multiprocessing
 import resource
@@ -26,7 +28,8 @@ def measure(steps: Sequence[Step], size: int) -> None:
 
 
 def _measured(step: Step, path: Path, size: int, sink) -> None:
-    began = time.perf_counter()
+    began, before = time.perf_counter(), time.process_time()
     said = step(path, size)
+    cpu = time.process_time() - before
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sink.put(f"{step.__name__:<16} {time.perf_counter() - began:7.1f} s  {peak:6.0f} MB peak  {said}")
+    sink.put(f"{step.__name__:<16} {time.perf_counter() - began:7.1f} s  {cpu:7.1f} CPU s  {peak:6.0f} MB peak  {said}")

@@ -10,10 +10,8 @@ import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
-from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
@@ -26,11 +24,10 @@ from jaxland._names import lookup
 from jaxland._terminal import completion, parse, wrapped
 from jaxland._version import __version__
 from jaxland.placebo.config import TableSettings
+from jaxland.studies.commands import giving
 from jaxland.studies.options import RunOptions
 
 _UNPREFIXED = tyro.conf.arg(name="")
-_asked: ContextVar[Sequence[str]] = ContextVar("_asked", default=())
-"""The arguments of the command, as the study directory is to remember them."""
 
 
 @dataclass(frozen=True)
@@ -157,12 +154,9 @@ def _separated(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _finish(work: Callable, out: Path, where: str = "") -> int:
     from jaxland.studies.claims import reasons, tally
-    from jaxland.studies.commands import note_command
 
     advice = "Finished shards, and finished parts of analyses, are kept. Go on with:"
-    began = time.time()
     outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}{where}")
-    note_command(out, shlex.join(["jaxland", *_asked.get()]), began, done=outcome is not None)
     if outcome is None:
         return code
     if outcome.claims:
@@ -587,8 +581,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jaxland {__version__}")
         return 0
     try:
-        _asked.set(arguments)
-        code = _dispatch(arguments)
+        with giving(shlex.join(["jaxland", *arguments])):
+            code = _dispatch(arguments)
         sys.stdout.flush()  # while what a full disk says can be told
         return code
     except BrokenPipeError:

@@ -103,13 +103,14 @@ def test_report_of_two_studies(study, tmp_path, capsys):
     assert "nothing is not a study directory" in capsys.readouterr().err
 
 
-def test_commands_are_noted_beside_what_they_compute(tmp_path):
+def test_commands_that_write_are_noted_beside_what_they_compute(tmp_path):
     out = tmp_path / "s"
-    for command in ([*RUN, "--out", str(out)], ["resume", str(out)], ["analyse", str(out)], ["status", str(out)]):
+    run = [*RUN, "--out", str(out)]
+    wrote = [[*run, "--prepare"], ["work", str(out)], run, ["resume", str(out)], ["analyse", str(out)]]
+    for command in (*wrote, ["status", str(out)], ["table", str(out), "--out", str(tmp_path / "t.csv")]):
         assert main(command) == 0
     noted = read_commands(out)
-    assert [each.command.split()[:2] for each in noted] == [["jaxland", name] for name in ("run", "resume", "analyse")]
-    assert noted[0].command == shlex.join(["jaxland", *RUN, "--out", str(out)])
+    assert [each.command for each in noted] == [shlex.join(["jaxland", *command]) for command in wrote]
     assert {each.ended for each in noted} == {"done"}
     assert noted[0].version == jaxland.__version__
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         portable,
         workers,
     )
-    from jaxland.execution.run import Executors, ShardsFailed, opened, require_no_fork, run_shards
+    from jaxland.execution.run import Executors, ShardsFailed, kept_open, opened, require_no_fork, run_shards
 
 __all__ = [
     "LEASE_SECONDS",
@@ -41,6 +41,7 @@ __all__ = [
     "check_executor",
     "default_shard_fits",
     "ended_after",
+    "kept_open",
     "opened",
     "plan_shards",
     "portable",

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxland.execution.interruption import STOPPING
+from jaxland.execution.run import Executors, require_no_fork
 
 _SECONDS_TO_CONNECT = 10
 _ANY_PORT = ":0"
@@ -167,7 +168,10 @@ class SlurmCluster:
         """
         distributed = _imported("distributed")
         with self.cluster() as cluster, distributed.Client(cluster, set_as_default=False) as client:
-            cluster.scale(jobs=self.jobs)
+            # A job that was preempted, or has used up its time, is submitted again, which `scale` does not.
+            cluster.adapt(minimum_jobs=self.jobs, maximum_jobs=self.jobs)
+            where = "" if self.logs is None else f"; what they print goes to {self.logs}"
+            print(f"{self.jobs} jobs are submitted{where}. Work begins when the first has joined.", file=sys.stderr)
             with _executor(client) as executor:
                 yield executor
 
@@ -186,8 +190,18 @@ class SlurmCluster:
             ) from error
 
 
-def check_executor(executor: Any, say: Callable[[str], object] = lambda line: None) -> None:
-    """Raises, before anything is written, what a cluster that is to be used will raise; see its `check`."""
+def check_executor(executor: Executors | None, say: Callable[[str], object] = lambda line: None) -> None:
+    """Raises, before anything is written, what an executor that is to be used will raise.
+
+    Args:
+        executor: as of `jaxland.run`.
+        say: receives a line where it may take seconds.
+
+    Raises:
+        ClusterMissing, ValueError: as of `DaskCluster.check` and `SlurmCluster.check`.
+        ValueError: its processes would be forked.
+    """
+    require_no_fork(executor)
     if isinstance(executor, DaskCluster | SlurmCluster):
         executor.check(say)
 
@@ -265,8 +279,13 @@ def _executor(client: Any) -> Iterator[Executor]:
 
 
 def _imported(name: str) -> Any:
+    before = signal.getsignal(signal.SIGINT)
     try:
         return importlib.import_module(name)
     except ImportError as error:
         library = name.partition(".")[0].replace("_", "-")
         raise ClusterMissing(f"{library} is not installed; pip install {library}.") from error
+    finally:
+        # dask-jobqueue takes Ctrl-C for itself, and would end with exit code 0 what was not done.
+        if signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)

@@ -114,6 +114,10 @@ class Leases:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def is_held(self, name: str) -> bool:
+        """Whether the first lease of a name is there, and its owner is not lost."""
+        return self._path(name, 0).exists() and not self._is_lost(name, 0)
+
     def held(self) -> list["Lease"]:
         """All leases, for whoever looks on: who has what, and since when it has given no sign.
 

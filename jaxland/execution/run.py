@@ -4,7 +4,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -82,10 +82,13 @@ def run_shards(
     single = isinstance(executor, Executor)
     breaks, error = 0, None
     while run.waiting:
-        done = run.done
-        with nullcontext(executor) if single else opened(executor) as pool:
-            require_no_fork(pool)
-            error = run.until_it_breaks(pool)
+        done, error = run.done, None
+        try:
+            with nullcontext(executor) if single else opened(executor) as pool:
+                require_no_fork(pool)
+                run.until_it_breaks(pool)
+        except _Broke as broke:
+            error = broke.error
         breaks = breaks + 1 if run.done == done else 1
         if error is not None and (single or breaks > _BREAKS):
             raise BrokenExecutor(_broken(error, single)) from error
@@ -130,12 +133,54 @@ def opened(make: Callable[[], AbstractContextManager[Executor]]) -> Iterator[Exe
             raise
 
 
+@contextmanager
+def kept_open(executor: Executors | None) -> Iterator[Executors | None]:
+    """Within it what makes executors hands out one and the same: made when it is first asked for, and ended at the
+    end, so that jobs of a cluster are asked for once. After an error in its use another takes its place.
+    """
+    if executor is None or isinstance(executor, Executor):
+        yield executor
+        return
+    kept = _Kept(executor)
+    with kept.held:
+        yield kept
+
+
+class _Kept:
+    """Stands for what makes executors, with what else is asked of that."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[Executor]]):
+        self.held = ExitStack()
+        self.threads, self.jobs = getattr(make, "threads", None), getattr(make, "jobs", 1)
+        self._make = make
+        self._executor: Executor | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[Executor]:
+        if self._executor is None:
+            self._executor = self.held.enter_context(opened(self._make))
+        try:
+            yield self._executor
+        except BaseException:
+            self._executor = None
+            with self.held.pop_all():
+                raise
+
+
 def _abandon(executor: Any) -> None:
     executor.shutdown(wait=False)
     # Of the pools of the standard library, of loky and our own; the wait for them would last as long as their shards.
     for process in list((getattr(executor, "_processes", None) or {}).values()):
         with suppress(OSError, ValueError):
             process.terminate()
+
+
+class _Broke(Exception):
+    """An executor did; `error` says how."""
+
+    def __init__(self, error: BaseException):
+        super().__init__(repr(error))
+        self.error = error
 
 
 class _Run:
@@ -167,8 +212,12 @@ class _Run:
         self._deaths: Counter[ShardTask] = Counter()
         self._alone = False
 
-    def until_it_breaks(self, executor: Any) -> BaseException | None:
-        """Does what is waiting; returns what broke the executor, or None when nothing is left."""
+    def until_it_breaks(self, executor: Any) -> None:
+        """Does what is waiting.
+
+        Raises:
+            _Broke: the executor did.
+        """
         finished: SimpleQueue[Future] = SimpleQueue()
         if hasattr(executor, "on_loss"):  # of Dask, which tries again by itself
             executor.on_loss = lambda task, worker: self._say(f"{task}: its worker {worker} was lost; tried again")
@@ -179,12 +228,11 @@ class _Run:
                     self._settle(self._next(finished))
                 except (BrokenExecutor, CancelledError) as error:
                     self._take_back(error, getattr(executor, "_max_workers", None) or 1)
-                    return error
+                    raise _Broke(error) from error
         finally:
             for future in list(self._running):
                 future.cancel()
             self._running.clear()
-        return None
 
     def _submit(self, executor: Executor, finished: SimpleQueue) -> None:
         while self.waiting and len(self._running) < _IN_FLIGHT:

@@ -244,12 +244,15 @@ class StudyStore:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            told = os.read(descriptor, 300).decode(errors="replace").strip()
+            told = ""
+            with suppress(OSError):
+                told = os.read(descriptor, 300).decode(errors="replace").strip()
             return told if told.isprintable() and told else "one that does not say which it is"
         except OSError:
             return None
         finally:
-            os.close(descriptor)
+            with suppress(OSError):
+                os.close(descriptor)
         return None
 
     def _lock(self, descriptor: int) -> None:

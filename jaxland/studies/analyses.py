@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from jaxland.execution import Executors, Leases
+from jaxland.execution import Executors, Leases, check_executor
 from jaxland.plots import render, style
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies.claims import Claim
+from jaxland.studies.commands import noted
 from jaxland.studies.context import Findings
 from jaxland.studies.helping import helpers
 from jaxland.studies.request import Wanted, remember
@@ -52,8 +53,10 @@ def analyse(
         DamagedShard: a shard is not what its name says.
         StoreError: there are no fits, the manifest was edited, or the results cannot be written, as where another
             process writes.
+        ClusterMissing, ValueError: what is to help cannot be used, before anything is begun.
     """
-    with store.writing(), helpers(store, study, executor, threads, say) as call_help:
+    check_executor(executor, say)
+    with store.writing(), noted(store.path), helpers(store, study, executor, threads, say) as call_help:
         return make_analyses(store, study, config, analyses, threads, say, call_help=call_help)
 
 

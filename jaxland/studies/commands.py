@@ -1,59 +1,91 @@
-"""Which commands made a study directory, and when: `logs/commands.jsonl`, a line each.
+"""Which commands made a study directory, and when: `logs/commands.jsonl`, a line when one begins and one when it ends.
 
 It is beside what is computed: no hash and no shard knows of it.
 """
 
 import json
+import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxland._version import __version__
 from jaxland.studies.worklog import LOGS
 
 _NAME = "commands.jsonl"
-_DONE, _STOPPED = "done", "stopped"
+_DONE, _STOPPED, _FAILED, _UNTOLD = "done", "stopped", "failed", "not told"
+_given: ContextVar[str | None] = ContextVar("_given", default=None)
 
 
 class Command(NamedTuple):
-    """A command that was carried out in a study directory.
+    """A command that trained or analysed in a study directory.
 
     Attributes:
         began: when, as `2026-11-29 09:10:00 UTC`.
-        seconds: how long it took.
+        seconds: how long it took; None where that is not told.
         command: as it was typed.
         version: of jaxland.
-        ended: `"done"` or `"stopped"`.
+        ended: `"done"`, `"stopped"` by a signal, `"failed"`, or `"not told"`, as of one that was killed, or is at it.
     """
 
     began: str
-    seconds: float
+    seconds: float | None
     command: str
     version: str
     ended: str
 
 
-def note_command(directory: Path, command: str, began: float, *, done: bool) -> None:
-    """Adds a command to those of a study directory; one that cannot be noted stops nothing.
+@contextmanager
+def giving(command: str) -> Iterator[None]:
+    """Within it that command, as it was typed, is what is carried out."""
+    token = _given.set(command)
+    try:
+        yield
+    finally:
+        _given.reset(token)
 
-    Args:
-        directory: of the study.
-        command: as it was typed.
-        began: when, in seconds since 1970.
-        done: whether it ended by itself.
+
+@contextmanager
+def noted(directory: Path) -> Iterator[None]:
+    """Notes in a study directory that the command that was given, if any was, begins, and how it ends.
+
+    One that cannot be noted stops nothing.
     """
+    command, began = _given.get(), time.time()
+    if command is None:
+        yield
+        return
     clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(began))
-    line = Command(clock, round(time.time() - began, 1), command, __version__, _DONE if done else _STOPPED)
+    facts = {"id": secrets.token_hex(8), "began": clock, "command": command, "version": __version__}
+    _add(directory, facts)
+    ended = _DONE
+    try:
+        yield
+    except BaseException as error:
+        ended = _STOPPED if _is_stop(error) else _FAILED
+        raise
+    finally:
+        _add(directory, {**facts, "seconds": round(time.time() - began, 1), "ended": ended})
+
+
+def _is_stop(error: BaseException) -> bool:
+    from jaxland.training import Interrupted  # whoever reads what is noted does not load JAX
+
+    return isinstance(error, Interrupted) or not isinstance(error, Exception)
+
+
+def _add(directory: Path, facts: dict[str, Any]) -> None:
     with suppress(OSError):
         (directory / LOGS).mkdir(exist_ok=True)
         with (directory / LOGS / _NAME).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line._asdict()) + "\n")
+            file.write(json.dumps(facts) + "\n")
 
 
 def read_commands(directory: Path, unreadable: Callable[[str], object] = lambda name: None) -> list[Command]:
-    """The commands that were noted, in order; lines that are none are left out.
+    """The commands that were noted, in the order in which they began; lines that are none are left out.
 
     Args:
         directory: of the study.
@@ -66,15 +98,22 @@ def read_commands(directory: Path, unreadable: Callable[[str], object] = lambda 
     except (OSError, ValueError):
         unreadable(f"{LOGS}/{_NAME}")
         return []
-    return [command for command in map(_command, lines) if command is not None]
+    found: dict[str | int, Command] = {}
+    for number, line in enumerate(lines):
+        # What is told at its end takes the place of what was told at its beginning.
+        if (read := _read(line)) is not None:
+            identity, command = read
+            found[identity or number] = command
+    return list(found.values())
 
 
-def _command(line: str) -> Command | None:
+def _read(line: str) -> tuple[str, Command] | None:
+    """A command, and what tells it from others; earlier versions wrote one line of each, and nothing of the kind."""
     try:
-        values = json.loads(line)
+        values = {"seconds": None, "ended": _UNTOLD, "id": "", **json.loads(line)}
         command = Command(**{name: values[name] for name in Command._fields})
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    texts = (command.began, command.command, command.version, command.ended)
-    sound = all(isinstance(text, str) for text in texts) and isinstance(command.seconds, int | float)
-    return command if sound else None
+    texts = (values["id"], command.began, command.command, command.version, command.ended)
+    sound = all(isinstance(text, str) for text in texts) and isinstance(command.seconds, int | float | None)
+    return (values["id"], command) if sound else None

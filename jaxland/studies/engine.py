@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxland.execution import Executors, ShardTask, check_executor, plan_shards
+from jaxland.execution import Executors, ShardTask, check_executor, kept_open, plan_shards
 from jaxland.store import DamagedShard, Manifest, StoreError, StudyStore, check_path
 from jaxland.studies.analyses import make_analyses
+from jaxland.studies.commands import noted
 from jaxland.studies.configuration import require_rebuildable
 from jaxland.studies.described import describe
 from jaxland.studies.finding import being_read, find_study, require_own_name
@@ -116,7 +117,7 @@ def run_with(
     store, prepared = _begun(request, options, analyses)
     for name, each in prepared.items():
         say(f"{name}: {each.explanation}")
-    with store.writing():
+    with store.writing(), noted(store.path), kept_open(executor) as executor:
         # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
         analyses = remember(store, study, analyses)
         _describe(store, prepared)
@@ -137,7 +138,7 @@ def run_with(
 def prepare_with(request: Request, options: RunOptions, analyses: Wanted | None = None) -> StudyStore:
     """Makes the study directory that `run_with` would, and trains nothing: for workers that share it, see `work`."""
     store, prepared = _begun(request, options, analyses, pinned=True)
-    with store.writing():
+    with store.writing(), noted(store.path):
         remember(store, request.study, analyses)
         _describe(store, prepared)
     return store

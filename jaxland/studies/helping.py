@@ -5,25 +5,25 @@ repeats what is not cut into pieces, and so takes no analysis before its leader 
 """
 
 import secrets
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from jaxland._by_value import ByValue
-from jaxland.execution import Executors, Leases, WorkersCannotStart, opened, require_no_fork
+from jaxland.execution import LEASE_SECONDS, Executors, Leases, WorkersCannotStart, opened, require_no_fork
 from jaxland.plots import style
 from jaxland.store import StudyStore
-from jaxland.studies.fitting import WAY_OUT, open_study, prepared_here, running_file
+from jaxland.studies.fitting import WAY_OUT, open_study, prepared_here
 from jaxland.studies.request import requested
 from jaxland.studies.shared_parts import analyses_in_pieces, context_of
 from jaxland.studies.study import Study
-from jaxland.studies.worklog import LEASES, worker_log, worker_name, write_line
+from jaxland.studies.worklog import LEAD, LEASES, worker_log, worker_name, write_line
 from jaxland.training import Interrupted
 
 
@@ -70,19 +70,22 @@ def help_with_analyses(
 
 @dataclass(frozen=True)
 class Help:
-    """Helps in whatever process it is called, as long as a file is there.
+    """Helps in whatever process it is called, as long as whoever leads gives signs of life: on a cluster nothing else
+    ends it when that was killed, and it would keep its place from all that is asked of the cluster later.
 
     Attributes:
         path: the study directory.
-        running: the file.
+        lead: the lease of whoever leads.
         threads: of each worker.
         study: its code where workers cannot import it.
+        seconds: without a sign after which it is over.
     """
 
     path: str
-    running: str
+    lead: str
     threads: int | None = None
     study: Study | None = None
+    seconds: float = LEASE_SECONDS
 
     def __call__(self) -> None:
         """Returns when it is no longer wanted.
@@ -93,17 +96,17 @@ class Help:
         prepared_here(self.path, self.study)
         store, study, config = open_study(self.path, self.study)
         log = worker_log(store.path, worker_name())
-        leases = Leases(store.path / LEASES, f"{worker_name()} {secrets.token_hex(4)}")
+        leases = Leases(store.path / LEASES, f"{worker_name()} {secrets.token_hex(4)}", self.seconds)
 
         def say(line: str) -> None:
             write_line(log, line)
 
-        while self._is_wanted():
-            help_with_analyses(store, study, config, leases, self.threads, self._is_wanted, say)
-            time.sleep(0.5)
+        def wanted() -> bool:
+            return leases.is_held(self.lead)
 
-    def _is_wanted(self) -> bool:
-        return Path(self.running).exists()
+        while wanted():
+            help_with_analyses(store, study, config, leases, self.threads, wanted, say)
+            time.sleep(0.5)
 
 
 @contextmanager
@@ -135,19 +138,27 @@ def _helping(
 ) -> Iterator[None]:
     def tell(future: Future) -> None:
         error = None if future.cancelled() else future.exception()
-        if error is not None and running.exists():
+        if error is not None and not over.is_set():
             say(f"a worker does not help with the analyses: {error}")
 
+    over, lead = threading.Event(), f"{LEAD}{secrets.token_hex(6)}"
+    leases = Leases(store.path / LEASES, f"{worker_name()} {secrets.token_hex(4)}")
     with nullcontext(executor) if isinstance(executor, Executor) else opened(executor) as workers:
         require_no_fork(workers)
-        with running_file(store.path) as running:
-            code = study if store.manifest.origin is None else None
-            threads = threads or getattr(executor, "threads", None)
-            work = Help(str(store.path.absolute()), str(running.absolute()), threads, code)
-            call = ByValue(work, f"the study {study.name!r} cannot be sent to other processes", WAY_OUT)
-            for _ in range(_width(executor, workers)):
-                workers.submit(_called, call).add_done_callback(tell)
-            yield
+        code = study if store.manifest.origin is None else None
+        threads = threads or getattr(executor, "threads", None)
+        work = Help(str(store.path.absolute()), lead, threads, code)
+        call = ByValue(work, f"the study {study.name!r} cannot be sent to other processes", WAY_OUT)
+        leases.claim(lead)
+        try:
+            with leases.kept(lead):
+                for _ in range(_width(executor, workers)):
+                    workers.submit(_called, call).add_done_callback(tell)
+                yield
+        finally:
+            over.set()
+            with suppress(OSError):
+                leases.clear(lead)
 
 
 def _called(work: Any) -> None:

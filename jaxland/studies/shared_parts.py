@@ -15,7 +15,7 @@ from jaxland.store import Parts, StudyStore
 from jaxland.store.parts import Arrays
 from jaxland.studies.configuration import to_json
 from jaxland.studies.context import Context
-from jaxland.studies.worklog import PIECE
+from jaxland.studies.worklog import LEAD, PIECE
 from jaxland.training import Ensemble, Interrupted, available_threads
 
 
@@ -103,10 +103,12 @@ def analyses_in_pieces(leases: Leases) -> set[str]:
 
 
 def forget_pieces(leases: Leases) -> None:
-    """Removes the leases of all pieces, as whoever begins to lead does: those of the dead would be waited for."""
+    """Removes the leases of all pieces, as whoever begins to lead does: those of the dead would be waited for. Whoever
+    helps the dead ends with theirs.
+    """
     with suppress(OSError):
         for name in leases.lost_owners():
-            if name.startswith(PIECE):
+            if name.startswith((PIECE, LEAD)):
                 leases.clear(name)
         leases.folder.rmdir()
 

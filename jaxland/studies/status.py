@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxland.execution import Leases
-from jaxland.store import DamagedShard, ShardFile, StudyStore, missing_ranges
+from jaxland.store import DamagedShard, ShardFile, StoreError, StudyStore, missing_ranges
 from jaxland.studies.worklog import LEASES, leased, leased_shard
 
 
@@ -23,7 +23,7 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
         dictionary for each lease of those that share the directory (see `jaxland.execution.Lease`).
 
     Raises:
-        StoreError: there is no study, or the fits of an ensemble are of another.
+        StoreError: there is no study, the fits of an ensemble are of another, or who is at work cannot be read.
     """
     store = StudyStore.open(path)
     ensembles, damaged = {}, []
@@ -58,8 +58,12 @@ def study_status(path: Path | str, *, quick: bool = False) -> dict[str, Any]:
 
 def _workers(store: StudyStore, missing: dict[str, list[list[int]]]) -> list[dict[str, Any]]:
     """Leases but for those of shards that are there, whose owners had no time to remove them."""
+    try:
+        held = Leases(store.path / LEASES, "").held()
+    except OSError as error:
+        raise StoreError(f"cannot read {store.path / LEASES}: {error.strerror or error}.") from error
     found = []
-    for lease in Leases(store.path / LEASES, "").held():
+    for lease in held:
         task = leased_shard(lease.name)
         if task is None or any(start < task.stop and task.start < stop for start, stop in missing.get(task[0], ())):
             found.append({**lease._asdict(), "what": leased(lease.name)})

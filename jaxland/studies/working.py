@@ -14,6 +14,7 @@ from typing import NamedTuple
 from jaxland.execution import LEASE_SECONDS, Leases, ShardsFailed, ShardTask, ended_after, stop_on_signals
 from jaxland.store import MANIFEST, DamagedShard, DirectoryInUse, StoreError, StudyStore, read_if_sound
 from jaxland.studies.analyses import make_analyses
+from jaxland.studies.commands import noted
 from jaxland.studies.fitting import (
     PAUSES,
     Prepared,
@@ -86,7 +87,7 @@ def work(
             raise ValueError(f"{what} must be a positive number of seconds; got {value!r}.")
     path, name = Path(path), checked_name(name or worker_name())
     StudyStore.open(path)
-    with _told(path):
+    with noted(path), _told(path):
         (path / LEASES).mkdir(exist_ok=True)
         leases = Leases(path / LEASES, f"{name} {secrets.token_hex(4)}", lease)
         aside: set[Path] = set()

@@ -13,8 +13,10 @@ from jaxland.execution import ShardTask
 _VARIABLE = "JAXLAND_WORKER"
 LOGS = "logs"
 LEASES = "leases"
-ANALYSIS, PIECE = "analysis-", "piece-"
-"""Before the hexadecimal digits of the lease of all analyses, and before the name of the analysis of a piece."""
+ANALYSIS, PIECE, LEAD = "analysis-", "piece-", "lead-"
+"""Before the hexadecimal digits of the lease of all analyses, before the name of the analysis of a piece, and before
+the hexadecimal digits of the lease of a process that has others help it.
+"""
 
 
 def worker_name() -> str:
@@ -68,7 +70,7 @@ def leased_shard(name: str) -> ShardTask | None:
 
 def leased(name: str) -> str:
     """What a lease is of, in words."""
-    if name.startswith(ANALYSIS):
+    if name.startswith((ANALYSIS, LEAD)):
         return "the analyses"
     if name.startswith(PIECE):
         return f"a piece of the analysis {name.removeprefix(PIECE).rpartition('-')[0]}"

@@ -22,6 +22,8 @@ from jaxland.execution import (
     Workers,
     default_shard_fits,
     ended_after,
+    kept_open,
+    opened,
     plan_shards,
     portable,
     raise_on_signals,
@@ -106,6 +108,10 @@ class Breaking(Executor):
 
     def __init__(self, deadly):
         self.deadly, self.broken, self.queue, self.busy, self.lock = deadly, False, [], False, threading.Lock()
+        self.ended = False
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.ended = True
 
     def submit(self, work, task):
         with self.lock:
@@ -156,6 +162,31 @@ def test_a_worker_that_is_killed_now_and_then_costs_nothing():
 def test_a_pool_that_always_breaks_is_given_up():
     with pytest.raises(BrokenExecutor, match="16 before it, without one shard done"):
         run_shards(TASKS, print, lambda: Breaking(lambda task: True))
+
+
+def test_what_is_kept_open_is_made_once_and_again_when_it_broke():
+    pools, done, deadly = [], [], {300}
+
+    def make():
+        pools.append(Breaking(lambda task: task.start in deadly and not deadly.clear()))
+        return pools[-1]
+
+    with kept_open(make) as kept:
+        assert kept is not None
+        assert pools == []
+        run_shards([], done.append, kept)
+        assert pools == []
+        run_shards(TASKS[:200], done.append, kept)
+        run_shards(TASKS[200:], done.append, kept)
+        with opened(kept) as pool:
+            assert pool is pools[1]
+        assert [pool.ended for pool in pools] == [True, False]
+    assert sorted(done) == TASKS
+    assert [pool.ended for pool in pools] == [True, True]
+    single = Breaking(lambda task: False)
+    with kept_open(single) as same, kept_open(None) as nothing:
+        assert (same, nothing) == (single, None)
+    assert not single.ended
 
 
 def test_an_executor_that_broke_says_what_would_go_on():

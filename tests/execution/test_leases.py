@@ -83,6 +83,21 @@ def test_a_watcher_that_was_asleep_judges_by_what_it_sees_then(pair, clock):
     assert not two.take_over("a", 0)
 
 
+def test_whether_a_lease_is_held(pair, clock):
+    one, two = pair
+    assert not two.is_held("a")
+    one.claim("a")
+    for beat in range(3):
+        assert two.is_held("a")
+        clock[0] += 40
+        one._write("a", beat=beat)
+    assert two.is_held("a")
+    clock[0] += 61
+    assert not two.is_held("a")
+    one.clear("a")
+    assert not two.is_held("a")
+
+
 def test_a_lease_is_kept_alive_while_work_is_done(tmp_path):
     one = Leases(tmp_path, "one", 0.3)
     one.claim("a")

@@ -164,11 +164,16 @@ def test_commands_and_their_time_are_told(copy):
     (copy / "logs").mkdir()
     line = {"began": "2026-01-02 03:04:05 UTC", "seconds": 200, "version": "9.9", "ended": "done"}
     lines = [{**line, "command": command} for command in ("jaxland run <b>x</b>", "jaxland analyse x")]
+    lines.append({"id": "1", "began": "2026-01-03 00:00:00 UTC", "version": "9.9", "command": "jaxland work x"})
     (copy / "logs" / "commands.jsonl").write_text("\n".join(map(json.dumps, lines)))
     page = _page(copy)
     assert "jaxland run <b>x</b>" in page.text
     assert "begun2026-01-02 03:04:05 UTCtook7 min" in page.text
     assert "2026-01-02 03:04:05 UTC3 min9.9donejaxland analyse x" in page.text
+    assert "2026-01-03 00:00:00 UTC9.9not toldjaxland work x" in page.text
+    with (copy / "logs" / "commands.jsonl").open("a") as file:
+        file.write("".join(f"\n{json.dumps(line)}" for line in lines[1:2] * 999))
+    assert "2026-01-02 03:04:05 UTC55.6 h9.9donejaxland analyse x (1,000 times)" in _page(copy).text
 
 
 def test_the_citation_is_that_of_the_repository(page):

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -275,6 +276,14 @@ def test_one_writer_at_a_time(store):
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "another process is training or analysing in" in second.stderr
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_what_the_lock_of_the_dead_says_is_not_believed(store):
+    """Its number may be another process's by now: this one's, which lives."""
+    (store.path / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+    assert store.writer() is None
+    with store.writing():
+        assert store.writer() == f"process {os.getpid()} on {socket.gethostname()}"
 
 
 @pytest.mark.parametrize(

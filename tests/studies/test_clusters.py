@@ -175,7 +175,7 @@ def test_dask_on_this_machine_with_a_worker_that_is_killed(tmp_path, same):
     os.kill(int(log.stem.rpartition("-")[2]), signal.SIGKILL)
     text, _ = process.communicate(timeout=180)
     assert process.returncode == 0, text
-    assert re.search(r"adam \d+-\d+: its worker tcp://\S+ was lost; tried again", text)
+    assert re.search(r"(sgd|adam) \d+-\d+: its worker tcp://\S+ was lost; tried again", text)
     assert "distributed" not in text
     same(out)
 
@@ -215,13 +215,37 @@ def test_a_cluster_of_dask_that_runs_already_and_outlives_a_run_that_is_stopped(
     same(out)
 
 
-def test_no_scheduler_at_the_address(tmp_path):
+def test_workers_of_dask_are_free_again_when_a_run_that_they_help_is_killed(tmp_path, scheduler):
+    """The scheduler forgets what the dead had asked for; what its workers are at goes on until it ends by itself."""
+    slow = tmp_path / "slow_study.py"
+    text = Path(small_study.__file__).read_text()
+    slow.write_text(text.replace("def work(rows):", "def work(rows):\n    import time; time.sleep(1)"))
+    out, sizes = tmp_path / "s", ["--fits", "16", "--names", "adam"]
+    command = [*JAXLAND, "run", str(slow), *sizes, "--scale", "paper", "--analyses", "levels", "--out", str(out)]
+    process = subprocess.Popen([*command, "--dask", scheduler], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait_until(lambda: any("helping with" in log.read_text() for log in (out / "logs").glob("*.log")))
+    process.kill()
+    process.wait()
+    # There is one worker.
+    other = _jaxland("run", small_study.__file__, *sizes, "--out", tmp_path / "other", "--dask", scheduler, timeout=180)
+    assert other.returncode == 0, other.stderr
+    assert _jaxland("resume", out).returncode == 0
+    assert not (out / "leases").exists()
+
+
+def test_no_scheduler_at_the_address(tmp_path, serial):
     pytest.importorskip("distributed", reason="pip install distributed")
-    done = _run(tmp_path / "s", "--dask", "tcp://127.0.0.1:9", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
-    assert done.returncode == 2
-    assert "connecting to the scheduler of Dask at tcp://127.0.0.1:9 (gives up after 10 s)" in done.stderr
-    assert "no scheduler of Dask answers at tcp://127.0.0.1:9" in done.stderr
+    before = (serial / "summary.md").stat()
+    for done in (
+        _run(tmp_path / "s", "--dask", "tcp://127.0.0.1:9", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s"),
+        _jaxland("analyse", serial, "--dask", "tcp://127.0.0.1:9"),
+    ):
+        assert done.returncode == 2
+        assert "connecting to the scheduler of Dask at tcp://127.0.0.1:9 (gives up after 10 s)" in done.stderr
+        assert "no scheduler of Dask answers at tcp://127.0.0.1:9" in done.stderr
+        assert "Traceback" not in done.stderr
     assert not (tmp_path / "s").exists()
+    assert (serial / "summary.md").stat() == before
 
 
 def test_loky_with_a_worker_that_is_killed(tmp_path, same):
@@ -260,45 +284,70 @@ if __name__ == "__main__":
 """
 
 
+# A job is a session of its own, so that all its processes can be ended, and has its script, which is removed, at once.
 SBATCH = """#!/bin/sh
 for last; do :; done
-sh "$last" >> "$STAND_IN/jobs.log" 2>&1 &
+setsid sh -c "$(cat "$last")" >> "$STAND_IN/jobs.log" 2>&1 &
 echo $! >> "$STAND_IN/jobs"
 echo "Submitted batch job $!"
 """
 SCANCEL = """#!/bin/sh
-kill "$@" 2>/dev/null
+for job; do kill -- "-$job" 2>/dev/null; done
 exit 0
 """
 
 
-def test_slurm_with_a_stand_in_that_runs_its_jobs_here(tmp_path, same):
-    """The commands of Slurm are two shell scripts here: what is tested is that jobs are submitted, join and end."""
+@pytest.fixture
+def slurm(tmp_path):
+    """Environment in which the commands of Slurm are two shell scripts: what is tested is that jobs are submitted,
+    join and end.
+    """
     pytest.importorskip("dask_jobqueue", reason="pip install dask-jobqueue")
     for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(stat.S_IRWXU)
-    done = _run(
-        tmp_path / "s",
-        "--slurm",
-        "1",
-        PATH=f"{tmp_path}:{os.environ['PATH']}",
-        STAND_IN=str(tmp_path),
-        DASK_JOBQUEUE__SLURM__CORES="1",
-        DASK_JOBQUEUE__SLURM__MEMORY="4GB",
-        DASK_JOBQUEUE__SLURM__INTERFACE="lo",
-        DASK_JOBQUEUE__SLURM__LOCAL_DIRECTORY=str(tmp_path),
-    )
+    settings = {"CORES": "1", "MEMORY": "4GB", "INTERFACE": "lo", "LOCAL_DIRECTORY": str(tmp_path)}
+    return {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "STAND_IN": str(tmp_path),
+        **{f"DASK_JOBQUEUE__SLURM__{name}": value for name, value in settings.items()},
+    }
+
+
+def _jobs(folder):
+    return [int(job) for job in (folder / "jobs").read_text().split()]
+
+
+def test_slurm_with_a_stand_in_that_runs_its_jobs_here(tmp_path, same, slurm):
+    """One set of jobs trains and helps with the analyses, of which there is one in pieces."""
+    done = _run(tmp_path / "s", "--slurm", "1", **slurm)
     assert done.returncode == 0, done.stderr
-    assert len((tmp_path / "jobs").read_text().split()) == 1
+    assert len(_jobs(tmp_path)) == 1
+    assert f"1 jobs are submitted; what they print goes to {tmp_path / 's' / 'logs'}" in done.stderr
+    _wait_until(lambda: not _alive(_jobs(tmp_path)[0]), 30)
     same(tmp_path / "s")
+
+
+def test_a_job_of_slurm_that_is_ended_is_submitted_again(tmp_path, same, slurm):
+    """As when its time is over, or it is preempted; otherwise a run would wait for ever for workers to come back."""
+    out = tmp_path / "s"
+    command = [*JAXLAND, "run", small_study.__file__, *OPTIONS, "--out", str(out), "--slurm", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **slurm})
+    _wait_until(lambda: _bytes(out))
+    os.killpg(_jobs(tmp_path)[0], signal.SIGKILL)
+    text, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, text
+    assert b"was lost; tried again" in text
+    assert len(_jobs(tmp_path)) == 2
+    same(out)
 
 
 def test_the_script_of_a_job_of_slurm_says_what_its_configuration_says(tmp_path):
     pytest.importorskip("dask_jobqueue", reason="pip install dask-jobqueue")
     code = (
-        "from pathlib import Path; from jaxland.execution import SlurmCluster\n"
-        f"with SlurmCluster(2, logs=Path({str(tmp_path)!r})).cluster() as cluster: print(cluster.job_script())"
+        "import signal; from pathlib import Path; from jaxland.execution import SlurmCluster\n"
+        f"with SlurmCluster(2, logs=Path({str(tmp_path)!r})).cluster() as cluster: print(cluster.job_script())\n"
+        "print('Ctrl-C:', signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     )
     settings = {"QUEUE": "long", "ACCOUNT": "p123", "CORES": "32", "MEMORY": "64GB", "WALLTIME": "12:00:00"}
     environment = {f"DASK_JOBQUEUE__SLURM__{name}": value for name, value in settings.items()}
@@ -308,6 +357,7 @@ def test_the_script_of_a_job_of_slurm_says_what_its_configuration_says(tmp_path)
     for line in ("-J jaxland", "-p long", "-A p123", "--cpus-per-task=32", "--mem=60G", "-t 12:00:00"):
         assert f"#SBATCH {line}" in done.stdout
     assert f"#SBATCH -o {tmp_path}/jaxland-%J.out" in done.stdout
+    assert "Ctrl-C: True" in done.stdout
     assert SlurmCluster(2).threads == 1
 
 

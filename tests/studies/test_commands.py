@@ -4,38 +4,84 @@ import os
 import pytest
 
 from jaxland._version import __version__
-from jaxland.studies.commands import Command, note_command, read_commands
+from jaxland.execution import Terminated
+from jaxland.studies.commands import Command, giving, noted, read_commands
+from jaxland.training import Interrupted
+
+
+def _carry_out(directory, command, error=None):
+    with giving(command), noted(directory):
+        if error is not None:
+            raise error
 
 
 def test_what_is_noted_is_read_in_order(tmp_path):
-    note_command(tmp_path, "jaxland run 'a b'", 0.0, done=False)
-    note_command(tmp_path, "jaxland resume x", 86400.0, done=True)
-    first, second = read_commands(tmp_path)
-    assert (first.began, first.command, first.ended) == ("1970-01-01 00:00:00 UTC", "jaxland run 'a b'", "stopped")
-    assert (second.began, second.ended, second.version) == ("1970-01-02 00:00:00 UTC", "done", __version__)
-    assert first.seconds > second.seconds > 1e9
+    _carry_out(tmp_path, "jaxland run 'a b'")
+    with giving("jaxland work x"), noted(tmp_path):
+        # Another machine's, which ends before.
+        _carry_out(tmp_path, "jaxland work x --name b")
+        within = read_commands(tmp_path)
+    after = read_commands(tmp_path)
+    commands = ["jaxland run 'a b'", "jaxland work x", "jaxland work x --name b"]
+    assert [each.command for each in within] == [each.command for each in after] == commands
+    assert [each.ended for each in within] == ["done", "not told", "done"]
+    assert [each.ended for each in after] == ["done"] * 3
+    assert within[1].seconds is None
+    assert after[1].seconds is not None
+    assert after[1].began == within[1].began
+    assert after[0].version == __version__
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (Interrupted(), "stopped"),
+        (Terminated(), "stopped"),
+        (KeyboardInterrupt(), "stopped"),
+        (ArithmeticError("no number"), "failed"),
+    ],
+)
+def test_how_a_command_ended_is_noted(tmp_path, error, ended):
+    with pytest.raises(type(error)):
+        _carry_out(tmp_path, "jaxland run x", error)
+    assert [each.ended for each in read_commands(tmp_path)] == [ended]
+
+
+def test_what_is_called_from_python_is_no_command(tmp_path):
+    _carry_out(tmp_path, "jaxland run x")
+    with noted(tmp_path):
+        pass
+    assert len(read_commands(tmp_path)) == 1
+
+
+def test_lines_of_earlier_versions_are_read(tmp_path):
+    (tmp_path / "logs").mkdir()
+    lines = [Command("a", seconds, "jaxland run x", "1", "done")._asdict() for seconds in (2, 3.5)]
+    (tmp_path / "logs" / "commands.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert [each.seconds for each in read_commands(tmp_path)] == [2, 3.5]
 
 
 @pytest.mark.parametrize("line", ["", "[]", "{", '{"began": "x"}', json.dumps([1] * 5), "\0"])
 def test_lines_that_are_none_are_left_out(tmp_path, line):
-    note_command(tmp_path, "jaxland run x", 0.0, done=True)
+    _carry_out(tmp_path, "jaxland run x")
     with (tmp_path / "logs" / "commands.jsonl").open("a") as file:
         file.write(f"{line}\n")
-    note_command(tmp_path, "jaxland resume x", 0.0, done=True)
+    _carry_out(tmp_path, "jaxland resume x")
     assert [each.command for each in read_commands(tmp_path)] == ["jaxland run x", "jaxland resume x"]
 
 
-def test_values_of_another_kind_are_left_out(tmp_path):
+@pytest.mark.parametrize("wrong", [{"seconds": "2"}, {"command": ["x"]}, {"id": 3}, {"ended": None}])
+def test_values_of_another_kind_are_left_out(tmp_path, wrong):
     (tmp_path / "logs").mkdir()
-    lines = [Command("a", seconds, command, "1", "done")._asdict() for seconds, command in (("2", "x"), (2, ["x"]))]
-    (tmp_path / "logs" / "commands.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    line = {**Command("a", 2, "x", "1", "done")._asdict(), "id": "b"}
+    (tmp_path / "logs" / "commands.jsonl").write_text(json.dumps({**line, **wrong}))
     assert read_commands(tmp_path) == []
 
 
 def test_where_nothing_can_be_written_or_read_nothing_is_said(tmp_path):
     assert read_commands(tmp_path) == []
-    note_command(tmp_path / "absent", "jaxland run x", 0.0, done=True)
+    _carry_out(tmp_path / "absent", "jaxland run x")
     assert os.listdir(tmp_path) == []
     (tmp_path / "logs").write_text("")
-    note_command(tmp_path, "jaxland run x", 0.0, done=True)
+    _carry_out(tmp_path, "jaxland run x")
     assert read_commands(tmp_path) == []

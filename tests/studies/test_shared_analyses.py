@@ -3,8 +3,9 @@
 import shutil
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,57 @@ def test_a_worker_that_cannot_help_is_told(study, made, monkeypatch):
         analyse(store, code, config, _wanted(), executor=executor, say=said.append)
     assert "a worker does not help with the analyses: another machine" in said
     assert sorted(row for row, _ in made) == list(range(ROWS))
+
+
+class Asked(ThreadPoolExecutor):
+    """Remembers what it was given."""
+
+    def __init__(self):
+        super().__init__(2)
+        self.given: list[object] = []
+
+    def submit(self, fn, *args, **kwargs):
+        self.given.append(fn)
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_the_executor_that_trains_helps_with_the_analyses(tmp_path):
+    """Jobs of a cluster that is asked twice wait in its queue twice."""
+    made: list[Asked] = []
+
+    def make():
+        made.append(Asked())
+        return made[-1]
+
+    jl.run(STUDY, CONFIG, tmp_path / "s", fits=16, shard_fits=4, executor=make, analyses=_wanted())
+    (executor,) = made
+    assert len(executor.given) == 5
+    assert executor.given[-1] is helping._called
+    assert not (tmp_path / "s" / "leases").exists()
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_who_helps_a_process_that_was_killed_ends(study, pieces):
+    """As on a cluster that goes on without it, and has other things to do."""
+    dead = Leases(study / "leases", "dead", 1000)
+    dead.claim("lead-0")
+    for number in range(pieces):
+        dead.claim(f"piece-levels-{number}")
+    helping.Help(str(study), "lead-0", study=STUDY, seconds=0.3)()
+    forget_pieces(dead)
+    assert not (study / "leases").exists()
+
+
+def test_what_cannot_help_is_told_before_anything_is_done(study, made):
+    (study / "summary.md").unlink()
+    store, code, config = open_study(study, STUDY)
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("fork")) as forking,
+        pytest.raises(ValueError, match="hangs for ever"),
+    ):
+        analyse(store, code, config, _wanted(), executor=forking)
+    assert made == []
+    assert not (study / "summary.md").exists()
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def _dated(commands: list[Command]) -> dict[str, str]:
     """When the work on the study began, and how long its commands took together."""
     if not commands:
         return {}
-    return {"begun": commands[0].began, "took": duration(sum(each.seconds for each in commands))}
+    return {"begun": commands[0].began, "took": duration(sum(each.seconds or 0 for each in commands))}
 
 
 def _tally(claims: list[Claim] | None) -> str:

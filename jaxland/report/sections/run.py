@@ -9,6 +9,7 @@ from jaxland.report.markup import Markup, element
 from jaxland.report.sections.section import Section, plain_table, section, unbroken
 from jaxland.report.words import duration, words
 from jaxland.store import Manifest
+from jaxland.studies.commands import Command
 from jaxland.studies.configuration import unused_settings
 
 _GAPS = 6  # ranges of missing fits that are listed
@@ -75,9 +76,22 @@ def _code(manifest: Manifest) -> dict[str, str]:
 def _commands(contents: Contents) -> list[Markup]:
     if not contents.commands:
         return []
-    rows = [[each.began, duration(each.seconds), each.version, each.ended, each.command] for each in contents.commands]
+    # A thousand workers are one command.
+    alike: dict[tuple[str, str, str], list[Command]] = {}
+    for each in contents.commands:
+        alike.setdefault((each.version, each.ended, each.command), []).append(each)
+    rows = [[each[0].began, _took(each), *key[:2], _often(key[2], len(each))] for key, each in alike.items()]
     table = plain_table(["begun", "took", "jaxland", "ended", "command"], rows, "commands of the study", plain=True)
     return [element("h3", "Commands"), table]
+
+
+def _took(commands: list[Command]) -> str:
+    known = [each.seconds for each in commands if each.seconds is not None]
+    return duration(sum(known)) if known else ""
+
+
+def _often(command: str, times: int) -> str:
+    return command if times == 1 else f"{command} ({times:,} times)"
 
 
 def _analyses(contents: Contents) -> list[Markup]:
