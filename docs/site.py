@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
+from used import EXAMPLES, makers, pages, place, public
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
@@ -75,23 +76,39 @@ def _index():
 
 def _reference(package):
     # Functions, then classes.
-    names = sorted((name for name in _public(package) if not name.startswith("__")), key=lambda name: name[0].isupper())
-    modules = {path for path in PACKAGES if path.startswith(f"{package}.")}
+    names = sorted(public(package), key=lambda name: name.rpartition(".")[2][0].isupper())
     parts = [f"# {package}", "", _docstring(package), ""]
-    parts += [f"::: {package}.{name}\n" for name in names if f"{package}.{name}" not in modules]
+    examples = ROOT / "docs" / EXAMPLES / f"{package}.md"
+    if examples.exists():
+        text = examples.read_text(encoding="utf-8")
+        parts += ["## Examples", "", text]
+    for name in names:
+        parts += [f"::: {name}\n", f"{_shown(name, package)}\n"]
     return "\n".join(parts)
 
 
-def _tree(package):
-    return ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text())
+def _shown(name: str, package: str) -> str:
+    """Where a name is used, in a line; empty where it is nowhere."""
+    used = pages().get(place(name), ())
+    links = [_to_page(page, package) for page in used]
+    if links:
+        return f"*Used in {', '.join(links)}.*"
+    maker = makers().get(place(name))
+    if maker is None:
+        return ""
+    around, _, last = maker.rpartition(".")
+    owner = around.rpartition(".")[2]
+    method = owner[:1].isupper()  # modules are written small
+    return f"*See `{f'{owner}.{last}' if method else last}`. {_shown(around if method else maker, package)[1:-1]}*"
+
+
+def _to_page(page: str, package: str) -> str:
+    folder, _, last = page.rpartition("/")
+    if not folder:
+        return f"[{page}](../{page}.md)"
+    return "[the examples above](#examples)" if last == package else f"[{last}]({last}.md#examples)"
 
 
 def _docstring(package):
-    return (ast.get_docstring(_tree(package)) or "").split("\n\n")[0].replace("\n", " ")
-
-
-def _public(package):
-    for node in _tree(package).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            return ast.literal_eval(node.value)
-    return []
+    tree = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text())
+    return (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")

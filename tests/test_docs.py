@@ -8,9 +8,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from documents import blocks, run
+from documents import ROOT, blocks, run, script
 
 from jaxland.cli import main
+
+USED = script(ROOT / "docs" / "used.py")
+EXAMPLES = sorted(path.stem for path in (ROOT / "docs" / "examples").glob("*.md"))
 
 
 @pytest.mark.slow
@@ -123,6 +126,40 @@ def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, 
     compared = sum(run(code, names) for code in parts)
     assert compared == 2
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"first", "mine", "other", "asking"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", EXAMPLES)
+def test_examples_above_the_names_of_a_package_run(package, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    assert sum(run(code, names) for code in blocks(f"docs/examples/{package}.md")) >= 2
+
+
+def test_every_public_function_and_class_is_used_on_a_page_or_comes_from_one_that_is():
+    shown = {*USED.pages(), *USED.makers()}
+    public = [name for package in USED.packages() for name in USED.public(package)]
+    assert len(public) > 400
+    assert [name for name in public if USED.is_defined(USED.place(name)) and USED.place(name) not in shown] == []
+
+
+def test_names_are_found_where_they_are_used_and_not_where_they_are_imported():
+    imports = "import jaxland as jl\nfrom jaxland import plots\nfrom jaxland.landscape import spectra\n"
+    code = f"{imports}jl.symmetrise(plots.tube)"
+    assert USED.used(code) == {
+        "jaxland",
+        "jaxland.plots",
+        "jaxland.landscape.symmetrise.symmetrise",
+        "jaxland.plots.curves.tube",
+    }
+    assert USED.makers()["jaxland.training.prediction.Prediction"] == "jaxland.training.fits.Fits.predict"
+
+
+def test_every_page_with_python_is_run_by_a_test():
+    tests = "".join((ROOT / path).read_text() for path in ("tests/test_docs.py", "tests/training/lanes/test_docs.py"))
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        if blocks(f"docs/{page.name}"):
+            assert f"docs/{page.name}" in tests or f'("{page.stem}", ' in tests, page.name
 
 
 def test_promises_name_tests_that_are_there():
