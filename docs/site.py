@@ -4,12 +4,14 @@
 """
 
 import ast
+import base64
+import json
 import posixpath
 import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
-from used import EXAMPLES, makers, pages, place, public
+from used import EXAMPLES, is_module, makers, pages, place, public
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
@@ -38,6 +40,7 @@ def on_files(files, config):
     added |= {name: {"abs_src_path": str(ROOT / path)} for path, name in _HOME.items()}
     added["reference/index.md"] = {"content": _index()}
     added |= {f"reference/{package}.md": {"content": _reference(package)} for package in PACKAGES}
+    added |= _notebook("notebook")
     for uri, source in added.items():
         if files.get_file_from_path(uri) is None:
             files.append(File.generated(config, uri, **source))
@@ -67,6 +70,26 @@ def _beside():
         yield path.relative_to(ROOT).as_posix()
 
 
+def _notebook(name):
+    """The page of a notebook with what came out of it, and its pictures."""
+    cells = json.loads((ROOT / "docs" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    parts, pictures = [], {}
+    for number, cell in enumerate(cells):
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for index, output in enumerate(cell.get("outputs", [])):
+            data = {kind: "".join(content) for kind, content in output["data"].items()}
+            if "image/png" in data:
+                picture = f"{name}/{number}-{index}.png"
+                pictures[picture] = {"content": base64.b64decode(data["image/png"])}
+                title = re.search(r"'center': '([^']*)'", data["text/plain"])
+                parts.append(f"![{title[1] if title else 'figure'}]({picture})")
+            else:
+                parts.append(data.get("text/html") or f"```text\n{data['text/plain']}\n```")
+    parts.insert(1, f"[The notebook itself]({name}.ipynb)")
+    return {f"{name}.md": {"content": "\n\n".join(parts)}, **pictures}
+
+
 def _index():
     lines = ["# Reference", "", "Every public name, by the package that holds it.", ""]
     for package in PACKAGES:
@@ -83,7 +106,8 @@ def _reference(package):
         text = examples.read_text(encoding="utf-8")
         parts += ["## Examples", "", text]
     for name in names:
-        parts += [f"::: {name}\n", f"{_shown(name, package)}\n"]
+        # Where a module has the name of what is in it, the module would be shown.
+        parts += [f"::: {place(name) if is_module(name) else name}\n", f"{_shown(name, package)}\n"]
     return "\n".join(parts)
 
 

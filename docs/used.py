@@ -23,7 +23,7 @@ def code_of(page: Path) -> str:
 def packages() -> list[str]:
     """The packages whose names are public: jaxland, and those that it lists."""
     listed = [f"jaxland.{name}" for name in _listed("jaxland")]
-    return ["jaxland", *(name for name in listed if _tree(name) is not None and _listed(name))]
+    return ["jaxland", *(name for name in listed if is_module(name) and _listed(name))]
 
 
 def public(package: str) -> list[str]:
@@ -89,6 +89,11 @@ def place(name: str) -> str:
 def is_defined(name: str) -> bool:
     """Whether a place has a function or a class."""
     return _definition(name) is not None
+
+
+def is_module(name: str) -> bool:
+    """Whether there is a file of this name."""
+    return _tree(name) is not None
 
 
 def _classes(module: str, annotation: ast.expr) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Every Python block of the documentation pages runs, in order, and states values that come out."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -160,6 +161,36 @@ def test_every_page_with_python_is_run_by_a_test():
     for page in sorted((ROOT / "docs").glob("*.md")):
         if blocks(f"docs/{page.name}"):
             assert f"docs/{page.name}" in tests or f'("{page.stem}", ' in tests, page.name
+
+
+NOTEBOOK = script(ROOT / "docs" / "notebook.py")
+
+
+def _kept():
+    return json.loads(NOTEBOOK.NOTEBOOK.read_text())
+
+
+def _outputs(notebook):
+    return [(cell, output) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+
+
+def test_the_notebook_shows_what_comes_out_of_every_cell_in_short():
+    notebook = _kept()
+    for cell in notebook["cells"]:
+        assert cell["cell_type"] == "markdown" or cell["outputs"], cell["source"]
+    for cell, output in _outputs(notebook):
+        assert output["output_type"] in ("display_data", "execute_result"), cell["source"]
+        assert len("".join(output["data"]["text/plain"])) < 300, cell["source"]
+    assert sum("image/png" in output["data"] for _, output in _outputs(notebook)) >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what runs it; a cell that fails is an error
+def test_the_notebook_runs_and_shows_the_same_kinds_of_things():
+    pytest.importorskip("nbclient", reason="pip install '.[docs]'")
+    pytest.importorskip("ipykernel", reason="pip install '.[docs]'")
+    shown = [[sorted(output["data"]) for _, output in _outputs(each)] for each in (_kept(), NOTEBOOK.executed())]
+    assert shown[0] == shown[1], "run python docs/notebook.py"
 
 
 def test_promises_name_tests_that_are_there():
