@@ -1,15 +1,18 @@
 """Every Python block of the documentation pages runs, in order, and states values that come out."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 from documents import ROOT, blocks, run, script
+from html_page import Page
 
 from jaxland.cli import main
 
@@ -161,6 +164,29 @@ def test_every_page_with_python_is_run_by_a_test():
     for page in sorted((ROOT / "docs").glob("*.md")):
         if blocks(f"docs/{page.name}"):
             assert f"docs/{page.name}" in tests or f'("{page.stem}", ' in tests, page.name
+
+
+@pytest.mark.slow
+def test_pages_of_the_site_can_be_read_by_anyone(tmp_path):
+    """Language, title, description, window, one first heading and none left out below it, and words for pictures."""
+    pytest.importorskip("mkdocs", reason="pip install '.[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "-q", "--site-dir", str(tmp_path / "site")]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=True)
+    for name in ("index", "install", "notebook", "landscape", "gallery", "faq", "reference/jaxland.plots"):
+        text = (tmp_path / "site" / f"{name}.html").read_text()
+        page = Page(text)
+        assert page.named("html")[0]["lang"] == "en", name
+        assert page.named("title"), name
+        meta = {each.get("name"): each.get("content") for each in page.named("meta")}
+        assert meta["description"], name
+        assert "width=device-width" in meta["viewport"], name
+        article = Page(text[text.index("<article") : text.index("</article>")])
+        levels = [int(tag[1]) for tag, _ in article.elements if re.fullmatch("h[1-6]", tag)]
+        assert levels.count(1) == 1, name
+        assert levels[0] == 1, name
+        assert all(after <= before + 1 for before, after in pairwise(levels)), name
+        assert all(image.get("alt") for image in article.named("img")), name
+        assert len(text) < 2_000_000, name
 
 
 NOTEBOOK = script(ROOT / "docs" / "notebook.py")

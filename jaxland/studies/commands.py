@@ -4,6 +4,7 @@ It is beside what is computed: no hash and no shard knows of it.
 """
 
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,8 @@ class Command(NamedTuple):
         command: as it was typed.
         version: of jaxland.
         ended: `"done"` or `"stopped"`.
+        commit: of jaxland's code where it lies in a checkout of git, with `-dirty` where files of it were changed; ""
+            elsewhere.
     """
 
     began: str
@@ -33,6 +36,7 @@ class Command(NamedTuple):
     command: str
     version: str
     ended: str
+    commit: str = ""
 
 
 def note_command(directory: Path, command: str, began: float, *, done: bool) -> None:
@@ -45,11 +49,25 @@ def note_command(directory: Path, command: str, began: float, *, done: bool) -> 
         done: whether it ended by itself.
     """
     clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(began))
-    line = Command(clock, round(time.time() - began, 1), command, __version__, _DONE if done else _STOPPED)
+    line = Command(
+        clock, round(time.time() - began, 1), command, __version__, _DONE if done else _STOPPED, code_commit()
+    )
     with suppress(OSError):
         (directory / LOGS).mkdir(exist_ok=True)
         with (directory / LOGS / _NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line._asdict()) + "\n")
+
+
+def code_commit() -> str:
+    """The commit of jaxland's own checkout; "" where it lies in none, or git does not tell."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return ""
+    ask = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def read_commands(directory: Path, unreadable: Callable[[str], object] = lambda name: None) -> list[Command]:
@@ -72,9 +90,11 @@ def read_commands(directory: Path, unreadable: Callable[[str], object] = lambda 
 def _command(line: str) -> Command | None:
     try:
         values = json.loads(line)
-        command = Command(**{name: values[name] for name in Command._fields})
+        # Those of earlier versions tell no commit.
+        known = {name: values[name] for name in Command._fields if name in values or name != "commit"}
+        command = Command(**known)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    texts = (command.began, command.command, command.version, command.ended)
+    texts = (command.began, command.command, command.version, command.ended, command.commit)
     sound = all(isinstance(text, str) for text in texts) and isinstance(command.seconds, int | float)
     return command if sound else None

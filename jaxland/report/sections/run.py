@@ -75,7 +75,10 @@ def _code(manifest: Manifest) -> dict[str, str]:
 def _commands(contents: Contents) -> list[Markup]:
     if not contents.commands:
         return []
-    rows = [[each.began, duration(each.seconds), each.version, each.ended, each.command] for each in contents.commands]
+    rows = [
+        [each.began, duration(each.seconds), f"{each.version} {each.commit}".strip(), each.ended, each.command]
+        for each in contents.commands
+    ]
     table = plain_table(["begun", "took", "jaxland", "ended", "command"], rows, "commands of the study", plain=True)
     return [element("h3", "Commands"), table]
 
