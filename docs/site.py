@@ -4,11 +4,14 @@
 """
 
 import ast
+import base64
+import json
 import posixpath
 import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
+from used import EXAMPLES, is_module, makers, pages, place, public
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
@@ -37,6 +40,7 @@ def on_files(files, config):
     added |= {name: {"abs_src_path": str(ROOT / path)} for path, name in _HOME.items()}
     added["reference/index.md"] = {"content": _index()}
     added |= {f"reference/{package}.md": {"content": _reference(package)} for package in PACKAGES}
+    added |= _notebook("notebook")
     for uri, source in added.items():
         if files.get_file_from_path(uri) is None:
             files.append(File.generated(config, uri, **source))
@@ -66,6 +70,26 @@ def _beside():
         yield path.relative_to(ROOT).as_posix()
 
 
+def _notebook(name):
+    """The page of a notebook with what came out of it, and its pictures."""
+    cells = json.loads((ROOT / "docs" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    parts, pictures = [], {}
+    for number, cell in enumerate(cells):
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for index, output in enumerate(cell.get("outputs", [])):
+            data = {kind: "".join(content) for kind, content in output["data"].items()}
+            if "image/png" in data:
+                picture = f"{name}/{number}-{index}.png"
+                pictures[picture] = {"content": base64.b64decode(data["image/png"])}
+                title = re.search(r"'center': '([^']*)'", data["text/plain"])
+                parts.append(f"![{title[1] if title else 'figure'}]({picture})")
+            else:
+                parts.append(data.get("text/html") or f"```text\n{data['text/plain']}\n```")
+    parts.insert(1, f"[The notebook itself]({name}.ipynb)")
+    return {f"{name}.md": {"content": "\n\n".join(parts)}, **pictures}
+
+
 def _index():
     lines = ["# Reference", "", "Every public name, by the package that holds it.", ""]
     for package in PACKAGES:
@@ -75,23 +99,40 @@ def _index():
 
 def _reference(package):
     # Functions, then classes.
-    names = sorted((name for name in _public(package) if not name.startswith("__")), key=lambda name: name[0].isupper())
-    modules = {path for path in PACKAGES if path.startswith(f"{package}.")}
+    names = sorted(public(package), key=lambda name: name.rpartition(".")[2][0].isupper())
     parts = [f"# {package}", "", _docstring(package), ""]
-    parts += [f"::: {package}.{name}\n" for name in names if f"{package}.{name}" not in modules]
+    examples = ROOT / "docs" / EXAMPLES / f"{package}.md"
+    if examples.exists():
+        text = examples.read_text(encoding="utf-8")
+        parts += ["## Examples", "", text]
+    for name in names:
+        # Where a module has the name of what is in it, the module would be shown.
+        parts += [f"::: {place(name) if is_module(name) else name}\n", f"{_shown(name, package)}\n"]
     return "\n".join(parts)
 
 
-def _tree(package):
-    return ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text())
+def _shown(name: str, package: str) -> str:
+    """Where a name is used, in a line; empty where it is nowhere."""
+    used = pages().get(place(name), ())
+    links = [_to_page(page, package) for page in used]
+    if links:
+        return f"*Used in {', '.join(links)}.*"
+    maker = makers().get(place(name))
+    if maker is None:
+        return ""
+    around, _, last = maker.rpartition(".")
+    owner = around.rpartition(".")[2]
+    method = owner[:1].isupper()  # modules are written small
+    return f"*See `{f'{owner}.{last}' if method else last}`. {_shown(around if method else maker, package)[1:-1]}*"
+
+
+def _to_page(page: str, package: str) -> str:
+    folder, _, last = page.rpartition("/")
+    if not folder:
+        return f"[{page}](../{page}.md)"
+    return "[the examples above](#examples)" if last == package else f"[{last}]({last}.md#examples)"
 
 
 def _docstring(package):
-    return (ast.get_docstring(_tree(package)) or "").split("\n\n")[0].replace("\n", " ")
-
-
-def _public(package):
-    for node in _tree(package).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            return ast.literal_eval(node.value)
-    return []
+    tree = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text())
+    return (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")

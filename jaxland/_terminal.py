@@ -30,6 +30,16 @@ def wrapped(text: str, first: str = "") -> str:
     )
 
 
+def told(text: str, stream: Any) -> str:
+    """A text as a stream takes it: lines as wide as the terminal, where it is one; pipes and logs get them whole.
+
+    Lines that begin with a blank are commands to be copied, and stay as they are.
+    """
+    if not stream.isatty():
+        return text
+    return "\n".join(line if not line or line.startswith(" ") else wrapped(line) for line in text.split("\n"))
+
+
 def parse(command: Callable[..., int], arguments: Sequence[str], program: str) -> int:
     """Runs a command with the arguments of the command line.
 

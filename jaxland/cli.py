@@ -10,7 +10,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxland._names import lookup
-from jaxland._terminal import completion, parse, wrapped
+from jaxland._terminal import completion, parse, told, wrapped
 from jaxland._version import __version__
 from jaxland.placebo.config import TableSettings
 from jaxland.studies.commands import giving
@@ -122,11 +122,13 @@ def _check_flags(study: Any) -> None:
 
 
 def _run(study: Any, config: Any, options: _Options) -> int:
+    from jaxland.studies import wanted
     from jaxland.studies.engine import make_request, plan_with, prepare_with, run_with
 
     request = make_request(study, config, options.out)
     if options.dry_run:
-        _print_plan(plan_with(request, options), request.out)
+        analyses = _wanted(study, options.analyses, options.scale)
+        _print_plan(plan_with(request, options), request.out, analyses or wanted(study))
         return 0
     _check_writable(request.out)
     analyses = _wanted(study, options.analyses, options.scale)
@@ -186,13 +188,14 @@ def _until_stopped(work: Callable[[], Any], advice: str) -> tuple[Any, int]:
 
 
 def _say(line: str) -> None:
+    line = told(line, sys.stderr)
     if "tqdm" in sys.modules:  # a bar may be on the screen
         sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
     else:
         print(line, file=sys.stderr, flush=True)
 
 
-def _print_plan(plan, out: Path) -> None:
+def _print_plan(plan, out: Path, analyses: Iterable[str]) -> None:
     from jaxland.training import available_threads
 
     fits: dict[str, int] = {}
@@ -204,6 +207,8 @@ def _print_plan(plan, out: Path) -> None:
             f"  {name}: {fits.get(name, 0):,} fits at {rate:.3g} net-steps/s, measured on {available_threads()} cores"
         )
     print(f"about {_duration(plan.seconds)} of training; nothing was written")
+    if analyses:
+        print(wrapped(f"Then come the analyses, whose time is not in this: {', '.join(analyses)}."))
 
 
 def _duration(seconds: float) -> str:
@@ -534,11 +539,14 @@ def _told_study(study: Any) -> str:
 
 def doctor() -> int:
     """Show versions and devices, and check that this machine computes what it should."""
+    _say("jaxland: looking at this machine")  # loading JAX takes seconds
     from jaxland.doctor import report
 
-    text, healthy = report()
-    print(text)
-    return 0 if healthy else 1
+    def tell(line: str) -> None:
+        name, _, text = line.partition("  ")
+        print(wrapped(text.strip(), f"{name:<9} "), flush=True)
+
+    return 0 if report(tell) else 1
 
 
 def bench(quick: bool = False) -> int:
@@ -595,7 +603,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _exit_code(error)
         if code is None:
             raise
-        print(f"jaxland: {_told(error)}", file=sys.stderr)
+        print(told(f"jaxland: {_told(error)}", sys.stderr), file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:
@@ -642,10 +650,8 @@ def _dispatch(arguments: list[str]) -> int:
     if command != "run":
         return parse(lookup("command", command, {**COMMANDS, "run": run}), rest, f"jaxland {command}")
     if not rest or rest[0].startswith("-"):
-        print(
-            "usage: jaxland run STUDY [OPTIONS]\n\nSTUDY is a name from below, or a file of your own, my_study.py. "
-            "`jaxland run STUDY --help` lists the settings of a study.\n"
-        )
+        about = "STUDY is a name from below, or a file of your own, my_study.py. `jaxland run STUDY --help` lists the "
+        print(f"usage: jaxland run STUDY [OPTIONS]\n\n{wrapped(about + 'settings of a study.')}\n")
         list_studies()
         return 0 if rest and rest[0] in ("-h", "--help") else 2
     return run(rest[0], rest[1:])

@@ -2,6 +2,8 @@
 
 import importlib.util
 import platform
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,21 +17,31 @@ from jaxland.training import BACKENDS, available_threads, fit, local_platform, n
 _OPTIONAL = ("dask_jobqueue", "distributed", "flax", "torch", "xarray")
 
 
-def report() -> tuple[str, bool]:
-    """Returns the report and whether every check passed."""
-    absent = _absent_backends()
-    present = [backend for backend in BACKENDS if backend not in absent]
-    checks = [_precision_check(), *(_loop_check(backend) for backend in present), _position_check()]
+def report(say: Callable[[str], None]) -> bool:
+    """Tells what is here and what a check found, each in a line as soon as it is known.
+
+    Args:
+        say: receives the lines.
+
+    Returns:
+        Whether every check passed.
+    """
     devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
-    lines = [
-        f"python    {platform.python_version()} on {platform.machine()}, {available_threads()} cores",
-        f"versions  {versions()}",
-        f"devices   {devices}",
-        *(f"missing   backend {name}: {reason}" for name, reason in absent.items()),
-        *(f"missing   {name}: pip install {library}" for name, library in missing().items()),
-        *(f"{'ok  ' if passed else 'FAIL'}      {text}" for text, passed in checks),
-    ]
-    return "\n".join(lines), all(passed for _, passed in checks)
+    say(f"python    {platform.python_version()} on {platform.machine()}, {available_threads()} cores")
+    say(f"versions  {versions()}")
+    say(f"devices   {devices}")
+    absent = _absent_backends()
+    for name, reason in absent.items():
+        say(f"missing   backend {name}: {reason}")
+    for name, library in missing().items():
+        say(f"missing   {name}: pip install {library}")
+    healthy = True
+    present = [backend for backend in BACKENDS if backend not in absent]
+    for check in (_precision_check, *(partial(_loop_check, backend) for backend in present), _position_check):
+        text, passed = check()
+        say(f"{'ok  ' if passed else 'FAIL'}      {text}")
+        healthy = healthy and passed
+    return healthy
 
 
 def missing() -> dict[str, str]:

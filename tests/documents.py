@@ -1,6 +1,7 @@
 """Python blocks of Markdown pages: finding them, running them in order, and checking the values they state."""
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -10,6 +11,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # What a number stated to three or four digits may be off by, and one said to be "about" that.
 _RELATIVE, _ABOUT = 0.01, 0.3
+
+
+def script(path: Path):
+    """A file that belongs to no package, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(page: str, language: str = "python") -> list[str]:

@@ -128,7 +128,10 @@ def test_studies_and_doctor(capsys):
     assert main(["studies", "sawtooth"]) == 0
     assert "  * overview " in capsys.readouterr().out
     assert main(["doctor"]) == 0
-    assert "FAIL" not in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert told.err.startswith("jaxland: looking")
+    assert "FAIL" not in told.out
+    assert max(map(len, told.out.splitlines())) <= 100
 
 
 def test_doctor_names_what_is_missing_as_pip_and_the_extras_do(monkeypatch):
@@ -169,6 +172,7 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "2 shards to train" in text
     assert "nothing was written" in text
+    assert "Then come the analyses, whose time is not in this: levels." in text
     assert not (tmp_path / "s").exists()
 
 

@@ -1,16 +1,23 @@
 """Every Python block of the documentation pages runs, in order, and states values that come out."""
 
+import json
+import os
 import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from documents import blocks, run
+from documents import ROOT, blocks, run, script
+from html_page import Page
 
 from jaxland.cli import main
+
+USED = script(ROOT / "docs" / "used.py")
+EXAMPLES = sorted(path.stem for path in (ROOT / "docs" / "examples").glob("*.md"))
 
 
 @pytest.mark.slow
@@ -123,6 +130,93 @@ def test_the_page_on_studies_runs_and_so_do_its_commands(tmp_path, monkeypatch, 
     compared = sum(run(code, names) for code in parts)
     assert compared == 2
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"first", "mine", "other", "asking"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", EXAMPLES)
+def test_examples_above_the_names_of_a_package_run(package, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    assert sum(run(code, names) for code in blocks(f"docs/examples/{package}.md")) >= 2
+
+
+def test_every_public_function_and_class_is_used_on_a_page_or_comes_from_one_that_is():
+    shown = {*USED.pages(), *USED.makers()}
+    public = [name for package in USED.packages() for name in USED.public(package)]
+    assert len(public) > 400
+    assert [name for name in public if USED.is_defined(USED.place(name)) and USED.place(name) not in shown] == []
+
+
+def test_names_are_found_where_they_are_used_and_not_where_they_are_imported():
+    imports = "import jaxland as jl\nfrom jaxland import plots\nfrom jaxland.landscape import spectra\n"
+    code = f"{imports}jl.symmetrise(plots.tube)"
+    assert USED.used(code) == {
+        "jaxland",
+        "jaxland.plots",
+        "jaxland.landscape.symmetrise.symmetrise",
+        "jaxland.plots.curves.tube",
+    }
+    assert USED.makers()["jaxland.training.prediction.Prediction"] == "jaxland.training.fits.Fits.predict"
+
+
+def test_every_page_with_python_is_run_by_a_test():
+    tests = "".join((ROOT / path).read_text() for path in ("tests/test_docs.py", "tests/training/lanes/test_docs.py"))
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        if blocks(f"docs/{page.name}"):
+            assert f"docs/{page.name}" in tests or f'("{page.stem}", ' in tests, page.name
+
+
+@pytest.mark.slow
+def test_pages_of_the_site_can_be_read_by_anyone(tmp_path):
+    """Language, title, description, window, one first heading and none left out below it, and words for pictures."""
+    pytest.importorskip("mkdocs", reason="pip install '.[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "-q", "--site-dir", str(tmp_path / "site")]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=True)
+    for name in ("index", "install", "notebook", "landscape", "gallery", "faq", "reference/jaxland.plots"):
+        text = (tmp_path / "site" / f"{name}.html").read_text()
+        page = Page(text)
+        assert page.named("html")[0]["lang"] == "en", name
+        assert page.named("title"), name
+        meta = {each.get("name"): each.get("content") for each in page.named("meta")}
+        assert meta["description"], name
+        assert "width=device-width" in meta["viewport"], name
+        article = Page(text[text.index("<article") : text.index("</article>")])
+        levels = [int(tag[1]) for tag, _ in article.elements if re.fullmatch("h[1-6]", tag)]
+        assert levels.count(1) == 1, name
+        assert levels[0] == 1, name
+        assert all(after <= before + 1 for before, after in pairwise(levels)), name
+        assert all(image.get("alt") for image in article.named("img")), name
+        assert len(text) < 2_000_000, name
+
+
+NOTEBOOK = script(ROOT / "docs" / "notebook.py")
+
+
+def _kept():
+    return json.loads(NOTEBOOK.NOTEBOOK.read_text())
+
+
+def _outputs(notebook):
+    return [(cell, output) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+
+
+def test_the_notebook_shows_what_comes_out_of_every_cell_in_short():
+    notebook = _kept()
+    for cell in notebook["cells"]:
+        assert cell["cell_type"] == "markdown" or cell["outputs"], cell["source"]
+    for cell, output in _outputs(notebook):
+        assert output["output_type"] in ("display_data", "execute_result"), cell["source"]
+        assert len("".join(output["data"]["text/plain"])) < 300, cell["source"]
+    assert sum("image/png" in output["data"] for _, output in _outputs(notebook)) >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what runs it; a cell that fails is an error
+def test_the_notebook_runs_and_shows_the_same_kinds_of_things():
+    pytest.importorskip("nbclient", reason="pip install '.[docs]'")
+    pytest.importorskip("ipykernel", reason="pip install '.[docs]'")
+    shown = [[sorted(output["data"]) for _, output in _outputs(each)] for each in (_kept(), NOTEBOOK.executed())]
+    assert shown[0] == shown[1], "run python docs/notebook.py"
 
 
 def test_promises_name_tests_that_are_there():

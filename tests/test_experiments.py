@@ -1,6 +1,5 @@
 """The committed experiments: what their READMEs say is what their tables say."""
 
-import importlib.util
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from documents import script
 
 from jaxland.statistics import Estimate
 from jaxland.studies import STUDIES
@@ -27,26 +27,19 @@ _PERCENT = re.compile(rf"(?P<list>(?:(?:,|\sto|,?\sand|\sor)\s-?{_FORM}(?!\w))*)
 _SOURCE = re.compile(r"<!-- numbers of (?P<names>[^>]*) -->|^#.*$", re.MULTILINE)
 
 
-def _script(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)
 def test_claims_verdicts_and_tables_are_those_of_the_run_by_the_rules_as_they_are(experiment):
-    script = _script(ROOT / "experiments/statements.py")
-    for name, text in script.files(experiment).items():
+    statements = script(ROOT / "experiments/statements.py")
+    for name, text in statements.files(experiment).items():
         assert (experiment / name).read_text() == text, f"{name}: run python experiments/statements.py"
 
 
 def test_a_verdict_does_not_outlive_its_rule():
-    script, statements = _script(ROOT / "experiments/statements.py"), STUDIES["placebo"].statements()
+    made, statements = script(ROOT / "experiments/statements.py"), STUDIES["placebo"].statements()
     claim = statements["falls"].claim("", Estimate(1, 0.99, 1), cases=100)
-    assert script._reworded(claim._replace(basis="seen"), statements["falls"]) == claim
+    assert made._reworded(claim._replace(basis="seen"), statements["falls"]) == claim
     with pytest.raises(ValueError, match="rule of 'falls' is not the one its verdict was given by"):
-        script._reworded(claim._replace(rule="agrees if above 90 % of fits"), statements["falls"])
+        made._reworded(claim._replace(rule="agrees if above 90 % of fits"), statements["falls"])
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.name)
@@ -60,7 +53,7 @@ def test_every_statement_of_the_source_stands_there(experiment):
 
 
 def test_the_gallery_shows_every_figure():
-    gallery = _script(ROOT / "docs/gallery.py")
+    gallery = script(ROOT / "docs/gallery.py")
     assert gallery.PAGE.read_text() == gallery.text(), "run python docs/gallery.py"
 
 

@@ -27,6 +27,7 @@ BASE = {
     "_numbers",
     "_precision",
     "_scaling",
+    "_short",
     "_terminal",
     "_types",
     "_version",

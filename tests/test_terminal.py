@@ -3,18 +3,20 @@
 import contextlib
 import re
 import subprocess
+import sys
 import time
 import typing
 
 import pytest
 
 from jaxland import cli
+from jaxland._terminal import told
 from jaxland.cli import COMMANDS, main
 from jaxland.training import BACKENDS, progress
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["studies"], ["studies", "sawtooth"], *([name, "--help"] for name in COMMANDS)]
+    "command", [[], ["run"], ["studies"], ["studies", "sawtooth"], *([name, "--help"] for name in COMMANDS)]
 )
 def test_everything_fits_the_terminal(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
@@ -23,6 +25,24 @@ def test_everything_fits_the_terminal(command, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_message_is_as_wide_as_the_terminal_and_whole_in_a_pipe(monkeypatch, capsys):
+    assert main(["run", "sawtoth"]) == 2
+    whole = capsys.readouterr().err
+    assert len(whole.splitlines()) == 2
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert main(["run", "sawtoth"]) == 2
+    text = capsys.readouterr().err
+    assert max(map(len, text.splitlines())) <= 60
+    assert text.split() == whole.split()
+
+
+def test_commands_in_a_message_stay_whole(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    command = "  jaxland resume " + "a" * 200
+    assert told(f"Stopped.\n{command}", sys.stderr) == f"Stopped.\n{command}"
 
 
 def test_flags_say_nothing_that_says_nothing(capsys):

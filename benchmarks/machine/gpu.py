@@ -364,7 +364,8 @@ def doctor(parts: Parts) -> None:
     """What `jaxland doctor` says here."""
     from jaxland.doctor import report
 
-    text, healthy = report()
-    parts.say(f"```text\n{text}\n```")
+    lines: list[str] = []
+    healthy = report(lines.append)
+    parts.say("\n".join(["```text", *lines, "```"]))
     if not healthy:
         parts.failed.append("jaxland doctor")

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 
 
 class Jittered(NamedTuple):
@@ -14,6 +15,8 @@ class Jittered(NamedTuple):
     params: Float[np.ndarray, "*M count P"]
     distance: Float[np.ndarray, "*M count"]
     """L2 norm of the noise added to each."""
+
+    __repr__ = in_short
 
 
 def jitter(minimum: Float[np.ndarray, "*M P"], count: int, radius: float, seed: int = 0) -> Jittered:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.problems import Evaluate
 
 # The acceptance that trajectories of several steps are tuned to (Betancourt, Byrne and Girolami 2014), and the first
@@ -33,6 +34,8 @@ class LearningCoefficients(NamedTuple):
     step_size: Float[np.ndarray, "F"]
     """In units of the metric."""
 
+    __repr__ = in_short
+
 
 class Volumes(NamedTuple):
     """Volumes of the parts of parameter space that are seen from each fit without the loss rising too far."""
@@ -45,6 +48,8 @@ class Volumes(NamedTuple):
     """(sum of volumes)^2 / sum of their squares over rays: of how many equal rays the estimate is worth."""
     unbounded: Float[np.ndarray, "F"]
     """Share of rays along which the loss never rose; those end at `longest`."""
+
+    __repr__ = in_short
 
 
 def local_learning_coefficients(

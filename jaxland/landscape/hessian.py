@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.landscape.curvature import Curvature, Objective, as_curvature, hessian_of
 from jaxland.networks import Network, Symmetry
 
@@ -20,6 +21,8 @@ class Spectra(NamedTuple):
     """Unit vectors in columns, in the order of the eigenvalues; None where they were not asked for."""
     gradient_norm: Float[np.ndarray, "F"]
     """L2 norm of the gradient: how far from critical the fit is."""
+
+    __repr__ = in_short
 
 
 class ZeroModes(NamedTuple):
@@ -40,6 +43,8 @@ class ZeroModes(NamedTuple):
     tangent_curvature: Float[np.ndarray, "F"]
     """Largest |H t| of a unit vector t in the span of the tangents, as a share of the largest eigenvalue. It is zero
     at a critical point; elsewhere only a tolerance above it counts every tangent as flat."""
+
+    __repr__ = in_short
 
 
 def hessians(objective: Objective, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P P"]:

@@ -16,6 +16,7 @@ from jaxland._compiled import compiled
 from jaxland._names import lookup
 from jaxland._precision import numerics
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.landscape.curvature import Curvature, Objective, as_curvature
 
 # Steps between two looks at convergence, and numbers held by the probes that are worked on at a time.
@@ -33,6 +34,8 @@ class Eigenpairs(NamedTuple):
     the Hessian, of many by what the last step leaves, which rounding blurs."""
     converged: Bool[np.ndarray, "*F E"]
     vectors: Float[np.ndarray, "*F E P"]
+
+    __repr__ = in_short
 
 
 class ExtremeEigenvalues(NamedTuple):
@@ -62,6 +65,8 @@ class SpectralDensity(NamedTuple):
     nodes: Float[np.ndarray, "probes steps"]
     weights: Float[np.ndarray, "probes steps"]
     """Shares of eigenvalues; those of all probes together sum to one."""
+
+    __repr__ = in_short
 
     def cumulative(self, x: Float[np.ndarray, "points"]) -> Float[np.ndarray, "points"]:
         """Share of eigenvalues at or below each value."""

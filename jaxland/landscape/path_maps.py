@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._scaling import exponent, norm
+from jaxland._short import in_short
 
 
 class PrincipalMap(NamedTuple):
@@ -18,6 +19,8 @@ class PrincipalMap(NamedTuple):
 
     points: Float[np.ndarray, "F S 2"]
     explained: Float[np.ndarray, "2"]
+
+    __repr__ = in_short
 
 
 def principal_map(paths: Float[np.ndarray, "F S P"]) -> PrincipalMap:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._short import in_short
+
 # Entries worked on at a time; bounds memory at about 30 MB.
 _ENTRIES = 2**19
 
@@ -27,6 +29,8 @@ class PiecewiseLinear:
     knots: Float[np.ndarray, "F M"]
     values: Float[np.ndarray, "F M"]
     counts: Int[np.ndarray, "F"]
+
+    __repr__ = in_short
 
     @property
     def interior_counts(self) -> Int[np.ndarray, "F"]:
@@ -126,6 +130,8 @@ class FunctionMoments:
     count: int
     knots: Float[np.ndarray, "pieces_plus_1"]
     sums: Float[np.ndarray, "5 pieces"]
+
+    __repr__ = in_short
 
     def mean(self, x: Float[np.ndarray, "N"]) -> Float[np.ndarray, "N"]:
         """Mean of the functions at points of the interval; NaN without functions."""

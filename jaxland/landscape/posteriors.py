@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
+from jaxland._short import in_short
 from jaxland.landscape.curvature import gauss_newton
 from jaxland.networks import Network
 from jaxland.problems import Problem
@@ -28,6 +29,8 @@ class Gaussians(NamedTuple):
     mean: Float[np.ndarray, "F P"]
     factor: Float[np.ndarray, "F P R"]
     diagonal: Float[np.ndarray, "F P"]
+
+    __repr__ = in_short
 
     def sample(self, count: int, seed: int = 0) -> Float[np.ndarray, "F count P"]:
         """Draws from each; those of fit i are a function of the seed and i.
@@ -78,6 +81,8 @@ class Laplace(NamedTuple):
     likelihood. Differences between models with one loss are logarithms of Bayes factors."""
     effective: Float[np.ndarray, "F"]
     """Parameters that data determine: the sum of c / (c + prior precision) over the curvatures c."""
+
+    __repr__ = in_short
 
 
 def laplace(

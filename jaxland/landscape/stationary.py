@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from jaxland._precision import numerics
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.landscape.curvature import Objective, hessian_of
 from jaxland.landscape.hessian import hessians
 
@@ -29,6 +30,8 @@ class StationaryPoints(NamedTuple):
     """L2 length of the last Newton step: how well the place is known."""
     starts: Int[np.ndarray, "M"]
     """How many of the starts led to the point."""
+
+    __repr__ = in_short
 
 
 def stationary_points(

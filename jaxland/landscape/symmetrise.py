@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.landscape.ordering import canonical_orders, tied_rows
 from jaxland.networks import Network, Symmetry, minimum_energy, outputs
 from jaxland.networks.declared import standard_points
@@ -26,6 +27,8 @@ class Symmetrised(NamedTuple):
     """Largest change of the output over the points looked at, in units of the output."""
     converged: Bool[np.ndarray, "F"]
     """False for non-finite parameters and where the balance was not reached."""
+
+    __repr__ = in_short
 
 
 def symmetrise(

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.networks.symmetry import Symmetry
 
 
@@ -17,6 +18,8 @@ class MinimumEnergy(NamedTuple):
     """Largest (|in| - |out|) / (|in| + |out|) over live units; zero at the minimum, NaN for non-finite parameters."""
     sweeps: Int[np.ndarray, "F"]
     converged: Bool[np.ndarray, "F"]
+
+    __repr__ = in_short
 
 
 def minimum_energy(

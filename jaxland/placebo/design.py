@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
+from jaxland._short import in_short
 from jaxland.networks import Network
 from jaxland.placebo.labels import Labels, distinct_labellings, random_order
 from jaxland.problems import Problem
@@ -51,6 +52,8 @@ class Design:
     groups: np.ndarray | None = None
     seed: int = 0
     dtype: str = "float32"
+
+    __repr__ = in_short
 
     def __post_init__(self):
         for name in ("permutations", "starts"):

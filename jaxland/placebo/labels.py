@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._short import in_short
 from jaxland.problems import Problem
 
 Sampler = Callable[[np.random.Generator, Float[np.ndarray, "N O"]], Float[np.ndarray, "N O"]]
@@ -23,6 +24,8 @@ class Split(NamedTuple):
     training_points: Int[np.ndarray, "N"]
     """Their places in the whole problem, increasing."""
     held_out_points: Int[np.ndarray, "M"]
+
+    __repr__ = in_short
 
 
 def split(problem: Problem, share: float = 0.25, seed: int = 0) -> Split:

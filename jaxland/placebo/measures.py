@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxland._short import in_short
 from jaxland.landscape import losses
 from jaxland.placebo.design import Design
 
@@ -25,6 +26,8 @@ class Measures(NamedTuple):
     """On the points held out, with their real labels; NaN where there are none."""
     diverged: Bool[np.ndarray, "*problems L R"]
 
+    __repr__ = in_short
+
 
 class Statistic(NamedTuple):
     """A number for a fit that should differ between real labels and placebos.
@@ -42,6 +45,8 @@ class Statistic(NamedTuple):
     alternative: Literal["less", "greater"]
     held_out: bool
     of: Callable[[Measures], Float[np.ndarray, "..."]]
+
+    __repr__ = in_short
 
 
 STATISTICS: dict[str, Statistic] = {

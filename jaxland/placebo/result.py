@@ -1,5 +1,6 @@
 """What a placebo test found."""
 
+import html
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._names import lookup
+from jaxland._short import in_short
 from jaxland.placebo.design import Design
 from jaxland.placebo.labels import distinct_labellings
 from jaxland.placebo.measures import STATISTICS, Measures, Statistic, by_start, middle
@@ -46,6 +48,8 @@ class Tested(NamedTuple):
     real_by_start: Float[np.ndarray, "R"]
     p_value_by_start: tuple[PermutationPValue, ...]
 
+    __repr__ = in_short
+
 
 @dataclass(frozen=True, eq=False)
 class PlaceboResult:
@@ -66,6 +70,16 @@ class PlaceboResult:
     steps: int
     distinct: float
     explanation: str
+
+    def __repr__(self) -> str:
+        p = self.p_value
+        return (
+            f"PlaceboResult(p = {p.value:.3g} ({p.low:.3g} to {p.high:.3g}) by {self.statistic}; {self.permutations:,} "
+            f"placebos, {self.fits:,} fits of {self.steps:,} steps)"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{self.overview.to_html(border=0)}"
 
     @cached_property
     def tested(self) -> Tested:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from jaxland._names import lookup
 from jaxland._scaling import deviation
+from jaxland._short import in_short
 from jaxland.placebo.labels import split
 from jaxland.placebo.separated import check_count, looks_like_a_number, read_separated
 from jaxland.problems import Problem
@@ -47,6 +48,8 @@ class TableProblem(NamedTuple):
     groups: np.ndarray | None
     inputs: tuple[str, ...]
     dropped: int
+
+    __repr__ = in_short
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -37,6 +37,7 @@ def error_curves(
     """
     ax = own_axes(ax)
     first = 1 if xscale == "log" else 0
+    errors = {label: np.asarray(values, np.float64) for label, values in errors.items()}  # float32 ends below 1e100
     for index, (label, values) in enumerate(errors.items()):
         shown = np.where((values > 0) & (values < _MOST), values, np.nan)
         ax.plot(np.maximum(epochs, first), shown, lw=1.2, ls=dash_of(index), color=f"C{index}", label=label)

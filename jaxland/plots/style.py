@@ -22,6 +22,8 @@ COLUMN, PAGE = 3.4, 7.0
 _WIDTHS = {"column": COLUMN, "page": PAGE}
 _SMALLEST_HEIGHT, _SHAPE = 2.1, 0.74
 _TICKS, _NARROW = 6, 3.0
+_SHOWN = 100
+"""Points an inch of a figure in a notebook."""
 _DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)))
 
 _STYLE: dict[str, Any] = {
@@ -49,6 +51,16 @@ _STYLE: dict[str, Any] = {
 }
 
 
+class _Picture(Figure):
+    """A figure that belongs to no window, and that a notebook shows as a picture."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        width, height = self.get_size_inches() * _SHOWN
+        # In twice as many points as it takes, for fine screens.
+        with matplotlib.rc_context({"savefig.dpi": 2 * _SHOWN}):
+            return render(self, "png"), {"width": round(width), "height": round(height)}
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Within it figures are drawn in jaxland's look; global settings are untouched."""
@@ -67,6 +79,8 @@ def new_figure(
 ) -> tuple[Figure, list[Any]]:
     """A figure with axes side by side, row after row; it belongs to no window and needs no closing.
 
+    A notebook shows it, and any of its axes, as a picture.
+
     Args:
         columns: how many axes in a row.
         rows: how many rows.
@@ -84,12 +98,13 @@ def new_figure(
     elif width is None:
         width = COLUMN if columns == 1 else PAGE / columns
     height = height or max(_SHAPE * width, _SMALLEST_HEIGHT)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = _Picture(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
     for ax in axes:
         # Labels of more ticks would meet on axes so small.
         ax.xaxis.get_major_locator().set_params(nbins=_TICKS if width > _NARROW else _TICKS - 2)
+        ax._repr_png_ = figure._repr_png_
     if letters and len(axes) > 1:
         panel_letters(axes)
     return figure, axes
@@ -99,7 +114,9 @@ def in_three_dimensions(ax: Axes) -> Any:
     """Puts three-dimensional axes in the place of flat ones of `new_figure`, and returns them."""
     figure, place, letters = ax.figure, ax.get_subplotspec(), [each.get_text() for each in ax.texts]
     ax.remove()
-    solid = figure.add_subplot(place, projection="3d")
+    solid: Any = figure.add_subplot(place, projection="3d")
+    if isinstance(figure, _Picture):
+        solid._repr_png_ = figure._repr_png_
     for letter in letters:
         panel_letters([solid], letter)
     return solid

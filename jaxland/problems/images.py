@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._short import in_short
 from jaxland.problems.losses import Loss
 from jaxland.problems.problem import Problem
 
@@ -27,6 +28,8 @@ class Images(NamedTuple):
     labels: Int[np.ndarray, "N"]
     name: str
     classes: int = 10
+
+    __repr__ = in_short
 
     @property
     def one_hot(self) -> Float[np.ndarray, "N O"]:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from jaxland._names import lookup
 from jaxland._numbers import require_named_numbers
+from jaxland._short import in_short
 from jaxland._types import AnyArray, Array
 
 Reduction = Literal["mean", "sum"]
@@ -57,6 +58,8 @@ class Loss:
     components: Components = "as outputs"
     allowed: Callable[[np.ndarray], str] | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+
+    __repr__ = in_short
 
     def __post_init__(self):
         if not isinstance(self.name, str):

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from jaxland._numbers import whole_number
+from jaxland._short import in_short
 from jaxland.problems.problem import Problem
 
 Rows = Callable[[Int[np.ndarray, "W"]], Int[np.ndarray, "W M"]]
@@ -28,6 +29,8 @@ class Resampling(Mapping):
     problem: Problem
     rows: Rows
     held_out: Rows | None = None
+
+    __repr__ = in_short
 
     @property
     def _arguments(self) -> dict[str, Any]:

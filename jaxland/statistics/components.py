@@ -13,6 +13,7 @@ from scipy import linalg, optimize, sparse, stats
 from threadpoolctl import threadpool_limits
 
 from jaxland._scaling import exponent
+from jaxland._short import in_short
 from jaxland.statistics.checks import columns, finite
 from jaxland.statistics.estimates import Estimate
 
@@ -33,6 +34,8 @@ class TwoWayComponents:
     both: float
     without_row: Float[np.ndarray, "I 3"]
     without_column: Float[np.ndarray, "J 3"]
+
+    __repr__ = in_short
 
     @property
     def total(self) -> float:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxland._short import in_short
+
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
@@ -25,6 +27,8 @@ class Histogram:
     invalid: int = 0
     smallest: float = np.inf
     largest: float = -np.inf
+
+    __repr__ = in_short
 
     def __post_init__(self):
         if self.counts is None:

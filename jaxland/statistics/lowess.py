@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 
 # Points of the curve; more could not be told apart in a figure.
 _GRID_POINTS = 201
@@ -24,6 +25,8 @@ class Lowess(NamedTuple):
     y: Float[np.ndarray, "points"]
     dropped: int
     """Points left out because x or y is not finite."""
+
+    __repr__ = in_short
 
 
 def lowess(x: Float[np.ndarray, "F"], y: Float[np.ndarray, "F"], *, fraction: float = 2 / 3) -> Lowess:

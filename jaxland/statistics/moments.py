@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._short import in_short
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -21,6 +23,8 @@ class Moments:
     count: int = 0
     mean: Float[np.ndarray, "..."] | float = 0.0
     squares: Float[np.ndarray, "..."] | float = 0.0
+
+    __repr__ = in_short
 
     def add(self, values: Float[np.ndarray, "F ..."]) -> "Moments":
         """The moments with F more rows."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from jaxland._scaling import exponent
+from jaxland._short import in_short
 from jaxland.statistics.checks import finite, probability
 
 # Numbers of resampled values held at a time.
@@ -30,6 +31,8 @@ class BootstrapInterval(NamedTuple):
     method: str
     count: int
     """Rows of the sample."""
+
+    __repr__ = in_short
 
 
 def bootstrap_interval(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from jaxland._short import in_short
 from jaxland.statistics.intervals import wilson_interval
 from jaxland.statistics.outcomes import outcomes
 
@@ -21,6 +22,8 @@ class BinnedShares(NamedTuple):
     """Bounds of Wilson's interval."""
     outside: int
     """Values in no bin, NaN among them."""
+
+    __repr__ = in_short
 
 
 def binned_shares(

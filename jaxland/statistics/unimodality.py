@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import isotonic_regression
 
 from jaxland._scaling import exponent
+from jaxland._short import in_short
 from jaxland.statistics.checks import finite
 from jaxland.statistics.permutation import PermutationPValue, permutation_p_value
 
@@ -29,6 +30,8 @@ class DipTest(NamedTuple):
     null: Float[np.ndarray, "simulations"]
     """Dips of the uniform samples."""
     count: int
+
+    __repr__ = in_short
 
 
 def dip_test(values: Float[np.ndarray, "F"], *, seed: int | np.random.Generator, simulations: int = 2000) -> DipTest:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jaxland._short import in_short
 from jaxland.store.files import DamagedFile, StoreError, cannot_read, read_file
 
 FORMAT = 1
@@ -65,6 +66,8 @@ class Shard(NamedTuple):
 
     arrays: dict[str, np.ndarray]
     metadata: dict[str, Any]
+
+    __repr__ = in_short
 
 
 def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:

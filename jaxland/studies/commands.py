@@ -5,6 +5,7 @@ It is beside what is computed: no hash and no shard knows of it.
 
 import json
 import secrets
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ class Command(NamedTuple):
         command: as it was typed.
         version: of jaxland.
         ended: `"done"`, `"stopped"` by a signal, `"failed"`, or `"not told"`, as of one that was killed, or is at it.
+        commit: of jaxland's code where it lies in a checkout of git, with `-dirty` where files of it were changed; ""
+            elsewhere.
     """
 
     began: str
@@ -36,6 +39,7 @@ class Command(NamedTuple):
     command: str
     version: str
     ended: str
+    commit: str = ""
 
 
 @contextmanager
@@ -60,6 +64,7 @@ def noted(directory: Path) -> Iterator[None]:
         return
     clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(began))
     facts = {"id": secrets.token_hex(8), "began": clock, "command": command, "version": __version__}
+    facts["commit"] = code_commit()
     _add(directory, facts)
     ended = _DONE
     try:
@@ -82,6 +87,18 @@ def _add(directory: Path, facts: dict[str, Any]) -> None:
         (directory / LOGS).mkdir(exist_ok=True)
         with (directory / LOGS / _NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
+
+
+def code_commit() -> str:
+    """The commit of jaxland's own checkout; "" where it lies in none, or git does not tell."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return ""
+    ask = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def read_commands(directory: Path, unreadable: Callable[[str], object] = lambda name: None) -> list[Command]:
@@ -110,10 +127,10 @@ def read_commands(directory: Path, unreadable: Callable[[str], object] = lambda 
 def _read(line: str) -> tuple[str, Command] | None:
     """A command, and what tells it from others; earlier versions wrote one line of each, and nothing of the kind."""
     try:
-        values = {"seconds": None, "ended": _UNTOLD, "id": "", **json.loads(line)}
+        values = {"seconds": None, "ended": _UNTOLD, "id": "", "commit": "", **json.loads(line)}
         command = Command(**{name: values[name] for name in Command._fields})
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    texts = (values["id"], command.began, command.command, command.version, command.ended)
+    texts = (values["id"], *command._replace(seconds=""))
     sound = all(isinstance(text, str) for text in texts) and isinstance(command.seconds, int | float | None)
     return (values["id"], command) if sound else None

@@ -115,8 +115,9 @@ def run_with(
     study, config, _ = request
     check_executor(executor, say)
     store, prepared = _begun(request, options, analyses)
-    for name, each in prepared.items():
-        say(f"{name}: {each.explanation}")
+    for explanation in dict.fromkeys(each.explanation for each in prepared.values()):
+        names = [name for name, each in prepared.items() if each.explanation == explanation]
+        say(f"{', '.join(names)}: {explanation}")
     with store.writing(), noted(store.path), kept_open(executor) as executor:
         # Before the training, which may be interrupted: whoever resumes gets the analyses that were asked for.
         analyses = remember(store, study, analyses)

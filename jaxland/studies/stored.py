@@ -1,5 +1,6 @@
 """Reading a study directory, whether or not the code of its study is at hand."""
 
+import html
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,17 @@ class StoredStudy:
         done = {name: sum(shard.stop - shard.start for shard in self._store.shards(name)) for name in self.ensembles}
         counts = ", ".join(f"{count:,} fits of {name!r}" for name, count in done.items())
         return f"StoredStudy({self.name!r} in {str(self.path)!r}: {counts}; {self.asked:,} of each asked for)"
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        columns = ("done", "shards", "diverged")
+        rows = {
+            name: {"asked for": self.asked} | {column: each[column] for column in columns}
+            for name, each in self.status(quick=True)["ensembles"].items()
+        }
+        table = pd.DataFrame.from_dict(rows, orient="index").dropna(axis="columns")  # a quick look counts none diverged
+        return f"<p>{html.escape(repr(self))}</p>{table.to_html(border=0)}"
 
     def status(self, *, quick: bool = False) -> dict[str, Any]:
         """Done, missing and diverged fits of each ensemble; see `jaxland.studies.study_status`."""

@@ -1,5 +1,6 @@
 """What a study is: a question with its ensembles, and the analyses that answer it."""
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxland.studies.analysis import Analysis, NoSettings
-from jaxland.studies.claims import Claim
+from jaxland.studies.claims import Claim, tally
 
 if TYPE_CHECKING:
     from jaxland.studies.statements import Statement
@@ -81,6 +82,11 @@ class Study:
                 f"default_analyses of the study {self.name!r} names {unknown[0]!r}; it has {', '.join(self.analyses)}."
             )
 
+    def __repr__(self) -> str:
+        return (
+            f"Study({self.name!r}: {self.title or 'no title'}; {self.config.__name__}, {len(self.analyses)} analyses)"
+        )
+
     @property
     def made_always(self) -> tuple[str, ...]:
         """Names of the analyses that are made unless others are asked for."""
@@ -99,3 +105,11 @@ class Outcome(NamedTuple):
     claims: list[Claim]
     files: list[Path]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        judged = f", {tally(self.claims)}" if self.claims else ""
+        return f"Outcome({str(self.path)!r}: {len(self.files)} files{judged})"
+
+    def _repr_html_(self) -> str:
+        lines = [repr(self), *self.notes, f"See it on one page: jaxland open {self.path}"]
+        return "".join(f"<p>{html.escape(line)}</p>" for line in lines)

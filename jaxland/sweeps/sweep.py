@@ -11,6 +11,7 @@ import optax
 import pandas as pd
 from jaxtyping import Int
 
+from jaxland._short import in_short
 from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.sweeps.plan import calls, name_of, read_design
@@ -24,6 +25,8 @@ class Group(NamedTuple):
     rows: Int[np.ndarray, "W"]
     """Of the design, one a fit."""
     fits: Fits
+
+    __repr__ = in_short
 
 
 @dataclass(frozen=True, eq=False)

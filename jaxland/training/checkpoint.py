@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Int
 
+from jaxland._short import in_short
+
 STATE, JUDGED = "state.", "judged."
 """Before the names of a trainer's arrays, and of a judge's."""
 TRACE, SNAPSHOTS = "trace", "snapshots"
@@ -22,6 +24,8 @@ class Checkpoint(NamedTuple):
 
     step: int
     arrays: dict[str, np.ndarray]
+
+    __repr__ = in_short
 
     def rows(self, rows: Any) -> "Checkpoint":
         """That of some of the fits, by a slice or places."""

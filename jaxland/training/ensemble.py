@@ -17,6 +17,7 @@ from jaxland._by_value import ByValue
 from jaxland._names import near
 from jaxland._numbers import in_dtype, real_numbers, whole_number
 from jaxland._precision import get_dtype
+from jaxland._short import in_short
 from jaxland.networks import Network
 from jaxland.problems import Problem, checked_weights
 from jaxland.training import batches
@@ -135,6 +136,8 @@ class Ensemble:
     validation: Validation | None = None
     trace_every: int | None = None
     snapshots: tuple[int, ...] = ()
+
+    __repr__ = in_short
 
     def __post_init__(self):
         for name, kind, such in (("network", Network, "mlp([1, 5, 1])"), ("problem", Problem, "Problem(x, y)")):

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland._precision import numerics
+from jaxland._short import in_short
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
 
@@ -38,6 +39,8 @@ class Judged(NamedTuple):
     best_params: Float[np.ndarray, "W P"]
     stopped_step: Int[np.ndarray, "W"]
     metrics: dict[str, Float[np.ndarray, "W T"]]
+
+    __repr__ = in_short
 
 
 _NUMBERS = ("best_validation", "best_validation_step", "stopped_step")

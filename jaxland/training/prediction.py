@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from jaxland._asking import traceable
 from jaxland._blocks import in_blocks
+from jaxland._short import in_short
 from jaxland._types import AnyArray
 from jaxland.networks import Network, outputs
 
@@ -33,6 +34,8 @@ class Prediction(NamedTuple):
     """How many fits the statistics are of."""
     excluded: int
     """How many were left out because they diverged."""
+
+    __repr__ = in_short
 
 
 def summarise(

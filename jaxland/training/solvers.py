@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxland._names import lookup
 from jaxland._precision import get_dtype, numerics
+from jaxland._short import in_short
 from jaxland.networks import Network
 from jaxland.problems import LOSSES, Problem
 from jaxland.training import levenberg_marquardt
@@ -73,6 +74,8 @@ class Solved:
     evaluations: Int[np.ndarray, "F"]
     gradient_norm: Float[np.ndarray, "F"]
     cosine: Float[np.ndarray, "F"]
+
+    __repr__ = in_short
 
     @property
     def converged(self) -> Bool[np.ndarray, "F"]:

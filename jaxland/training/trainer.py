@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxland._precision import numerics
+from jaxland._short import in_short
 from jaxland.training.ensemble import Ensemble, Members
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class GroupResult(NamedTuple):
     diverged_step: Int[Values, "W"]
     """First step with a non-finite loss, -1 where there is none; in `train`, S where only parameters are not finite."""
     trace: Float[Values, "W T"]
+
+    __repr__ = in_short
 
 
 @runtime_checkable

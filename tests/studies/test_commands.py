@@ -1,10 +1,12 @@
 import json
 import os
+import subprocess
 
 import pytest
 
 from jaxland._version import __version__
 from jaxland.execution import Terminated
+from jaxland.studies import commands
 from jaxland.studies.commands import Command, giving, noted, read_commands
 from jaxland.training import Interrupted
 
@@ -85,3 +87,25 @@ def test_where_nothing_can_be_written_or_read_nothing_is_said(tmp_path):
     (tmp_path / "logs").write_text("")
     _carry_out(tmp_path, "jaxland run x")
     assert read_commands(tmp_path) == []
+
+
+def test_the_commit_of_a_checkout_is_noted_and_older_lines_are_read(tmp_path, monkeypatch):
+    checkout = tmp_path / "code"
+    file = checkout / "jaxland" / "studies" / "commands.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    monkeypatch.setattr(commands, "__file__", str(file))
+    assert commands.code_commit() == ""
+    git = ["git", "-C", str(checkout), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    told = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    _carry_out(tmp_path, "jaxland run x")
+    file.write_text("changed")
+    _carry_out(tmp_path, "jaxland resume x")
+    path = tmp_path / "logs" / "commands.jsonl"
+    earlier = json.loads(path.read_text().splitlines()[1])
+    del earlier["commit"], earlier["id"]
+    path.write_text(path.read_text() + json.dumps(earlier) + "\n")
+    found = [each.commit for each in read_commands(tmp_path)]
+    assert found == [told[:12], f"{told[:12]}-dirty", ""]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxland._short import in_short
 from jaxland.landscape.matching.alignment import ROUNDING, checked_fits, nearest
 from jaxland.landscape.matching.chains import chain_of
 from jaxland.landscape.symmetrise import representatives
@@ -20,6 +21,8 @@ class Merged(NamedTuple):
     params: Float[np.ndarray, "P"]
     members: Float[np.ndarray, "F P"]
     """The fits at minimum energy, their units exchanged so that they are near to each other."""
+
+    __repr__ = in_short
 
 
 def merge(network: Network, params: Float[np.ndarray, "F P"], *, exact: bool = True) -> Merged:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.landscape.distances import checked_pairs
 from jaxland.landscape.matching.alignment import blocks, checked, checked_fits, nearest
 from jaxland.landscape.matching.chains import chain_of
@@ -25,6 +26,8 @@ class Matched(NamedTuple):
     at_least: Float[np.ndarray, "F"]
     """A lower bound of it; the same number where no exchange is nearer."""
 
+    __repr__ = in_short
+
 
 class OrbitDistances(NamedTuple):
     """Bounds of distances modulo symmetry."""
@@ -33,6 +36,8 @@ class OrbitDistances(NamedTuple):
     """From above, of a match that was found; NaN where a fit is not finite."""
     at_least: Float[np.ndarray, "pairs"]
     """From below; the same number where no exchange is nearer."""
+
+    __repr__ = in_short
 
 
 def match(

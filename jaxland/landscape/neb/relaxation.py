@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.landscape.neb.band import energies_of, gaps, tangents
 from jaxland.landscape.neb.forces import Forces, forces, steps
 from jaxland.problems import Evaluate
@@ -85,6 +86,8 @@ class Bands(NamedTuple):
     bounce: Float[np.ndarray, "B"]
     """Of a band that stalled or is kinked the share of inner images whose force turns round, by a jump, within a
     ten-thousandth of the mean gap; NaN of others."""
+
+    __repr__ = in_short
 
 
 class _Units(NamedTuple):

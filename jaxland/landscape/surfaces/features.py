@@ -20,6 +20,8 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import ConvexHull
 
+from jaxland._short import in_short
+
 _EIGHT = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0))
 _FOUR = tuple((i, j) for i, j in _EIGHT if i == 0 or j == 0)
 # Losses that differ by less, as a share of their size, differ by rounding.
@@ -55,6 +57,8 @@ class Features(NamedTuple):
     """Share of inner grid points where the surface bends down in some direction."""
     masked: int
     """Grid points without a finite loss."""
+
+    __repr__ = in_short
 
 
 def surface_features(loss: Float[np.ndarray, "B A"], *, tolerance: float = 1e-3) -> Features:

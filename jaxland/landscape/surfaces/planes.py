@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from jaxland._names import lookup
 from jaxland._scaling import norm
+from jaxland._short import in_short
 from jaxland.networks import Network, entry_indices
 
 Biases = Literal["fixed", "with unit"]
@@ -34,6 +35,8 @@ class Plane:
     origin: np.ndarray
     directions: np.ndarray
     labels: tuple[str, str] = ("along the first direction", "along the second direction")
+
+    __repr__ = in_short
 
     def __post_init__(self):
         origin, directions = np.array(self.origin, np.float64), np.array(self.directions, np.float64)
@@ -75,6 +78,8 @@ class PrincipalPlane(NamedTuple):
     """Of the points of the trajectory."""
     explained: Float[np.ndarray, "K"]
     """Share of the trajectory's variance along each principal direction, the largest first; they sum to one."""
+
+    __repr__ = in_short
 
 
 def coordinate_plane(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxland._precision import numerics
+from jaxland._short import in_short
 from jaxland.landscape.surfaces.partial import Partial
 from jaxland.landscape.surfaces.planes import Plane
 from jaxland.problems import Objective
@@ -31,6 +32,8 @@ class Surface(NamedTuple):
     masked: int
     """How many are NaN."""
 
+    __repr__ = in_short
+
 
 class InPlane(NamedTuple):
     """Points of parameter space and what a plane shows of them."""
@@ -43,6 +46,8 @@ class InPlane(NamedTuple):
     """At the nearest points in the plane: what a picture of the surface shows."""
     distance: Float[np.ndarray, "S"]
     """L2 distance from the plane."""
+
+    __repr__ = in_short
 
 
 def surface(

@@ -79,7 +79,7 @@ def _commands(contents: Contents) -> list[Markup]:
     # A thousand workers are one command.
     alike: dict[tuple[str, str, str], list[Command]] = {}
     for each in contents.commands:
-        alike.setdefault((each.version, each.ended, each.command), []).append(each)
+        alike.setdefault((f"{each.version} {each.commit}".strip(), each.ended, each.command), []).append(each)
     rows = [[each[0].began, _took(each), *key[:2], _often(key[2], len(each))] for key, each in alike.items()]
     table = plain_table(["begun", "took", "jaxland", "ended", "command"], rows, "commands of the study", plain=True)
     return [element("h3", "Commands"), table]
