@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 def shown(page: Path) -> list[str]:
     """Names of the pictures that a page shows and makes itself."""
     text = page.read_text()
-    return [name for name in re.findall(r"\]\(pictures/([\w-]+\.png)\)", text) if f'savefig("{name}")' in text]
+    return [name for name in re.findall(r"\]\(pictures/([\w-]+\.png)\)", text) if f'savefig("{name}"' in text]
 
 
 def renew(page: Path) -> list[str]:

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         Plane,
         PrincipalPlane,
         Surface,
+        SurfaceTree,
         coordinate_plane,
         features_table,
         filter_directions,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         random_plane,
         surface,
         surface_features,
+        surface_tree,
         trajectory_plane,
     )
     from jaxland.landscape.symmetrise import Symmetrised, fix_signs, sort_units, symmetrise
@@ -100,6 +102,7 @@ __all__ = [
     "SpectralDensity",
     "StationaryPoints",
     "Surface",
+    "SurfaceTree",
     "Symmetrised",
     "TraceEstimate",
     "Volumes",
@@ -169,6 +172,7 @@ __all__ = [
     "straight_bands",
     "surface",
     "surface_features",
+    "surface_tree",
     "swag",
     "symmetrise",
     "trajectory_plane",

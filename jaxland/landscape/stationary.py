@@ -190,9 +190,13 @@ def _newton_step(slope: Float[np.ndarray, "F P"], hessian: Float[np.ndarray, "F 
     """The steps; infinite where the Hessian is singular or not finite."""
     step = np.full(slope.shape, np.inf)
     finite = np.asarray(np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1))
-    rank = np.linalg.matrix_rank(np.where(finite[:, None, None], hessian, 0.0), tol=0.0, hermitian=True)
-    good = np.flatnonzero(finite & (rank == slope.shape[1]))
-    step[good] = np.linalg.solve(hessian[good], slope[good][:, :, None])[:, :, 0]
+    # By eigenvalues, which say themselves whether there is a step: elimination may meet a zero where these have none.
+    values, vectors = np.linalg.eigh(hessian[finite])
+    along = np.einsum("fpe,fp->fe", vectors, slope[finite])
+    size = np.abs(values).min(axis=1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        found = np.einsum("fpe,fe->fp", vectors, along / values)
+    step[finite] = np.where((size > 0)[:, None] & np.isfinite(found).all(axis=1)[:, None], found, np.inf)
     return step
 
 

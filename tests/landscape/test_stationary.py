@@ -127,3 +127,14 @@ def test_searches_that_lead_nowhere_and_bad_input():
     assert not len(saddle_points(_mueller_brown, np.full((2, 2), np.nan)).loss)
     with pytest.raises(ValueError, match="between 0 and 2"):
         saddle_points(_mueller_brown, np.zeros((1, 2)), 3)
+
+
+def test_a_valley_whose_floor_is_a_line_is_no_error():
+    """Elimination meets an exact zero in this Hessian, of which the eigenvalues are 1e-16 and 10."""
+    starts = np.random.default_rng(0).normal(size=(30, 2))
+    for found in (
+        saddle_points(lambda v: (3 * v[0] + v[1]) ** 2 / 2, starts, 0),
+        stationary_points(lambda v: (3 * v[0] + v[1]) ** 2 / 2, starts),
+    ):
+        assert np.isfinite(found.params).all()
+        assert (found.loss < 1e-20).all()

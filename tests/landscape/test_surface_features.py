@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from jaxland.landscape import features_table, nonconvexity, surface_features
+from jaxland.landscape import barrier_tree, features_table, nonconvexity, pass_heights, surface_features, surface_tree
 
 
 def _grid(low, high, count=41):
@@ -185,3 +186,61 @@ def test_the_table_counts():
 def test_bad_input(loss, options, message):
     with pytest.raises(ValueError, match=message):
         surface_features(loss, **options)
+
+
+def _wells(x, y):
+    """Three wells in a row, of depths 1, 0.8 and 0.6, on a slope so weak that it moves nothing but ties."""
+    return -sum(
+        depth * np.exp(-3 * ((x - at) ** 2 + y**2)) for depth, at in ((0.6, -1.6), (1.0, 0.0), (0.8, 1.3))
+    ) + 1e-9 * (x + 2 * y)
+
+
+def test_the_tree_of_three_wells_joins_them_at_the_heights_between_them():
+    x, y = np.meshgrid(np.linspace(-3, 3, 301), np.linspace(-2, 2, 201))
+    found = surface_tree(_wells(x, y))
+    inner = ~found.on_edge
+    np.testing.assert_allclose(np.linspace(-3, 3, 301)[found.minima[inner, 1]], [0, 1.3, -1.6], atol=0.03)
+    # Along the row the height between two wells is the highest on the line, by a search of one variable.
+    line = np.linspace(-1.6, 1.3, 200_001)
+    heights = _wells(line, 0 * line)
+    left, right = heights[line < 0].max(), heights[line > 0].max()
+    np.testing.assert_allclose(found.merges[:2, 2], sorted((left, right)), atol=1e-3)
+    assert found.merges[0, :2].tolist() == [0, 1]  # the wells of depths 1 and 0.8, nearer to each other
+    assert found.merges[-1, 3] == len(found.minima)
+
+
+def test_the_tree_of_a_plane_is_that_of_its_minima_and_passes():
+    """Single linkage of the heights over which any two minima are joined, by flooding level by level."""
+    rng = np.random.default_rng(3)
+    x, y = np.meshgrid(np.linspace(0, 1, 25), np.linspace(0, 1, 25))
+    loss = sum(rng.normal() * np.cos(np.pi * (i * x + j * y) + rng.uniform(0, 6)) for i in range(6) for j in range(6))
+    found = surface_tree(loss, tolerance=0.0)
+    assert len(found.minima) > 5
+    levels, places = np.unique(loss), [tuple(each) for each in found.minima]
+    pairs = [(i, j) for i in range(len(places)) for j in range(i)]
+    heights = np.full(len(pairs), np.nan)
+    for level in levels:
+        pieces = ndimage.label(loss <= level, np.ones((3, 3)))[0]
+        for index, (i, j) in enumerate(pairs):
+            if np.isnan(heights[index]) and pieces[places[i]] and pieces[places[i]] == pieces[places[j]]:
+                heights[index] = level
+    expected = barrier_tree(pass_heights(found.loss, np.array(pairs), heights))
+    np.testing.assert_allclose(found.merges[:, 2], expected[:, 2], rtol=1e-12)
+    np.testing.assert_array_equal(found.merges[:, 3], expected[:, 3])
+    np.testing.assert_array_equal(np.sort(found.merges[:, :2], axis=1), np.sort(expected[:, :2], axis=1))
+    np.testing.assert_array_equal(loss[tuple(found.saddles.T)], found.merges[:, 2])
+
+
+def test_ripples_leave_the_tree_and_planes_in_pieces_have_none():
+    ripples = X**2 + Y**2 + 0.05 * np.cos(12 * X)
+    assert len(surface_tree(ripples, tolerance=1e-4).minima) > 1
+    alone = surface_tree(ripples, tolerance=0.1)
+    assert len(alone.minima) == 1
+    assert alone.merges.shape == (0, 4)
+    assert len(surface_tree(np.zeros((4, 4))).minima) == 1
+    parted = ripples.copy()
+    parted[:, 20] = np.nan
+    with pytest.raises(ValueError, match="part the grid into 2 pieces"):
+        surface_tree(parted, tolerance=0.1)
+    with pytest.raises(ValueError, match="no point of the surface has a finite loss"):
+        surface_tree(np.full((3, 3), np.nan))

@@ -1,6 +1,13 @@
 """Loss surfaces: planes in parameter space, the loss on them, and what it looks like in numbers."""
 
-from jaxland.landscape.surfaces.features import Features, features_table, nonconvexity, surface_features
+from jaxland.landscape.surfaces.features import (
+    Features,
+    SurfaceTree,
+    features_table,
+    nonconvexity,
+    surface_features,
+    surface_tree,
+)
 from jaxland.landscape.surfaces.planes import (
     BIAS_RULES,
     Plane,
@@ -21,6 +28,7 @@ __all__ = [
     "Plane",
     "PrincipalPlane",
     "Surface",
+    "SurfaceTree",
     "coordinate_plane",
     "features_table",
     "filter_directions",
@@ -33,5 +41,6 @@ __all__ = [
     "random_plane",
     "surface",
     "surface_features",
+    "surface_tree",
     "trajectory_plane",
 ]

@@ -71,18 +71,12 @@ def surface_features(loss: Float[np.ndarray, "B A"], *, tolerance: float = 1e-3)
     Raises:
         ValueError: fewer than three points along an axis, or a tolerance outside [0, 1).
     """
-    loss = np.asarray(loss, np.float64)
-    if loss.ndim != 2 or min(loss.shape) < 3:
-        raise ValueError(f"a surface needs three grid points or more along each axis; got shape {loss.shape}.")
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance must be a share of the range, in [0, 1); got {tolerance}.")
-    known = np.isfinite(loss)
+    loss, known, least = _checked(loss, tolerance)
     masked = int((~known).sum())
     size = float(np.ptp(loss[known])) if known.any() else 0.0
     none = np.zeros((0, 2), np.int64)
     if size <= _ROUNDING * np.abs(loss[known]).max(initial=0.0):
         return Features(none, none, none, none, size, 0.0, 1.0, 0.0, masked)
-    least = max(tolerance * size, _ROUNDING * np.abs(loss[known]).max())
     edge = _edge(known)
     minima, passes = _persistent(loss, known, edge, least, _EIGHT, outside=False)
     maxima, tops = _persistent(-loss, known, edge, least, _FOUR, outside=True)
@@ -100,6 +94,60 @@ def surface_features(loss: Float[np.ndarray, "B A"], *, tolerance: float = 1e-3)
         concave,
         masked,
     )
+
+
+class SurfaceTree(NamedTuple):
+    """How the minima of a surface are joined as the level rises. Places are rows and columns of the grid."""
+
+    minima: Int[np.ndarray, "M 2"]
+    """The deepest first, those on the edge of the grid among them."""
+    loss: Float[np.ndarray, "M"]
+    """At the minima."""
+    on_edge: Bool[np.ndarray, "M"]
+    """Whether a minimum lies on the edge of the grid: the lowest point of a valley that leads out of it."""
+    saddles: Int[np.ndarray, "M_minus_1 2"]
+    """Where groups meet, the lowest first."""
+    merges: Float[np.ndarray, "M_minus_1 4"]
+    """A SciPy linkage: row k, (i, j, loss at saddle k, minima), joins groups i and j into group M + k."""
+
+
+def surface_tree(loss: Float[np.ndarray, "B A"], *, tolerance: float = 1e-3) -> SurfaceTree:
+    """The merge tree of a surface on a grid: which valleys become one at which level.
+
+    What `barrier_tree` is for minima that bands join, for a plane on which the loss is known everywhere; on the plane
+    alone, for ways around through other dimensions may be lower.
+
+        tree = landscape.surface_tree(shown.loss)
+        plots.disconnectivity_graph(tree.loss, tree.merges)
+
+    Args:
+        loss: on an evenly spaced grid; NaN is left out.
+        tolerance: pairs of smaller persistence, as a share of the range, are no minima.
+
+    Raises:
+        ValueError: fewer than three points along an axis, a tolerance outside [0, 1), no finite loss, or masked points
+            that part the grid.
+    """
+    loss, known, least = _checked(loss, tolerance)
+    if not known.any():
+        raise ValueError("no point of the surface has a finite loss, so there is no tree.")
+    edge = _edge(known)
+    places, kept, joins = _joins(loss, known, edge, least, _EIGHT, outside=False)
+    if len(joins) != len(kept) - 1:
+        raise ValueError(
+            f"masked points part the grid into {len(kept) - len(joins)} pieces, which no level joins; give the tree of "
+            "each by itself."
+        )
+    group, count, rows = {root: index for index, root in enumerate(kept)}, dict.fromkeys(kept, 1), []
+    for index, (elder, younger, crossing) in enumerate(joins):
+        count[elder] += count[younger]
+        ends = sorted((group[elder], group[younger]))
+        rows.append((*ends, loss[tuple(places[crossing])], count[elder]))
+        group[elder] = len(kept) + index
+    minima = places[kept]
+    saddles = places[[crossing for *_, crossing in joins]]
+    merges = np.array(rows, np.float64).reshape(-1, 4)
+    return SurfaceTree(minima, loss[tuple(minima.T)], edge[tuple(minima.T)], saddles.reshape(-1, 2), merges)
 
 
 def features_table(features: Iterable[Features]) -> pd.DataFrame:
@@ -139,6 +187,18 @@ def nonconvexity(loss: Float[np.ndarray, "B A"]) -> float:
     return float((inside[:, 2] - envelope).max(initial=0.0))
 
 
+def _checked(loss, tolerance):
+    """A surface, where it is known, and the persistence that is told from rounding."""
+    loss = np.asarray(loss, np.float64)
+    if loss.ndim != 2 or min(loss.shape) < 3:
+        raise ValueError(f"a surface needs three grid points or more along each axis; got shape {loss.shape}.")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance must be a share of the range, in [0, 1); got {tolerance}.")
+    known = np.isfinite(loss)
+    values = loss[known] if known.any() else np.zeros(1)
+    return loss, known, max(tolerance * float(np.ptp(values)), _ROUNDING * float(np.abs(values).max()))
+
+
 def _edge(known) -> Bool[np.ndarray, "B A"]:
     """Points on the edge of the grid, or beside one that is not known."""
     inner = np.pad(known, 1, constant_values=False)
@@ -152,31 +212,42 @@ def _shifted(padded, move):
 
 
 def _persistent(heights, known, edge, least, neighbours, outside):
-    """Minima of enough persistence, the deepest first, and the passes at which all but the lowest of them end.
+    """Places of minima of enough persistence, the deepest first, and of the passes at which all but the lowest end."""
+    places, kept, joins = _joins(heights, known, edge, least, neighbours, outside)
+    return places[kept], places[sorted(crossing for *_, crossing in joins)].reshape(-1, 2)
+
+
+def _joins(heights, known, edge, least, neighbours, outside):
+    """Pairs of minimum and pass that persist.
 
     Args:
         heights, known, edge: by grid point.
         least: persistence that a pair must exceed.
         neighbours: of each point.
         outside: whether points on the edge are beside something infinitely low; its basin is no minimum.
+
+    Returns:
+        The place of each rank; ranks of minima, the deepest first; and for each pass, the lowest first, the ranks of
+        the minimum that stays, of the one that ends, and of the pass.
     """
     order, rank = _ranked(heights, known, edge)
     basin = _basins(rank, edge & outside, neighbours)
     sorted_heights = np.append(-np.inf, heights.ravel()[order])
     parent = {int(root): int(root) for root in np.unique(basin[1:])}
     parent[0] = 0
-    kept, passes = set(parent) - {0}, []
+    kept, joins = set(parent) - {0}, []
     for crossing, one, two in _crossings(rank, basin, neighbours):
         elder, younger = sorted((_root(parent, one), _root(parent, two)))
         if elder == younger:
             continue
         parent[younger] = elder
         if sorted_heights[crossing] - sorted_heights[younger] > least:
-            passes.append(crossing)
+            joins.append((elder, younger, crossing))
         else:
             kept.discard(younger)
     places = np.column_stack(np.unravel_index(order, heights.shape))
-    return tuple(places[np.array(sorted(found), np.int64) - 1].reshape(-1, 2) for found in (kept, passes))
+    # Ranks begin at 1; what is outside has no place.
+    return np.vstack([np.full((1, 2), -1), places]), sorted(kept), joins
 
 
 def _ranked(heights, known, edge):
