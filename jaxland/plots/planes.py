@@ -140,7 +140,7 @@ def basin_map(
         Line2D([], [], marker="s", ls="", ms=7, color=color, label=f"{name}: {share:.1%}")
         for name, color, share in zip(names, colors, shares, strict=True)
     ]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24))
     ax.grid(False)
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
     return ax

@@ -76,6 +76,16 @@ def test_pixels_have_the_colour_of_the_nearest_start():
     assert texts[0] == f"a: {(basin == 0).mean():.1%}"
 
 
+def test_three_fill_a_page_and_leave_each_other_room():
+    starts = RNG.uniform([-5, 0], [5, 100], (300, 2))
+    figure, axes = new_figure(3, height=3.1)
+    for ax in axes:
+        names = ("global minimum", "other minimum", "neither")
+        basin_map(starts, np.zeros(300, int), names, ("red", "green", "blue"), labels=LABELS, title="300 starts", ax=ax)
+    render(figure, "png")  # a warning, which fails here, says where axes have no room
+    assert all(ax.get_position().width > 0.15 for ax in axes)
+
+
 def test_what_never_arrives_is_masked():
     starts = RNG.uniform(0, 1, (500, 2))
     reached = starts[:, 0] < 0.5

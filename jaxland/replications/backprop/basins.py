@@ -116,7 +116,7 @@ def _table(found: dict[float, Basins]) -> pd.DataFrame:
 def _figures(config: BackpropConfig, found: dict[float, Basins]):
     basins, axes = new_figure(len(found), height=3.1)
     for ax, (rate, each) in zip(axes, found.items(), strict=True):
-        title = f"Rate {rate:g}: {len(each.minimum):,} starts after {config.epochs:,} epochs"
+        title = f"Rate {rate:g}\n{len(each.minimum):,} starts, {config.epochs:,} epochs"
         basin_map(each.start, each.minimum, NAMES, COLORS, labels=_AXES, title=title, ax=ax)
         _mark(ax)
     durations, axes = new_figure(len(found))
@@ -127,7 +127,7 @@ def _figures(config: BackpropConfig, found: dict[float, Basins]):
     for ax, (rate, each) in zip(axes, found.items(), strict=True):
         starts = each.start[: len(each.timed.minimum)]
         reached = np.isfinite(each.timed.epoch)
-        title = f"Rate {rate:g} (grey: more than {config.epochs:,} epochs)"
+        title = f"Rate {rate:g}\ngrey: more than {config.epochs:,} epochs"
         duration_map(starts, each.timed.epoch, reached, labels=_AXES, span=span, title=title, ax=ax)
         _mark(ax)
     return {"basins": basins, "epochs-to-converge": durations}
