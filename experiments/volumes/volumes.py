@@ -357,10 +357,10 @@ def drawn(minima: pd.DataFrame) -> Figure:
                     x = (table[name] - table[name].max()) / np.log(10) if row == 0 else table[name]
                     ax.plot(x, hits.clip(lower=0.5), "os"[index], ms=3, alpha=0.7, mew=0, label=f"starts: {law}")
                 ax.set(yscale="log", title=problem if row == 0 else "")
-                ax.set(xlabel="log10 of volume" if row == 0 else "loss")
+                ax.set(xlabel="log10 of volume / largest" if row == 0 else "loss")
                 if column == 0:
                     ax.set(ylabel="fits at the minimum")
-        axes[0].legend(loc="lower right", fontsize=6)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
