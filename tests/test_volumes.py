@@ -53,7 +53,9 @@ def _wells(name):
     return network, jl.Problem(np.ones((2, 1)), np.array([[-1.0], [1.0]]), loss)
 
 
-@pytest.fixture(scope="module", params=list(NARROW))
+@pytest.fixture(
+    scope="module", params=["the sharper the wider", pytest.param("as wide as they are", marks=pytest.mark.slow)]
+)
 def counted(request):
     network, problem = _wells(request.param)
     starts = np.random.default_rng(0).uniform(EDGES[0], EDGES[-1], (8_000, 1)).astype(np.float32)
@@ -121,6 +123,7 @@ def test_units_that_are_equal_or_nothing_leave_fewer_copies():
     assert found == [48, 24, 6, 1, 24]
 
 
+@pytest.mark.slow
 def test_all_copies_of_a_minimum_are_that_minimum():
     network, problem = VOLUMES.problems()["noise, 2-3-1"]
     start = np.random.default_rng(1).normal(size=(40, network.size))
@@ -161,6 +164,7 @@ def test_what_is_left_at_equal_loss_is_the_correlation_of_what_ranks_leave():
     assert VOLUMES._slope(x, y) == pytest.approx(np.polyfit(x, y, 1)[0], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_committed_minima_are_minima():
     committed = pd.read_csv(FOLDER / "minima.csv")
     for name, (network, problem) in VOLUMES.problems().items():

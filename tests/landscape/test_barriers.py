@@ -99,6 +99,7 @@ def test_passes_of_bands_are_the_known_saddles(stationary, joined, banded):
     np.testing.assert_allclose(np.sort(of_bands), np.sort(of_saddles), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_tree_of_the_surface(stationary, joined, banded):
     """Three of the four saddles join the four minima; the tree has their heights, and the graph draws them."""
     energies = EVALUATE(stationary[0])[0]
@@ -110,6 +111,7 @@ def test_the_tree_of_the_surface(stationary, joined, banded):
     assert leaf_order(energies, merges)[0] == DEPTHS.argmax()
 
 
+@pytest.mark.slow
 def test_the_lowest_way_may_lead_over_other_minima(banded):
     """Opposite wells have no pass of their own: a band between them sinks into a third, or stays on the ridge."""
     through = np.fmin(np.fmax(banded[0, 1], banded[1, 2]), np.fmax(banded[0, 3], banded[3, 2]))

@@ -24,7 +24,7 @@ def _expected(order, localisation=1.0):
     return TEMPERATURE * (density * w**order).sum() / density.sum()
 
 
-@pytest.mark.parametrize("order", [2, 4, 6])
+@pytest.mark.parametrize("order", [4, pytest.param(2, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.slow)])
 def test_normal_forms_of_one_variable(order):
     """Where the loss is w^2k the coefficient is 1 / 2k (Watanabe 2009)."""
     found = local_learning_coefficients(_power(order), np.zeros((12, 1)), TEMPERATURE)

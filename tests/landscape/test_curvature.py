@@ -18,7 +18,7 @@ from jaxland.landscape import (
     spectral_density,
 )
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 RNG = np.random.default_rng(0)
 NETWORK = jl.mlp([2, 5, 3], "tanh")
@@ -128,6 +128,7 @@ def test_spectra_and_products_take_any_curvature():
     assert density.nodes.min() > -1e-10
 
 
+@pytest.mark.slow
 def test_a_users_own_network_and_an_optimizer_of_optax():
     def apply(params, x):
         return jnp.sin(x @ params["w"]) * params["scale"][None]

@@ -15,7 +15,7 @@ from jaxland import landscape
 from jaxland.landscape import NebSettings, Plane
 from jaxland.problems import LOSSES, gradients_of
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 LINEAR, RELU, TANH = jl.mlp([2, 1]), jl.mlp([1, 3, 2, 1]), jl.mlp([2, 3, 1], "tanh")
 KNOTTED = jl.mlp([1, 4, 1])
@@ -199,6 +199,12 @@ def _features(rng, loss_unit, unit):
     yield (0, 0), [found.nonconvexity, landscape.nonconvexity(loss), found.plateau, found.concave]
     for places in (found.minima, found.edge_minima, found.saddles, found.maxima):
         yield (0, 0), places
+    tree = landscape.surface_tree(loss)
+    yield (1, 0), [*tree.loss, *tree.merges[:, 2]]
+    yield (
+        (0, 0),
+        [*tree.minima.ravel(), *tree.on_edge, *tree.saddles.ravel(), *np.delete(tree.merges, 2, axis=1).ravel()],
+    )
 
 
 def _planes(rng, loss_unit, unit):
@@ -276,7 +282,7 @@ PLAIN = {
     _distances: ["pair_distances", "distances_to", "direction_cosines"],
     _basin: ["jitter", "returned"],
     _stability: ["first_rise", "log_deviation"],
-    _features: ["surface_features", "features_table", "nonconvexity"],
+    _features: ["surface_features", "surface_tree", "features_table", "nonconvexity"],
     _planes: ["Plane", "plane_through", "trajectory_plane", "filter_directions", "random_plane"],
     _symmetries: ["symmetrise", "sort_units", "fix_signs", "match", "orbit_distances", "merge"],
     _units: ["duplicate_units"],
@@ -314,6 +320,7 @@ WITHOUT_UNITS = {
     "PrincipalPlane": "what trajectory_plane returns",
     "StationaryPoints": "what stationary_points returns",
     "Surface": "what surface returns",
+    "SurfaceTree": "what surface_tree returns",
     "Symmetrised": "what symmetrise returns",
     "TraceEstimate": "what hessian_trace returns",
     "Volumes": "what basin_volumes returns",

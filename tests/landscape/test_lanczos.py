@@ -13,7 +13,7 @@ from jaxland.landscape import (
     spectral_density,
 )
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 NETWORK = jl.mlp([2, 8, 6, 1], "tanh")
 RNG = np.random.default_rng(0)
@@ -59,6 +59,7 @@ def test_all_eigenvalues_of_a_quadratic_with_repeated_ones():
     assert found.smallest.converged.all()
 
 
+@pytest.mark.slow
 def test_stops_when_converged_and_says_when_not():
     eigenvalues = np.concatenate([[-5.0], np.linspace(0, 1, 2000), [10.0]])
     found = extreme_eigenvalues(_quadratic(eigenvalues), np.zeros(2002), 1)

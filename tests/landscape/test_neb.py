@@ -25,7 +25,7 @@ from jaxland.landscape.neb import (
 from jaxland.problems import Problem, gradients_of
 from jaxland.training import gradients
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 # Mueller and Brown, Theor. Chim. Acta 53, 75 (1979): parameters of the surface, and its stationary points.
 HEIGHT, A, B, C = (-200, -100, -170, 15), (-1, -1, -6.5, 0.7), (0, 0, 11, 0.6), (-10, -10, -6.5, 0.7)
@@ -216,6 +216,7 @@ def _tangent(images, energies, i):
     return tangent / np.linalg.norm(tangent)
 
 
+@pytest.mark.slow
 def test_a_band_does_not_depend_on_those_beside_it():
     rng = np.random.default_rng(0)
     starts = MINIMA[[0]] + 0.05 * rng.normal(size=(11, 2))
@@ -256,6 +257,7 @@ def test_springs_keep_a_band_short(sawtooth_problem):
     assert (lengths[89.9] < 3).all()
 
 
+@pytest.mark.slow
 def test_stop_event_and_reasons():
     stop = threading.Event()
     stop.set()

@@ -13,7 +13,7 @@ import jaxland as jl
 from jaxland import landscape
 from jaxland.networks import from_equinox, from_flax
 
-pytestmark = pytest.mark.sampled(2)
+pytestmark = pytest.mark.sampled(30)
 
 WIDTHS = (1, 4, 3, 1)
 X = np.linspace(-1, 1, 30)
@@ -112,6 +112,7 @@ def test_curvature(own, points):
     _same(np.sort(largest.values, axis=1), np.sort(by_size, axis=1), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_bands(own, points):
     network, to_own = own
     bands = []
@@ -124,6 +125,7 @@ def test_bands(own, points):
     assert (landscape.arc_lengths(bands[0].images)[:, -1] > 0).all()
 
 
+@pytest.mark.slow
 def test_valleys_and_posteriors(own, points):
     network, to_own = own
     found = []

@@ -4,7 +4,7 @@ import pytest
 
 from jaxland.networks import Network, embed, mlp
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(30)
 
 SMALL = mlp([2, 3, 4, 2])
 PARAMS = np.random.default_rng(0).normal(size=(5, SMALL.size))
@@ -36,6 +36,7 @@ def test_linear_networks_take_more_units_or_layers_where_they_can(hidden):
     np.testing.assert_allclose(found, _outputs(small, params), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_tanh_takes_more_units():
     small, larger = mlp([2, 3, 4, 2], "tanh"), mlp([2, 4, 6, 2], "tanh")
     embedded = embed(small, PARAMS, larger, seed=0)

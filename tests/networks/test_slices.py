@@ -52,6 +52,7 @@ def test_starting_values():
     np.testing.assert_array_equal(drawn.flatten(drawn.init(key)), jax.random.uniform(key, (3,)))
 
 
+@pytest.mark.slow
 def test_it_is_trained_by_lanes_as_by_a_masked_loop():
     """Gradient descent on the slice is that of the whole network with the gradient masked."""
     problem = jl.Problem(X, np.sin(X.sum(axis=1)), loss="sum_squared_error")

@@ -14,7 +14,7 @@ from jaxland.store import StoreError
 from jaxland.studies import fitting
 from jaxland.training import starting_points
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 RANDOM = np.random.default_rng(0)
 LINEAR = jl.mlp([3, 1], "identity")
@@ -337,6 +337,7 @@ def test_a_folder_of_an_earlier_version_is_refused(tmp_path, place):
         placebo_test(SMALL, _noise(10), DESCENT, steps=5, permutations=9, folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_both_backends_find_the_same():
     problem, arguments = _noise(20), {"steps": 50, "permutations": 49}
     lanes, xla = (

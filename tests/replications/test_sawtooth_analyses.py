@@ -104,6 +104,7 @@ def test_students_are_taught_what_their_teachers_compute(store, tmp_path):
     np.testing.assert_allclose(own["unexplained"][:2], alone.loss / first.y.var(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_noise_is_learnt_by_whoever_reproduces_the_data_and_by_least_squares_in_part(store, tmp_path):
     wanted = smoothing.SmoothingSettings(fits=4, steps=100)
     table = smoothing.find(_context(store, tmp_path, wanted)).tables["smoothing.csv"]

@@ -33,7 +33,7 @@ from jaxland.statistics import (
     variance_components,
 )
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 
 def _histogram(rng, unit, _):

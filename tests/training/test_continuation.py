@@ -10,7 +10,7 @@ import pytest
 
 import jaxland as jl
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 NET, WIDE = jl.mlp([1, 3, 1]), jl.mlp([1, 5, 5, 5, 5, 5, 1])
 PROBLEM = jl.problems.sawtooth()
@@ -119,6 +119,7 @@ def test_a_long_trace_is_whole(backend):
     assert np.isfinite(longer.trace).all()
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_how_many_losses_are_kept():
     """XLA compiles what it fuses with a trace differently for each of its widths."""
     train = partial(jl.fit, WIDE, PROBLEM, optax.adam(0.01), fits=16, backend="xla", trace_every=50)

@@ -7,7 +7,7 @@ from nist import MODELS, regression
 import jaxland as jl
 from jaxland.training import SOLVERS, solve
 
-pytestmark = pytest.mark.sampled(8)
+pytestmark = pytest.mark.sampled(30)
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 Y = X @ np.array([1.0, -2.0, 0.5]) + np.sin(3 * X[:, 0])
@@ -24,6 +24,7 @@ def test_linear_least_squares_are_those_of_numpy(solver):
     np.testing.assert_allclose(found.loss, RESIDUE[0] / 30, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_the_trace_begins_at_the_start_and_never_rises(solver):
     found = solve(LINEAR, PROBLEM, solver, STARTS, evaluations=40)
@@ -108,6 +109,7 @@ def test_units_of_parameters_do_not_matter_to_levenberg_marquardt():
     np.testing.assert_allclose(other.cosine, plain.cosine, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_network_with_a_gradient_of_its_own_is_solved():
     """It has no derivative along a line, so that steps are straight."""
 

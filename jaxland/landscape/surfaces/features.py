@@ -110,6 +110,8 @@ class SurfaceTree(NamedTuple):
     merges: Float[np.ndarray, "M_minus_1 4"]
     """A SciPy linkage: row k, (i, j, loss at saddle k, minima), joins groups i and j into group M + k."""
 
+    __repr__ = in_short
+
 
 def surface_tree(loss: Float[np.ndarray, "B A"], *, tolerance: float = 1e-3) -> SurfaceTree:
     """The merge tree of a surface on a grid: which valleys become one at which level.

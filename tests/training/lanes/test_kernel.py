@@ -39,6 +39,7 @@ def test_the_main_kernel_is_full_width_multiply_adds(main_ensemble, instructions
     assert not re.findall(r"\bcall", text)
 
 
+@pytest.mark.slow
 def test_the_tile_program_is_the_gradient(main_ensemble):
     import jax
     import jax.numpy as jnp
