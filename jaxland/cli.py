@@ -542,9 +542,8 @@ def doctor() -> int:
     _say("jaxland: looking at this machine")  # loading JAX takes seconds
     from jaxland.doctor import report
 
-    def tell(line: str) -> None:
-        name, _, text = line.partition("  ")
-        print(wrapped(text.strip(), f"{name:<9} "), flush=True)
+    def tell(name: str, text: str) -> None:
+        print(wrapped(text, f"{name:<9} "), flush=True)
 
     return 0 if report(tell) else 1
 

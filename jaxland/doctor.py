@@ -17,29 +17,29 @@ from jaxland.training import BACKENDS, available_threads, fit, local_platform, n
 _OPTIONAL = ("dask_jobqueue", "distributed", "flax", "torch", "xarray")
 
 
-def report(say: Callable[[str], None]) -> bool:
+def report(say: Callable[[str, str], object]) -> bool:
     """Tells what is here and what a check found, each in a line as soon as it is known.
 
     Args:
-        say: receives the lines.
+        say: receives what a line is of, a word, and the rest of it.
 
     Returns:
         Whether every check passed.
     """
     devices = ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices())
-    say(f"python    {platform.python_version()} on {platform.machine()}, {available_threads()} cores")
-    say(f"versions  {versions()}")
-    say(f"devices   {devices}")
+    say("python", f"{platform.python_version()} on {platform.machine()}, {available_threads()} cores")
+    say("versions", versions())
+    say("devices", devices)
     absent = _absent_backends()
     for name, reason in absent.items():
-        say(f"missing   backend {name}: {reason}")
+        say("missing", f"backend {name}: {reason}")
     for name, library in missing().items():
-        say(f"missing   {name}: pip install {library}")
+        say("missing", f"{name}: pip install {library}")
     healthy = True
     present = [backend for backend in BACKENDS if backend not in absent]
     for check in (_precision_check, *(partial(_loop_check, backend) for backend in present), _position_check):
         text, passed = check()
-        say(f"{'ok  ' if passed else 'FAIL'}      {text}")
+        say("ok" if passed else "FAIL", text)
         healthy = healthy and passed
     return healthy
 

@@ -4,7 +4,6 @@ import fcntl
 import gc
 import os
 import pickle
-import zlib
 
 import pytest
 
@@ -16,14 +15,14 @@ gc.set_threshold(50_000, 20, 50)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of tests with many cases, where a file is marked `sampled(k)`, the first and one in k others are always run.
+    """Of tests with many cases, where a file is marked `sampled`, the first is always run.
 
-    The others are slow tests, of which there is a sample each day; which they are depends on their names alone.
+    The others are slow tests, of which there is a sample each day.
     """
     seen = set()
     for item in items:
-        mark, (family, _, case) = item.get_closest_marker("sampled"), item.nodeid.partition("[")
-        if mark and family in seen and zlib.crc32(case.encode()) % mark.args[0]:
+        family = item.nodeid.partition("[")[0]
+        if item.get_closest_marker("sampled") and family in seen:
             item.add_marker(pytest.mark.slow)
         seen.add(family)
 

@@ -261,7 +261,10 @@ def judged(table: pd.DataFrame, hits: np.ndarray, name: str) -> dict[str, tuple[
 
 
 def _estimate(rows, statistic) -> Estimate:
-    """A statistic of minima, and what the middle 95 % of samples of as many of them have."""
+    """A statistic of minima, and what the middle 95 % of samples of as many of them have.
+
+    The percentiles of `statistics.bootstrap_interval`, for a statistic that takes all samples at once and may be NaN.
+    """
     drawn = np.random.default_rng(0).integers(len(rows), size=(_RESAMPLES, len(rows)))
     value, values = float(statistic(rows)), statistic(rows[drawn])
     if np.isnan(value):

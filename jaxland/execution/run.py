@@ -137,6 +137,9 @@ def opened(make: Callable[[], AbstractContextManager[Executor]]) -> Iterator[Exe
 def kept_open(executor: Executors | None) -> Iterator[Executors | None]:
     """Within it what makes executors hands out one and the same: made when it is first asked for, and ended at the
     end, so that jobs of a cluster are asked for once. After an error in its use another takes its place.
+
+    Args:
+        executor: as of `jaxland.run`; None, and an executor that is there already, are handed out as they are.
     """
     if executor is None or isinstance(executor, Executor):
         yield executor

@@ -17,7 +17,7 @@ from faults.shim import Killed, content, disk
 from jaxland.cli import main
 from jaxland.studies import fitting, unfinished, working
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES)
 RUN = ["run", small_study.__file__, "--names", "adam", "--steps", "700", "--fits", "8", "--shard-fits", "4", "--out"]

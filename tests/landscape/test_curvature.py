@@ -18,7 +18,7 @@ from jaxland.landscape import (
     spectral_density,
 )
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 RNG = np.random.default_rng(0)
 NETWORK = jl.mlp([2, 5, 3], "tanh")

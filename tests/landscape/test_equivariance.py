@@ -15,7 +15,7 @@ from jaxland import landscape
 from jaxland.landscape import NebSettings, Plane
 from jaxland.problems import LOSSES, gradients_of
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 LINEAR, RELU, TANH = jl.mlp([2, 1]), jl.mlp([1, 3, 2, 1]), jl.mlp([2, 3, 1], "tanh")
 KNOTTED = jl.mlp([1, 4, 1])

@@ -10,7 +10,7 @@ import jaxland as jl
 from jaxland.landscape import hessians, leading_entries, outputs, spectra, zero_modes
 from jaxland.networks import smoothed
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 WIDTHS = [1, 4, 3, 1]
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from reference import split
 import jaxland as jl
 from jaxland.landscape import most_knots, outputs, piecewise_linear
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 MAIN = jl.mlp([1, 5, 5, 5, 5, 5, 1])
 X = np.random.default_rng(9).uniform(-1, 1, 300)

@@ -13,7 +13,7 @@ from jaxland.landscape import (
     spectral_density,
 )
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([2, 8, 6, 1], "tanh")
 RNG = np.random.default_rng(0)

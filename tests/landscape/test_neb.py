@@ -25,7 +25,7 @@ from jaxland.landscape.neb import (
 from jaxland.problems import Problem, gradients_of
 from jaxland.training import gradients
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 # Mueller and Brown, Theor. Chim. Acta 53, 75 (1979): parameters of the surface, and its stationary points.
 HEIGHT, A, B, C = (-200, -100, -170, 15), (-1, -1, -6.5, 0.7), (0, 0, 11, 0.6), (-10, -10, -6.5, 0.7)

@@ -13,7 +13,7 @@ import jaxland as jl
 from jaxland import landscape
 from jaxland.networks import from_equinox, from_flax
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 WIDTHS = (1, 4, 3, 1)
 X = np.linspace(-1, 1, 30)

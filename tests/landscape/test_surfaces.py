@@ -19,7 +19,7 @@ from jaxland.landscape import (
 )
 from jaxland.landscape.surfaces.partial import Partial
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((40, 6)), np.eye(3)[RNG.integers(3, size=40)]

@@ -5,7 +5,7 @@ import pytest
 import jaxland as jl
 from jaxland.landscape import fix_signs, outputs, sort_units, symmetrise
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([1, 5, 5, 5, 5, 5, 1])
 X = np.linspace(-1, 1, 101)[:, None]

@@ -4,7 +4,7 @@ import pytest
 
 from jaxland.networks import Network, embed, mlp
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 SMALL = mlp([2, 3, 4, 2])
 PARAMS = np.random.default_rng(0).normal(size=(5, SMALL.size))

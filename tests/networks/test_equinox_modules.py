@@ -10,7 +10,7 @@ import jaxland as jl
 from jaxland.landscape import outputs
 from jaxland.networks import from_equinox, to_equinox
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 RANDOM = np.random.default_rng(0)
 

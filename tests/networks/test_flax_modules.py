@@ -14,7 +14,7 @@ from flax import nnx
 import jaxland as jl
 from jaxland.networks import from_equinox, from_flax, to_equinox, to_flax
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 RANDOM = np.random.default_rng(0)
 

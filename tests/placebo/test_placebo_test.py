@@ -14,7 +14,7 @@ from jaxland.store import StoreError
 from jaxland.studies import fitting
 from jaxland.training import starting_points
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 RANDOM = np.random.default_rng(0)
 LINEAR = jl.mlp([3, 1], "identity")

@@ -14,7 +14,7 @@ import jaxland as jl
 from jaxland.problems import LOSSES, Loss, Penalty, get_loss, l1, l2
 from jaxland.training import Ensemble, choose_backend, gradients
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 _RNG = np.random.default_rng(0)
 Z, T = _RNG.normal(size=(2, 30, 4))

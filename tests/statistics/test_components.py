@@ -7,7 +7,7 @@ from statsmodels.stats.anova import anova_lm
 
 from jaxland.statistics import two_way_components, variance_components
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 
 def _planted(random, rows, columns, deviations):

@@ -33,7 +33,7 @@ from jaxland.statistics import (
     variance_components,
 )
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 
 def _histogram(rng, unit, _):

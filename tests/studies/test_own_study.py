@@ -23,7 +23,7 @@ from jaxland.studies.engine import make_request
 from jaxland.studies.finding import from_origin, origin_of
 from jaxland.studies.general.distances import DistanceSettings
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 SOURCE = """
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from scipy import stats
 import jaxland as jl
 from jaxland.training import Ensemble, batches, choose_backend, train
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 N, B = 10, 4
 _RNG = np.random.default_rng(0)

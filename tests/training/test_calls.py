@@ -15,7 +15,7 @@ from jaxland.training import Ensemble, executables, starting_points
 from jaxland.training.calls import once, one_call
 from jaxland.training.wording import Unworded, digest
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 X = np.linspace(-1, 1, 8)
 PROBLEM = jl.Problem(X, np.sin(2 * X))

@@ -11,7 +11,7 @@ import pytest
 
 import jaxland as jl
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 X = np.linspace(-1, 1, 9)
 WAVES, PHASES, SCALE = np.array([[1.0, 2.0, 3.0]]), np.array([0.1, 0.4, 0.7]), np.array([1.0, 3.0])

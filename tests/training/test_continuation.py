@@ -10,7 +10,7 @@ import pytest
 
 import jaxland as jl
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NET, WIDE = jl.mlp([1, 3, 1]), jl.mlp([1, 5, 5, 5, 5, 5, 1])
 PROBLEM = jl.problems.sawtooth()

@@ -24,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 
 import jaxland as jl
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 FITS, POINTS, INPUTS, OUTPUTS = 3, 7, 4, 2
 X = np.random.default_rng(11).uniform(-0.9, 2.4, (POINTS, INPUTS))

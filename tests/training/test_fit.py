@@ -8,7 +8,7 @@ import pytest
 import jaxland as jl
 from jaxland.training import starting_points
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([1, 4, 1])
 PROBLEM = jl.Problem(np.linspace(-1, 1, 20), np.sin(3 * np.linspace(-1, 1, 20)), name="sine")

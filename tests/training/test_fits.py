@@ -17,7 +17,7 @@ import pytest
 
 import jaxland as jl
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([2, 4, 3], "tanh")
 X = np.random.default_rng(0).normal(size=(20, 2))

@@ -12,7 +12,7 @@ from jaxland.problems import gradients_of
 from jaxland.training import gradients
 from jaxland.training.lanes import LanesGradient
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import reference
 
 import jaxland as jl
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 WIDTHS = [1, 5, 5, 5, 5, 5, 1]
 NETWORK = jl.mlp(WIDTHS)

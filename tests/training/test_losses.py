@@ -11,7 +11,7 @@ from jaxland.training import Ensemble, choose_backend, gradients, solve, train
 from jaxland.training.cuda import CudaTrainer
 from jaxland.training.cuda.tuning import VERSION
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 CROSS_ENTROPY = Loss("cross_entropy", pointwise=optax.softmax_cross_entropy)
 NETWORK = jl.mlp([2, 3, 4], activation="tanh")

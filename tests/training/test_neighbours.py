@@ -9,7 +9,7 @@ from training.lanes.bits import same_bits
 import jaxland as jl
 from jaxland.training import Ensemble, starting_points, train
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([1, 5, 5, 1])
 X = np.linspace(-1, 1, 32)

@@ -12,7 +12,7 @@ import pytest
 import jaxland as jl
 from jaxland.training import OPTIMIZERS, get_optimizer, make_optimizer
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 contrib = optax.contrib
 

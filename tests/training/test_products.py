@@ -12,7 +12,7 @@ from jaxland.training import Ensemble, numerics, train
 from jaxland.training.products import products_as_sums
 from jaxland.training.xla import MATMULS, XlaTrainer
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 RNG = np.random.default_rng(0)
 X = np.linspace(-1, 1, 23)

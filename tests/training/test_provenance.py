@@ -11,7 +11,7 @@ import pytest
 import jaxland as jl
 from jaxland.training import Ensemble, fingerprint, fingerprint_parts
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 X = np.linspace(-1, 1, 12)
 START = np.zeros((1, 10))

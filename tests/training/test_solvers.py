@@ -7,7 +7,7 @@ from nist import MODELS, regression
 import jaxland as jl
 from jaxland.training import SOLVERS, solve
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 Y = X @ np.array([1.0, -2.0, 0.5]) + np.sin(3 * X[:, 0])

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score
 import jaxland as jl
 from jaxland.training import Ensemble, Validation, accuracy, choose_backend, train_fits
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 _RNG = np.random.default_rng(0)
 TRUE = _RNG.normal(size=(4, 1))

@@ -22,7 +22,7 @@ from jaxland.training.loop import train
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import trace_update
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([1, 4, 3, 1])
 X = np.linspace(-1, 1, 23)

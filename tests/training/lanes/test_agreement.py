@@ -15,7 +15,7 @@ import jaxland as jl
 from jaxland.training import Ensemble, Unlowerable, choose_backend, train
 from jaxland.training.xla import XlaTrainer
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 STEPS = 8
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}

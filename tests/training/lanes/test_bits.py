@@ -9,7 +9,7 @@ import jaxland as jl
 from jaxland.training import Ensemble, train
 from jaxland.training.lanes import LanesTrainer, machine
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([1, 3, 1])
 PROBLEM = jl.Problem(np.linspace(-1, 1, 9), np.sin(3 * np.linspace(-1, 1, 9)))

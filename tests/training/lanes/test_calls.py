@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 from training.lanes.scalar_programs import by_numpy
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 VECTOR = np.array([0.13, -0.25, 1.5, -0.0, 0.75], np.float32)
 MATRIX = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)

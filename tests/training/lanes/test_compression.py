@@ -17,7 +17,7 @@ from jaxland.training.program import piecewise
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.piecewise import trace_runs
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 X = np.sort(np.random.default_rng(0).uniform(-1, 1, 70))
 Y = np.sin(5 * X)

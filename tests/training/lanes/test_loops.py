@@ -26,7 +26,7 @@ from jaxland.training.program.programs import schedule_programs
 from jaxland.training.program.trace import trace_update
 from jaxland.training.xla import XlaTrainer
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 STEPS, POINTS, TILE = 3, 37, 16
 OPTIMIZERS = {

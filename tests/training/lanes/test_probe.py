@@ -13,7 +13,7 @@ from jaxland.training.program import programs
 from jaxland.training.program.expression import Builder
 from jaxland.training.program.schedule import Line
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 X = np.linspace(-0.8, 1.1, 7)[:, None]
 Y = np.sin(2 * X) + 0.2

@@ -13,7 +13,7 @@ from jaxland.training.lanes.kernel import write_kernel
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import trace_update
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 NETWORK = jl.mlp([1, 5, 5, 1])
 X = np.linspace(-1, 1, 24)

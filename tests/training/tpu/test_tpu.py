@@ -12,7 +12,7 @@ from jaxland.training.tpu import TpuTrainer
 from jaxland.training.tpu import trainer as trainer_module
 from jaxland.training.xla import XlaTrainer
 
-pytestmark = pytest.mark.sampled(30)
+pytestmark = pytest.mark.sampled
 
 STEPS = 5
 X = np.linspace(-1, 1, 5)
