@@ -205,7 +205,9 @@ def manifest_of(
     _check_counts(prepared, fits)
     origin, provenance = origin_of(study), _provenance(prepared)
     # What programs are made of takes longer to say than whether they are as they were.
-    same = recorded is not None and recorded.provenance.get("programs") == provenance["programs"]
+    # A manifest that was lost, and made again from the shards, does not tell what they were made of.
+    told = recorded if recorded is not None and recorded.parts is not None else None
+    same = told is not None and told.provenance.get("programs") == provenance["programs"]
     parts = None if same else {name: fingerprint_parts(each.ensemble) for name, each in prepared.items()}
     return Manifest(
         study=study.name,

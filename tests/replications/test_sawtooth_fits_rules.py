@@ -277,6 +277,14 @@ def test_a_constant_is_no_denoised_version_of_a_function(dead):
     assert only("denoised", judging.fit_claims("momentum", alive, 31, 4.0)).verdict == "agrees"
 
 
+@pytest.mark.parametrize("fits", [2, 3])
+def test_fits_too_few_to_be_drawn_from_have_no_interval(fits):
+    """Of a few a sample may hold one alone, which does not deviate from itself."""
+    losses = np.linspace(0.001, 0.002, fits)
+    claim = judging.wider_claim(losses, 2 * losses, variance=0.0123)
+    assert (claim.verdict, claim.judged) == ("not tested", "")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_rule_can_say_no(name):
     check(name, STATEMENTS[name], CASES[name])

@@ -193,6 +193,23 @@ def _edited(fields, place):
     return copy
 
 
+@pytest.mark.parametrize("content", [None, b"", b"null"])
+def test_a_manifest_that_was_lost_is_written_again_as_it_was(finished, content):
+    """Its name, origin and what programs are made of too, which shards do not tell."""
+    manifest = finished.path / "study.json"
+    before = manifest.read_bytes()
+    assert json.loads(before)["parts"]
+    if content is None:
+        manifest.unlink()
+    else:
+        manifest.write_bytes(content)
+    try:
+        jl.run(STUDY, Config(), finished.path, fits=48)
+        assert manifest.read_bytes() == before
+    finally:
+        manifest.write_bytes(before)
+
+
 def test_an_edited_manifest_is_refused_however_it_is_opened(finished):
     manifest = finished.path / "study.json"
     text = manifest.read_text()

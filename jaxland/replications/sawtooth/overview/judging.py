@@ -28,6 +28,8 @@ COMPARED = "momentum", "adadelta"
 _CLOUDS, _CLOUD = 200, 200
 _CONSTANT = 0.01
 """Relative distance from the variance of the data within which a loss is that of a constant output."""
+_RESAMPLED = 30
+"""Fits from which on a deviation is resampled: of few, a resample may hold one alone, which deviates from nothing."""
 
 
 def claims(config: SawtoothConfig, analysis: SawtoothAnalysis) -> list[Claim]:
@@ -313,9 +315,12 @@ def wider_claim(first: Float[np.ndarray, "F"], second: Float[np.ndarray, "F"], v
     spread += f"{_iqr(first):.2e}"
     if alive.sum() < 2:
         return STATEMENTS["wider-losses"].not_tested("all fits are dead")
+    ratio = None
+    if alive.sum() >= _RESAMPLED:
+        ratio = _ratio(second[alive], first[alive], lambda values: float(values.std()))
     return STATEMENTS["wider-losses"].claim(
         f"standard deviations: adadelta {second[alive].std():.2e}, momentum {first[alive].std():.2e}; {spread}",
-        _ratio(second[alive], first[alive], lambda values: float(values.std())),
+        ratio,
         cases=int(alive.sum()),
         detail=f"{dead[0].mean():.1%} of momentum's and {dead[1].mean():.1%} of adadelta's fits are dead, with the "
         "loss of a constant",
