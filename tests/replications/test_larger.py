@@ -147,10 +147,11 @@ def test_verdicts_on_planted_losses(many, tmp_path, monkeypatch, loss, verdict):
 
 
 @pytest.mark.parametrize("changes", [{"optimizers": ("adadelta",)}, {"width": 7}])
-def test_a_study_without_fits_that_can_be_embedded(store, tmp_path, monkeypatch, changes):
-    _planted(monkeypatch, 0.004)
+def test_a_study_without_fits_that_can_be_embedded(tmp_path, monkeypatch, changes):
     config = dataclasses.replace(CONFIG, **changes)
-    findings = larger.find(_context(store, tmp_path, config=config))
+    store = StudyStore.open(jl.run("sawtooth", config, tmp_path / "s", fits=4, analyses={}).path)
+    _planted(monkeypatch, 0.004)
+    findings = larger.find(_context(store, tmp_path / "parts", config=config))
     assert findings.claims[-1].verdict == "not tested"
     assert "section-4.10-embedded-fits" not in findings.figures
     assert "figure-15-larger-networks" in findings.figures
