@@ -204,8 +204,8 @@ def manifest_of(
     """The manifest of a study directory with this many fits of each ensemble, where `recorded` may stand already."""
     _check_counts(prepared, fits)
     origin, provenance = origin_of(study), _provenance(prepared)
-    # What programs are made of takes longer to say than whether they are as they were; and a manifest that was lost, and
-    # made again from the shards, does not tell.
+    # What programs are made of takes longer to say than whether they are as they were; a manifest that was lost,
+    # and made again from the shards, does not tell.
     same = recorded is not None and recorded.provenance.get("programs") == provenance["programs"]
     parts = recorded.parts if recorded is not None and same else None
     if parts is None:
