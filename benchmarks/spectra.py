@@ -18,7 +18,7 @@ import numpy as np
 import jaxland as jl
 from jaxland.bench.report import processor
 from jaxland.bench.timing import medians
-from jaxland.landscape import largest_eigenvalues, spectra
+from jaxland.landscape import hessian_of, largest_eigenvalues, spectra
 from jaxland.networks import smoothed
 
 
@@ -37,10 +37,16 @@ def main() -> None:
     """Checks that the ways agree, measures them and prints a table in Markdown."""
     fits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     problem, network = jl.problems.sawtooth(), jl.mlp([1, 5, 5, 5, 5, 5, 1])
-    objective = problem.objective(smoothed(network))
+    smooth = smoothed(network)
+    objective = problem.objective(smooth)
+    kernel = {
+        dtype: hessian_of(objective, jl.training.hessian_products(smooth, problem, dtype=dtype))
+        for dtype in ("float64", "float32")
+    }
     params = jl.training.starting_points(network, fits).astype(np.float64)
     ways = {
         "`spectra`": lambda some: spectra(objective, some).eigenvalues,
+        "`spectra`, products by a kernel": lambda some: spectra(kernel["float64"], some).eigenvalues,
         "`spectra` with eigenvectors": lambda some: spectra(objective, some, vectors=True).eigenvalues,
         "plain loop": plain_loop(objective),
     }
@@ -48,13 +54,14 @@ def main() -> None:
     for name, way in ways.items():
         np.testing.assert_allclose(way(params[:50]), expected, atol=1e-12 * np.abs(expected).max(), err_msg=name)
     for dtype in ("float64", "float32"):
-        found = largest_eigenvalues(objective, params[:50].astype(dtype), 5)
-        errors = np.abs(found.values - expected[:, ::-1][:, :5]) / expected[:, -1:]
-        converged, error = found.converged.mean(), errors.max()
-        print(f"five largest in {dtype}: {converged:.0%} converged, largest relative error {error:.1e}")
-        ways[f"`largest_eigenvalues`, five, {dtype}"] = lambda some, dtype=dtype: (
-            largest_eigenvalues(objective, some.astype(dtype), 5).values
-        )
+        for by, curvature in {"": objective, ", products by a kernel": kernel[dtype]}.items():
+            found = largest_eigenvalues(curvature, params[:50].astype(dtype), 5)
+            errors = np.abs(found.values - expected[:, ::-1][:, :5]) / expected[:, -1:]
+            converged, error = found.converged.mean(), errors.max()
+            print(f"five largest in {dtype}{by}: {converged:.0%} converged, largest relative error {error:.1e}")
+            ways[f"`largest_eigenvalues`, five, {dtype}{by}"] = lambda some, dtype=dtype, curvature=curvature: (
+                largest_eigenvalues(curvature, some.astype(dtype), 5).values
+            )
     rates = medians({name: lambda way=way: _rate(way, params) for name, way in ways.items()}, rounds=3)
     print(f"{processor()}; {jl.training.versions()}; {fits:,} fits, float64")
     print("\n| way | seconds | milliseconds a fit | times the plain loop |\n|---|---|---|---|")

@@ -26,6 +26,7 @@ BASE = {
     "_names",
     "_numbers",
     "_precision",
+    "_processors",
     "_scaling",
     "_short",
     "_terminal",

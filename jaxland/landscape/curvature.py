@@ -1,6 +1,7 @@
 """Curvatures at points of parameter space, as products with vectors: Hessian, Gauss-Newton matrix, Fisher matrix."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,17 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from threadpoolctl import threadpool_limits
 
-from jaxland._blocks import blocks
+from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
+from jaxland._processors import available_threads
 from jaxland._types import AnyArray
 from jaxland.networks import Network
-from jaxland.problems import Problem
+from jaxland.problems import Problem, Products
 
 Objective = Callable[[Float[AnyArray, "P"]], Float[Array, ""]]
 
 # Matrices computed by one call: many where they are small, and at most about 32 MB.
 _MEMBERS, _ENTRIES = 32, 2**22
+# Products asked for at a time, which fill the lanes of a kernel many times over.
+_PRODUCTS = 128
 # Columns of a matrix computed at a time: bounds memory at this many times that of one gradient.
 _COLUMNS = 256
 
@@ -34,11 +39,13 @@ class Curvature:
         name: for messages.
         objective: what it is the curvature of: a scalar function of a flat vector.
         linearise: `(params) -> (product)`, where `product(vector)` is the matrix at `params` times the vector, linear.
+        at_many: the same products at many points, in place of these where many are asked for; see `hessian_of`.
     """
 
     name: str
     objective: Objective
     linearise: Callable[[Float[AnyArray, "P"]], Callable[[Float[AnyArray, "P"]], Float[AnyArray, "P"]]]
+    at_many: Products | None = None
 
     def product(self, params: Float[AnyArray, "P"], vector: Float[AnyArray, "P"]) -> Float[AnyArray, "P"]:
         """The matrix at `params` times a vector; a function of JAX."""
@@ -52,24 +59,42 @@ class Curvature:
         """
         return np.concatenate([matrices for _, matrices in self.dense(params)])
 
-    def dense(self, params: Float[np.ndarray, "F P"]):
-        """Gradients of the objective and matrices, block after block."""
+    def dense(self, params: Float[np.ndarray, "F P"], then: Callable[..., Any] = lambda *made: made) -> list[Any]:
+        """Gradients of the objective and matrices, block after block, or what is made of them, on all processors."""
         params = np.asarray(params, np.float64)
         if params.ndim != 2 or not params.shape[1]:
             raise ValueError(f"params must have shape (fits, P); got {params.shape}. A single fit is params[None].")
-        width = int(np.clip(_ENTRIES // params.shape[1] ** 2, 1, _MEMBERS))
-        for gradient, matrix in blocks(_dense(self), width, "float64")(params, np.arange(len(params))):
-            yield gradient, (matrix + matrix.transpose(0, 2, 1)) / 2
+        size = params.shape[1]
+        width = int(np.clip(_ENTRIES // size**2, 1, _MEMBERS)) if self.at_many is None else -(-_PRODUCTS // size)
+        some = [params[start : start + width] for start in range(0, max(len(params), 1), width)]
+        # Blocks keep all processors busy; threads of LAPACK's own would only wait for each other.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(available_threads()) as pool:
+            work = lambda params: then(*self._block(params, width))  # noqa: E731
+            # What has to be compiled is so once, by the first.
+            return [work(some[0]), *pool.map(work, some[1:])]
+
+    def _block(self, params, width):
+        if self.at_many is None:
+            gradient, matrix = in_blocks(_dense(self), width, "float64")(params, np.arange(len(params)))
+        else:
+            members, size = params.shape
+            # Slopes along unit vectors are the entries of the gradient.
+            found = self.at_many(np.repeat(params, size, axis=0), np.tile(np.eye(size), (members, 1)))
+            gradient, matrix = (np.asarray(part, np.float64).reshape(*params.shape, -1) for part in found)
+            gradient = gradient[:, :, 0]
+        return gradient, (matrix + matrix.transpose(0, 2, 1)) / 2
 
 
 @lru_cache(maxsize=64)
-def hessian_of(objective: Objective) -> Curvature:
+def hessian_of(objective: Objective, at_many: Products | None = None) -> Curvature:
     """The matrix of second derivatives, by forward-mode derivatives of the reverse-mode gradient.
 
     Args:
         objective: scalar function of a flat vector, such as `problem.objective(network)`.
+        at_many: products at many points, which `spectra`, `hessians` and `largest_eigenvalues` then use: the kernel of
+            `jl.training.hessian_products(network, problem)` is several times as fast as the objective's own.
     """
-    return Curvature("hessian", objective, lambda params: jax.linearize(jax.grad(objective), params)[1])
+    return Curvature("hessian", objective, lambda params: jax.linearize(jax.grad(objective), params)[1], at_many)
 
 
 @lru_cache(maxsize=64)

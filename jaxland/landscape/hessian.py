@@ -1,6 +1,6 @@
 """Exact Hessian spectra of ensembles, and how much of their null space the scaling symmetry explains."""
 
-from itertools import chain
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from jaxland._scaling import norm
 from jaxland._short import in_short
-from jaxland.landscape.curvature import Curvature, Objective, as_curvature, hessian_of
+from jaxland.landscape.curvature import Curvature, Objective, as_curvature
 from jaxland.networks import Network, Symmetry
 
 
@@ -47,19 +47,19 @@ class ZeroModes(NamedTuple):
     __repr__ = in_short
 
 
-def hessians(objective: Objective, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P P"]:
+def hessians(objective: Objective | Curvature, params: Float[np.ndarray, "F P"]) -> Float[np.ndarray, "F P P"]:
     """The Hessian of the objective at each fit, in float64, exact to rounding and symmetric.
 
     Forward-mode derivatives of the reverse-mode gradient, so that the cost is some P gradients a fit.
 
     Args:
-        objective: scalar function of a flat vector, such as `problem.objective(network)`.
+        objective: scalar function of a flat vector, such as `problem.objective(network)`, or another curvature.
         params: flat parameters; non-finite ones give NaN.
 
     Raises:
         ValueError: `params` is not a matrix with a row for each fit.
     """
-    return hessian_of(objective).matrices(params)
+    return as_curvature(objective).matrices(params)
 
 
 def spectra(objective: Objective | Curvature, params: Float[np.ndarray, "F P"], *, vectors: bool = False) -> Spectra:
@@ -67,7 +67,8 @@ def spectra(objective: Objective | Curvature, params: Float[np.ndarray, "F P"], 
 
     Args:
         objective: scalar function of a flat vector, such as `problem.objective(network)`. Where data lie on the knots
-            of a ReLU network take that of `smoothed(network)`. Or another curvature, such as `gauss_newton`.
+            of a ReLU network take that of `smoothed(network)`. Or another curvature, such as `gauss_newton`, or
+            `hessian_of(objective, jl.training.hessian_products(network, problem))`, which is faster for many fits.
         params: flat parameters; non-finite ones give NaN.
         vectors: whether eigenvectors are wanted; they take 8 P^2 bytes a fit.
 
@@ -77,23 +78,20 @@ def spectra(objective: Objective | Curvature, params: Float[np.ndarray, "F P"], 
     Raises:
         ValueError: `params` is not a matrix with a row for each fit.
     """
-    params = np.asarray(params, np.float64)
-    blocks = as_curvature(objective).dense(params)
-    first = next(blocks)  # which looks at the shape of what is given
-    values = np.full(params.shape, np.nan)
-    columns = np.full((*params.shape, params.shape[1]), np.nan) if vectors else None
-    steepness = np.full(len(params), np.nan)
-    start = 0
-    for gradient, hessian in chain([first], blocks):
-        rows = start + np.flatnonzero(np.isfinite(hessian).all(axis=(1, 2)))
-        finite = hessian[rows - start]
-        steepness[start : start + len(hessian)] = norm(gradient)
-        if columns is None:
-            values[rows] = np.linalg.eigvalsh(finite)
-        else:
-            values[rows], columns[rows] = np.linalg.eigh(finite)
-        start += len(hessian)
-    return Spectra(values, columns, steepness)
+    solve = partial(_decomposed, vectors)
+    values, columns, steepness = zip(*as_curvature(objective).dense(params, solve), strict=True)
+    return Spectra(np.concatenate(values), np.concatenate(columns) if vectors else None, np.concatenate(steepness))
+
+
+def _decomposed(vectors, gradient, hessian):
+    values = np.full(gradient.shape, np.nan)
+    columns = np.full(hessian.shape, np.nan) if vectors else None
+    rows = np.flatnonzero(np.isfinite(hessian).all(axis=(1, 2)))
+    if columns is None:
+        values[rows] = np.linalg.eigvalsh(hessian[rows])
+    else:
+        values[rows], columns[rows] = np.linalg.eigh(hessian[rows])
+    return values, columns, norm(gradient)
 
 
 def zero_modes(

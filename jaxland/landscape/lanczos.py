@@ -1,8 +1,9 @@
 """Spectra of Hessians too large to be written down, from products of the Hessian with vectors alone."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland._names import lookup
 from jaxland._precision import numerics
+from jaxland._processors import available_threads
 from jaxland._scaling import norm
 from jaxland._short import in_short
 from jaxland.landscape.curvature import Curvature, Objective, as_curvature
@@ -192,8 +194,7 @@ def largest_eigenvalues(
     finite = np.isfinite(params).all(axis=1)
     if start.shape != params.shape or not start[finite].any(axis=1).all():
         raise ValueError(f"start must be vectors that are not zero, shape {params.shape}; got {start.shape}.")
-    run = in_blocks(partial(_programs(as_curvature(objective)).many, seed, steps), _AT_ONCE, params.dtype)
-    bases, diagonals, others = run(params, start)
+    bases, diagonals, others = _runs(as_curvature(objective), params, start, steps, seed)
     known = finite & np.isfinite(diagonals).all(axis=1) & np.isfinite(others).all(axis=1)
     diagonals, others = (np.where(known[:, None], part, 0.0).astype(np.float64) for part in (diagonals, others))
     matrices = diagonals[:, :, None] * np.eye(steps)
@@ -420,6 +421,45 @@ def _programs(curvature):
         compiled(tridiagonals, static=(2, 3)),
         compiled(many, static=(0, 1)),
     )
+
+
+def _runs(curvature, params, start, steps, seed) -> Any:
+    """Lanczos bases and coefficients at many points."""
+    if curvature.at_many is None:
+        return in_blocks(partial(_programs(curvature).many, seed, steps), _AT_ONCE, params.dtype)(params, start)
+    some = [slice(first, first + _AT_ONCE) for first in range(0, max(len(params), 1), _AT_ONCE)]
+    with ThreadPoolExecutor(available_threads()) as pool:
+        runs = pool.map(lambda rows: _run(curvature.at_many, params[rows], start[rows], steps, seed), some)
+        return tuple(np.concatenate(parts) for parts in zip(*runs, strict=True))
+
+
+@np.errstate(all="ignore")  # what is not finite is told by its results
+def _run(at_many, params, start, steps, seed):
+    """`_step` at many points at a time, with products that are made for as many."""
+    count, size = params.shape
+    basis, epsilon = np.zeros((count, steps + 1, size), params.dtype), np.finfo(params.dtype).eps
+    diagonals, others = np.zeros((2, count, steps), params.dtype)
+    basis[:, 0] = start / norm(start)[:, None]
+    for index in range(steps):
+        known, image = basis[:, : index + 1], np.asarray(at_many(params, basis[:, index])[1], params.dtype)
+        diagonals[:, index] = (basis[:, index] * image).sum(axis=1)
+        rest, length = _rest(known, image), norm(image)
+        left = norm(rest)
+        exhausted = np.flatnonzero(left <= 100 * epsilon * length)
+        if len(exhausted):
+            fresh = np.random.default_rng((seed, index)).standard_normal(size).astype(params.dtype)
+            rest[exhausted] = _rest(known[exhausted], np.broadcast_to(fresh, (len(exhausted), size)))
+            left[exhausted] = 0
+        others[:, index] = left
+        basis[:, index + 1] = rest / norm(rest)[:, None]
+    return basis, diagonals, others
+
+
+def _rest(basis, vectors):
+    """What is left of a vector of each point outside of its basis, (F, S, P)."""
+    for _ in range(2):  # see `_orthogonal`
+        vectors = vectors - ((basis @ vectors[:, :, None]).transpose(0, 2, 1) @ basis)[:, 0]
+    return vectors
 
 
 def _at_once(probes, numbers):

@@ -77,26 +77,28 @@ def smooth_relu(sharpness: float = 5000.0) -> Activation:
 
     @jax.custom_jvp
     def function(z):
-        return jnp.maximum(z, 0.0) + jnp.log1p(jnp.exp(-sharpness * jnp.abs(z))) / sharpness
+        return jnp.maximum(z, 0.0) + jnp.log1p(below(z)) * (1 / sharpness)
+
+    @jax.custom_jvp
+    def slope(z):
+        return jnp.where(z > 0, 1.0, below(z)) / (1.0 + below(z))
+
+    def below(z):
+        # Of the one exponential, never above one, that value and derivatives have in common.
+        return jnp.exp(-sharpness * jnp.abs(z))
 
     @function.defjvp
     def _(primals, tangents):
         (z,), (tangent,) = primals, tangents
-        return function(z), tangent * _sigmoid(sharpness * z)
+        return function(z), tangent * slope(z)
+
+    @slope.defjvp
+    def _(primals, tangents):
+        # Not s (1 - s), which loses all digits where s is near one.
+        (z,), (tangent,) = primals, tangents
+        return slope(z), tangent * (sharpness * below(z) / (1.0 + below(z)) ** 2)
 
     return Activation(f"smooth_relu({sharpness:g})", function, "none")
-
-
-@jax.custom_jvp
-def _sigmoid(z):
-    return jax.nn.sigmoid(z)
-
-
-@_sigmoid.defjvp
-def _sigmoid_jvp(primals, tangents):
-    # Not s (1 - s), which loses all digits where s is near one.
-    (z,), (tangent,) = primals, tangents
-    return _sigmoid(z), tangent * _sigmoid(z) * _sigmoid(-z)
 
 
 def get_activation(name: str) -> Activation:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from jaxland._lazy import attach
 
 if TYPE_CHECKING:
-    from jaxland.problems.gradients import Evaluate, Objective, gradients_of
+    from jaxland.problems.gradients import Evaluate, Objective, Products, gradients_of, products_of
     from jaxland.problems.images import Images, digits, idx_images, read_idx
     from jaxland.problems.labels import class_numbers, class_weights, one_hot
     from jaxland.problems.losses import LOSSES, Loss, get_loss
@@ -22,6 +22,7 @@ __all__ = [
     "Objective",
     "Penalty",
     "Problem",
+    "Products",
     "Resampling",
     "SawtoothProblem",
     "SawtoothTarget",
@@ -37,6 +38,7 @@ __all__ = [
     "l1",
     "l2",
     "one_hot",
+    "products_of",
     "read_idx",
     "sawtooth",
 ]

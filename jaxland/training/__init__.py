@@ -6,6 +6,7 @@ from jaxland._lazy import attach
 
 if TYPE_CHECKING:
     from jaxland._precision import get_dtype, numerics
+    from jaxland._processors import available_threads
     from jaxland.training.backends import BACKENDS, choose_backend
     from jaxland.training.calls import one_call
     from jaxland.training.checkpoint import Checkpoint, Keeper
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from jaxland.training.ensemble import ByNumber, Ensemble
     from jaxland.training.fit import fit
     from jaxland.training.fits import Fits
-    from jaxland.training.gradients import gradients
+    from jaxland.training.gradients import gradients, hessian_products
     from jaxland.training.initial import starting_points
     from jaxland.training.judging import Judged, columns_of, judged_of, names_of_columns
     from jaxland.training.loop import train, train_fits
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from jaxland.training.progress import progress_bar
     from jaxland.training.provenance import device, fingerprint, fingerprint_parts, status_names, versions
     from jaxland.training.solvers import SOLVERS, Solved, solve
-    from jaxland.training.trainer import GroupResult, Interrupted, Trainer, available_threads
+    from jaxland.training.trainer import GroupResult, Interrupted, Trainer
     from jaxland.training.validation import Validation, accuracy
     from jaxland.training.xla import XlaTrainer
 
@@ -72,6 +73,7 @@ __all__ = [
     "get_dtype",
     "get_optimizer",
     "gradients",
+    "hessian_products",
     "judged_of",
     "local_devices",
     "local_platform",

@@ -15,13 +15,13 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxland._names import lookup
 from jaxland._precision import get_dtype, numerics
+from jaxland._processors import available_threads
 from jaxland._short import in_short
 from jaxland.networks import Network
 from jaxland.problems import LOSSES, Problem
 from jaxland.training import levenberg_marquardt
 from jaxland.training.ensemble import positive
 from jaxland.training.levenberg_marquardt import EVALUATIONS, NOT_FINITE, REASONS, RUNNING, STEP, squares_of
-from jaxland.training.trainer import available_threads
 
 # A function from a starting point to a state, which has a `point`, a `reason`, a `cosine` and how many evaluations it
 # has `used`, and to the step from one state to the next.

@@ -1,6 +1,5 @@
 """What a backend offers."""
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -177,8 +176,3 @@ class Interrupted(Exception):
     """
 
     signal_number: int = 2
-
-
-def available_threads() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int, Integer
 
 from jaxland._names import lookup
 from jaxland._precision import get_dtype, numerics
+from jaxland._processors import available_threads
 from jaxland.training import batches, executables
 from jaxland.training.devices import Device, local_devices
 from jaxland.training.ensemble import Ensemble, Members
@@ -31,7 +32,7 @@ from jaxland.training.program import cache
 from jaxland.training.provenance import versions
 from jaxland.training.step import Points, make_step
 from jaxland.training.traced import traced
-from jaxland.training.trainer import GroupResult, available_threads, check_settings
+from jaxland.training.trainer import GroupResult, check_settings
 
 # On a CPU 16 fits fill the vector units and stay in cache; an accelerator wants thousands to fill its cores.
 WIDTHS = {"cpu": 16}

@@ -7,7 +7,7 @@ import scipy.optimize
 import scipy.special
 
 import jaxland as jl
-from jaxland.landscape import hessians, leading_entries, outputs, spectra, zero_modes
+from jaxland.landscape import hessian_of, hessians, leading_entries, outputs, spectra, zero_modes
 from jaxland.networks import smoothed
 
 pytestmark = pytest.mark.sampled
@@ -210,6 +210,22 @@ def test_a_fit_does_not_depend_on_its_companions():
     assert (modes.negative[bad] == -1).all()
     assert np.isnan(modes.explained[bad]).all()
     assert leading_entries(NETWORK, found.eigenvectors[4:6, :, 0])[1] == ()
+
+
+def test_products_made_for_many_points_give_the_same_spectra():
+    problem = jl.Problem(np.linspace(-1, 1, 15), np.linspace(-1, 1, 15) ** 2)
+    network = jl.mlp([1, 4, 1], "tanh")
+    objective, params = problem.objective(network), np.random.default_rng(6).normal(size=(37, network.size))
+    params[20] = np.nan
+    curvature = hessian_of(objective, jl.training.hessian_products(network, problem))
+    plain, found = (spectra(each, params, vectors=True) for each in (objective, curvature))
+    largest = np.nanmax(np.abs(plain.eigenvalues))
+    np.testing.assert_allclose(found.eigenvalues, plain.eigenvalues, atol=1e-13 * largest)
+    np.testing.assert_allclose(found.gradient_norm, plain.gradient_norm, rtol=1e-11)
+    np.testing.assert_array_equal(np.isnan(found.eigenvectors), np.isnan(plain.eigenvectors))
+    np.testing.assert_allclose(hessians(curvature, params), hessians(objective, params), atol=1e-13 * largest)
+    for mine, theirs in zip(spectra(curvature, params[5:9], vectors=True), found, strict=True):
+        np.testing.assert_array_equal(mine, theirs[5:9])
 
 
 def test_hessians_wider_than_a_block_of_columns():

@@ -6,6 +6,7 @@ import pytest
 import jaxland as jl
 from jaxland.landscape import (
     extreme_eigenvalues,
+    hessian_of,
     hessian_trace,
     hessians,
     largest_eigenvalues,
@@ -104,9 +105,10 @@ def test_trace_interval_covers_as_often_as_it_says(exact, hessian):
     assert spread == pytest.approx(np.sqrt(variance / 20), rel=0.15)
 
 
-def test_largest_eigenvalues_of_many_points_are_those_of_the_dense_decomposition():
+@pytest.mark.parametrize("of", [OBJECTIVE, hessian_of(OBJECTIVE, jl.problems.products_of(OBJECTIVE))])
+def test_largest_eigenvalues_of_many_points_are_those_of_the_dense_decomposition(of):
     points = np.concatenate([PARAMS + 0.1 * RNG.normal(size=(70, NETWORK.size)), np.full((1, NETWORK.size), np.nan)])
-    found = largest_eigenvalues(OBJECTIVE, points, 3, steps=60)
+    found = largest_eigenvalues(of, points, 3, steps=60)
     dense = spectra(OBJECTIVE, points[:3]).eigenvalues
     assert found.converged[:-1].all()
     np.testing.assert_allclose(found.values[:3], dense[:, ::-1][:, :3], rtol=1e-10)
@@ -115,7 +117,7 @@ def test_largest_eigenvalues_of_many_points_are_those_of_the_dense_decomposition
     assert np.abs(left).max() < 1e-6 * dense.max()
     assert np.isnan(found.values[-1]).all()
     assert not found.converged[-1].any()
-    np.testing.assert_array_equal(largest_eigenvalues(OBJECTIVE, points[5:6], 3, steps=60).values, found.values[5:6])
+    np.testing.assert_array_equal(largest_eigenvalues(of, points[5:6], 3, steps=60).values, found.values[5:6])
 
 
 @pytest.mark.slow
@@ -134,9 +136,12 @@ def test_few_steps_are_enough_from_the_vectors_of_a_point_nearby_and_too_few_are
     np.testing.assert_allclose(single.values, exact, rtol=1e-5)
 
 
-def test_largest_eigenvalues_from_an_eigenvector_and_of_equal_ones():
+@pytest.mark.parametrize("many", [False, True])
+def test_largest_eigenvalues_from_an_eigenvector_and_of_equal_ones(many):
     eigenvalues = np.array([1.0, 5, 5, 2, 0, 0])
-    found = largest_eigenvalues(_quadratic(eigenvalues), np.zeros((2, 6)), 3, start=np.eye(6)[[0, 4]])
+    objective = _quadratic(eigenvalues)
+    of = hessian_of(objective, jl.problems.products_of(objective)) if many else objective
+    found = largest_eigenvalues(of, np.zeros((2, 6)), 3, start=np.eye(6)[[0, 4]])
     np.testing.assert_allclose(found.values, [[5, 5, 2]] * 2, atol=1e-12)
     with pytest.raises(ValueError, match="not zero"):
         largest_eigenvalues(OBJECTIVE, PARAMS[None], start=np.zeros((1, NETWORK.size)))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxland import Network, Problem, mlp
-from jaxland.problems import gradients_of
-from jaxland.training import gradients
+from jaxland.problems import Loss, Penalty, gradients_of, l2, products_of
+from jaxland.training import gradients, hessian_products
 from jaxland.training.lanes import LanesGradient
 
 pytestmark = pytest.mark.sampled
@@ -76,3 +76,70 @@ def test_what_lanes_cannot_express_goes_to_xla(problem):
     evaluate = gradients(network, problem)
     assert not isinstance(evaluate, LanesGradient)
     assert evaluate(np.ones((3, 4)))[1].shape == (3, 4)
+
+
+X = np.random.default_rng(1).normal(size=(19, 2))
+WEIGHTS = np.linspace(0.5, 2, len(X))
+
+
+def _rough(prediction, target, power):
+    return jnp.log(jnp.cosh(power * (prediction - target)))
+
+
+def _coupled(prediction, target):
+    return jnp.exp(-prediction[:, 0] * prediction[:, 1]) + jnp.sum((prediction - target) ** 2, axis=1)
+
+
+CASES = {
+    "squares": Problem(X, np.sin(X)),
+    "sums, weights": Problem(X, np.sin(X), loss="sum_squared_error", weights=WEIGHTS),
+    "numbers": Problem(X, np.sin(X), loss=Loss("rough", _rough, outputs="sum", numbers={"power": 1.5})),
+    "coupled, weights": Problem(X, np.sin(X), loss=Loss("coupled", pointwise=_coupled), weights=WEIGHTS),
+    "labels": Problem(X, np.arange(len(X)) % 2, loss="softmax_cross_entropy"),
+    "shares": Problem(X, np.tile([0.3, 0.7], (len(X), 1)), loss="softmax_cross_entropy"),
+    "half as many": Problem(X, X[:, :1] ** 2, loss="gaussian_nll"),
+    "penalties": Problem(
+        X, np.cos(X), penalty=[l2(0.3), Penalty("own", lambda tree: jnp.sum(jnp.sin(jax.tree.leaves(tree)[0])))]
+    ),
+}
+
+
+@pytest.mark.parametrize("which", ["lanes", "xla"])
+@pytest.mark.parametrize("case", CASES)
+def test_products_with_the_hessian_are_those_of_nested_differentiation(case, which):
+    network, problem = mlp([2, 3, 2], "tanh"), CASES[case]
+    rng = np.random.default_rng(2)
+    points, vectors = rng.normal(size=(2, 11, network.size))
+    objective = problem.objective(network)
+    products = hessian_products(network, problem) if which == "lanes" else products_of(objective)
+    slopes, found = products(points, vectors)
+    with jax.enable_x64(True):
+        matrices = np.asarray(jax.vmap(jax.jacrev(jax.grad(objective)))(jnp.asarray(points)))
+        gradient = np.asarray(jax.vmap(jax.grad(objective))(jnp.asarray(points)))
+    np.testing.assert_allclose(found, np.einsum("fpq,fq->fp", matrices, vectors), atol=1e-12 * np.abs(found).max())
+    np.testing.assert_allclose(slopes, (gradient * vectors).sum(axis=1), atol=1e-12 * np.abs(slopes).max())
+
+
+def test_products_are_made_by_a_kernel_alone_to_the_bit_and_in_single_precision(network, problem, points):
+    vectors = np.random.default_rng(3).normal(size=points.shape)
+    products = hessian_products(network, problem)
+    with ThreadPoolExecutor(4) as pool:
+        alone = list(pool.map(lambda index: products(points[[index]], vectors[[index]]), range(len(points))))
+    slopes, found = products(points, vectors)
+    np.testing.assert_array_equal(np.concatenate([product for _, product in alone]), found)
+    np.testing.assert_array_equal(np.concatenate([slope for slope, _ in alone]), slopes)
+    broken = points.copy()
+    broken[4, 0] = np.nan
+    others = np.arange(len(points)) != 4
+    assert np.isnan(products(broken, vectors)[0][4])
+    np.testing.assert_array_equal(products(broken, vectors)[1][others], found[others])
+    single = hessian_products(network, problem, dtype="float32")(points, vectors)[1]
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, found, atol=2e-5 * np.abs(found).max())
+    assert "products_of" in products_of(problem.objective(network)).__qualname__
+    assert "products_of" not in products.__qualname__  # which would be XLA's
+    sorting = Network(
+        init=lambda key: jax.random.normal(key, (4,)),
+        apply=lambda params, x: jnp.sort(params[None] * x, axis=1)[:, :1],
+    )
+    assert "products_of" in hessian_products(sorting, problem).__qualname__

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from jaxland._processors import available_threads
 from jaxland.training.cuda.driver import Device
 from jaxland.training.cuda.group import Built, advance, begin
 from jaxland.training.cuda.source import Shared, Variant, shared_memory, write_source
@@ -14,7 +15,6 @@ from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.programs import layout_of, schedule_programs
 from jaxland.training.program.trace import UpdateProgram
-from jaxland.training.trainer import available_threads
 
 VERSION = 3
 """Goes up whenever the code generator may give a fit other bits."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float
 
+from jaxland._processors import available_threads
 from jaxland.training.ensemble import Ensemble, Members
 from jaxland.training.evaluation import of_all_points, of_held_out
 from jaxland.training.lanes import machine
@@ -35,7 +36,7 @@ from jaxland.training.probe import require_agreement, require_losses
 from jaxland.training.program.expression import Unlowerable
 from jaxland.training.program.layout import Layout
 from jaxland.training.program.loop_programs import loop_layout
-from jaxland.training.trainer import GroupResult, as_jax_arrays, available_threads, check_settings, check_trace
+from jaxland.training.trainer import GroupResult, as_jax_arrays, check_settings, check_trace
 
 # What has no loops is straight-line code, which outgrows the caches: at 10,500 lines a point xla is as fast.
 LARGEST_PROGRAM = 8000

@@ -23,8 +23,9 @@ from jaxland.training.program.trace import Coupled, check_points_apart, trace_up
 VERSION = 3
 """Goes up whenever the code generator may give a fit other bits."""
 
-# Straight code of so few lines a point is faster than loops over its few units, of so many it is slower.
-_LINES_FOR_STRAIGHT, _LINES_FOR_LOOPS = 450, 1800
+# Straight code of so few lines a point is faster than loops over its few units, of so many it is slower, unless most of
+# them are an activation's: of exponentials and logarithms loops keep every step in memory, straight code in registers.
+_LINES_FOR_STRAIGHT, _LINES_FOR_LOOPS, _LINES_OF_ACTIVATIONS = 450, 1800, 12
 # A dense network has three multiply-adds a parameter and point.
 _LINES_A_PARAMETER = 3
 # A gradient of more lines than this leaves the instruction cache (32 KiB), and each line is then slower.
@@ -163,7 +164,9 @@ def _planned_of_both(ensemble, target, lanes, tile, largest) -> tuple[Plan, mach
             assert reason is not None
             raise reason from None
         return _planned(straight, tile)
-    if straight is None or len(straight.one.tile_lines) > _LINES_FOR_LOOPS:
+    # A dense network has a few lines a parameter.
+    dense = _LINES_OF_ACTIVATIONS * ensemble.network.size
+    if straight is None or _LINES_FOR_LOOPS < len(straight.one.tile_lines) <= dense:
         return _planned(loops, tile)
     return _planned(choose_form(straight, loops), tile)
 
