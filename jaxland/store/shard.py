@@ -148,7 +148,7 @@ def read_metadata(shard: ShardFile) -> dict[str, Any]:
         DamagedShard: the file is not what its name says.
         StoreError: it was written by a newer jaxland, or may be sound and cannot be read.
     """
-    return _opened(shard)[1]
+    return _opened(shard)[-1]
 
 
 def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
@@ -175,8 +175,7 @@ def read_table(
         shard, columns: as of `read_shard`.
         optional: names to read besides where they are there.
     """
-    file, metadata = _opened(shard)
-    there = file.schema_arrow.names
+    file, there, metadata = _opened(shard)
     columns = list(there if columns is None else columns)
     columns += [name for name in optional if name in there]
     try:
@@ -188,16 +187,17 @@ def read_table(
     return table.select([name for name in table.column_names if name in columns]), metadata
 
 
-def _opened(shard: ShardFile) -> tuple[pq.ParquetFile, dict[str, Any]]:
-    """The file, with what it says of itself and its columns checked."""
+def _opened(shard: ShardFile) -> tuple[pq.ParquetFile, list[str], dict[str, Any]]:
+    """The file, its columns and what it says of itself, all checked."""
     content = _verified(shard)
     try:
         file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
-        metadata = _metadata(shard, file.schema_arrow.metadata)
-        _check_columns(shard, file.schema_arrow, metadata)
+        schema = file.schema_arrow  # made anew each time it is asked for
+        metadata = _metadata(shard, schema.metadata)
+        _check_columns(shard, schema, metadata)
     except _UNREADABLE as error:
         raise _none_of_ours(shard, error) from error
-    return file, metadata
+    return file, schema.names, metadata
 
 
 def _none_of_ours(shard: ShardFile, error: BaseException) -> DamagedShard:

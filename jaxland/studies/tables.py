@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
+@lru_cache(maxsize=64)  # one shard says what the one before it said
 def _same(value: str, count: int) -> pa.DictionaryArray:
     # From bytes, since Arrow imports pandas to look at Python's values.
     text = value.encode()
