@@ -60,7 +60,7 @@ def counted(request):
     network, problem = _wells(request.param)
     starts = np.random.default_rng(0).uniform(EDGES[0], EDGES[-1], (8_000, 1)).astype(np.float32)
     ends = jl.fit(network, problem, optax.sgd(0.004), fits=len(starts), start=starts, steps=1_000).params
-    found = VOLUMES.identified(network, problem, ends)
+    found = jl.landscape.distinct_minima(network, problem, ends)
     order = np.argsort(found.params[:, 0])
     table = VOLUMES.predictors(network, problem, found.params, rays=20).iloc[order]
     return request.param, found.params[order, 0], np.bincount(found.label[found.label >= 0])[order], table
@@ -121,25 +121,6 @@ def test_units_that_are_equal_or_nothing_leave_fewer_copies():
 
     found = [copies(change) for change in (lambda *_: None, nothing(0), nothing(0, 2), nothing(0, 1, 2), mirrored)]
     assert found == [48, 24, 6, 1, 24]
-
-
-@pytest.mark.slow
-def test_all_copies_of_a_minimum_are_that_minimum():
-    network, problem = VOLUMES.problems()["noise, 2-3-1"]
-    start = np.random.default_rng(1).normal(size=(40, network.size))
-    minima, there = VOLUMES.polished(problem.objective(network), start)
-    assert there.mean() > 0.9
-    assert np.abs(jl.training.gradients(network, problem)(minima[there])[1]).max() < 1e-8
-    random, point = np.random.default_rng(2), minima[there][:1]
-    moved = network.spec.symmetry.transform(
-        np.repeat(point, 700, axis=0),
-        [random.permuted(np.tile(np.arange(3), (700, 1)), axis=1)],
-        [random.choice([-1.0, 1.0], (700, 3))],
-    )
-    found = VOLUMES.identified(network, problem, moved + 1e-3 * random.normal(size=moved.shape))
-    assert len(found.loss) == 1
-    assert (found.label == 0).all()
-    assert VOLUMES.distances(network, found.params, point[0])[0] < 1e-7
 
 
 def test_verdicts_and_the_page_are_those_of_the_committed_minima():

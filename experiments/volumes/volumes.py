@@ -10,14 +10,9 @@ verdicts.csv, volumes.png, and the table of README.md. What is asked of the numb
 import re
 import sys
 import time
-from collections.abc import Callable
-from functools import lru_cache
 from itertools import permutations, product
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
@@ -49,10 +44,8 @@ VOLUMES = ("curvature", *RISES)
 PREDICTORS = (*VOLUMES, "loss", "norm", "coefficient")
 FEWEST, _RESAMPLES = 10, 2_000
 """Minima below which nothing is tested."""
-# Units of parameter space: ends of training this near to a minimum are there, and minima this near are one.
-_THERE, _SAME = 0.03, 1e-4
-# Of two losses of one minimum; fits that Newton's method takes at a time, its longest step, and most rounds of five.
-_LOSS, _POLISHED, _LONGEST, _MOST = 1e-9, 512, 0.1, 100
+# Of parameters: copies of a minimum this near are one.
+_SAME = 1e-4
 
 
 def noise(points: int, inputs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -81,113 +74,6 @@ def problems() -> dict[str, tuple[jl.Network, jl.Problem]]:
         name: (network, jl.Problem(*data, penalty=jl.problems.l2(strength, biases=True)))
         for name, (network, data, strength) in cases.items()
     }
-
-
-class Minima(NamedTuple):
-    """The minima that fits ended at, modulo symmetry, lowest first."""
-
-    params: np.ndarray
-    loss: np.ndarray
-    label: np.ndarray
-    """Which of them each fit is at; -1 where Newton's method led to none."""
-
-
-def identified(network: jl.Network, problem: jl.Problem, ends: np.ndarray) -> Minima:
-    """The minimum of every fit: of some by Newton's method, of the others by their distance to what these found.
-
-    Args:
-        network: one that declares its symmetry, or has none.
-        problem: data and loss.
-        ends: of training, (F, P).
-    """
-    objective, evaluate = problem.objective(network), jl.training.gradients(network, problem)
-    ends = np.asarray(ends, np.float64)
-    loss, label = evaluate(ends)[0], np.full(len(ends), -2)
-    found, height = np.zeros((0, network.size)), np.zeros(0)
-    while (left := np.flatnonzero(label == -2)).size:
-        some = left[: _POLISHED if not len(found) else 8 * _POLISHED]
-        params, is_minimum = polished(objective, ends[some])
-        known = len(found)
-        label[some] = -1
-        at = np.asarray(evaluate(params)[0])
-        found, height, label[some[is_minimum]] = _sorted_in(network, found, height, params[is_minimum], at[is_minimum])
-        radius = min(_THERE, _apart(network, found) / 4)
-        # Those known before have been looked for before.
-        for index in range(known, len(found)):
-            left = np.flatnonzero((label == -2) & (np.abs(loss - height[index]) < 1e-3))
-            label[left[distances(network, ends[left], found[index]) < radius]] = index
-    order = np.argsort(height, kind="stable")
-    place = np.append(np.argsort(order), -1)
-    return Minima(found[order], height[order], place[label])
-
-
-def polished(objective: Callable, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Downhill by Newton's method, all curvatures taken as positive, and whether a minimum was reached."""
-    points, moving = np.array(points), np.arange(len(points))
-    minimum = np.zeros(len(points), bool)
-    for _ in range(_MOST):
-        if not moving.size:
-            break
-        rows = np.resize(moving, 2 ** int(np.ceil(np.log2(max(moving.size, 64)))))
-        with jax.enable_x64(True):
-            found = _steps(objective)(points[rows])
-        moved, ended, minimal = (np.asarray(each)[: len(moving)] for each in found)
-        points[moving], minimum[moving] = moved, minimal
-        moving = moving[~ended]
-    return points, minimum
-
-
-@lru_cache(maxsize=1)
-def _steps(objective):
-    """Some steps of many points: where they lead, whether these have ended, and whether at a minimum."""
-
-    def one(state, _):
-        point, loss, ended, _ = state
-        values, vectors = jnp.linalg.eigh(jax.hessian(objective)(point))
-        move = -vectors @ (vectors.T @ jax.grad(objective)(point) / jnp.maximum(jnp.abs(values), 1e-9))
-        length = jnp.linalg.norm(move)
-        trials = point[None] + jnp.outer(0.5 ** jnp.arange(8.0) * jnp.minimum(1.0, _LONGEST / length), move)
-        losses = jax.vmap(objective)(trials)
-        # Near the end losses differ by rounding, and the whole step is the best one.
-        best = jnp.where(length < 1e-5, 0, jnp.argmin(losses))
-        stuck = (losses[best] >= loss) & (length >= 1e-5)
-        ended = ended | stuck | (length < 1e-10)
-        point, loss = jnp.where(stuck, point, trials[best]), jnp.where(stuck, loss, losses[best])
-        return (point, loss, ended, (values[0] > 0) & (length < 1e-8)), None
-
-    def some(point):
-        state, _ = jax.lax.scan(one, (point, objective(point), False, False), length=5)
-        return state[0], state[2], state[3]
-
-    return jax.jit(jax.vmap(some))
-
-
-def distances(network: jl.Network, points: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """From fits to one minimum, modulo the network's symmetry where it has one."""
-    if network.spec.symmetry.layers:
-        return landscape.match(network, points, reference).distance
-    return np.linalg.norm(points - reference, axis=1)
-
-
-def _sorted_in(network, found, height, params, loss):
-    """Minima with those of some points that are new, and which each point is at."""
-    label = np.full(len(params), -1)
-    for index in np.argsort(loss):
-        if label[index] >= 0:
-            continue
-        near = np.flatnonzero(np.abs(height - loss[index]) < _LOSS)
-        at = [k for k in near if distances(network, params[index : index + 1], found[k])[0] < _SAME]
-        if not at:
-            found, height = np.vstack([found, params[index]]), np.append(height, loss[index])
-        label[index] = at[0] if at else len(found) - 1
-        rest = np.flatnonzero((label < 0) & (np.abs(loss - loss[index]) < _LOSS))
-        label[rest[distances(network, params[rest], params[index]) < _SAME]] = label[index]
-    return found, height, label
-
-
-def _apart(network, found):
-    """The smallest distance of two minima."""
-    return min((distances(network, found[:k], found[k]).min() for k in range(1, len(found))), default=np.inf)
 
 
 def copies(network: jl.Network, point: np.ndarray) -> int:
@@ -302,7 +188,7 @@ def counted(name: str, fits: int) -> pd.DataFrame:
         ended = jl.fit(network, problem, OPTIMIZER, fits=fits // 2, steps=STEPS, seed=0, init_scale=scale)
         ends.append(ended.params)
     trained = time.perf_counter()
-    found = identified(network, problem, np.concatenate(ends))
+    found = landscape.distinct_minima(network, problem, np.concatenate(ends))
     told_apart = time.perf_counter()
     table = predictors(network, problem, found.params)
     lost = int((found.label < 0).sum())

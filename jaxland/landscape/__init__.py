@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jaxland.landscape.lines import linear_barriers, path_barriers
     from jaxland.landscape.losses import losses
     from jaxland.landscape.matching import Matched, Merged, OrbitDistances, align, match, merge, orbit_distances
+    from jaxland.landscape.minima import DistinctMinima, distinct_minima
     from jaxland.landscape.neb import (
         Bands,
         NebSettings,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bands",
     "Curvature",
+    "DistinctMinima",
     "Eigenpairs",
     "ExtremeEigenvalues",
     "Features",
@@ -115,6 +117,7 @@ __all__ = [
     "directedness",
     "direction_cosines",
     "distances_to",
+    "distinct_minima",
     "duplicate_units",
     "empirical_fisher",
     "energies_of",

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from jaxland._blocks import in_blocks
 from jaxland._compiled import compiled
 from jaxland._processors import available_threads
+from jaxland._short import in_short
 from jaxland._types import AnyArray
 from jaxland.networks import Network
 from jaxland.problems import Problem, Products
@@ -46,6 +47,8 @@ class Curvature:
     objective: Objective
     linearise: Callable[[Float[AnyArray, "P"]], Callable[[Float[AnyArray, "P"]], Float[AnyArray, "P"]]]
     at_many: Products | None = None
+
+    __repr__ = in_short
 
     def product(self, params: Float[AnyArray, "P"], vector: Float[AnyArray, "P"]) -> Float[AnyArray, "P"]:
         """The matrix at `params` times a vector; a function of JAX."""

@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
         return cls(float(value), float(value), float(value))
 
     @classmethod
-    def share(cls, successes: int, trials: int, confidence: float = 0.95) -> "Estimate":
+    def share(cls, successes: int | np.integer, trials: int | np.integer, confidence: float = 0.95) -> "Estimate":
         """A probability, with Wilson's interval; NaN in [0, 1] without trials.
 
         Raises:

@@ -7,7 +7,9 @@ from scipy import stats
 from jaxland._scaling import deviation as deviation_of
 
 
-def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(
+    successes: int | np.integer, trials: int | np.integer, confidence: float = 0.95
+) -> tuple[float, float]:
     """Interval for a probability, by Wilson (1927); [0, 1] without trials.
 
     Raises:

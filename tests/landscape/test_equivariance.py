@@ -109,6 +109,21 @@ def _stationary(rng, loss_unit, unit):
     yield (1, -2), found.eigenvalues
 
 
+def _counted(rng, loss_unit, unit):
+    def apply(params, x):
+        shares = params / unit
+        return jnp.tile(jnp.concatenate([shares**2 - 1, 0.2 * shares]), (len(x), 1))
+
+    network = jl.Network(lambda key: jnp.zeros(2), apply)
+    loss = jl.problems.Loss("squares", lambda prediction, target: loss_unit * (prediction - target) ** 2)
+    problem = jl.Problem(np.ones((2, 1)), np.tile([0.0, 0.0, 0.1, 0.05], (2, 1)), loss)
+    found = landscape.distinct_minima(network, problem, unit * rng.normal(size=(20, 2)))
+    yield (0, 0), [len(found.loss), *found.hits, *found.label]
+    yield (0, 0), found.smallest_curvature
+    yield (0, 1), found.params
+    yield (1, 0), found.loss
+
+
 def _relaxed(rng, loss_unit, unit):
     evaluate, wells = gradients_of(_objective(loss_unit, unit)), _wells(unit)
     bands = landscape.straight_bands(wells[:1], wells[1:], 5)
@@ -298,6 +313,7 @@ COMPILED = {
     _posteriors: ["laplace", "swag", "Gaussians"],
     _valleys: ["local_learning_coefficients", "basin_volumes"],
     _stationary: ["stationary_points", "saddle_points"],
+    _counted: ["distinct_minima"],
     _relaxed: ["relax", "refine", "energies_of", "linear_barriers", "path_barriers"],
     _on_planes: ["coordinate_plane", "in_plane", "surface", "losses_at", "plane_losses"],
     _sharpness: ["sharpness"],
@@ -305,6 +321,7 @@ COMPILED = {
 }
 WITHOUT_UNITS = {
     "Bands": "what relax returns",
+    "DistinctMinima": "what distinct_minima returns",
     "Eigenpairs": "what extreme_eigenvalues returns",
     "ExtremeEigenvalues": "what extreme_eigenvalues returns",
     "Features": "what surface_features returns",
