@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import dash_of, own_axes
+from jaxland.plots.style import dash_of, legend_below, own_axes
 
 # Errors beyond it are not drawn.
 _MOST = 1e100
@@ -84,7 +84,7 @@ def sharpness_curves(
     ax.axhline(bound, color="#444444", ls="--", lw=1, label=f"2 / rate = {bound:g}")
     ax.set(title=title, xlabel="epoch", ylabel="largest eigenvalue of the Hessian", xlim=(0, epochs[-1]))
     # Entries that would hide what they explain: curves and marks fill the axes.
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    legend_below(ax, ncols=2)
     return ax
 
 

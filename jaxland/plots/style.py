@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from string import ascii_lowercase
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -11,6 +12,8 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.transforms import ScaledTranslation
 
 from jaxland._names import lookup
 
@@ -22,6 +25,8 @@ COLUMN, PAGE = 3.4, 7.0
 _WIDTHS = {"column": COLUMN, "page": PAGE}
 _SMALLEST_HEIGHT, _SHAPE = 2.1, 0.74
 _TICKS, _NARROW = 6, 3.0
+_BELOW = 3.0
+"""Points between an axis and the legend below it."""
 _SHOWN = 100
 """Points an inch of a figure in a notebook."""
 _DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)))
@@ -138,6 +143,39 @@ def panel_letters(axes: Sequence[Axes], letters: Sequence[str] = ascii_lowercase
         # The title goes up where an exponent stands above the axis, and the letter with it.
         place = {"xycoords": ("axes fraction", ax.title), "xytext": (-4, 3), "textcoords": "offset points"}
         ax.annotate(letter, (0, 1), **place, ha="right", fontsize=9, fontweight="bold", annotation_clip=False)
+
+
+def legend_below(ax: Axes, *, ncols: int = 1, **options: Any) -> Legend:
+    """Puts the legend below the labels of the x axis, where it hides neither them nor what is drawn.
+
+    Args:
+        ax: with its labels, whose height is taken as it is now: that in points stays, however small the axes become.
+        ncols: columns of entries; fewer where the place of the axes in the figure is too narrow for them, and in one
+            column entries are broken into lines.
+        options: further arguments of `ax.legend`.
+    """
+    labels = ax.xaxis.get_tightbbox()
+    down = (ax.bbox.y0 - labels.y0) * 72 / ax.figure.dpi if labels is not None else 0.0
+    place = ax.transAxes + ScaledTranslation(0, -(max(down, 0) + _BELOW) / 72, ax.figure.dpi_scale_trans)
+    # The pad would be added to the distance, in units of the text.
+    anchored = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": place, "borderaxespad": 0}
+    spec, width = ax.get_subplotspec(), ax.figure.bbox.width
+    room = width / spec.get_gridspec().ncols * len(spec.colspan) if spec is not None else width
+    for columns in range(ncols, 0, -1):
+        legend = ax.legend(**anchored, ncols=columns, **options)
+        if legend.get_window_extent().width <= room:
+            return legend
+    _break_lines(legend, room)
+    return legend
+
+
+def _break_lines(legend: Legend, room: float) -> None:
+    frame = legend.get_window_extent().width - max(each.get_window_extent().width for each in legend.get_texts())
+    for each in legend.get_texts():
+        share = (room - frame) / each.get_window_extent().width
+        # A formula may have blanks, and cannot be broken there.
+        if share < 1 and "$" not in each.get_text():
+            each.set_text(fill(each.get_text(), max(int(share * len(each.get_text())), 1)))
 
 
 def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxland.plots import in_three_dimensions, new_figure, panel_letters, render, style
+from jaxland.plots import in_three_dimensions, legend_below, new_figure, panel_letters, render, style
 from jaxland.plots.style import COLORS, dash_of
 
 
@@ -33,6 +33,33 @@ def _letters_are_clear(figure, panels, letters):
         assert mark.get_text() == letter
         assert not mark.get_window_extent().overlaps(ax.title.get_window_extent())
         assert figure.bbox.y0 <= mark.get_window_extent().y0 <= mark.get_window_extent().y1 <= figure.bbox.y1
+
+
+def test_a_legend_below_keeps_clear_of_labels_of_several_lines():
+    with style():
+        figure, (ax,) = new_figure(width=2.0, height=2.0)
+        ax.plot([0, 1], label="a")
+        ax.set_xticks([0, 1], ["one\nof three\nlines", "two"])
+        ax.set_xlabel("a label\nof two")
+        legend = legend_below(ax)
+        figure.draw_without_rendering()
+        shown = legend.get_window_extent()
+    assert shown.y1 < ax.xaxis.get_tightbbox().y0
+    assert shown.y0 >= figure.bbox.y0
+
+
+def test_a_legend_below_is_no_wider_than_the_place_of_its_axes():
+    with style():
+        figure, axes = new_figure(3)
+        for ax, label in zip(axes, ("a", "short", "of such a length that it fits into no third"), strict=True):
+            for number in range(3):
+                ax.plot([0, number], label=f"{number}: {label}")
+            legend_below(ax, ncols=3)
+        figure.draw_without_rendering()
+        found = [ax.get_legend() for ax in axes]
+    assert all(each.get_window_extent().width <= figure.bbox.width / 3 for each in found)
+    assert [len({text.get_window_extent().x0 for text in each.get_texts()}) for each in found] == [3, 2, 1]
+    assert [each.get_texts()[0].get_text().count("\n") for each in found] == [0, 0, 1]
 
 
 def test_there_is_a_letter_for_every_panel_or_a_refusal():
