@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from string import ascii_lowercase
 from textwrap import fill
 from typing import Any
@@ -174,8 +175,10 @@ def _break_lines(legend: Legend, room: float) -> None:
     for each in legend.get_texts():
         share = (room - frame) / each.get_window_extent().width
         # A formula may have blanks, and cannot be broken there.
-        if share < 1 and "$" not in each.get_text():
-            each.set_text(fill(each.get_text(), max(int(share * len(each.get_text())), 1)))
+        if share < 1 and "$" not in (text := each.get_text()):
+            # Lines of about one length: a last word alone would be lost.
+            even = len(text) / ceil(1 / share) + 5
+            each.set_text(fill(text, max(int(min(share * len(text), even)), 1)))
 
 
 def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:
@@ -184,8 +187,11 @@ def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:
 
 
 def dash_of(index: int) -> Any:
-    """The dashes of the lines of a group, by its place, so that lines can be told apart in grey too."""
-    return _DASHES[index % len(_DASHES)]
+    """The dashes of the lines of a group, by its place, so that lines can be told apart in grey too.
+
+    Where colours begin anew they are others: no two of 49 groups have both in common.
+    """
+    return _DASHES[(index + index // len(COLORS)) % len(_DASHES)]
 
 
 def own_axes(ax: Axes | None) -> Axes:

@@ -1,6 +1,6 @@
 """Figures 1, 2, 5 and 6, and one figure for each highlighted run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.scale import SymmetricalLogTransform
 
 from jaxland.plots import dash_of, error_curves, fit_curve, network_diagram, new_figure, target_curve
 from jaxland.replications.two_layer.descent import Descent
@@ -19,8 +20,8 @@ SIZES = {
 }
 """The runs that are compared, by the figure."""
 _X = np.linspace(LOW, HIGH, 401)
-# A weight that goes there and back within this share of the epochs, two widths of a line, is drawn by what it sweeps.
-_UNSEEN, _BEND = 1 / 50, 2
+# About two widths of a line, and one, as shares of the axes: what is narrower and higher is drawn by what it sweeps.
+_NARROW, _FLAT = 0.02, 0.01
 _COLORS = 7
 _FORMULAS = {"f1": r"$f_1(x) = \exp(x/5)$", "f2": r"$f_2(x) = \sin(x)\,(25 - x^2)$"}
 
@@ -150,32 +151,39 @@ def draw_weights(
         title: of the axes.
         ax: where to draw.
     """
+    logarithmic = log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond
+    scale = SymmetricalLogTransform(10, log_beyond, 1).transform if logarithmic else np.asarray
+    whole = np.ptp(scale(np.array([np.nanmin(weights), np.nanmax(weights)]))) or 1.0
     for index, weight in enumerate(weights.T):
         color, dashes = f"C{index % _COLORS}", dash_of(index)
-        low, high, unseen = _swept(epochs, weight)
+        low, high, unseen = _swept(epochs, weight, lambda values: scale(values) / whole)
         ax.plot(epochs, low, lw=1.0, ls=dashes, color=color, label=f"{index}")
         if unseen.any():
             ax.plot(epochs, np.where(unseen, high, np.nan), lw=1.0, ls=dashes, color=color)
             # Faint: the weights of one layer often sweep the same, and lie on each other.
-            ax.fill_between(epochs, low, high, where=unseen, color=color, alpha=0.06, lw=0)
+            ax.fill_between(epochs, low, high, where=unseen, color=color, alpha=0.05, lw=0)
     ax.set(title=title, xlabel="epoch", ylabel="weight", xlim=(0, epochs[-1]))
-    if log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond:
+    if log_beyond is not None and logarithmic:
         _log_beyond(ax, log_beyond, np.nanmin(weights), np.nanmax(weights))
 
 
-def _swept(epochs: Int[np.ndarray, "S"], weight: Float[np.ndarray, "S"]):
-    """Lowest and highest value about each epoch where the weight swings unseen, itself elsewhere; and where that is."""
-    width = _UNSEEN * epochs[-1]
-    begins = np.clip(epochs - width / 2, epochs[0], epochs[-1] - width)
-    first, end = np.searchsorted(epochs, begins), np.searchsorted(epochs, begins + width, side="right")
-    turns = np.cumsum([0, 0, *(np.diff(np.sign(np.diff(weight))) != 0), 0])
-    # Two turns are a swing, a third the beginning of the next: one bend alone is drawn as it is.
-    unseen = turns[end] - turns[first] > _BEND
-    low, high = weight.copy(), weight.copy()
-    for place in np.flatnonzero(unseen):
-        about = weight[first[place] : end[place]]
-        low[place], high[place] = about.min(), about.max()
-    return low, high, unseen
+def _swept(epochs: Int[np.ndarray, "S"], weight: Float[np.ndarray, "S"], height: Callable):
+    """The lines through the lowest and the highest points where a weight swings unseen, else itself; and where that is.
+
+    Swings are unseen if two of them, four turns on, are as narrow together, and higher than a line, on the axes.
+    """
+    rises = np.sign(np.diff(weight))
+    down, up = (1 + np.flatnonzero((rises[:-1] == -side) & (rises[1:] == side)) for side in (1, -1))
+    turns = np.unique([0, *down, *up, len(weight) - 1])
+    unseen = np.zeros(len(weight), bool)
+    for first, last in zip(turns, turns[4:], strict=False):
+        unseen[first : last + 1] |= epochs[last] - epochs[first] <= 2 * _NARROW * epochs[-1]
+    if not unseen.any():
+        return weight, weight, unseen
+    low, high = (np.interp(epochs, epochs[ends], weight[ends]) for ends in (down, up))
+    low, high = np.minimum(low, weight), np.maximum(high, weight)  # beyond the first and the last of them
+    unseen &= height(high) - height(low) > _FLAT
+    return np.where(unseen, low, weight), np.where(unseen, high, weight), unseen
 
 
 def _log_beyond(ax: Axes, bound: float, lowest: float, highest: float) -> None:
