@@ -164,10 +164,10 @@ def modality(
     ax.hist(values, bins=_bins(len(values)), color="C0", alpha=0.45, lw=0, label=f"{len(values):,} fits")
     ax.axvspan(test.low, test.high, color=TARGET_COLOR, alpha=0.12, lw=0, label="modal interval")
     p_value = test.p_value
-    found = f"one mode: dip = {test.dip:.3g}, p = {p_value.value:.2g} ({p_value.low:.2g} to {p_value.high:.2g})"
+    found = f"one mode: dip = {test.dip:.3g},\np = {p_value.value:.2g} ({p_value.low:.2g} to {p_value.high:.2g})"
     ax.plot([], [], " ", label=found)
     ax.set(title=title, xlabel=xlabel, ylabel="fits per bin")
-    ax.set_ylim(0, 1.35 * ax.get_ylim()[1])  # room for the legend
+    ax.set_ylim(0, 1.5 * ax.get_ylim()[1])  # room for the legend
     ax.legend(loc="upper left")
     return ax
 

@@ -58,13 +58,23 @@ _STYLE: dict[str, Any] = {
 
 
 class _Picture(Figure):
-    """A figure that belongs to no window, and that a notebook shows as a picture."""
+    """A figure that belongs to no window, that a notebook shows as a picture, and that keeps the look it was made in.
+
+    Colours such as C0 and the sizes of ticks are looked up when a figure is saved, not when it is drawn.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self._look: Any = {name: value for name, value in matplotlib.rcParams.items() if name in _STYLE}
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        with matplotlib.rc_context(self._look):
+            super().savefig(*args, **options)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = self.get_size_inches() * _SHOWN
         # In twice as many points as it takes, for fine screens.
-        with matplotlib.rc_context({"savefig.dpi": 2 * _SHOWN}):
-            return render(self, "png"), {"width": round(width), "height": round(height)}
+        return render(self, "png", dpi=2 * _SHOWN), {"width": round(width), "height": round(height)}
 
 
 @contextmanager
@@ -199,9 +209,9 @@ def own_axes(ax: Axes | None) -> Axes:
     return ax if ax is not None else new_figure()[1][0]
 
 
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure as `"png"`, `"svg"` or `"pdf"`, the same bytes for the same figure."""
+def render(figure: Figure, kind: str, **options: Any) -> bytes:
+    """The figure as `"png"`, `"svg"` or `"pdf"`, the same bytes for the same figure; options are those of `savefig`."""
     buffer = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {"Software": None})
-    figure.savefig(buffer, format=kind, metadata=metadata)
+    figure.savefig(buffer, format=kind, metadata=metadata, **options)
     return buffer.getvalue()

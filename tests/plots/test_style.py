@@ -89,6 +89,18 @@ def test_text_has_seven_to_nine_points_as_journals_ask():
     assert max(sizes) <= 9
 
 
+def test_a_figure_keeps_the_look_it_was_made_in_wherever_it_is_saved():
+    def drawn():
+        figure, (ax,) = new_figure()
+        ax.plot([0, 1], color="C1")
+        return figure
+
+    with style():
+        inside, later = render(drawn(), "png"), drawn()
+    assert render(later, "png") == inside
+    assert render(drawn(), "png") != inside
+
+
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_a_figure_is_rendered_to_the_same_bytes(kind):
     def rendered():

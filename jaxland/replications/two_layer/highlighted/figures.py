@@ -151,8 +151,8 @@ def draw_weights(
         title: of the axes.
         ax: where to draw.
     """
-    logarithmic = log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond
-    scale = SymmetricalLogTransform(10, log_beyond, 1).transform if logarithmic else np.asarray
+    bound = log_beyond if log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond else None
+    scale = np.asarray if bound is None else SymmetricalLogTransform(10, bound, 1).transform
     whole = np.ptp(scale(np.array([np.nanmin(weights), np.nanmax(weights)]))) or 1.0
     for index, weight in enumerate(weights.T):
         color, dashes = f"C{index % _COLORS}", dash_of(index)
@@ -163,8 +163,8 @@ def draw_weights(
             # Faint: the weights of one layer often sweep the same, and lie on each other.
             ax.fill_between(epochs, low, high, where=unseen, color=color, alpha=0.05, lw=0)
     ax.set(title=title, xlabel="epoch", ylabel="weight", xlim=(0, epochs[-1]))
-    if log_beyond is not None and logarithmic:
-        _log_beyond(ax, log_beyond, np.nanmin(weights), np.nanmax(weights))
+    if bound is not None:
+        _log_beyond(ax, bound, np.nanmin(weights), np.nanmax(weights))
 
 
 def _swept(epochs: Int[np.ndarray, "S"], weight: Float[np.ndarray, "S"], height: Callable):
@@ -174,7 +174,7 @@ def _swept(epochs: Int[np.ndarray, "S"], weight: Float[np.ndarray, "S"], height:
     """
     rises = np.sign(np.diff(weight))
     down, up = (1 + np.flatnonzero((rises[:-1] == -side) & (rises[1:] == side)) for side in (1, -1))
-    turns = np.unique([0, *down, *up, len(weight) - 1])
+    turns = np.unique(np.concatenate([[0, len(weight) - 1], down, up]))
     unseen = np.zeros(len(weight), bool)
     for first, last in zip(turns, turns[4:], strict=False):
         unseen[first : last + 1] |= epochs[last] - epochs[first] <= 2 * _NARROW * epochs[-1]
