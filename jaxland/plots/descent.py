@@ -10,6 +10,7 @@ from jaxland.plots.style import dash_of, legend_below, own_axes
 
 # Errors beyond it are not drawn.
 _MOST = 1e100
+_MARKERS = "os^Dv"
 
 
 def error_curves(
@@ -109,7 +110,9 @@ def share_curves(
     for index, (label, values) in enumerate(shares.items()):
         value, low, high = values.T
         ax.fill_between(x, low, high, color=f"C{index}", alpha=0.18, lw=0)
-        ax.plot(x, value, "o", ls=dash_of(index), ms=3.5, lw=1.2, color=f"C{index}", label=label)
+        # Marks that lie close leave no dashes to be seen between them.
+        look = {"marker": _MARKERS[index % len(_MARKERS)], "ls": dash_of(index), "color": f"C{index}"}
+        ax.plot(x, value, ms=3.5, lw=1.2, label=label, **look)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log", xlim=(0.9 * np.min(x), 1.1 * np.max(x)))
     ax.legend()
     return ax
