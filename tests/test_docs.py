@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import pytest
 from documents import ROOT, blocks, run, script
 from html_page import Page
+from PIL import Image
 
 from jaxland.cli import main
 
@@ -157,6 +158,24 @@ def test_names_are_found_where_they_are_used_and_not_where_they_are_imported():
         "jaxland.plots.curves.tube",
     }
     assert USED.makers()["jaxland.training.prediction.Prediction"] == "jaxland.training.fits.Fits.predict"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_pictures_of_a_page_are_drawn_by_it_told_in_words_and_small(page):
+    text = page.read_text()
+    for told, name in re.findall(r"!\[(.*)\]\(pictures/([\w-]+\.png)\)", text):
+        assert f'savefig("{name}"' in "".join(blocks(f"docs/{page.name}")), name
+        assert len(told.split()) >= 5, told
+        drawn = ROOT / "docs" / "pictures" / name
+        assert drawn.stat().st_size <= 200_000, name
+        # A column or a page of a journal, in 220 points an inch.
+        with Image.open(drawn) as picture:
+            assert picture.width in (748, 1540), (name, picture.size)
+
+
+def test_every_picture_is_shown_on_a_page():
+    shown = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    assert [each.name for each in (ROOT / "docs" / "pictures").iterdir() if each.name not in shown] == []
 
 
 def test_every_page_with_python_is_run_by_a_test():

@@ -244,7 +244,9 @@ def drawn(minima: pd.DataFrame) -> Figure:
                 for index, law in enumerate(LAWS):
                     hits = table[f"hits, {law}"]
                     x = (table[name] - table[name].max()) / np.log(10) if row == 0 else table[name]
-                    ax.plot(x, hits.clip(lower=0.5), "os"[index], ms=3, alpha=0.7, mew=0, label=f"starts: {law}")
+                    look = {"marker": "os"[index], "ms": 3, "alpha": 0.7, "ls": "", "color": f"C{index}"}
+                    look |= {"mfc": "none", "mew": 0.7} if index else {"mew": 0}  # told apart in grey too
+                    ax.plot(x, hits.clip(lower=0.5), label=f"starts: {law}", **look)
                 ax.set(yscale="log", title=problem if row == 0 else "")
                 ax.set(xlabel="log10 of volume / largest" if row == 0 else "loss")
                 if column == 0:

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     )
     from jaxland.plots.spectra import spectra_band, spectrum
     from jaxland.plots.strips import paired_strips, strips, training_curves
-    from jaxland.plots.style import dash_of, in_three_dimensions, new_figure, own_axes, panel_letters, render, style
+    from jaxland.plots.style import (
+        dash_of,
+        in_three_dimensions,
+        legend_below,
+        new_figure,
+        own_axes,
+        panel_letters,
+        render,
+        style,
+    )
     from jaxland.plots.surfaces import (
         descent_3d,
         descent_contours,
@@ -68,6 +77,7 @@ __all__ = [
     "fit_curve",
     "in_three_dimensions",
     "leaf_order",
+    "legend_below",
     "mark_stationary",
     "modality",
     "network_diagram",

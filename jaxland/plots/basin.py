@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 
-from jaxland.plots.style import own_axes
+from jaxland.plots.style import legend_below, own_axes
 from jaxland.statistics import LogisticFit, binned_shares, logistic_fit, lowess
 
 _LOWESS_COLOR, _CHANCE_COLOR = "#d55e00", "#0072b2"
@@ -43,9 +44,9 @@ def basin_scatter(
     ax = own_axes(ax)
     distance, loss = np.asarray(distance, np.float64), np.asarray(loss, np.float64)
     shown = np.where(np.isfinite(loss), np.maximum(loss, _SMALLEST_LOSS), np.nan)
+    ax.set(title=title, xlabel="L2 norm of the noise", ylabel="loss after retraining")
     _draw_losses(ax, distance, shown, highest)
     _draw_chance(ax, distance, returned, bins)
-    ax.set(title=title, xlabel="L2 norm of the noise", ylabel="loss after retraining")
     return ax
 
 
@@ -96,8 +97,9 @@ def _draw_chance(ax, distance, returned, bins):
     grid = np.linspace(0, edges[-1], 401)
     twin.plot(grid, fit.probability(grid), color=_CHANCE_COLOR, lw=1.8, ls="--", label=_chance_label(fit))
     handles = [*ax.get_legend_handles_labels()[0], *twin.get_legend_handles_labels()[0]]
-    legend = ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    legend.legend_handles[0].set(alpha=0.9, sizes=[14])
+    legend = legend_below(ax, handles=handles)
+    for points in legend.findobj(PathCollection):
+        points.set(alpha=0.9, sizes=[14])
 
 
 def _chance_label(fit: LogisticFit):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import TARGET_COLOR, color_of, dash_of, own_axes
+from jaxland.plots.style import TARGET_COLOR, color_of, dash_of, legend_below, own_axes
 from jaxland.statistics import calibration_error
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def reliability_diagram(
     least = min((table.loc[table["count"] > 0, "bin_low"].min() for table in tables.values()), default=0.0)
     ax.set(title=title, xlabel="confidence: probability of the predicted class", ylabel="accuracy")
     ax.set(xlim=(max(least - 0.02, 0), 1.02), ylim=(0, 1.02))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    legend_below(ax)
     return ax
 
 

@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import dash_of, own_axes
+from jaxland.plots.style import dash_of, legend_below, own_axes
 
 # Errors beyond it are not drawn.
 _MOST = 1e100
+_MARKERS = "os^Dv"
 
 
 def error_curves(
@@ -84,7 +85,7 @@ def sharpness_curves(
     ax.axhline(bound, color="#444444", ls="--", lw=1, label=f"2 / rate = {bound:g}")
     ax.set(title=title, xlabel="epoch", ylabel="largest eigenvalue of the Hessian", xlim=(0, epochs[-1]))
     # Entries that would hide what they explain: curves and marks fill the axes.
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    legend_below(ax, ncols=2)
     return ax
 
 
@@ -109,7 +110,9 @@ def share_curves(
     for index, (label, values) in enumerate(shares.items()):
         value, low, high = values.T
         ax.fill_between(x, low, high, color=f"C{index}", alpha=0.18, lw=0)
-        ax.plot(x, value, "o", ls=dash_of(index), ms=3.5, lw=1.2, color=f"C{index}", label=label)
+        # Marks that lie close leave no dashes to be seen between them.
+        look = {"marker": _MARKERS[index % len(_MARKERS)], "ls": dash_of(index), "color": f"C{index}"}
+        ax.plot(x, value, ms=3.5, lw=1.2, label=label, **look)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log", xlim=(0.9 * np.min(x), 1.1 * np.max(x)))
     ax.legend()
     return ax

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import TARGET_COLOR, color_of, own_axes
+from jaxland.plots.style import TARGET_COLOR, color_of, legend_below, own_axes
 from jaxland.statistics import BootstrapInterval
 
 if TYPE_CHECKING:
@@ -111,10 +111,10 @@ def paired_differences(
         place, [f"{level} - {against}" for level, against in zip(table["level"], table["against"], strict=True)]
     )
     for height, (_, row) in zip(place, table.iterrows(), strict=True):
-        ax.text(1.02, height, _beside(row, test), transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+        ax.text(1.02, height, _beside(row, test), transform=ax.get_yaxis_transform(), va="center", fontsize=7)
     ax.set(title=title, xlabel=xlabel, xlim=(-limit, limit), ylim=(-0.6, len(table) - 0.4))
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    legend_below(ax, ncols=2)
     return ax
 
 
@@ -144,9 +144,9 @@ def variance_shares(
     ax.set_yticks(
         place, [f"{name}\n{levels:,}" for name, levels in zip(table["component"], table["levels"], strict=True)]
     )
-    ax.set(title=title, xlabel="share of the variance", ylabel="component, and how many levels it has")
+    ax.set(title=title, xlabel="share of the variance", ylabel="component and its levels")
     # What lies beyond is no share: bounds of little worth would squeeze all else.
     ax.set_xlim(max(-0.5, min(-0.02, 1.1 * np.nanmin(np.append(low, share)))), 1.02)
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    legend_below(ax, ncols=2)
     return ax

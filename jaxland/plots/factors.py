@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import color_of, dash_of, own_axes
+from jaxland.plots.style import color_of, dash_of, legend_below, own_axes
 
 if TYPE_CHECKING:
     import pandas
@@ -77,7 +77,7 @@ def factor_curves(
         ax.set_xscale(xscale)
     ax.set(title=f"{value} over {factor}" if title is None else title, xlabel=factor, ylabel=ylabel or value)
     ax.set_yscale(yscale)
-    ax.legend()
+    legend_below(ax)
     return ax
 
 

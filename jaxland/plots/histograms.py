@@ -26,6 +26,7 @@ def compared_histograms(
     colors: Mapping[str, str] | None = None,
     reference: tuple[float, str] | None = None,
     window: tuple[float, float] | None = None,
+    smallest: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Draws the histogram of each ensemble as a density: its area is the share of all its values.
@@ -38,22 +39,31 @@ def compared_histograms(
         reference: a value to be marked, with its label.
         window: range to be shown; by default that of the middle 99.9 % of all values. The share beyond is told where it
             is more than that.
+        smallest: whether the axis begins at the smallest value of all, and that of each ensemble is marked and told.
         ax: where to draw.
     """
     ax = own_axes(ax)
     drawn = {name: histogram for name, histogram in histograms.items() if histogram.total}
     low, high = window or _range_of(drawn)
+    if smallest:
+        low = min([low, *(histogram.smallest for histogram in drawn.values())])
     for index, (name, histogram) in enumerate(drawn.items()):
         shown = histogram.coarsen(low, high, _bins(histogram.total))
         color = color_of(name, index, colors)
         density = shown.counts / (histogram.total * np.diff(shown.edges))
         label = f"{name} (n = {histogram.total:,}{_beyond(histogram, low, high)})"
-        ax.stairs(density, shown.edges, fill=True, color=color, alpha=0.35)
-        ax.stairs(density, shown.edges, color=color, ls=dash_of(index), lw=1.2, label=label)
+        look = {"fc": (color, 0.35), "ec": color, "ls": dash_of(index), "lw": 1.2}
+        ax.stairs(density, shown.edges, fill=True, label=label, **look)
+        if smallest:
+            mark = {"ls": "", "marker": "v^Dso"[index % 5], "ms": 5, "mec": "white", "mew": 0.5, "zorder": 3}
+            told = f"the smallest: {histogram.smallest:.3g}"
+            # Above the axis by their own size, which no scale of the density changes.
+            ax.plot(histogram.smallest, 0.02, color=color, transform=ax.get_xaxis_transform(), label=told, **mark)
     if reference is not None:
         ax.axvline(reference[0], color="#444444", ls="--", lw=1, label=reference[1])
     ax.set(title=title, xlabel=xlabel, ylabel="density")
-    ax.set_ylim(0, 1.2 * ax.get_ylim()[1])  # room for the legend
+    rows = len(ax.get_legend_handles_labels()[0])
+    ax.set_ylim(0, (1 + 0.1 * rows) * ax.get_ylim()[1])  # room for the legend
     # Limits that differ by rounding alone would be one to matplotlib, which widens them by units of its own.
     if high - low > 1e-9 * max(abs(low), abs(high)):
         pad = 0.03 * (high - low)
@@ -154,10 +164,10 @@ def modality(
     ax.hist(values, bins=_bins(len(values)), color="C0", alpha=0.45, lw=0, label=f"{len(values):,} fits")
     ax.axvspan(test.low, test.high, color=TARGET_COLOR, alpha=0.12, lw=0, label="modal interval")
     p_value = test.p_value
-    found = f"one mode: dip = {test.dip:.3g}, p = {p_value.value:.2g} ({p_value.low:.2g} to {p_value.high:.2g})"
+    found = f"one mode: dip = {test.dip:.3g},\np = {p_value.value:.2g} ({p_value.low:.2g} to {p_value.high:.2g})"
     ax.plot([], [], " ", label=found)
     ax.set(title=title, xlabel=xlabel, ylabel="fits per bin")
-    ax.set_ylim(0, 1.35 * ax.get_ylim()[1])  # room for the legend
+    ax.set_ylim(0, 1.5 * ax.get_ylim()[1])  # room for the legend
     ax.legend(loc="upper left")
     return ax
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import own_axes
+from jaxland.plots.style import legend_below, own_axes
 from jaxland.statistics import Estimate
 
 
@@ -109,5 +109,5 @@ def path_angles(
     ax.plot(share, middle, color=color, ls=dashes, lw=1.4, label=f"{label}: {counted}" if label else counted)
     ax.set(title=title, xlabel="share of the way", ylabel="angle between steps, radians")
     ax.set(xlim=(0, 1), ylim=(0, max(ax.get_ylim()[1], 1.25 * np.max(middle), np.pi / 2)))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    legend_below(ax)
     return ax

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import dash_of, own_axes
+from jaxland.plots.style import dash_of, legend_below, own_axes
 from jaxland.statistics import PermutationPValue, distribution_band
 
 _REAL, _PLACEBO = "#d55e00", "#7f7f7f"
@@ -85,5 +85,5 @@ def p_value_distributions(
             label=name,
         )
     ax.set(title=title, xlabel="p", ylabel="share of p-values up to p", xlim=(0, 1), ylim=(0, 1))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    legend_below(ax)
     return ax

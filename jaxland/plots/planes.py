@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from scipy.spatial import KDTree
 
-from jaxland.plots.style import own_axes
+from jaxland.plots.style import legend_below, own_axes
 
 # By index: minimum, saddle, maximum.
 _MARKERS = (("*", "#ffffff", 90), ("X", "#ffb000", 45), ("s", "#d55e00", 30))
@@ -140,9 +140,9 @@ def basin_map(
         Line2D([], [], marker="s", ls="", ms=7, color=color, label=f"{name}: {share:.1%}")
         for name, color, share in zip(names, colors, shares, strict=True)
     ]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24))
     ax.grid(False)
     ax.set(title=title, xlabel=labels[0], ylabel=labels[1])
+    legend_below(ax, handles=handles)
     return ax
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import color_of, dash_of, own_axes
+from jaxland.plots.style import color_of, dash_of, legend_below, own_axes
 
 _MARKERS = "osv^D"
 
@@ -99,5 +99,5 @@ def _finished(ax, bound, zero, title):
     ax.axhspan(-bound, bound, color="#888888", alpha=0.15, lw=0, label=f"within {zero:g} of the largest")
     ax.axhline(0, color="#444444", lw=0.6)
     ax.set(title=title, xlabel="rank, from the smallest", ylabel="eigenvalue")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    legend_below(ax)
     return ax

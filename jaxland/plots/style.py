@@ -3,7 +3,9 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from string import ascii_lowercase
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -11,6 +13,8 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.transforms import ScaledTranslation
 
 from jaxland._names import lookup
 
@@ -22,6 +26,8 @@ COLUMN, PAGE = 3.4, 7.0
 _WIDTHS = {"column": COLUMN, "page": PAGE}
 _SMALLEST_HEIGHT, _SHAPE = 2.1, 0.74
 _TICKS, _NARROW = 6, 3.0
+_BELOW = 3.0
+"""Points between an axis and the legend below it."""
 _SHOWN = 100
 """Points an inch of a figure in a notebook."""
 _DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)))
@@ -52,13 +58,23 @@ _STYLE: dict[str, Any] = {
 
 
 class _Picture(Figure):
-    """A figure that belongs to no window, and that a notebook shows as a picture."""
+    """A figure that belongs to no window, that a notebook shows as a picture, and that keeps the look it was made in.
+
+    Colours such as C0 and the sizes of ticks are looked up when a figure is saved, not when it is drawn.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self._look: Any = {name: value for name, value in matplotlib.rcParams.items() if name in _STYLE}
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        with matplotlib.rc_context(self._look):
+            super().savefig(*args, **options)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = self.get_size_inches() * _SHOWN
         # In twice as many points as it takes, for fine screens.
-        with matplotlib.rc_context({"savefig.dpi": 2 * _SHOWN}):
-            return render(self, "png"), {"width": round(width), "height": round(height)}
+        return render(self, "png", dpi=2 * _SHOWN), {"width": round(width), "height": round(height)}
 
 
 @contextmanager
@@ -140,14 +156,52 @@ def panel_letters(axes: Sequence[Axes], letters: Sequence[str] = ascii_lowercase
         ax.annotate(letter, (0, 1), **place, ha="right", fontsize=9, fontweight="bold", annotation_clip=False)
 
 
+def legend_below(ax: Axes, *, ncols: int = 1, **options: Any) -> Legend:
+    """Puts the legend below the labels of the x axis, where it hides neither them nor what is drawn.
+
+    Args:
+        ax: with its labels, whose height is taken as it is now: that in points stays, however small the axes become.
+        ncols: columns of entries; fewer where the place of the axes in the figure is too narrow for them, and in one
+            column entries are broken into lines.
+        options: further arguments of `ax.legend`.
+    """
+    labels = ax.xaxis.get_tightbbox()
+    down = (ax.bbox.y0 - labels.y0) * 72 / ax.figure.dpi if labels is not None else 0.0
+    place = ax.transAxes + ScaledTranslation(0, -(max(down, 0) + _BELOW) / 72, ax.figure.dpi_scale_trans)
+    # The pad would be added to the distance, in units of the text.
+    anchored = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": place, "borderaxespad": 0}
+    spec, width = ax.get_subplotspec(), ax.figure.bbox.width
+    room = width / spec.get_gridspec().ncols * len(spec.colspan) if spec is not None else width
+    for columns in range(ncols, 0, -1):
+        legend = ax.legend(**anchored, ncols=columns, **options)
+        if legend.get_window_extent().width <= room:
+            return legend
+    _break_lines(legend, room)
+    return legend
+
+
+def _break_lines(legend: Legend, room: float) -> None:
+    frame = legend.get_window_extent().width - max(each.get_window_extent().width for each in legend.get_texts())
+    for each in legend.get_texts():
+        share = (room - frame) / each.get_window_extent().width
+        # A formula may have blanks, and cannot be broken there.
+        if share < 1 and "$" not in (text := each.get_text()):
+            # Lines of about one length: a last word alone would be lost.
+            even = len(text) / ceil(1 / share) + 5
+            each.set_text(fill(text, max(int(min(share * len(text), even)), 1)))
+
+
 def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:
     """The colour of a group: that given for its label, else the usual one of its place."""
     return (colors or {}).get(label, f"C{index}")
 
 
 def dash_of(index: int) -> Any:
-    """The dashes of the lines of a group, by its place, so that lines can be told apart in grey too."""
-    return _DASHES[index % len(_DASHES)]
+    """The dashes of the lines of a group, by its place, so that lines can be told apart in grey too.
+
+    Where colours begin anew they are others: no two of 49 groups have both in common.
+    """
+    return _DASHES[(index + index // len(COLORS)) % len(_DASHES)]
 
 
 def own_axes(ax: Axes | None) -> Axes:
@@ -155,9 +209,9 @@ def own_axes(ax: Axes | None) -> Axes:
     return ax if ax is not None else new_figure()[1][0]
 
 
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure as `"png"`, `"svg"` or `"pdf"`, the same bytes for the same figure."""
+def render(figure: Figure, kind: str, **options: Any) -> bytes:
+    """The figure as `"png"`, `"svg"` or `"pdf"`, the same bytes for the same figure; options are those of `savefig`."""
     buffer = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {"Software": None})
-    figure.savefig(buffer, format=kind, metadata=metadata)
+    figure.savefig(buffer, format=kind, metadata=metadata, **options)
     return buffer.getvalue()

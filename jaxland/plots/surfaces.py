@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from jaxland.plots.style import dash_of, new_figure, own_axes
+from jaxland.plots.style import dash_of, legend_below, new_figure, own_axes
 
 # Grows evenly in lightness, so that what is higher is lighter in grey too.
 _COLORMAP = "viridis"
@@ -309,7 +309,7 @@ def descent_contours(
     Returns:
         The figure, and what draws it at a place of `steps`: both are what `animate` takes.
     """
-    figure, (ax, curves) = new_figure(2, height=2.9)
+    figure, (ax, curves) = new_figure(2, height=3.1)
     surface_contours(a, b, loss, ax=ax, zlabel=zlabel, **options)
     ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
     shown = np.asarray(steps)
@@ -318,20 +318,25 @@ def descent_contours(
         color, dashes = _PATHS[index % len(_PATHS)]
         (trail,) = ax.plot([], [], color=color, ls=dashes, lw=1.5, zorder=_ABOVE, path_effects=_RIM)
         (point,) = ax.plot([], [], "o", color=color, ms=6, mec="white", zorder=_ABOVE + 1)
+        # All of it faintly, from the first picture on: what is to come is no secret, and the axes are never empty.
+        curves.plot(shown, height, color=color, lw=1.0, alpha=0.25)
         (curve,) = curves.plot([], [], color=color, ls=dashes, lw=1.4, label=names[index])
-        moving += [(trail, *path.T, False), (point, *path.T, True), (curve, shown, height, False)]
+        (head,) = curves.plot([], [], "o", color=color, ms=4, mec="white", zorder=_ABOVE, clip_on=False)
+        moving += [(trail, *path.T, False), (point, *path.T, True)]
+        moving += [(curve, shown, height, False), (head, shown, height, True)]
         if in_plane is not None:
             (below,) = curves.plot([], [], color=color, ls=(0, (1, 1)), lw=2.2, alpha=0.5)
             moving.append((below, shown, in_plane[index], False))
     every = heights if in_plane is None else np.concatenate([heights, in_plane])
     margin = 0.05 * (np.ptp(every) or 1.0)
-    curves.set(xlim=(0, shown[-1] * 1.8), ylim=(every.min() - margin, every.max() + margin))
+    curves.set(xlim=(0, shown[-1] * 1.1), ylim=(every.min() - margin, every.max() + margin))
     # Linear up to the first step, for zero has no logarithm.
     curves.set_xscale("symlog", linthresh=1)
     curves.set(xlabel=unit, ylabel=zlabel)
     if in_plane is not None:
         curves.plot([], [], color="black", ls=(0, (1, 1)), lw=2.2, alpha=0.5, label="as the plane shows them")
-    legend = curves.legend(loc="upper right", frameon=True, framealpha=0.85)
+    # Below, for the first curve to fall is high wherever a legend would be.
+    legend = legend_below(curves, ncols=2)
 
     def draw(index: int) -> None:
         for line, x, y, last in moving:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from jaxland.plots.style import own_axes
+from jaxland.plots.style import legend_below, own_axes
 
 _HIGHLIGHT_COLOR = "#d55e00"
 # More labels than this could not be read.
@@ -79,9 +79,10 @@ def disconnectivity_graph(
     if highlighted is not None:
         end = (places[highlighted], energies[highlighted])
         ax.plot(*end, "v", ms=8, color=_HIGHLIGHT_COLOR, mec="#222222", label=highlighted_label, zorder=3)
-        ax.legend(handles=[ax.lines[-1]], loc="upper center", bbox_to_anchor=(0.5, -0.08))
     _name_leaves(ax, names, places, energies)
     ax.set(title=title, ylabel=ylabel, xlabel="minima, ordered by the tree", xticks=[])
+    if highlighted is not None:
+        legend_below(ax, handles=[ax.lines[-1]])
     low, high = window or (energies.min() - 3 * rise, top + rise)
     if hidden := int(((energies < low) | (energies > high)).sum()):
         ax.annotate(

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import TARGET_COLOR, own_axes
+from jaxland.plots.style import TARGET_COLOR, legend_below, own_axes
 
 
 def weight_paths(
@@ -38,5 +38,5 @@ def weight_paths(
         ax.plot(steps, weights[:, weight], color=TARGET_COLOR, lw=0.7, label=label)
     ax.plot(steps, middle, color="C0", lw=1.8, label="median")
     ax.set(title=title, xlabel=xlabel, ylabel="weight", xlim=(steps[0], steps[-1]))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, columnspacing=1)
+    legend_below(ax, ncols=4, columnspacing=1)
     return ax

@@ -16,7 +16,7 @@ def _draw(distance, loss, returned):
         assert basin_scatter(distance, loss, returned, title="momentum", ax=ax) is ax
         render(figure, "png")
     losses, chance = figure.axes
-    return losses, chance, [text.get_text() for text in ax.get_legend().get_texts()]
+    return losses, chance, [" ".join(text.get_text().split()) for text in ax.get_legend().get_texts()]
 
 
 def test_what_is_drawn_is_what_was_computed():

@@ -120,7 +120,7 @@ def test_the_dip_is_told_beside_the_modal_interval():
     ax = modality(LOSSES, DIP, xlabel="loss")
     span = ax.patches[-1]
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((DIP.low, DIP.high))
-    assert f"one mode: dip = {DIP.dip:.3g}, p = {DIP.p_value.value:.2g}" in ax.get_legend().get_texts()[-1].get_text()
+    assert f"one mode: dip = {DIP.dip:.3g},\np = {DIP.p_value.value:.2g}" in ax.get_legend().get_texts()[-1].get_text()
 
 
 def test_bars_are_shares_of_the_variance():

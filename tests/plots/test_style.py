@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxland.plots import in_three_dimensions, new_figure, panel_letters, render, style
+from jaxland.plots import in_three_dimensions, legend_below, new_figure, panel_letters, render, style
 from jaxland.plots.style import COLORS, dash_of
 
 
@@ -35,6 +35,33 @@ def _letters_are_clear(figure, panels, letters):
         assert figure.bbox.y0 <= mark.get_window_extent().y0 <= mark.get_window_extent().y1 <= figure.bbox.y1
 
 
+def test_a_legend_below_keeps_clear_of_labels_of_several_lines():
+    with style():
+        figure, (ax,) = new_figure(width=2.0, height=2.0)
+        ax.plot([0, 1], label="a")
+        ax.set_xticks([0, 1], ["one\nof three\nlines", "two"])
+        ax.set_xlabel("a label\nof two")
+        legend = legend_below(ax)
+        figure.draw_without_rendering()
+        shown = legend.get_window_extent()
+    assert shown.y1 < ax.xaxis.get_tightbbox().y0
+    assert shown.y0 >= figure.bbox.y0
+
+
+def test_a_legend_below_is_no_wider_than_the_place_of_its_axes():
+    with style():
+        figure, axes = new_figure(3)
+        for ax, label in zip(axes, ("a", "short", "of such a length that it fits into no third"), strict=True):
+            for number in range(3):
+                ax.plot([0, number], label=f"{number}: {label}")
+            legend_below(ax, ncols=3)
+        figure.draw_without_rendering()
+        found = [ax.get_legend() for ax in axes]
+    assert all(each.get_window_extent().width <= figure.bbox.width / 3 for each in found)
+    assert [len({text.get_window_extent().x0 for text in each.get_texts()}) for each in found] == [3, 2, 1]
+    assert [each.get_texts()[0].get_text().count("\n") for each in found] == [0, 0, 1]
+
+
 def test_there_is_a_letter_for_every_panel_or_a_refusal():
     _, axes = new_figure(2, letters=False)
     with pytest.raises(ValueError, match="2 axes need as many letters; got 1"):
@@ -60,6 +87,18 @@ def test_text_has_seven_to_nine_points_as_journals_ask():
         sizes = {text.get_fontsize() for ax in axes for text in ax.findobj(lambda each: hasattr(each, "get_fontsize"))}
     assert min(sizes) >= 7
     assert max(sizes) <= 9
+
+
+def test_a_figure_keeps_the_look_it_was_made_in_wherever_it_is_saved():
+    def drawn():
+        figure, (ax,) = new_figure()
+        ax.plot([0, 1], color="C1")
+        return figure
+
+    with style():
+        inside, later = render(drawn(), "png"), drawn()
+    assert render(later, "png") == inside
+    assert render(drawn(), "png") != inside
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])

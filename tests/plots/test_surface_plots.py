@@ -100,15 +100,21 @@ def test_a_descent_in_perspective_ends_where_the_grid_ends():
 def test_a_descent_from_above_shows_both_losses():
     figure, draw = descent_contours(A, B, LOSS, STEPS, PATHS, HEIGHTS, NAMES, in_plane=HEIGHTS + 1)
     ax, curves = figure.axes[:2]
+    draw(0)
+    # What is to come is there faintly from the first picture on, and a point where it begins.
+    whole, curve, head, below = curves.lines[:4]
+    np.testing.assert_array_equal(whole.get_xydata(), np.column_stack([STEPS, HEIGHTS[0]]))
+    np.testing.assert_array_equal(head.get_xydata(), [[STEPS[0], HEIGHTS[0, 0]]])
     draw(1)
+    np.testing.assert_array_equal(head.get_xydata(), [[STEPS[1], HEIGHTS[0, 1]]])
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), PATHS[0, :2])
     np.testing.assert_array_equal(ax.lines[1].get_xydata(), PATHS[0, 1:2])
-    np.testing.assert_array_equal(curves.lines[1].get_ydata(), HEIGHTS[0, :2] + 1)
+    np.testing.assert_array_equal(below.get_ydata(), HEIGHTS[0, :2] + 1)
     texts = [text.get_text() for text in curves.get_legend().get_texts()]
     assert (texts[0], texts[-1]) == ("one: 1.5000", "as the plane shows them")
     assert curves.get_title() == "loss at step 1"
     draw(3)
-    assert curves.lines[0].get_xdata().tolist() == STEPS
+    assert curve.get_xdata().tolist() == STEPS
     assert render(figure, "png")
 
 

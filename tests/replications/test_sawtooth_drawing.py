@@ -54,6 +54,11 @@ def test_a_dense_curve_shows_what_it_sweeps_and_the_window_enlarged():
     (inset,) = ax.child_axes
     np.testing.assert_array_equal(inset.lines[0].get_xdata(), knots[40:53])
     assert inset.get_title() == "12 of the 100 pieces"
+    # The axis of the function ends below the window and its labels.
+    ax.figure.draw_without_rendering()
+    ends = ax.spines["left"].get_window_extent()
+    assert ends.y1 < inset.get_tightbbox().y0
+    assert max(tick.get_window_extent().y1 for tick in ax.get_yticklabels()) < inset.get_tightbbox().y0
 
 
 def test_distances_stand_right_of_the_curves_wherever_x_lies():

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from jaxland.landscape import first_rise
+from jaxland.plots import new_figure
 from jaxland.replications import TwoLayerConfig
 from jaxland.replications.two_layer import STUDY, highlighted, instability, randomness, rounding
 from jaxland.replications.two_layer.descent import descents, kept_epochs
 from jaxland.replications.two_layer.ensembles import executions_data, executions_weights
 from jaxland.replications.two_layer.highlighted.claims import unit_difference
+from jaxland.replications.two_layer.highlighted.figures import draw_weights
 from jaxland.replications.two_layer.rounding.arithmetic import Arithmetic, arithmetics, descend
 from jaxland.replications.two_layer.rounding.cases import CASES, Theory, crossing, rise
 from jaxland.replications.two_layer.source import (
@@ -153,6 +155,23 @@ def test_all_runs_are_claimed_and_drawn(runs):
     assert table.loc["f1-h3-rate5-1000", "last_finite_epoch"] < 1000
     assert table.loc["f1-h3-rate0.1-10000", "first_rise"] == -1
     assert table.loc["f1-h3-rate0.1-10000", "distinct_units"] == 1
+
+
+def test_a_weight_that_swings_faster_than_can_be_seen_is_drawn_by_what_it_sweeps():
+    epochs = kept_epochs(3000)  # every tenth of the later ones: the share of the axis counts, not of the epochs kept
+    slow, fast = np.sin(epochs / 500), np.where(np.arange(len(epochs)) % 2, 1.0, -1.0) * np.minimum(epochs, 100) / 50
+    late = np.where(epochs < 1000, epochs / 1000, fast)
+    _, (ax,) = new_figure()
+    draw_weights(epochs, np.stack([slow, fast, late], axis=1), log_beyond=None, title="V", ax=ax)
+    line, low, high, late_low, late_high = (each.get_ydata() for each in ax.lines)
+    np.testing.assert_array_equal(line, slow)
+    settled = epochs > 150
+    np.testing.assert_array_equal([low[settled].max(), high[settled].min()], [-2, 2])
+    assert np.all((low <= fast) & (fast <= high))
+    np.testing.assert_array_equal(late_low[epochs < 960], late[epochs < 960])
+    assert np.isnan(late_high[epochs < 960]).all()
+    np.testing.assert_array_equal([late_low[epochs > 1040].max(), late_high[epochs > 1040].min()], [-2, 2])
+    assert len(ax.collections) == 2
 
 
 def test_difference_of_units():

@@ -214,7 +214,8 @@ def _outside(way: Descent, window: Window) -> float:
 def _animation(context: Context, name: str, way: Descent) -> bytes:
     figure, _, right, (line, _, end) = _draw(context, name, way, grid=81)
     curve = right.lines[0]
-    (dot,) = right.plot([], [], "o", color="#111111", mec="white", ms=6, zorder=5)
+    right.plot(*curve.get_data(), lw=1.0, alpha=0.25, color=curve.get_color())  # all of it, from the first picture on
+    (dot,) = right.plot([], [], "o", color="#111111", mec="white", ms=6, zorder=5, clip_on=False)
     text = right.text(0.03, 0.05, "", transform=right.transAxes, family="monospace", fontsize=8)
     places = np.unique(np.linspace(0, len(way.epochs) - 1, context.settings.frames).astype(int))
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots import dash_of, own_axes
+from jaxland.plots import dash_of, legend_below, own_axes
 
 
 def arrival_curves(
@@ -39,7 +39,7 @@ def arrival_curves(
         ax.plot(x[-1:], y[-1:], "|", ms=6, color=f"C{place % 7}")
     ax.set(title=title, xlabel=xlabel, ylabel="share", xscale="log", ylim=(-0.02, 1.02))
     ax.set_xlim(left=1)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    legend_below(ax, ncols=2)
     return ax
 
 

@@ -17,7 +17,7 @@ OTHER_LOSS = 0.0022785883269128
 TOLERANCE = 1e-6
 """Mean squared error within which a fit is at a minimum."""
 NAMES = ("global minimum", "other minimum", "neither")
-COLORS = ("#0072b2", "#e69f00", "#c8c8c8")
+COLORS = ("#0072b2", "#e69f00", "#e6e6e6")
 _REACH = 1.0
 """Distance in w1 within which it is that minimum, and no fit that happens to pass at its height."""
 

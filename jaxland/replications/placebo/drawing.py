@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots import dash_of, own_axes
+from jaxland.plots import dash_of, legend_below, own_axes
 
 
 class Curve(NamedTuple):
@@ -58,5 +58,5 @@ def power_curves(
         )
     ax.set(title=title, xlabel=xlabel, ylabel="share of tests that reject", ylim=(-0.03, 1.03))
     ax.set_yticks(np.linspace(0, 1, 6))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    legend_below(ax)
     return ax

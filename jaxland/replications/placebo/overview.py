@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from jaxland.landscape import losses
-from jaxland.plots import compared_histograms, new_figure, training_curves
+from jaxland.plots import compared_histograms, legend_below, new_figure, training_curves
 from jaxland.replications.placebo.comparable import mean_text, not_comparable, share_text
 from jaxland.replications.placebo.config import PlaceboConfig
 from jaxland.replications.placebo.ensembles import own_data
@@ -151,15 +151,13 @@ def _figures(found: dict[str, Losses], curves: dict[str, Curves]):
     ax.set(title="Example 1: one fit of noise", xlabel="epoch", ylabel="mean squared error")
     _loss_curves(curves["noise"], "Many fits of noise, each of its own", axes[1])
     figures = {"example-1-losses": figure}
-    figure, axes = new_figure(2)
-    _loss_curves(curves["signal"], "Fits of labels that are explained in part", axes[0])
-    quantities = {"training loss": "final", "loss on fresh data": "fresh_final"}
-    shown = {
-        f"{name}: {label}": Histogram.spanning(0, 4, 2000).add(getattr(each, quantity))
-        for name, each in found.items()
-        for label, quantity in quantities.items()
-    }
-    compared_histograms(shown, title="Losses after training", xlabel="mean squared error", ax=axes[1])
+    figure, axes = new_figure(3, height=2.5)
+    _loss_curves(curves["signal"], "Labels explained in part", axes[0])
+    quantities = {"On the data trained on": "final", "On fresh data": "fresh_final"}
+    for ax, (title, quantity) in zip(axes[1:], quantities.items(), strict=True):
+        shown = {name: Histogram.spanning(0, 4, 2000).add(getattr(each, quantity)) for name, each in found.items()}
+        compared_histograms(shown, title=title, xlabel="loss after training", ax=ax)
+        legend_below(ax)
     return figures | {"losses-of-noise-and-signal": figure}
 
 
@@ -173,9 +171,7 @@ def _loss_curves(curves: Curves, title: str, ax) -> None:
         ax=ax,
     )
     ax.set_xlabel("epoch")
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.35 * (high - low))  # room for the legend, which would hide the curves
-    ax.legend(loc="upper right")
+    legend_below(ax)
 
 
 def _claims(noise: Losses, signal: Losses, curves: Curves, config: PlaceboConfig) -> list[Claim]:

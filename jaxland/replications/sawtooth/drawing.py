@@ -40,8 +40,11 @@ def dense_curve(
     ax.fill_between(x, np.interp(x, x[up], f[up]), np.interp(x, x[down], f[down]), color=COLORS["W_f"], alpha=0.3, lw=0)
     for each in (up, down):
         ax.plot(x[each], f[each], color=COLORS["W_f"], lw=0.8)
-    ax.set(title=title, xlabel="x", ylabel="f(x)", ylim=(low - 0.05 * (high - low), high + 1.4 * (high - low)))
+    ax.set(title=title, xlabel="x", ylim=(low - 0.05 * (high - low), high + 1.4 * (high - low)))
     ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
+    # The axis ends with the function: the window above has one of its own.
+    ax.spines["left"].set_bounds(ax.get_ylim()[0], high)
+    ax.set_ylabel("f(x)", y=(0.5 * (low + high) - ax.get_ylim()[0]) / np.ptp(ax.get_ylim()))
     ax.grid(False)
     inset = ax.inset_axes((0.07, 0.6, 0.9, 0.2))
     inside = (x >= window[0]) & (x <= window[1])
@@ -176,5 +179,5 @@ def knot_positions(
 
 def _outlined(ax, heights, edges, name, size, dashes):
     color = COLORS[name]
-    ax.stairs(heights, edges, fill=True, color=color, alpha=0.35)
-    ax.stairs(heights, edges, color=color, ls=dashes, lw=0.8, label=f"{LABELS[name]} ({size})")
+    look = {"fc": (color, 0.35), "ec": color, "ls": dashes, "lw": 0.8}
+    ax.stairs(heights, edges, fill=True, label=f"{LABELS[name]} ({size})", **look)

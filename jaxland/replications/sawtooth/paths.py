@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from jaxland.landscape import outputs
-from jaxland.plots import new_figure, path_angles, path_energies
+from jaxland.plots import legend_below, new_figure, path_angles, path_energies
 from jaxland.replications.sawtooth.bands import (
     Band,
     Paths,
@@ -155,16 +155,16 @@ def _angles_figure(found):
         path_angles(lengths, angles, **style, dashes=DASHES[name], title="Turns on the way from $W_f$", ax=left)
         most = largest_turns(paths)
         counts, _ = np.histogram(most, edges)
-        right.stairs(counts / len(most), edges, fill=True, color=COLORS[name], alpha=0.25)
         near = f"{name}: {(most < NEAR).sum()} of {len(most)} near $W_f$"
-        right.stairs(counts / len(most), edges, color=COLORS[name], ls=DASHES[name], lw=1.2, label=near)
+        look = {"fc": (COLORS[name], 0.25), "ec": COLORS[name], "ls": DASHES[name], "lw": 1.2}
+        right.stairs(counts / len(most), edges, fill=True, label=near, **look)
     right.set(title="Where each path turns most", xlabel="share of the way", ylabel="share of the paths", xlim=(0, 1))
     left.axhline(np.pi / 2, color="#888888", ls=":", lw=1)
     left.annotate("a right angle", (0.99, np.pi / 2), ha="right", va="bottom", fontsize=7)
     left.set_ylim(top=1.8)
     for ax in (left, right):
         ax.axvspan(0, NEAR, color="#888888", alpha=0.15, lw=0, zorder=0, label=f"near $W_f$: the first {NEAR:.0%}")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        legend_below(ax)
     return figure
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from jaxland.landscape import direction_cosines, distances_to, outputs, pair_distances, symmetrise
 from jaxland.networks import mlp
-from jaxland.plots import new_figure
+from jaxland.plots import dash_of, new_figure
 from jaxland.replications.sawtooth.comparable import other_example, too_small
 from jaxland.replications.sawtooth.config import SawtoothConfig
 from jaxland.replications.sawtooth.measures import wave_shares
@@ -224,7 +224,7 @@ def _figure(table: pd.DataFrame):
     for ax, (column, (title, label, span)) in zip(axes, shown.items(), strict=True):
         for index, (name, each) in enumerate(own.groupby("setting", sort=False)):
             name = _short([name])[0]
-            style = {"color": f"C{index % 7}", "ls": ("-", "--")[index // 7], "marker": "osD^vPX"[index % 7], "ms": 3}
+            style = {"color": f"C{index % 7}", "ls": dash_of(index), "marker": "osD^vPX"[index % 7], "ms": 3}
             ax.plot(each["step"], each[column], label=name, **style)
         ax.axhspan(*span, color="black", alpha=0.08, lw=0, label="the source's")
         ax.set(title=title, xlabel="step", ylabel=label, xscale="log")

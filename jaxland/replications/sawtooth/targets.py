@@ -17,7 +17,7 @@ from jaxland.landscape import (
     piecewise_linear,
     symmetrise,
 )
-from jaxland.plots import all_fits, new_figure, tube
+from jaxland.plots import all_fits, legend_below, new_figure, tube
 from jaxland.problems import SawtoothProblem, SawtoothTarget
 from jaxland.replications.sawtooth.bands import (
     Band,
@@ -316,7 +316,7 @@ def _fits_figure(fits: TargetFits, paths: Paths):
     all_fits(x, curves, color=_COLOR, f=fits.target(x), ax=middle)
     draw_path(paths, 0, color=_COLOR, title=f"The path from $W$ to fit {paths.fit[0]}", ax=right)
     for ax in (left, middle, right):
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25))
+        legend_below(ax)
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from jaxland.plots import own_axes, surface_contours
+from jaxland.plots import legend_below, own_axes, surface_contours
 
 _KINDS = (("o", "#ffffff"), ("s", "#111111"), ("D", "#cc79a7"), ("X", "#d55e00"))
 
@@ -41,5 +41,5 @@ def descent_ends(
         if len(own):
             ax.plot(*own.T, marker, ms=4, color=color, mec="black", mew=0.4, label=f"{name} ({len(own):,})")
     # Below, for starting points are all over the axes.
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=len(names), columnspacing=1, handletextpad=0.2)
+    legend_below(ax, ncols=len(names), columnspacing=1, handletextpad=0.2)
     return ax

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from jaxland.plots import (
     compared_histograms,
     fit_curve,
+    legend_below,
     network_diagram,
     new_figure,
     target_curve,
@@ -56,8 +57,8 @@ def captions(config: SawtoothConfig, analysis: SawtoothAnalysis) -> dict[str, st
         "figure-04-best-fits": "The best fits of both optimizers do not reach the optimum: losses of "
         f"{told(lambda each: f'{each.best_loss:.5f}')}.",
         "figure-05-losses": f"Losses after training, medians: {told(lambda each: f'{each.loss.quantile(0.5):.5f}')}.",
-        "figure-06-pair-distances": "Distances of random pairs of fits, symmetrised, medians: "
-        f"{told(lambda each: f'{each.pair_distance.quantile(0.5):.2f}')}.",
+        "figure-06-pair-distances": "Distances of random pairs of fits, symmetrised, the smallest and the median: "
+        f"{told(lambda each: f'{each.pair_distance.smallest:.2f} and {each.pair_distance.quantile(0.5):.2f}')}.",
     }
     if all(each.minimum_distance.total for each in drawn.values()):
         result |= {
@@ -147,6 +148,9 @@ _HISTOGRAMS = {
     ),
 }
 
+# Of these the source says how small they become.
+_FROM_THE_SMALLEST = ("pair_distance", "cosine")
+
 
 def _histograms(config, drawn):
     result = {"figure-05-losses": _losses(config, {name: each.loss for name, each in drawn.items()})}
@@ -154,7 +158,14 @@ def _histograms(config, drawn):
         histograms = {name: getattr(each, quantity) for name, each in drawn.items()}
         if any(histogram.total for histogram in histograms.values()):
             figure, (ax,) = new_figure()
-            compared_histograms(labelled(histograms), title=title, xlabel=xlabel, colors=LABEL_COLORS, ax=ax)
+            compared_histograms(
+                labelled(histograms),
+                title=title,
+                xlabel=xlabel,
+                colors=LABEL_COLORS,
+                smallest=quantity in _FROM_THE_SMALLEST,
+                ax=ax,
+            )
             result[stem] = figure
     return result
 
@@ -172,5 +183,5 @@ def _losses(config, histograms):
     compared_histograms(histograms, title="The same, up to the smooth fit", **shared, window=window, ax=right)
     for ax in (left, right):
         # Below, for what there is to be seen is high and narrow.
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        legend_below(ax)
     return figure

@@ -1,12 +1,14 @@
 """Figures 1, 2, 5 and 6, and one figure for each highlighted run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.scale import SymmetricalLogTransform
 
 from jaxland.plots import dash_of, error_curves, fit_curve, network_diagram, new_figure, target_curve
 from jaxland.replications.two_layer.descent import Descent
@@ -18,8 +20,8 @@ SIZES = {
 }
 """The runs that are compared, by the figure."""
 _X = np.linspace(LOW, HIGH, 401)
-# Weights that turn at this share of the epochs are drawn by what they sweep in so many stretches.
-_SWINGS, _STRETCHES = 0.25, 90
+# About two widths of a line, and one, as shares of the axes: what is narrower and higher is drawn by what it sweeps.
+_NARROW, _FLAT = 0.02, 0.01
 _COLORS = 7
 _FORMULAS = {"f1": r"$f_1(x) = \exp(x/5)$", "f2": r"$f_2(x) = \sin(x)\,(25 - x^2)$"}
 
@@ -125,7 +127,10 @@ def run_figure(run: Run, descent: Descent) -> Figure:
         draw_weights(descent.epochs, u[:, :, column], log_beyond=logarithmic, title=title, ax=ax)
     draw_weights(descent.epochs, v, log_beyond=logarithmic, title="Evolution of $V_i$", ax=axes[5])
     # One for all three: a unit has one colour.
-    axes[5].legend(title="$i$", loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.8)
+    handles = axes[5].get_legend_handles_labels()[0]
+    if any(ax.collections for ax in axes[3:]):
+        handles.append(Patch(color="#888888", alpha=0.2, lw=0, label="swept"))
+    axes[5].legend(handles=handles, title="$i$", loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.8)
     return figure
 
 
@@ -137,7 +142,7 @@ def draw_weights(
     title: str,
     ax: Axes,
 ) -> None:
-    """Draws each of K weights over the epochs; one that swings faster than can be seen is drawn by what it sweeps.
+    """Draws each of K weights over the epochs; where one swings faster than can be seen, it is what it sweeps.
 
     Args:
         epochs: at which they were taken.
@@ -146,28 +151,39 @@ def draw_weights(
         title: of the axes.
         ax: where to draw.
     """
+    bound = log_beyond if log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond else None
+    scale = np.asarray if bound is None else SymmetricalLogTransform(10, bound, 1).transform
+    whole = np.ptp(scale(np.array([np.nanmin(weights), np.nanmax(weights)]))) or 1.0
     for index, weight in enumerate(weights.T):
         color, dashes = f"C{index % _COLORS}", dash_of(index)
-        low, high, middle = _swept(epochs, weight)
-        if middle is None:
-            ax.plot(epochs, weight, lw=1.0, ls=dashes, color=color, label=f"{index}")
-        else:
-            ax.fill_between(middle, low, high, color=color, alpha=0.15, lw=0)
-            ax.plot(middle, low, lw=0.8, ls=dashes, color=color, label=f"{index}")
-            ax.plot(middle, high, lw=0.8, ls=dashes, color=color)
+        low, high, unseen = _swept(epochs, weight, lambda values: scale(values) / whole)
+        ax.plot(epochs, low, lw=1.0, ls=dashes, color=color, label=f"{index}")
+        if unseen.any():
+            ax.plot(epochs, np.where(unseen, high, np.nan), lw=1.0, ls=dashes, color=color)
+            # Faint: the weights of one layer often sweep the same, and lie on each other.
+            ax.fill_between(epochs, low, high, where=unseen, color=color, alpha=0.05, lw=0)
     ax.set(title=title, xlabel="epoch", ylabel="weight", xlim=(0, epochs[-1]))
-    if log_beyond is not None and np.nanmax(np.abs(weights)) > log_beyond:
-        _log_beyond(ax, log_beyond, np.nanmin(weights), np.nanmax(weights))
+    if bound is not None:
+        _log_beyond(ax, bound, np.nanmin(weights), np.nanmax(weights))
 
 
-def _swept(epochs: Int[np.ndarray, "S"], weight: Float[np.ndarray, "S"]):
-    """Lowest and highest value in each stretch of epochs, and where it lies: None for a weight that does not swing."""
-    turns = np.count_nonzero(np.diff(np.sign(np.diff(weight))))
-    if len(weight) < 2 * _STRETCHES or turns < _SWINGS * len(weight):
-        return weight, weight, None
-    stretches = [each for each in np.array_split(np.arange(len(weight)), _STRETCHES) if len(each)]
-    low, high = (np.array([extreme(weight[each]) for each in stretches]) for extreme in (np.min, np.max))
-    return low, high, np.array([epochs[each].mean() for each in stretches])
+def _swept(epochs: Int[np.ndarray, "S"], weight: Float[np.ndarray, "S"], height: Callable):
+    """The lines through the lowest and the highest points where a weight swings unseen, else itself; and where that is.
+
+    Swings are unseen if two of them, four turns on, are as narrow together, and higher than a line, on the axes.
+    """
+    rises = np.sign(np.diff(weight))
+    down, up = (1 + np.flatnonzero((rises[:-1] == -side) & (rises[1:] == side)) for side in (1, -1))
+    turns = np.unique(np.concatenate([[0, len(weight) - 1], down, up]))
+    unseen = np.zeros(len(weight), bool)
+    for first, last in zip(turns, turns[4:], strict=False):
+        unseen[first : last + 1] |= epochs[last] - epochs[first] <= 2 * _NARROW * epochs[-1]
+    if not unseen.any():
+        return weight, weight, unseen
+    low, high = (np.interp(epochs, epochs[ends], weight[ends]) for ends in (down, up))
+    low, high = np.minimum(low, weight), np.maximum(high, weight)  # beyond the first and the last of them
+    unseen &= height(high) - height(low) > _FLAT
+    return np.where(unseen, low, weight), np.where(unseen, high, weight), unseen
 
 
 def _log_beyond(ax: Axes, bound: float, lowest: float, highest: float) -> None:

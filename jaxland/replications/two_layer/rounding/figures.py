@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxland.plots import new_figure, sharpness_curves
+from jaxland.plots import legend_below, new_figure, sharpness_curves
 from jaxland.replications.two_layer.rounding.cases import Measured
 from jaxland.replications.two_layer.rounding.executions import Executions
 
@@ -53,7 +53,7 @@ def _draw_delays(each: Measured, ax: Axes) -> None:
         ax.axhline(each.exact, color="#888888", ls="-.", lw=1, label=label)
     title, xlabel = "When the loss rises, against the precision", "digits: $-\\log_{10}$ of the roundoff"
     ax.set(title=title, xlabel=xlabel, ylabel="epoch")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    legend_below(ax, ncols=2)
 
 
 def _executions(executions: Executions) -> Figure:
