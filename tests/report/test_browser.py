@@ -1,14 +1,11 @@
 """The page in Chromium: what is drawn, what the pointer shows, and that nothing is asked for from anywhere.
 
-Needs chromium and chromedriver (Debian: `apt install chromium chromium-driver`). With JAXLAND_REQUIRE_BROWSER set,
-their absence is a failure.
+Needs what `browsing` needs.
 """
 
 import csv
 import io
 import itertools
-import json
-import os
 import re
 import shutil
 import zipfile
@@ -17,8 +14,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from browsing import chromium, look_at, requests
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -30,18 +26,6 @@ from jaxland.replications import SawtoothConfig
 from jaxland.report import write_comparison, write_report
 from jaxland.report.tables import shown
 
-_ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-prefers-reduced-motion",
-]
 _WIDTHS = [1400, 800, 390]
 _READY = "return document.body.dataset.ready !== undefined"
 _TOLD = "const told = document.querySelector('#{} .told'); return told && !told.hidden ? told.innerText : ''"
@@ -49,29 +33,12 @@ _TOLD = "const told = document.querySelector('#{} .told'); return told && !told.
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        missing = "chromium or chromedriver is not installed"
-        pytest.fail(missing) if os.environ.get("JAXLAND_REQUIRE_BROWSER") else pytest.skip(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for argument in (*_ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(executable_path=programs[1]))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
-def _open(browser, path, width=1400, scheme="light"):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # empties it
-    browser.get(path.as_uri())
-    return browser
+def _open(browser, path, **arguments):
+    return look_at(browser, path.as_uri(), **arguments)
 
 
 def _opened(browser, path, **arguments):
@@ -84,15 +51,6 @@ def _opened(browser, path, **arguments):
 @pytest.fixture
 def opened(browser, page_file):
     return _opened(browser, page_file)
-
-
-def _requests(browser):
-    """Addresses asked for since the page was opened, data within the page left out."""
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    addresses = [
-        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
-    ]
-    return [address for address in addresses if not address.startswith(("data:", "blob:"))]
 
 
 def _reach(browser, mark):
@@ -135,7 +93,7 @@ def test_the_page_asks_for_nothing_and_reports_no_error(browser, page_file, widt
     _point_at(browser, "#scatter .canvas .points")
     _told(browser, "scatter")
     _press(browser, ".data .download")
-    assert _requests(browser) == [page_file.as_uri()]
+    assert requests(browser) == [page_file.as_uri()]
     assert browser.get_log("browser") == []
 
 
@@ -143,7 +101,7 @@ def test_requests_and_errors_would_be_seen(browser, tmp_path):
     (tmp_path / "other.png").write_bytes(b"")
     (tmp_path / "page.html").write_text("<title>x</title><img src=other.png><script>undefined_name</script>")
     _open(browser, tmp_path / "page.html")
-    assert (tmp_path / "other.png").as_uri() in _requests(browser)
+    assert (tmp_path / "other.png").as_uri() in requests(browser)
     assert any("undefined_name" in entry["message"] for entry in browser.get_log("browser"))
 
 
@@ -616,7 +574,7 @@ def test_two_studies_are_shown_side_by_side(browser, compared, width):
     one, other = browser.find_elements(By.CSS_SELECTOR, "[id='figures/figure-02-one-fit'] img")
     assert (one.location["y"] == other.location["y"]) == (width > 1000)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    assert _requests(browser) == [compared.as_uri()]
+    assert requests(browser) == [compared.as_uri()]
     assert browser.get_log("browser") == []
 
 
