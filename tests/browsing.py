@@ -30,16 +30,16 @@ _ARGUMENTS = [
 @contextmanager
 def chromium(profile):
     """The browser, headless, with its own folder; the test is skipped where there is none."""
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
+    program, driven = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if program is None or driven is None:
         missing = "chromium or chromedriver is not installed"
         pytest.fail(missing) if os.environ.get("JAXLAND_REQUIRE_BROWSER") else pytest.skip(missing)
     options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
+    options.binary_location = program
     for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(executable_path=programs[1]))
+    driver = webdriver.Chrome(options=options, service=Service(executable_path=driven))
     try:
         yield driver
     finally:
