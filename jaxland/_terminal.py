@@ -5,7 +5,8 @@ import os
 import shutil
 import textwrap
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -65,6 +66,18 @@ def _told(command: Callable[..., int]) -> Callable[..., int]:
         else:
             command.__annotations__[name] = _hint(name, hints[name], parameter)
     return command
+
+
+@contextmanager
+def hidden(kind: Any, names: Iterable[str]) -> Iterator[None]:
+    """Leaves fields of a dataclass out of the help; meanwhile their flags are not taken."""
+    _tell_fields(kind)
+    shown = kind.__annotations__
+    kind.__annotations__ = shown | {name: Annotated[shown[name], tyro.conf.Suppress] for name in names}
+    try:
+        yield
+    finally:
+        kind.__annotations__ = shown
 
 
 @cache

@@ -10,7 +10,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxland._names import lookup
-from jaxland._terminal import completion, parse, told, wrapped
+from jaxland._terminal import completion, hidden, parse, told, wrapped
 from jaxland._version import __version__
 from jaxland.placebo.config import TableSettings
 from jaxland.studies.commands import giving
@@ -98,8 +98,23 @@ def run(reference: str, arguments: Sequence[str]) -> int:
         return _run(study, config, options)
 
     title = f"{study.name}: {study.title}" if study.title else study.name
-    command.__doc__ = f"Run {title}.\n\n" + (f"Source: {study.source}." if study.source else "")
-    return parse(command, arguments, f"jaxland run {reference}")
+    command.__doc__ = f"Run {title}.\n\n" + (f"Source: {study.source}.\n\n" if study.source else "")
+    names = _not_chosen(study) if {"-h", "--help"} & set(arguments) else {}
+    flags = [f"--{group}.{name}".replace("_", "-") for group, each in names.items() for name in each]
+    if flags:
+        command.__doc__ += f"Of what is not trained by default: {', '.join(flags)}."
+    with hidden(study.config, names):
+        return parse(command, arguments, f"jaxland run {reference}")
+
+
+def _not_chosen(study: Any) -> dict[str, list[str]]:
+    """Groups of settings of what a study does not train by default, which its help names in a line."""
+    from jaxland.studies.configuration import not_chosen
+
+    try:
+        return not_chosen(study.config())
+    except TypeError:  # a field without a default: nothing is chosen yet
+        return {}
 
 
 def _asked_out(arguments: Sequence[str]) -> Path:
@@ -128,7 +143,7 @@ def _run(study: Any, config: Any, options: _Options) -> int:
     request = make_request(study, config, options.out)
     if options.dry_run:
         analyses = _wanted(study, options.analyses, options.scale)
-        _print_plan(plan_with(request, options), request.out, analyses or wanted(study))
+        _print_plan(plan_with(request, options), request.out, analyses or wanted(study), config)
         return 0
     _check_writable(request.out)
     analyses = _wanted(study, options.analyses, options.scale)
@@ -195,7 +210,7 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _print_plan(plan, out: Path, analyses: Iterable[str]) -> None:
+def _print_plan(plan, out: Path, analyses: Mapping[str, Any], config: Any) -> None:
     from jaxland.training import available_threads
 
     fits: dict[str, int] = {}
@@ -209,6 +224,12 @@ def _print_plan(plan, out: Path, analyses: Iterable[str]) -> None:
     print(f"about {_duration(plan.seconds)} of training; nothing was written")
     if analyses:
         print(wrapped(f"Then come the analyses, whose time is not in this: {', '.join(analyses)}."))
+    for name, settings in analyses.items():
+        if hasattr(settings, "trains"):
+            fits_of_its_own, steps = settings.trains(config)
+            seconds = fits_of_its_own * steps / min(plan.rate.values(), default=float("inf"))
+            about = f", about {_duration(seconds)} at this rate" if seconds else ""
+            print(wrapped(f"{name} trains {fits_of_its_own:,} fits of its own, whatever --fits says{about}.", "  "))
 
 
 def _duration(seconds: float) -> str:

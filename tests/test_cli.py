@@ -167,6 +167,29 @@ def test_a_configuration_that_hides_an_option(tmp_path, capsys):
         assert f"has a field {name!r}, which is an option of `jaxland run`" in capsys.readouterr().err
 
 
+def test_help_names_the_numbers_of_what_is_not_trained_by_default_in_a_line_and_takes_them(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        main(["run", "sawtooth", "--help"])
+    told = capsys.readouterr().out
+    assert "--adam.b1, --adam.b2, --adam.eps" in " ".join(told.split())
+    assert told.count("--adam.b1") == 1
+    assert "--momentum.momentum FLOAT" in told
+    assert "adam options" not in told
+    out = str(tmp_path / "s")
+    assert (
+        main(["run", "sawtooth", "--optimizers", "adam", "--adam.b1", "0.8", "--fits", "8", "--prepare", "--out", out])
+        == 0
+    )
+    config = json.loads((tmp_path / "s" / "study.json").read_text())["config"]
+    assert (config["optimizers"], config["adam"]["b1"]) == (["adam"], 0.8)
+
+
+def test_dry_run_tells_which_analyses_train_fits_of_their_own(tmp_path, capsys):
+    assert main(["run", "placebo", "--fits", "8", "--steps", "5", "--dry-run", "--out", str(tmp_path / "s")]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"tests trains {(120 + 4 * 30) * 20 + 500:,} fits of its own, whatever --fits says" in told
+
+
 def test_dry_run_writes_nothing(tmp_path, capsys):
     assert main(["run", SMALL, "--fits", "64", "--dry-run", "--out", str(tmp_path / "s")]) == 0
     text = capsys.readouterr().out

@@ -86,7 +86,12 @@ def disconnectivity_graph(
     low, high = window or (energies.min() - 3 * rise, top + rise)
     if hidden := int(((energies < low) | (energies > high)).sum()):
         ax.annotate(
-            f"{hidden} minima beyond", (0.98, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=7
+            f"{hidden} {'minimum' if hidden == 1 else 'minima'} beyond",
+            (0.98, 0.02),
+            xycoords="axes fraction",
+            ha="right",
+            va="bottom",
+            fontsize=7,
         )
     margin = 0.8 + 0.02 * len(energies)
     ax.set(xlim=(-margin, len(energies) - 1 + margin), ylim=(low, high))

@@ -16,7 +16,7 @@ from jaxland.report.packed import packed
 from jaxland.report.sections import Section, compared_sections, header, header_of_both, notices, sections
 from jaxland.store import check_path, commit
 
-SCRIPTS = ("common.js", "plot.js", "charts.js", "tables.js", "fits.js", "links.js", "start.js")
+SCRIPTS = ("common.js", "plot.js", "charts.js", "tables.js", "fits.js", "links.js", "pictures.js", "start.js")
 """The program of a page, in order."""
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,23 +9,16 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from jaxland.report.charts import rows_of
+from jaxland.report.computed import bends, evaluate, spectra
 from jaxland.report.losses import COLUMNS, EnsembleLosses
 from jaxland.report.packed import array, numbers
 from jaxland.store import DamagedShard, StudyStore
 from jaxland.studies.described import described
 
 RANDOM = 200  # fits drawn at random, all ensembles together
+SPECTRA = 60  # of them have a spectrum, all ensembles together: each takes a few hundredths of a second
 _POINTS = 401  # of a function
 _STEPS = 120  # of a loss on its way
-_WIDEST = 100_000
-_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "relu": lambda z: np.maximum(z, 0.0),
-    "identity": lambda z: z,
-    "tanh": np.tanh,
-    "sin": np.sin,
-    "sigmoid": lambda z: 0.5 * (1 + np.tanh(0.5 * z)),
-    "softplus": lambda z: np.logaddexp(z, 0.0),
-}
 
 
 def pick(
@@ -37,7 +29,8 @@ def pick(
     """The best, the median and the worst fit of each ensemble and some at random; nothing where none is stored.
 
     What they compute is there for networks of one input and one output whose structure the directory tells
-    (`networks.json`), losses on the way where the shards have them.
+    (`networks.json`), knots where their units are ReLU, spectra of some where the loss is of squared errors, and losses
+    on the way where the shards have them.
 
     Args:
         store: of the study.
@@ -45,13 +38,15 @@ def pick(
         unreadable: told the name of a file that is there and cannot be read.
     """
     told = described(store.path, unreadable)
-    many = max(RANDOM // max(len(ensembles), 1), 1)
-    picked = [_picked(store, name, each, many, told.get(name)) for name, each in ensembles.items() if len(each.sample)]
+    some, curved = (max(number // max(len(ensembles), 1), 1) for number in (RANDOM, SPECTRA))
+    picked = [
+        _picked(store, name, each, some, curved, told.get(name)) for name, each in ensembles.items() if len(each.sample)
+    ]
     found = [each for each in picked if each["fit"]]
     return {"ensembles": found} if found else {}
 
 
-def _picked(store: StudyStore, name: str, losses: EnsembleLosses, many: int, told: Any) -> dict[str, Any]:
+def _picked(store: StudyStore, name: str, losses: EnsembleLosses, many: int, few: int, told: Any) -> dict[str, Any]:
     told = told if isinstance(told, dict) else {}
     middle = _median_fit(losses)
     named = {"best": losses.best_fit, "median": middle, "worst": losses.worst_fit}
@@ -59,7 +54,9 @@ def _picked(store: StudyStore, name: str, losses: EnsembleLosses, many: int, tol
     drawn = np.random.default_rng(0).permutation(some)[:many]
     rows, stored = _read(store, name, np.unique([*drawn, *(fit for fit in named.values() if fit >= 0)]))
     picked = {"name": name, "named": named, **rows_of(rows)}
-    return picked | _functions(told, stored.get("params")) | _traces(told, stored.get("trace"))
+    curved = np.flatnonzero(np.isin(rows["fit"], [*named.values(), *drawn[:few]]))
+    functions = _functions(told, stored.get("params"), curved)
+    return picked | functions | _traces(told, stored.get("trace"))
 
 
 def _median_fit(losses: EnsembleLosses) -> int:
@@ -87,19 +84,23 @@ def _read(store: StudyStore, name: str, fits: Int[np.ndarray, "F"]) -> tuple[pd.
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=COLUMNS), joined
 
 
-def _functions(told: dict[str, Any], params: Float[np.ndarray, "F P"] | None) -> dict[str, Any]:
-    """Outputs (F, points) over x: each fit's between its bounds, in two bytes a point, as second differences."""
+def _functions(
+    told: dict[str, Any], params: Float[np.ndarray, "F P"] | None, curved: Int[np.ndarray, "S"]
+) -> dict[str, Any]:
+    """Outputs (F, points) over x: each fit's between its bounds, in two bytes a point, as second differences; knots;
+    and spectra of the fits in some rows."""
     try:
         if params is None:
             return {}
         low, high = map(float, told["range"])
         if not (math.isfinite(high - low) and low < high):
             return {}
-        x = np.linspace(low, high, _POINTS)
-        outputs = evaluate(told, params.astype(np.float64), x)
+        x, params = np.linspace(low, high, _POINTS), params.astype(np.float64)
+        outputs = evaluate(told, params, x)
         data = [[float(value) for value in told.get(axis, [])] for axis in ("x", "y")]
         if len(data[0]) != len(data[1]):
             return {}
+        curvature = _knots(told, params, low, high) | _spectra(told, params, curved, *map(np.array, data))
     except (KeyError, TypeError, ValueError, OverflowError):
         return {}  # nothing is told of this network, or it is another one
     with np.errstate(all="ignore"):
@@ -115,41 +116,32 @@ def _functions(told: dict[str, Any], params: Float[np.ndarray, "F P"] | None) ->
         "low": numbers(np.where(good, bottom, np.nan)),
         "high": numbers(np.where(good, top, np.nan)),
         "outputs": array(changes & 65535, "<u2"),
+        **curvature,
     }
 
 
-def evaluate(
-    told: Mapping[str, Any], params: Float[np.ndarray, "F P"], x: Float[np.ndarray, "N"]
-) -> Float[np.ndarray, "F N"]:
-    """What networks of one structure compute, as `mlp` does, without JAX, whose import takes seconds.
+def _knots(told: dict[str, Any], params: Float[np.ndarray, "F P"], low: float, high: float) -> dict[str, Any]:
+    """Where the function of each fit bends between the ends, and by how much its slope changes there."""
+    found = bends(told, params, low, high)
+    if found is None:
+        return {}
+    each = []
+    for count, knots, values in zip(np.maximum(found.counts, 0), found.knots, found.values, strict=True):
+        slopes = np.diff(values[:count]) / np.diff(knots[:count])
+        each.append([numbers(knots[1 : max(count - 1, 1)]), numbers(np.diff(slopes))])
+    return {"knots": each}
 
-    Args:
-        told: widths, activations and whether there are biases, as `networks.json` has them.
-        params: flat vectors.
-        x: points of one component.
 
-    Raises:
-        KeyError, TypeError: something is not told.
-        ValueError: the parameters are not those of such a network.
-    """
-    widths = [int(width) for width in told["widths"]]
-    hidden, last = _FUNCTIONS[told["activation"]], _FUNCTIONS[told["output_activation"]]
-    size = sum(outputs * (inputs + bool(told["bias"])) for inputs, outputs in pairwise(widths))
-    if min(widths) < 1 or max(widths) > _WIDEST or (widths[0], widths[-1], size) != (1, 1, params.shape[1]):
-        raise ValueError(f"{params.shape[1]} parameters are not those of widths {widths}.")
-    computed = np.empty((len(params), len(x)))
-    with np.errstate(all="ignore"):
-        for row, vector in enumerate(params):
-            h, start = x[None, :], 0
-            for layer, (inputs, outputs) in enumerate(pairwise(widths)):
-                h = vector[start : start + inputs * outputs].reshape(outputs, inputs) @ h
-                start += inputs * outputs
-                if told["bias"]:
-                    h = h + vector[start : start + outputs, None]
-                    start += outputs
-                h = (hidden if layer < len(widths) - 2 else last)(h)
-            computed[row] = h[0]
-    return computed
+def _spectra(
+    told: dict[str, Any],
+    params: Float[np.ndarray, "F P"],
+    rows: Int[np.ndarray, "S"],
+    x: Float[np.ndarray, "N"],
+    y: Float[np.ndarray, "N"],
+) -> dict[str, Any]:
+    """Eigenvalues (S, P) of the Hessian of the loss, the least first, and the rows they are of."""
+    found = spectra(told, params[rows], x, y)
+    return {} if found is None else {"curved": rows.tolist(), "eigenvalues": array(found, "<f4")}
 
 
 def _traces(told: dict[str, Any], trace: Float[np.ndarray, "F T"] | None) -> dict[str, Any]:

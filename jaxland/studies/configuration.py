@@ -86,3 +86,17 @@ def unused_settings(config: dict[str, Any], ensembles: Iterable[str]) -> set[str
     """
     used = {_settings_of(name, config) for name in ensembles} - {""}
     return {name for name, value in config.items() if isinstance(value, dict)} - used if used else set()
+
+
+def not_chosen(config: Any) -> dict[str, list[str]]:
+    """Fields of the groups of settings that a configuration has and does not choose, by group.
+
+    A choice is a text, or several, in a field beside the groups, as optimizers="momentum" beside `momentum` and `adam`.
+    """
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    groups = {name: value for name, value in values.items() if is_dataclass(value)}
+    texts = [value if isinstance(value, tuple) else (value,) for value in values.values()]
+    chosen = {text for each in texts for text in each if isinstance(text, str) and text in groups}
+    if not chosen:
+        return {}
+    return {name: [each.name for each in fields(value)] for name, value in groups.items() if name not in chosen}

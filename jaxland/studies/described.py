@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from jaxland.store import StoreError, commit, read_if_sound
 
 if TYPE_CHECKING:
@@ -50,8 +52,18 @@ def _described(ensemble: "Ensemble") -> dict[str, Any]:
         x = ensemble.problem.x[:, 0]
         told["range"] = [float(x.min()), float(x.max())]
         if ensemble.targets is None and ensemble.problem.y.shape[1] == 1 and len(x) <= _POINTS:
-            told |= {"x": x.tolist(), "y": ensemble.problem.y[:, 0].tolist()}
+            told |= {"x": x.tolist(), "y": ensemble.problem.y[:, 0].tolist()} | _squares(ensemble)
     return told
+
+
+def _squares(ensemble: "Ensemble") -> dict[str, float]:
+    """What the sum of squared errors is multiplied by, where that is the objective."""
+    problem = ensemble.problem
+    weighted = ensemble.weights is not None or problem.weights is not None
+    if not problem.loss.least_squares or weighted or problem.penalty:
+        return {}
+    one, zero = np.ones((1, 1)), np.zeros((1, 1))
+    return {"squares": float(problem.loss.values(one, zero)[0, 0]) * problem.loss.weight(len(problem.x), 1)}
 
 
 def described(directory: Path, unreadable: Callable[[str], object] = lambda name: None) -> dict[str, Any]:

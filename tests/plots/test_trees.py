@@ -155,7 +155,7 @@ def test_minima_beyond_the_window_are_told():
     merges = barrier_tree(np.array([[0.0, 2.0, 10.0], [2.0, 1.0, 10.0], [10.0, 10.0, 9.0]]))
     ax = disconnectivity_graph(energies, merges, window=(-1.0, 3.0))
     assert ax.get_ylim() == (-1.0, 3.0)
-    assert [text.get_text() for text in ax.texts] == ["1 minima beyond"]
+    assert [text.get_text() for text in ax.texts] == ["1 minimum beyond"]
 
 
 def test_the_highest_barriers_do_not_stretch_the_colours():

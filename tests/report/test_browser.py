@@ -1,23 +1,20 @@
 """The page in Chromium: what is drawn, what the pointer shows, and that nothing is asked for from anywhere.
 
-Needs chromium and chromedriver (Debian: `apt install chromium chromium-driver`). With JAXLAND_REQUIRE_BROWSER set,
-their absence is a failure.
+Needs what `browsing` needs.
 """
 
 import csv
 import io
 import itertools
-import json
-import os
 import re
 import shutil
+import zipfile
 
 import numpy as np
 import optax
 import pandas as pd
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from browsing import chromium, look_at, requests
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -29,18 +26,6 @@ from jaxland.replications import SawtoothConfig
 from jaxland.report import write_comparison, write_report
 from jaxland.report.tables import shown
 
-_ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-prefers-reduced-motion",
-]
 _WIDTHS = [1400, 800, 390]
 _READY = "return document.body.dataset.ready !== undefined"
 _TOLD = "const told = document.querySelector('#{} .told'); return told && !told.hidden ? told.innerText : ''"
@@ -48,29 +33,12 @@ _TOLD = "const told = document.querySelector('#{} .told'); return told && !told.
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        missing = "chromium or chromedriver is not installed"
-        pytest.fail(missing) if os.environ.get("JAXLAND_REQUIRE_BROWSER") else pytest.skip(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for argument in (*_ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(executable_path=programs[1]))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
-def _open(browser, path, width=1400, scheme="light"):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # empties it
-    browser.get(path.as_uri())
-    return browser
+def _open(browser, path, **arguments):
+    return look_at(browser, path.as_uri(), **arguments)
 
 
 def _opened(browser, path, **arguments):
@@ -83,15 +51,6 @@ def _opened(browser, path, **arguments):
 @pytest.fixture
 def opened(browser, page_file):
     return _opened(browser, page_file)
-
-
-def _requests(browser):
-    """Addresses asked for since the page was opened, data within the page left out."""
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    addresses = [
-        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
-    ]
-    return [address for address in addresses if not address.startswith(("data:", "blob:"))]
 
 
 def _reach(browser, mark):
@@ -134,7 +93,7 @@ def test_the_page_asks_for_nothing_and_reports_no_error(browser, page_file, widt
     _point_at(browser, "#scatter .canvas .points")
     _told(browser, "scatter")
     _press(browser, ".data .download")
-    assert _requests(browser) == [page_file.as_uri()]
+    assert requests(browser) == [page_file.as_uri()]
     assert browser.get_log("browser") == []
 
 
@@ -142,7 +101,7 @@ def test_requests_and_errors_would_be_seen(browser, tmp_path):
     (tmp_path / "other.png").write_bytes(b"")
     (tmp_path / "page.html").write_text("<title>x</title><img src=other.png><script>undefined_name</script>")
     _open(browser, tmp_path / "page.html")
-    assert (tmp_path / "other.png").as_uri() in _requests(browser)
+    assert (tmp_path / "other.png").as_uri() in requests(browser)
     assert any("undefined_name" in entry["message"] for entry in browser.get_log("browser"))
 
 
@@ -288,7 +247,7 @@ def test_a_part_of_the_fits_is_drawn_larger(opened):
 
 
 def test_charts_are_reached_and_read_by_keyboard(opened, study):
-    for chart in ("histogram", "scatter", "function"):
+    for chart in ("histogram", "scatter", "function", "knots", "spectrum"):
         place = opened.find_element(By.ID, chart)
         assert place.get_attribute("tabindex") == "0"
         assert place.get_attribute("role") == "application"
@@ -401,6 +360,79 @@ def test_what_is_downloaded_is_what_is_stored(opened, study):
     )
     kind = opened.execute_script("return window.kept[1].type")
     assert (bytes(start)[8:12] == b"WEBP") if kind == "image/webp" else (b"<?xml" in bytes(start))
+
+
+def test_all_pictures_are_downloaded_as_one_archive(opened, page):
+    opened.execute_script("window.kept = []; URL.createObjectURL = blob => (window.kept.push(blob), '#')")
+    _press(opened, "#figures > .tools .download")
+    read = "window.kept[0].arrayBuffer().then(b => arguments[0]([...new Uint8Array(b)]))"
+    with zipfile.ZipFile(io.BytesIO(bytes(opened.execute_async_script(read)))) as archive:
+        assert archive.testzip() is None
+        held = {name: archive.read(name) for name in archive.namelist()}
+    assert [name.rsplit(".", 1)[0] for name in held] == [
+        name.removeprefix("figures/") for name in page.ids if name.startswith("figures/")
+    ]
+    starts = {"svg": b"<?xml", "webp": b"RIFF", "png": b"\x89PNG"}
+    assert all(content.startswith(starts[name.rsplit(".", 1)[1]]) for name, content in held.items())
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_figure_is_enlarged_and_escape_leads_back(browser, page_file, width):
+    _opened(browser, page_file, width=width)
+    small = browser.find_element(By.CSS_SELECTOR, "figure img").size["width"]
+    pressed = _reach(browser, browser.find_element(By.CSS_SELECTOR, "figure .larger"))
+    pressed.send_keys(Keys.ENTER)
+    large = browser.find_element(By.CSS_SELECTOR, "dialog img")
+    assert large.size["width"] >= max(small, 900)
+    assert large.get_attribute("alt") == browser.find_element(By.CSS_SELECTOR, "figure img").get_attribute("alt")
+    assert browser.find_element(By.CSS_SELECTOR, "dialog button").rect["x"] < width - 40
+    ActionChains(browser, duration=0).send_keys(Keys.ESCAPE).perform()
+    assert browser.find_elements(By.CSS_SELECTOR, "dialog") == []
+    assert browser.switch_to.active_element == pressed
+    assert browser.get_log("browser") == []
+
+
+def test_a_claim_of_a_figure_is_shown_whatever_was_chosen(opened):
+    search = _reach(opened, opened.find_element(By.CSS_SELECTOR, "#claims input[type=search]"))
+    search.send_keys("no such words")
+    _press(opened, "figcaption summary")
+    link = opened.find_element(By.CSS_SELECTOR, "figcaption details[open] a")
+    name = link.get_attribute("href").split("#")[1]
+    assert not opened.find_element(By.ID, name).is_displayed()
+    _reach(opened, link).click()
+    assert opened.find_element(By.ID, name).is_displayed()
+    assert 0 <= opened.execute_script(f"return document.getElementById('{name}').getBoundingClientRect().top") < 900
+
+
+def test_knots_and_spectrum_are_drawn_and_read_by_keyboard(opened):
+    for _ in range(3):
+        _press(opened, "[data-pick=median]")  # a chart that is drawn again hears each key once
+        _press(opened, "[data-pick=best]")
+    marks = "return document.getElementById(arguments[0]).plot.series[0].marks.map(mark => [mark.x, mark.y])"
+    knots, spectrum = (np.array(opened.execute_script(marks, name)) for name in ("knots", "spectrum"))
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#knots .canvas .stem")) == len(knots) > 0
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#spectrum .canvas .stem")) == len(spectrum) == 136
+    assert (np.diff(spectrum[:, 1]) >= 0).all()
+    _keys(opened, "knots", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert f"knot 2 of {len(knots)}" in _told(opened, "knots")
+    _keys(opened, "spectrum", Keys.END)
+    assert _told(opened, "spectrum").splitlines()[0] == "eigenvalue 136 of 136"
+    assert "eigenvalue 136 of 136" in opened.find_element(By.ID, "spoken").get_attribute("textContent")
+    _press(opened, "#spectrum ~ .numbers summary")
+    assert opened.find_element(By.CSS_SELECTOR, "#spectrum ~ .numbers .count").text == "1 to 12 of 136 rows"
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.002, 12.0), (-1e-9, 3e-3), (1e-6, 1.0), (-5.0, -1e-3)])
+def test_an_axis_that_is_linear_near_zero_leads_back_and_has_round_ticks(opened, low, high):
+    least = 10.0 ** np.floor(np.log10(max(-low, high)) - 7)
+    back, ticks = opened.execute_script(
+        "const axis = scaled('symlog', [arguments[0], arguments[1]], 300, 10, arguments[2]);"
+        "return [[arguments[0], 0, arguments[1]].map(each => axis.value(axis.at(each))), axis.ticks(5)]",
+        *(low, high, least),
+    )
+    assert back == pytest.approx([low, 0, high], abs=1e-3 * least)
+    assert 2 <= len(ticks) <= 12
+    assert all(low <= tick <= high and (tick == 0 or np.log10(abs(tick)) % 1 in (0, 1)) for tick in ticks)
 
 
 def test_cells_of_a_downloaded_table_are_quoted(opened):
@@ -542,7 +574,7 @@ def test_two_studies_are_shown_side_by_side(browser, compared, width):
     one, other = browser.find_elements(By.CSS_SELECTOR, "[id='figures/figure-02-one-fit'] img")
     assert (one.location["y"] == other.location["y"]) == (width > 1000)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    assert _requests(browser) == [compared.as_uri()]
+    assert requests(browser) == [compared.as_uri()]
     assert browser.get_log("browser") == []
 
 

@@ -66,11 +66,26 @@ def test_the_tally_counts_verdicts_and_signs_stand_beside_colours(copy):
     assert f"{agree} agree, {differ} differ, {untested} not tested" in page.text
     rows = [row["class"] for row in page.named("tr") if "class" in row]
     assert [rows.count(name) for name in ("agrees", "differs", "not-tested")] == [agree, differ, untested]
-    assert [page.text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [
+    text = Page((copy / "report.html").read_text().split('<section id="figures"')[0]).text
+    assert [text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [
         agree + 1,
         differ + 1,
         untested + 1,
     ]
+
+
+def test_figures_lead_to_the_claims_about_them(study, page_file):
+    judged = pd.read_csv(study / "claims.csv", dtype=str, keep_default_na=False)
+    judged = judged[judged.verdict != ""].reset_index(drop=True)
+    html = page_file.read_text()
+    for label, start in (("7", "figures/figure-07"), ("2", "figures/figure-02")):
+        figure = Page(re.search(rf'<figure id="{start}.*?</figure>', html, re.DOTALL)[0])
+        about = [index for index, where in enumerate(judged["where"]) if label in where.split(", ")]
+        assert about
+        assert [link["href"] for link in figure.named("a")] == [f"#claim-{index + 1}" for index in about]
+        assert all(" ".join(judged.statement[index].split()) in figure.text for index in about)
+        rows = [re.search(rf'<tr class="[^"]*" id="claim-{index + 1}">.*?</tr>', html, re.DOTALL)[0] for index in about]
+        assert all(judged.statement[index] in Page(row).text for index, row in zip(about, rows, strict=True))
 
 
 def test_claims_lead_to_their_figures(page):

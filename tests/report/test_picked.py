@@ -6,9 +6,9 @@ import optax
 import pytest
 
 import jaxland as jl
-from jaxland.landscape import outputs
+from jaxland.landscape import outputs, piecewise_linear, spectra
 from jaxland.report.losses import read_losses
-from jaxland.report.picked import RANDOM, evaluate, pick
+from jaxland.report.picked import RANDOM, SPECTRA, pick
 from jaxland.store import StudyStore
 from jaxland.studies.described import NETWORKS
 
@@ -42,16 +42,6 @@ def _drawn(picked):
     return low + (high - low) * share
 
 
-@pytest.mark.parametrize("activation", ["relu", "identity", "tanh", "sin", "sigmoid", "softplus"])
-@pytest.mark.parametrize("bias", [True, False])
-def test_outputs_are_those_of_the_network(activation, bias):
-    network = jl.mlp([1, 4, 3, 1], activation, output_activation=activation, bias=bias)
-    told = {"widths": [1, 4, 3, 1], "activation": activation, "output_activation": activation, "bias": bias}
-    params, x = np.random.default_rng(0).normal(size=(5, network.size)), np.linspace(-3, 3, 50)
-    expected = outputs(network, params, x[:, None])[..., 0]
-    np.testing.assert_allclose(evaluate(told, params, x), expected, rtol=1e-10, atol=1e-12)
-
-
 def test_best_median_and_worst_are_among_random_ones(trained):
     path, study = trained
     (picked,) = _picked(path)
@@ -74,6 +64,34 @@ def test_what_is_drawn_is_what_the_fits_compute(trained):
     assert (np.abs(_drawn(picked) - expected) <= 2e-5 * spread + 1e-5 * np.abs(expected) + 1e-6).all()
     assert picked["data"]["x"] == [float(f"{x:.6g}") for x in X]
     assert (picked["x"][0], picked["x"][-1]) == (-1, 2)
+
+
+def test_knots_and_changes_of_the_slope_are_those_of_the_function(trained):
+    path, study = trained
+    (picked,) = _picked(path)
+    network, params = jl.mlp([1, 8, 8, 1]), study.params("adam")[picked["fit"]]
+    functions = piecewise_linear(network, params, -1, 2)
+    counts = [len(knots) for knots, _ in picked["knots"]]
+    assert counts == functions.interior_counts.tolist()
+    assert max(counts) > 2
+    x = np.linspace(-1, 2, 200)
+    y = outputs(network, params.astype(np.float64), x[:, None])[:, :, 0]
+    for row, (knots, bends) in enumerate(picked["knots"]):
+        ramps = np.maximum(x - np.array(knots)[:, None], 0).T @ np.array(bends)
+        rest = np.polynomial.Polynomial.fit(x, y[row] - ramps, 1)(x)
+        np.testing.assert_allclose(rest + ramps, y[row], atol=1e-4)
+
+
+def test_spectra_are_those_of_the_fits_they_are_shown_with(trained):
+    path, study = trained
+    (picked,) = _picked(path)
+    fits = np.array(picked["fit"])[picked["curved"]]
+    assert set(picked["named"].values()) <= set(fits.tolist())
+    assert SPECTRA <= len(fits) <= SPECTRA + 3
+    found = np.frombuffer(base64.b64decode(picked["eigenvalues"]), "<f4").reshape(len(fits), -1)
+    objective = jl.Problem(X, np.abs(X)).objective(jl.mlp([1, 8, 8, 1]))
+    expected = spectra(objective, study.params("adam")[fits].astype(np.float64)).eigenvalues
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_losses_on_the_way_are_those_that_are_stored(trained):

@@ -27,7 +27,30 @@ def test_network_and_data_of_one_input_and_output_are_told(tmp_path):
         "range": [-1.0, 1.0],
         "x": X.tolist(),
         "y": (X**2).tolist(),
+        "squares": pytest.approx(1 / 9),
     }
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "half_mean_squared_error", "sum_squared_error"])
+def test_of_a_loss_of_squared_errors_their_factor_is_told(tmp_path, loss):
+    problem = jl.Problem(X, X**2, loss)
+    describe(tmp_path, {"a": _ensemble(problem=problem)})
+    errors = X[:, None] - problem.y
+    assert described(tmp_path)["a"]["squares"] * (errors**2).sum() == pytest.approx(
+        float(problem.loss(X[:, None], problem.y)), rel=1e-6
+    )
+
+
+def test_of_other_objectives_no_factor_of_squared_errors_is_told(tmp_path):
+    weights = np.arange(1.0, 10)
+    others = {
+        "absolute": _ensemble(problem=jl.Problem(X, X, "mean_absolute_error")),
+        "weighted": _ensemble(problem=jl.Problem(X, X, weights=weights)),
+        "weighted-each": _ensemble(weights=np.tile(weights, (8, 1))),
+        "penalised": _ensemble(problem=jl.Problem(X, X, penalty=jl.problems.l2(1e-3))),
+    }
+    describe(tmp_path, others)
+    assert all("squares" not in each for each in described(tmp_path).values())
 
 
 def test_what_a_fit_has_for_itself_is_not_told_as_everyones(tmp_path):

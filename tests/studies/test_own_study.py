@@ -276,6 +276,9 @@ def test_ensembles_by_name_are_a_study_too(tmp_path):
     }
     table = pd.read_csv(tmp_path / "s" / "analysis" / "losses.csv")
     assert table["fits"].tolist() == [8, 8]
+    captions = json.loads((tmp_path / "s" / "figures" / "captions.json").read_text())
+    assert set(captions) == {path.stem for path in outcome.files if path.suffix == ".png"}
+    assert f"a {table['q50'][0]:.3g} (8 fits); b {table['q50'][1]:.3g} (8 fits)" in captions["losses"]
     before = _bytes(tmp_path / "s")
     jl.run({"a": _ensemble(), "b": _ensemble(optax.sgd(0.1))}, tmp_path / "s", fits=16)
     assert _bytes(tmp_path / "s").items() > before.items()

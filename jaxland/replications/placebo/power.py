@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,11 @@ class PowerSettings:
     """Its share of signal."""
     steps: int = 0
     """Epochs of each fit; 0 for those of the study."""
+
+    def trains(self, config: Any) -> tuple[int, int]:
+        """Fits that the tests train, each data set's own and its placebos, and steps of each: for `--dry-run`."""
+        sets = self.repeats + len(self.shares) * self.problems
+        return sets * (1 + self.permutations) + 1 + self.one_test, self.steps or config.steps
 
 
 def find(context: Context) -> Findings:

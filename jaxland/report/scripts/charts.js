@@ -7,8 +7,10 @@ const chartPlace = (name) => document.getElementById(name);
 const tools = (place, ...parts) => place.before(make("div", { class: "tools" }, ...parts));
 
 const numbersBelow = (place, columns, rows, name) => {
-  const box = make("details", { class: "numbers" }, make("summary", {}, "numbers of this chart"));
+  const before = place.nextElementSibling?.matches(".numbers") ? place.nextElementSibling : null;
+  const box = make("details", { class: "numbers", open: Boolean(before?.open) || null }, make("summary", {}, "numbers of this chart"));
   box.addEventListener("toggle", () => box.open && box.children.length === 1 && box.append(sheet({ columns, rows, name })));
+  before?.remove();
   place.after(box);
 };
 

@@ -21,12 +21,23 @@ const traceOf = (ensemble, index) => {
   return ensemble.steps.map((_, at) => view.getFloat32(4 * at, true));
 };
 
+// The spectrum of the fit in a row of an ensemble, where the page holds it.
+const spectrumOf = (ensemble, index) => {
+  const row = ensemble.curved?.indexOf(index) ?? -1;
+  if (row < 0) return null;
+  const count = ensemble.spectra.byteLength / 4 / ensemble.curved.length;
+  const view = new DataView(ensemble.spectra.buffer, 4 * row * count, 4 * count);
+  const found = Array.from({ length: count }, (_, at) => view.getFloat32(4 * at, true));
+  return found.every(Number.isFinite) ? found : null;
+};
+
 class Picker {
   constructor(place, fits, tables) {
     Object.assign(this, { place, tables, ensembles: fits.ensembles });
     for (const each of this.ensembles) {
       if (each.outputs) each.bytes = bytesOf(each.outputs);
       if (each.losses) each.traced = bytesOf(each.losses);
+      if (each.eigenvalues) each.spectra = bytesOf(each.eigenvalues);
     }
     this.names = make("select", { id: "picked-ensemble", onchange: () => this.start() });
     this.names.append(...this.ensembles.map((each, index) => make("option", { value: index }, each.name)));
@@ -46,8 +57,11 @@ class Picker {
     this.facts = make("dl", { class: "facts" });
     this.functions = this.chart("function", "What it computes");
     this.training = this.chart("trace", "Its loss in training");
+    this.knots = this.chart("knots", "Where it bends, and by how much");
+    this.spectrum = this.chart("spectrum", "Its spectrum, the curvature of its loss");
     this.rows = make("div", { class: "rows" });
-    this.pair = make("div", { class: "pair" }, this.functions.parentElement, this.training.parentElement);
+    this.charts = [this.functions, this.knots, this.training, this.spectrum];
+    this.pair = make("div", { class: "pair" }, ...this.charts.map((each) => each.parentElement));
     place.replaceChildren(bar, this.said, this.facts, this.pair, this.rows);
     this.start();
   }
@@ -90,7 +104,8 @@ class Picker {
     const { ensemble } = this;
     this.index = (Math.max(index, -1) + ensemble.fit.length) % ensemble.fit.length;
     const fit = Object.fromEntries(FIELDS.map((name) => [name, ensemble[name][this.index]]));
-    if (!said) this.said.textContent = `${counted(ensemble.fit.length, "fit")} of ${ensemble.name} to choose from.`;
+    const without = ensemble.curved && !ensemble.curved.includes(this.index) ? " The page holds no spectrum of this one." : "";
+    if (!said) this.said.textContent = `${counted(ensemble.fit.length, "fit")} of ${ensemble.name} to choose from.${without}`;
     this.number.value = fit.fit;
     this.list.replaceChildren(...ensemble.fit.map((number) => make("option", { value: number })));
     for (const pressed of this.place.querySelectorAll("[data-pick]")) {
@@ -106,37 +121,75 @@ class Picker {
       fact("best loss", fit.best_loss === null ? "none" : `${told(fit.best_loss)} at step ${fit.best_step}`),
     );
     this.drawFunction(ensemble, fit);
+    this.drawKnots(ensemble, fit);
     this.drawTrace(ensemble, fit);
-    this.pair.hidden = this.functions.parentElement.hidden && this.training.parentElement.hidden;
+    this.drawSpectrum(ensemble, fit);
+    this.pair.hidden = this.charts.every((each) => each.parentElement.hidden);
     this.drawRows(ensemble, fit);
   }
 
+  // Draws in a place, below which the numbers can be read; without marks there is nothing to be seen of it.
+  plot(place, options, columns, rows, name) {
+    place.parentElement.hidden = !rows.length;
+    if (!rows.length) return;
+    if (place.plot) place.plot.show(options);
+    else new Plot(place, { ...options, height: 320 });
+    numbersBelow(place, columns, rows, name);
+  }
+
   drawFunction(ensemble, fit) {
-    const outputs = ensemble.outputs ? outputsOf(ensemble, this.index) : null;
-    this.functions.parentElement.hidden = !outputs;
-    if (!outputs) return;
+    const outputs = (ensemble.outputs && outputsOf(ensemble, this.index)) ?? [];
     const line = outputs.map((y, at) => {
       const x = ensemble.x[at];
       return { x, y, text: () => [`x ${rounded(x, 4)}`, `output ${rounded(y, 4)}`] };
     });
-    const data = ensemble.data.x.map((x, at) => ({ x, y: ensemble.data.y[at], text: () => [] }));
+    const data = (ensemble.data?.x ?? []).map((x, at) => ({ x, y: ensemble.data.y[at], text: () => [] }));
     const series = [
       { name: "data", look: -1, kind: "points", size: 1.8, mute: true, marks: data },
       { name: `fit ${fit.fit}`, look: Number(this.names.value), kind: "line", marks: line },
     ].filter((each) => each.marks.length);
-    new Plot(this.functions, { x: { label: "x" }, y: { label: "output" }, series, height: 320 });
+    const rows = line.map(({ x, y }) => [x, y]);
+    this.plot(this.functions, { x: { label: "x" }, y: { label: "output" }, series }, ["x", "output"], rows, `fit-${fit.fit}-function.csv`);
+  }
+
+  drawKnots(ensemble, fit) {
+    const [knots, bends] = ensemble.knots?.[this.index] ?? [[], []];
+    const marks = knots.map((x, at) => {
+      const y = bends[at];
+      return { x, y, text: () => [`knot ${at + 1} of ${knots.length}`, `x ${rounded(x, 4)}`, `slope changes by ${rounded(y, 4)}`] };
+    });
+    const series = [{ name: "knots", look: Number(this.names.value), kind: "stems", marks }];
+    const x = { label: "x", range: ensemble.x && spanned(ensemble.x) };
+    const y = { label: "change of the slope", also: [0] };
+    const rows = marks.map((mark) => [mark.x, mark.y]);
+    this.plot(this.knots, { x, y, series }, ["x", "change_of_slope"], rows, `fit-${fit.fit}-knots.csv`);
   }
 
   drawTrace(ensemble, fit) {
-    this.training.parentElement.hidden = !ensemble.losses;
-    if (!ensemble.losses) return;
-    const marks = traceOf(ensemble, this.index).map((loss, at) => {
+    const marks = (ensemble.losses ? traceOf(ensemble, this.index) : []).map((loss, at) => {
       const step = ensemble.steps[at];
       const good = Number.isFinite(loss) && loss > 0;
-      return { x: step, y: good ? loss : null, text: () => [`step ${step}`, `loss ${rounded(loss, 5)}`] };
+      return { x: step, y: good ? loss : null, loss, text: () => [`step ${step}`, `loss ${rounded(loss, 5)}`] };
     });
     const series = [{ name: "loss", look: Number(this.names.value), kind: "line", marks }];
-    new Plot(this.training, { x: { label: "step" }, y: { label: "loss", scale: "log" }, series, height: 320 });
+    const rows = marks.map(({ x, loss }) => [x, loss]);
+    const y = { label: "loss", scale: "log" };
+    this.plot(this.training, { x: { label: "step" }, y, series }, ["step", "loss"], rows, `fit-${fit.fit}-losses.csv`);
+  }
+
+  // On an axis that is linear near zero: eigenvalues that small are rounding.
+  drawSpectrum(ensemble, fit) {
+    const found = spectrumOf(ensemble, this.index) ?? [];
+    const marks = found.map((value, at) => ({
+      x: at + 1,
+      y: value,
+      text: () => [`eigenvalue ${at + 1} of ${found.length}`, rounded(value, 4)],
+    }));
+    const largest = Math.max(...found.map(Math.abs), 1e-300);
+    const y = { label: "eigenvalue", scale: "symlog", least: 10 ** Math.floor(Math.log10(largest) - 7), also: [0] };
+    const series = [{ name: "eigenvalues", look: Number(this.names.value), kind: "stems", size: 2.4, marks }];
+    const rows = found.map((value, at) => [at + 1, value]);
+    this.plot(this.spectrum, { x: { label: "eigenvalues, the least first" }, y, series }, ["number", "eigenvalue"], rows, `fit-${fit.fit}-spectrum.csv`);
   }
 
   // The rows of every table that has a column of fits, and tells of which ensemble they are if there are several.

@@ -1,4 +1,4 @@
-// Links to headings, texts to be copied, and pictures to be kept.
+// Links to headings and claims, and texts to be copied.
 "use strict";
 
 const addHeadingLinks = () => {
@@ -20,16 +20,14 @@ const addCopies = () => {
   }
 };
 
-const addPictures = () => {
-  for (const figure of document.querySelectorAll("figure[id]")) {
-    const picture = figure.querySelector("img");
-    const comma = picture.src.indexOf(",");
-    const [kind, coded] = picture.src.slice(5, comma).split(";");
-    const press = () => {
-      const text = picture.src.slice(comma + 1);
-      const name = `${figure.id.split("/").pop()}.${kind.split("/")[1].split("+")[0]}`;
-      save(name, new Blob([coded ? bytesOf(text) : decodeURIComponent(text)], { type: kind }));
-    };
-    figure.querySelector("figcaption").append(button("download picture", press, { class: "download" }));
+// A claim may be left out of the list by its verdict or by a search: who asks for it sees all.
+const addClaimLinks = () => {
+  for (const link of document.querySelectorAll('a[href^="#claim-"]')) {
+    link.addEventListener("click", () => {
+      const search = document.querySelector("#claims input[type=search]");
+      if (search) search.value = "";
+      search?.dispatchEvent(new Event("input"));
+      document.getElementById("show-all")?.click();
+    });
   }
 };

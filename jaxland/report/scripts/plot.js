@@ -25,18 +25,36 @@ const logTicks = (low, high, count) => {
   return powers.flatMap((power) => parts.map((part) => Number(`${part}e${power}`))).filter((t) => t >= low && t <= high);
 };
 
-const scaled = (scale, [low, high], from, to) => {
-  const [bend, unbend] = scale === "log" ? [Math.log10, (value) => 10 ** value] : [(value) => value, (value) => value];
+// Powers of ten on either side of zero, as many as there is room for.
+const symlogTicks = (low, high, count, least) => {
+  const powers = Array.from({ length: 700 }, (_, index) => index - 340).filter((power) => 10 ** power > 2 * least);
+  const sides = [-1, 1].flatMap((sign) => powers.map((power) => [power, Number(`${sign}e${power}`)]));
+  const inside = sides.filter(([, tick]) => tick >= low && tick <= high);
+  const every = Math.max(1, Math.ceil(inside.length / count));
+  const kept = inside.filter(([power]) => power % every === 0).map(([, tick]) => tick);
+  return [...kept, ...(low <= 0 && high >= 0 ? [0] : [])].sort((one, other) => one - other);
+};
+
+// Of a symmetric logarithmic axis `least` is where it turns from linear to logarithmic.
+const BENT = {
+  linear: () => [(value) => value, (value) => value],
+  log: () => [Math.log10, (value) => 10 ** value],
+  symlog: (least) => [(value) => Math.asinh(value / least), (place) => least * Math.sinh(place)],
+};
+
+const scaled = (scale, [low, high], from, to, least) => {
+  const [bend, unbend] = BENT[scale ?? "linear"](least);
+  const ticks = { log: logTicks, symlog: symlogTicks }[scale] ?? linearTicks;
   const factor = (to - from) / (bend(high) - bend(low));
   return {
     at: (value) => from + (bend(value) - bend(low)) * factor,
     value: (place) => unbend(bend(low) + (place - from) / factor),
-    ticks: (count) => (scale === "log" ? logTicks : linearTicks)(low, high, count),
+    ticks: (count) => ticks(low, high, count, least),
   };
 };
 
 // The bounds of some values, with room beside them.
-const spanned = (values, scale, room = 0.04) => {
+const spanned = (values, scale, room = 0.04, least = 1) => {
   const log = scale === "log";
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
@@ -46,6 +64,11 @@ const spanned = (values, scale, room = 0.04) => {
   if (log) {
     const beside = Math.max(room * Math.log10(high / low), 0.01);
     return [Math.max(low * 10 ** -beside, 1e-308), Math.min(high * 10 ** beside, 1e308)];
+  }
+  if (scale === "symlog") {
+    const [bend, unbend] = BENT.symlog(least);
+    const beside = room * (bend(high) - bend(low)) || 1;
+    return [unbend(bend(low) - beside), unbend(bend(high) + beside)];
   }
   const beside = room * (high - low) || Math.abs(low) / 10 || 1;
   return [low - beside, high + beside];
@@ -63,7 +86,7 @@ const CROSS = (x, y, r) => `M${x - r} ${y - r}l${2 * r} ${2 * r}M${x - r} ${y + 
 const symbolOf = (series) => (series.crossed ? CROSS : SYMBOLS[Math.max(series.look, 0) % SYMBOLS.length]);
 const lookOf = (series) => (series.look < 0 ? "plain" : `look-${series.look % 8}`);
 
-// options: x and y (label, scale, range, suffix), series (name, look, kind, marks), dragging ("zoom" or "brush"),
+// options: x and y (label, scale, least, range, suffix), series (name, look, kind, marks), dragging ("zoom" or "brush"),
 // pick(mark), brushed(range or null). A mark has x, y, low and high where it is a bar, and text, its lines.
 class Plot {
   constructor(place, options) {
@@ -88,6 +111,7 @@ class Plot {
   }
 
   addLegend() {
+    this.legend.replaceChildren();
     if (this.series.length < 2) return;
     for (const [index, series] of this.series.entries()) {
       const mark = draw("svg", { width: 14, height: 14, class: lookOf(series), "aria-hidden": "true" });
@@ -98,7 +122,7 @@ class Plot {
         entry.setAttribute("aria-pressed", String(!this.hidden.has(index)));
         this.draw();
       };
-      const entry = button(mark, press, { "aria-pressed": "true", title: "show or hide" });
+      const entry = button(mark, press, { "aria-pressed": String(!this.hidden.has(index)), title: "show or hide" });
       entry.append(series.name);
       this.legend.append(entry);
     }
@@ -110,6 +134,7 @@ class Plot {
 
   show(changes) {
     Object.assign(this, changes);
+    if (changes.series) this.addLegend();
     if (changes.x || changes.y) this.whole = { x: this.x, y: this.y };
     this.focus = -1;
     this.draw();
@@ -130,10 +155,10 @@ class Plot {
     const ends = (mark) => (mark.low === undefined ? [mark.x] : [mark.low, mark.high]);
     const xRange = this.x.range ?? spanned(marks.flatMap(ends), this.x.scale);
     const seen = marks.filter((mark) => ends(mark)[0] <= xRange[1] && ends(mark).at(-1) >= xRange[0]);
-    const yRange = this.y.range ?? spanned([...seen.map((mark) => mark.y), ...(this.y.also ?? [])], this.y.scale);
+    const yRange = this.y.range ?? spanned([...seen.map((mark) => mark.y), ...(this.y.also ?? [])], this.y.scale, 0.04, this.y.least);
     if (this.y.floor !== undefined && !this.y.range) yRange[0] = this.y.floor;
     const bottom = height - 48;
-    const v = scaled(this.y.scale, yRange, bottom, 10);
+    const v = scaled(this.y.scale, yRange, bottom, 10, this.y.least);
     const rows = v.ticks(Math.max(3, Math.floor(bottom / 55))).map((tick) => [v.at(tick), rounded(tick, 4) + (this.y.suffix ?? "")]);
     const left = 30 + 7.2 * Math.max(1, ...rows.map(([, text]) => text.length));
     const h = scaled(this.x.scale, xRange, left, width - 14);
@@ -175,9 +200,10 @@ class Plot {
       if (series.kind === "bars") {
         const [x, width, y] = [h.at(mark.low), h.at(mark.high) - h.at(mark.low), v.at(mark.y)];
         group.append(draw("rect", { class: "bars", x, y, width: Math.max(width, 1), height: Math.max(bottom - y, 1) }));
-      } else if (series.kind === "points") {
+      } else if (series.kind !== "line") {
         const at = this.place_of(mark);
         if (!at) continue;
+        if (series.kind === "stems") group.append(draw("path", { class: "stem", d: `M${at[0]} ${v.at(0)}V${at[1]}` }));
         const faint = this.keep && !this.keep(mark) ? " faint" : "";
         group.append(draw("path", { class: `points${faint}`, d: symbolOf(series)(...at, series.size ?? 3.4) }));
       }
@@ -203,7 +229,7 @@ class Plot {
       for (const mark of series.marks) {
         const at = this.place_of(mark);
         if (!at || at[0] < this.box.left - 1 || at[0] > this.box.right + 1) continue;
-        const key = series.kind === "points" ? mark : series.kind === "bars" ? mark.low : mark.x;
+        const key = ["points", "stems"].includes(series.kind) ? mark : series.kind === "bars" ? mark.low : mark.x;
         groups.set(key, [...(groups.get(key) ?? []), mark]);
       }
     }
@@ -214,7 +240,7 @@ class Plot {
     const stops = this.stops();
     const bars = stops.filter(([mark]) => mark.low !== undefined);
     if (bars.length) return bars.find(([mark]) => this.box.h.at(mark.low) <= x && x < this.box.h.at(mark.high)) ?? [];
-    const lines = this.drawn.some((series) => series.kind === "line");
+    const lines = this.drawn.some((series) => ["line", "stems"].includes(series.kind));
     const far = ([mark]) => {
       const [left, top] = this.place_of(mark);
       return lines ? Math.abs(left - x) : Math.hypot(left - x, top - y);
@@ -313,7 +339,8 @@ class Plot {
     const steps = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     if (event.key in steps && stops.length) {
       const before = this.focus;
-      const next = this.focus < 0 && steps[event.key] > 0 ? 0 : this.focus + steps[event.key];
+      const first = this.focus < 0 && [1, 10].includes(steps[event.key]);
+      const next = first ? 0 : this.focus + steps[event.key];
       this.focus = Math.max(0, Math.min(next, stops.length - 1));
       this.point(stops[this.focus]);
       announce(this.told.innerText);

@@ -6,6 +6,7 @@ const start = async () => {
   addHeadingLinks();
   addCopies();
   addPictures();
+  addClaimLinks();
   sortWritten();
   searchClaims();
   if (!document.getElementById("data")) return;

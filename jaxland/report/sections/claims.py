@@ -20,7 +20,7 @@ def claims(contents: Contents) -> Section:
         return empty_section("claims", "Claims", contents)
     link = _linker(contents.figures)
     judged = [claim for claim in contents.claims if claim.verdict]
-    rows = [_claim(claim, link) for claim in judged]
+    rows = [_claim(number, claim, link) for number, claim in enumerate(judged, 1)]
     table = sorted_table(_HEAD, rows, "claims of the source and what was measured", class_="claims")
     why = [element("li", reason) for reason in reasons(judged)]
     parts = [*_tally(judged), *([element("ul", *why)] if why else []), table]
@@ -46,10 +46,9 @@ def _own(measurements: list[Claim]) -> list[Markup]:
 
 def _told(claim: Claim) -> list[Markup]:
     """The statement, and in smaller print what it was measured of, how, when it agrees and why there."""
-    text = f"{claim.of}: {claim.statement}" if claim.of else claim.statement
     cases = f"{int(claim.cases):,} cases" if claim.cases.isdigit() else ""
     small = [part for part in (claim.detail, cases, claim.rule, claim.basis and f"threshold: {claim.basis}") if part]
-    return [element("p", unbroken(text)), element("p", unbroken("; ".join(small)), class_="detail")]
+    return [element("p", unbroken(_statement(claim))), element("p", unbroken("; ".join(small)), class_="detail")]
 
 
 def _tally(found: list[Claim]) -> list[Markup]:
@@ -85,7 +84,30 @@ def badge(verdict: str) -> Markup:
     return element("span", sign, " ", verdict, class_=f"verdict {anchor(verdict)}")
 
 
-def _claim(claim: Claim, link: Callable[[str], Markup]) -> Markup:
+def claims_of(figure: Figure, claims: list[Claim] | None) -> Markup:
+    """The claims that are about a figure, folded, each with its verdict and a link to its row; nothing where none."""
+    judged = enumerate((claim for claim in claims or [] if claim.verdict), 1)
+    about = [(number, claim) for number, claim in judged if figure.label.lower() in _places(claim.where)]
+    if not about:
+        return Markup()
+    items = [
+        element("li", badge(claim.verdict), " ", element("a", unbroken(_statement(claim)), href=f"#claim-{number}"))
+        for number, claim in about
+    ]
+    count = "1 claim is" if len(about) == 1 else f"{len(about)} claims are"
+    return element("details", element("summary", f"{count} about this figure"), element("ul", *items))
+
+
+def _places(where: str) -> list[str]:
+    """The names of figures and sections in "7, section 2": "figure 7" and "section 2"."""
+    return [f"figure {part}" if part[:1].isdigit() else part for part in where.split(", ")]
+
+
+def _statement(claim: Claim) -> str:
+    return f"{claim.of}: {claim.statement}" if claim.of else claim.statement
+
+
+def _claim(number: int, claim: Claim, link: Callable[[str], Markup]) -> Markup:
     return element(
         "tr",
         element("td", link(claim.where), data_label="where"),
@@ -94,6 +116,7 @@ def _claim(claim: Claim, link: Callable[[str], Markup]) -> Markup:
         element("td", as_one(claim.measured), data_label="measured"),
         element("td", badge(claim.verdict), data_label="verdict"),
         class_=anchor(claim.verdict),
+        id=f"claim-{number}",
     )
 
 
@@ -101,8 +124,7 @@ def _linker(figures: list[Figure]) -> Callable[[str], Markup]:
     """Turns "7, section 2" into "figure 7, section 2", where every part that has a figure here leads to it."""
     places = {figure.label.lower(): figure.path for figure in figures if figure.label}
 
-    def part(text: str) -> str:
-        name = f"figure {text}" if text[:1].isdigit() else text
+    def part(name: str) -> str:
         return element("a", name, href=f"#{anchor(places[name])}") if name in places else name
 
-    return lambda where: element("span", join(map(part, where.split(", ")), ", "))
+    return lambda where: element("span", join(map(part, _places(where)), ", "))

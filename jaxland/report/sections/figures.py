@@ -3,6 +3,7 @@
 from jaxland.report.contents import Contents
 from jaxland.report.figures import Figure
 from jaxland.report.markup import Markup, anchor, element
+from jaxland.report.sections.claims import claims_of
 from jaxland.report.sections.section import Section, empty_section, section, unbroken
 
 _NOTE = "Pictures are of 2,048 points across and 256 colours at most here; the files of the study hold more."
@@ -10,11 +11,13 @@ _WIDE = 2.2  # a figure broader than this for its height has a row to itself
 
 
 def figures(contents: Contents) -> Section:
-    """Every figure with its caption."""
+    """Every figure with its caption, and the claims that are about it."""
     if not contents.figures:
         return empty_section("figures", "Figures", contents)
     entries = [(anchor(figure.path), name_of(figure)) for figure in contents.figures]
-    grid = element("div", *map(_figure, contents.figures), class_="figures")
+    grid = element(
+        "div", *(_figure(each, claims_of(each, contents.claims)) for each in contents.figures), class_="figures"
+    )
     note = [element("p", _NOTE, class_="note")] if any(f.image.kind == "image/webp" for f in contents.figures) else []
     return section("figures", "Figures", *note, grid, entries=entries)
 
@@ -24,13 +27,13 @@ def name_of(figure: Figure) -> str:
     return f"{figure.label}. {figure.title}" if figure.label else figure.title
 
 
-def _figure(figure: Figure) -> Markup:
+def _figure(figure: Figure, about: Markup) -> Markup:
     label = [element("b", f"{figure.label}."), " "] if figure.label else []
     description = [element("p", unbroken(figure.description))] if figure.description else []
     return element(
         "figure",
         sheet(figure),
-        element("figcaption", element("p", *label, figure.title), *description),
+        element("figcaption", element("p", *label, figure.title), *description, about),
         id=anchor(figure.path),
         class_="wide" if is_wide(figure) else None,
     )

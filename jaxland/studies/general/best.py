@@ -27,15 +27,18 @@ class BestSettings:
 
 def find(context: Context) -> Findings:
     """Their numbers, losses and energies, and what they compute."""
-    tables, figures = {}, {}
+    tables, figures, captions = {}, {}, {}
     found = {name: _best(context, name) for name in context.store.manifest.ensembles}
     frames = [_frame(name, *each) for name, each in found.items()]
     tables["best.csv"] = pd.concat(frames, ignore_index=True)
-    for name, (_, _, params) in list(found.items())[:_ENSEMBLES]:
+    for name, (_, loss, params) in list(found.items())[:_ENSEMBLES]:
         ensemble = context.ensembles[name]
         if len(params) and ensemble.inputs is None and ensemble.targets is None:
             figures[f"best-{name}"] = _figure(name, ensemble, params[:_DRAWN])
-    return Findings(tables, figures, [])
+            best = loss[:_DRAWN]
+            told = f"What the best {len(best)} fits of {name} compute, losses {best[0]:.3g} to {best[-1]:.3g}."
+            captions[f"best-{name}"] = told
+    return Findings(tables, figures, [], captions=captions)
 
 
 def _best(context: Context, name: str) -> tuple[Int[np.ndarray, "F"], Float[np.ndarray, "F"], Float[np.ndarray, "F P"]]:

@@ -28,7 +28,13 @@ def find(context: Context) -> Findings:
     ensembles = context.ensembles
     curves = {name: _curves(context, name, ensembles[name]) for name in context.store.manifest.ensembles}
     frames = [_frame(name, *each) for name, each in curves.items()]
-    return Findings({"curves.csv": pd.concat(frames, ignore_index=True)}, _figures(curves), [])
+    figures = _figures(curves)
+    medians = "; ".join(
+        f"{name} {each['loss_median'].iloc[0]:.3g} to {each['loss_median'].iloc[-1]:.3g}"
+        for name, each in zip(curves, frames, strict=True)
+    )
+    captions = dict.fromkeys(figures, f"Losses in training, from the first step to the last in the median: {medians}.")
+    return Findings({"curves.csv": pd.concat(frames, ignore_index=True)}, figures, [], captions=captions)
 
 
 def _curves(context: Context, name: str, ensemble: Ensemble) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ _DRAWN = 12  # ensembles; the table has all
 _LABELS = {
     "parameters": "L2 distance of parameters",
     "symmetrised": "L2 distance of symmetrised parameters",
-    "outputs": "root-mean-square difference of outputs",
+    "outputs": "rms difference of outputs",
 }
 
 
@@ -41,9 +41,11 @@ def find(context: Context) -> Findings:
     kinds = {kind: {name: each[kind] for name, each in found.items() if kind in each} for kind in _LABELS}
     kinds = {kind: dict(list(groups.items())[:_DRAWN]) for kind, groups in kinds.items()}
     drawn = {kind: groups for kind, groups in kinds.items() if groups}
-    return Findings(
-        {"distances.csv": pd.DataFrame(rows)} if rows else {}, {"distances": _figure(drawn)} if drawn else {}, []
-    )
+    if not drawn:
+        return Findings({"distances.csv": pd.DataFrame(rows)} if rows else {}, {}, [])
+    medians = "; ".join(f"{row['ensemble']} {row['distance']} {row['q50']:.3g}" for row in rows)
+    captions = {"distances": f"Distances of random pairs of fits, medians: {medians}."}
+    return Findings({"distances.csv": pd.DataFrame(rows)}, {"distances": _figure(drawn)}, [], captions=captions)
 
 
 def _distances(context: Context, name: str) -> dict[str, Float[np.ndarray, "pairs"]]:

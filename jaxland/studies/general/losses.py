@@ -23,7 +23,11 @@ def find(context: Context) -> Findings:
     losses = {name: _losses(context.store, name) for name in names}
     table = pd.DataFrame([_row(name, *losses[name]) for name in names])
     finite = dict([(name, good) for name, (good, _) in losses.items() if len(good)][:_DRAWN])
-    return Findings({"losses.csv": table}, {"losses": _figure(finite)} if finite else {}, [])
+    if not finite:
+        return Findings({"losses.csv": table}, {}, [])
+    medians = "; ".join(f"{name} {np.median(values):.3g} ({len(values):,} fits)" for name, values in finite.items())
+    captions = {"losses": f"Losses after training of the fits that did not diverge, medians: {medians}."}
+    return Findings({"losses.csv": table}, {"losses": _figure(finite)}, [], captions=captions)
 
 
 def _losses(store: StudyStore, ensemble: str) -> tuple[Float[np.ndarray, "F"], int]:
