@@ -205,7 +205,14 @@ def dash_of(index: int) -> Any:
 
 
 def own_axes(ax: Axes | None) -> Axes:
-    """`ax`, or the axes of a new figure."""
+    """`ax`, or the axes of a new figure.
+
+    Raises:
+        TypeError: `ax` is several, or no axes at all.
+    """
+    if ax is not None and not isinstance(ax, Axes):
+        found = f"{len(ax)} in a {type(ax).__name__}" if hasattr(ax, "__len__") else repr(ax)
+        raise TypeError(f"ax must be one Axes; got {found}. new_figure returns a list of them: figure, (ax,) = ...")
     return ax if ax is not None else new_figure()[1][0]
 
 

@@ -1,10 +1,12 @@
 """The look that all figures share."""
 
+import inspect
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxland.plots import in_three_dimensions, legend_below, new_figure, panel_letters, render, style
+from jaxland.plots import in_three_dimensions, legend_below, new_figure, own_axes, panel_letters, render, style
 from jaxland.plots.style import COLORS, dash_of
 
 
@@ -137,3 +139,13 @@ def _lightness_and_hue(linear):
     ratio = np.clip(linear, 0, 1) @ _XYZ.T / _XYZ.sum(axis=1)
     f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+
+
+def test_what_draws_is_given_one_axes_and_says_so():
+    figure, axes = new_figure(1)
+    given = inspect.unwrap(own_axes)  # without the checks of types that tests have and users have not
+    with pytest.raises(TypeError, match=r"one Axes; got 1 in a list\. .*figure, \(ax,\) = "):
+        given(axes)
+    assert given(axes[0]) is axes[0]
+    with pytest.raises(TypeError, match="one Axes"):
+        given(figure)
