@@ -43,6 +43,12 @@ def symmetrise(
     norm of their incoming weights and bias, which at minimum energy is that of their outgoing weights too; see
     `sort_units` and, for units with an odd activation, `fix_signs`. The function does not change.
 
+    Of a chain of layers, as those of `mlp`, all members of an orbit become one vector, up to rounding. Of other
+    networks that is promised of scales, and of the order of units whose norms differ, but not of signs: where weights
+    enter odd units from a layer declared later, or from their own, as in residual and recurrent networks, signs that
+    hang together in a circle may be left as they were given. Two results that differ can then be one network, and
+    distances between them are upper bounds; `orbit_distances` looks for the nearest and says whether it is exact.
+
     Args:
         network: declares its symmetry in `network.spec.symmetry`, as that of `mlp` does; see `declare_symmetry` for
             others. Fits of a network that declares none come back as they are, with a warning.

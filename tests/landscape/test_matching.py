@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 import jaxland as jl
 from jaxland import landscape
-from jaxland.landscape.matching import alignment, chains
+from jaxland.landscape.matching import alignment, chains, enumeration
 from jaxland.landscape.matching.bounds import product_bounds
 from jaxland.networks import Units, declare_symmetry, from_equinox, from_flax
 from jaxland.networks.symmetry import UnitLayer
@@ -117,6 +117,50 @@ def _recurrent():
     return declare_symmetry(jl.Network(init, apply), units, _drawn(jl.mlp([1, 1]), 20))
 
 
+def _residual(first=3, second=2, activation="tanh", blocks=1, width=2):
+    """A stream of units, which blocks of others read and add to: their weights enter and leave the same two layers."""
+    shapes = {"a": (width, first), "p": (first,), "e": (first, 1)}
+    for block in range(blocks):
+        shapes |= {f"b{block}": (first, second), f"q{block}": (second,), f"c{block}": (second, first)}
+    function, scaling = {"tanh": (jnp.tanh, "sign"), "relu": (jax.nn.relu, "positive")}[activation]
+
+    def init(key):
+        return {name: jax.random.normal(key, shape) for name, shape in shapes.items()}
+
+    def apply(params, x):
+        stream = function(x @ params["a"] + params["p"][None])
+        for block in range(blocks):
+            stream = stream + function(stream @ params[f"b{block}"] + params[f"q{block}"][None]) @ params[f"c{block}"]
+        return stream @ params["e"]
+
+    reads, adds = ([(f"{name}{block}", axis) for block in range(blocks)] for name, axis in (("b", 0), ("c", 1)))
+    units = [Units([("a", 1), ("p", 0), *adds], [("e", 0), *reads], scaling)]
+    units += [Units([(f"b{each}", 1), (f"q{each}", 0)], [(f"c{each}", 0)], scaling) for each in range(blocks)]
+    return declare_symmetry(jl.Network(init, apply), units, np.random.default_rng(0).normal(size=(20, width)))
+
+
+def _convolutions():
+    """Channels of two kernels, each pair of which shares several weights, with a residual connection."""
+
+    def init(key):
+        shapes = {"a": (3, 1, 3), "b": (3, 3, 2), "c": (3, 2, 3), "d": (3, 1)}
+        return {name: jax.random.normal(key, shape) for name, shape in shapes.items()}
+
+    def apply(params, x):
+        def convolved(h, kernel):
+            return sum(jnp.roll(h, shift, axis=1) @ kernel[shift] for shift in range(3))
+
+        first = jnp.tanh(convolved(x[:, :, None], params["a"]))
+        second = first + convolved(jax.nn.sigmoid(convolved(first, params["b"])), params["c"])
+        return second.mean(axis=1) @ params["d"]
+
+    units = [
+        Units([("a", 2), ("c", 2)], [("b", 1), ("d", 0)], "none"),
+        Units([("b", 2)], [("c", 1)], "none"),
+    ]
+    return declare_symmetry(jl.Network(init, apply), units, np.random.default_rng(0).normal(size=(20, 4)))
+
+
 CHAINS = {
     "relu": jl.mlp([1, 3, 3, 3, 1], "relu"),
     "sigmoid": jl.mlp([2, 4, 2, 3, 2], "sigmoid", bias=False),
@@ -125,13 +169,19 @@ CHAINS = {
     "equinox": _equinox(),
     "flax": _flax(),
 }
-OTHERS = {"shortcut": _shortcut(), "recurrent": _recurrent()}
+OTHERS = {
+    "shortcut": _shortcut(),
+    "recurrent": _recurrent(),
+    "residual": _residual(),
+    "residual relu": _residual(3, 3, "relu", blocks=2),
+    "convolutions": _convolutions(),
+}
 
 
-@pytest.mark.parametrize("name", CHAINS)
-def test_of_a_chain_of_small_layers_the_nearest_of_all_exchanges_is_found(name):
-    network = CHAINS[name]
-    assert chains.chain_of(network.spec.symmetry.layers, network.size)
+@pytest.mark.parametrize("name", [*CHAINS, *OTHERS])
+def test_of_small_layers_the_nearest_of_all_exchanges_is_found(name):
+    network = {**CHAINS, **OTHERS}[name]
+    assert (chains.chain_of(network.spec.symmetry.layers, network.size) is not None) == (name in CHAINS)
     params, goals = _drawn(network, 12), _drawn(network, 12, seed=1)
     aligned = landscape.align(network, params, goals)
     least = _nearest_by_trial(network, params, goals)
@@ -198,13 +248,75 @@ def test_planted_order_and_scale_of_a_large_network_are_undone():
     np.testing.assert_allclose(found.params, found.reference, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["equinox", "flax", "shortcut"])
+@pytest.mark.parametrize("name", ["equinox", "flax", *OTHERS])
 def test_planted_exchanges_of_declared_networks_are_undone(name):
     network = {**CHAINS, **OTHERS}[name]
     reference = _drawn(network, 30)
     for exact in (True, False):
         found = landscape.match(network, _moved(network, reference), reference, exact=exact)
         assert (found.distance < 1e-9).all()
+        assert found.exact.all()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_exact_distances_depend_on_no_member_of_an_orbit_and_are_no_more_than_others(name):
+    network = OTHERS[name]
+    params, pairs = _drawn(network, 10), landscape.random_pairs(10, 30)
+    found = landscape.orbit_distances(network, params, pairs)
+    assert found.exact.all()
+    np.testing.assert_array_equal(found.at_least, found.distance)
+    for seed, which in enumerate((slice(None), slice(0, 5), slice(5, 10))):
+        moved = params.copy()
+        moved[which] = _moved(network, params[which], seed)
+        again = landscape.orbit_distances(network, moved, pairs)
+        np.testing.assert_allclose(again.distance, found.distance, rtol=1e-9, atol=1e-9)
+    bounded = landscape.orbit_distances(network, params, pairs, exact=False)
+    assert (found.distance <= bounded.distance * (1 + 1e-12)).all()
+    assert (bounded.at_least <= found.distance * (1 + 1e-12)).all()
+    copies = np.concatenate([params[:1], _moved(network, params[:1])])
+    mean = landscape.merge(network, copies).params
+    np.testing.assert_allclose(landscape.match(network, mean[None], params[0]).distance, 0.0, atol=1e-9)
+
+
+def test_a_group_that_is_just_too_large_is_not_said_to_be_looked_through(monkeypatch):
+    network = OTHERS["residual"]  # 3! 2^3 2! 2^2 exchanges
+    params, goals = _drawn(network, 20), _drawn(network, 20, seed=1)
+    monkeypatch.setattr(enumeration, "_MOST", 384)
+    nearest = landscape.match(network, params, goals)
+    assert nearest.exact.all()
+    monkeypatch.setattr(enumeration, "_MOST", 383)
+    found = landscape.match(network, params, goals)
+    np.testing.assert_array_equal(found.distance, landscape.match(network, params, goals, exact=False).distance)
+    assert not found.exact.any()
+    monkeypatch.setattr(enumeration, "_MOST", 384)
+    monkeypatch.setattr(enumeration, "_LARGEST", 384 * 12 - 1)  # twelve weights between the layers
+    np.testing.assert_array_equal(landscape.match(network, params, goals).distance, found.distance)
+    monkeypatch.setattr(enumeration, "_LARGEST", 384 * 12)
+    np.testing.assert_array_equal(landscape.match(network, params, goals).distance, nearest.distance)
+    assert (found.at_least <= nearest.distance).all()
+    assert (nearest.distance <= found.distance * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("sizes", [(8, 6, "tanh", 1), (3, 2, "tanh", 3), (9, 7, "relu", 2)], ids=str)
+def test_planted_exchanges_are_undone_where_there_are_too_many_to_look_through(sizes):
+    network = _residual(*sizes)
+    assert enumeration.search_of(network.spec.symmetry.layers, network.size) is None
+    reference = _drawn(network, 60)
+    found = landscape.match(network, _moved(network, reference), reference)
+    assert (found.distance < 1e-9).all()
+    one, other = (landscape.orbit_distances(network, reference, np.array([pair])) for pair in ((0, 1), (1, 0)))
+    assert not one.exact.any()
+    np.testing.assert_allclose(one.distance, other.distance, rtol=1e-12)
+
+
+def test_random_starts_come_no_farther_than_none(monkeypatch):
+    params, goals = _drawn(MAIN, 40), _drawn(MAIN, 40, seed=1)
+    many = landscape.match(MAIN, params, goals, exact=False).distance
+    np.testing.assert_array_equal(many, landscape.match(MAIN, params, goals, exact=False).distance)
+    monkeypatch.setattr(alignment, "_DRAWS", 0)
+    few = landscape.match(MAIN, params, goals, exact=False).distance
+    assert (many <= few).all()
+    assert (many < few).mean() > 0.2
 
 
 def test_distances_modulo_symmetry_are_a_metric():
@@ -241,16 +353,18 @@ def test_bounds_depend_on_neither_order_of_a_pair_nor_members_of_orbits():
     assert (found.distance <= ordered * (1 + 1e-12)).all()
 
 
+@pytest.mark.parametrize("network", [MAIN, OTHERS["residual"]], ids=["chain", "residual"])
 @pytest.mark.parametrize("exact", [True, False])
-def test_matches_do_not_depend_on_how_fits_are_cut(exact, monkeypatch):
-    params, goals = _drawn(MAIN, 9), _drawn(MAIN, 9, seed=1)
-    whole = landscape.match(MAIN, params, goals, exact=exact)
-    monkeypatch.setattr(alignment, "_AT_ONCE", 2 * MAIN.size)
-    monkeypatch.setattr(chains, "_AT_ONCE", 1)
-    for one, other in zip(whole, landscape.match(MAIN, params, goals, exact=exact), strict=True):
+def test_matches_do_not_depend_on_how_fits_are_cut(network, exact, monkeypatch):
+    params, goals = _drawn(network, 9), _drawn(network, 9, seed=1)
+    whole = landscape.match(network, params, goals, exact=exact)
+    monkeypatch.setattr(alignment, "_AT_ONCE", 2 * network.size)
+    for module in (chains, enumeration):
+        monkeypatch.setattr(module, "_AT_ONCE", 1)
+    for one, other in zip(whole, landscape.match(network, params, goals, exact=exact), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-12)
     pairs = np.stack([np.arange(9), 9 + np.arange(9)], axis=1)
-    apart = landscape.orbit_distances(MAIN, np.concatenate([goals, params]), pairs, exact=exact)
+    apart = landscape.orbit_distances(network, np.concatenate([goals, params]), pairs, exact=exact)
     np.testing.assert_allclose(apart.distance, whole.distance, rtol=1e-12)
 
 

@@ -7,8 +7,8 @@ from jaxtyping import Float
 
 from jaxland._scaling import exponent
 from jaxland.landscape.matching.bounds import product_bounds
-from jaxland.landscape.matching.chains import Chain, chain_of, nearest_of_all
-from jaxland.landscape.matching.exchanges import Exchange, Layers, assigned, at, products
+from jaxland.landscape.matching.enumeration import Search, search_of
+from jaxland.landscape.matching.exchanges import ENUMERATED, Exchange, Layers, assigned, at, products
 from jaxland.networks import Network
 from jaxland.networks.symmetry import UnitLayer
 
@@ -16,6 +16,8 @@ from jaxland.networks.symmetry import UnitLayer
 ROUNDING = 1e-12
 # Each turn brings fits nearer, and a few dozen have been enough; the last turn changes nothing in any case.
 _TURNS = 1_000
+# Random exchanges to start from, and as many inverses, where a layer's assignments are found for all fits at once.
+_DRAWS = 8
 # Entries of all fits worked on at once.
 _AT_ONCE = 2**22
 
@@ -30,12 +32,16 @@ def align(
     """Exchanges the units of fits, and the signs of odd ones, so that each fit comes near to a reference.
 
     The result is the nearest of all exchanges if layers are a chain, as those of `mlp`, of up to six units each, four
-    where they are odd: by dynamic programming over all states of each layer. For other networks it is weight matching:
-    layer by layer, the exchange that makes the scalar product of fit and reference largest, and so their distance
-    smallest, is found as a linear assignment, the other layers being as they are; this is repeated until no layer
-    changes. Of four starts, the fit as it is, with layers matched in turn by what enters or by what leaves them, and by
-    weights in the order of their size, the nearest end is taken. For one hidden layer that is the nearest of all
-    exchanges; for more it is one that no exchange within a layer improves. The function of each fit does not change.
+    where they are odd: by dynamic programming over all states of each layer. It is so too of any other declared layers,
+    such as those of residual networks, that have up to 20,000 exchanges together, the product over layers of units! and
+    of 2^units where they are odd: each is looked at, as long as at most 2^24 numbers say where weights between layers
+    go. For other networks it is weight matching: layer by layer, the exchange that makes the scalar product of fit and
+    reference largest, and so their distance smallest, is found as a linear assignment, the other layers being as they
+    are; this is repeated until no layer changes. Of several starts, the fit as it is, with layers matched in turn by
+    what enters or by what leaves them, by weights in the order of their size and, where no layer has more than five
+    units, after random exchanges that are the same at each call, the nearest end is taken. For one hidden layer that
+    does not feed itself that is the nearest of all exchanges; for others it is one that no exchange within a layer
+    improves, and may be far from the nearest: `match` says which. The function of each fit does not change.
 
         a, b = canonical.params[:50], canonical.params[50:100]
         landscape.straight_bands(a, landscape.align(net, b, a), images=16)
@@ -45,7 +51,8 @@ def align(
         params: flat parameters. Scales of ReLU units are left alone; `match` balances them before.
         reference: one (P,) for all fits, or one for each (F, P).
         exact: whether to look through all exchanges where that is possible. Two layers of five, one behind the other,
-            take a tenth of a millisecond a fit, two of six twenty times as long.
+            take a tenth of a millisecond a fit, two of six, or 20,000 exchanges of what is no chain, twenty times as
+            long.
 
     Returns:
         The fits, in the dtype of `params`; those with entries that are not finite as they were.
@@ -59,8 +66,8 @@ def align(
     """
     params, reference = checked(network, params, reference)
     aligned, finite, layers = np.array(params), np.isfinite(params).all(axis=1), network.spec.symmetry.layers
-    chain = chain_of(layers, network.size) if exact else None
-    aligned[finite] = nearest(layers, chain, params[finite], np.broadcast_to(reference, params.shape)[finite]).params
+    search = search_of(layers, network.size, exact=exact)
+    aligned[finite] = nearest(layers, search, params[finite], np.broadcast_to(reference, params.shape)[finite]).params
     return aligned
 
 
@@ -113,13 +120,13 @@ class Nearest(NamedTuple):
 
 
 def nearest(
-    layers: Layers, chain: Chain | None, params: Float[np.ndarray, "F P"], goals: Float[np.ndarray, "F P"]
+    layers: Layers, search: Search | None, params: Float[np.ndarray, "F P"], goals: Float[np.ndarray, "F P"]
 ) -> Nearest:
     """Fits, all of them finite, exchanged so that they are near to their goals.
 
     Args:
         layers: at least one.
-        chain: what they are if all exchanges are to be looked through.
+        search: looks through all exchanges, if that is to be done.
         params: in any dtype, which they keep.
         goals: one for each.
     """
@@ -128,8 +135,8 @@ def nearest(
         # In units of a power of two of their own, products of no fit overflow.
         shift = np.maximum(exponent(params[some], 1), exponent(goals[some], 1))
         here, there = (np.ldexp(np.asarray(each[some], np.float64), -shift) for each in (params, goals))
-        if chain:
-            exchange = nearest_of_all(chain, here, there)
+        if search:
+            exchange = search(here, there)
         else:
             exchange, gap = _descended(layers, here, there)
             slack[some] = np.ldexp(np.sqrt(2 * gap), shift[:, 0])
@@ -148,11 +155,14 @@ def _descended(layers, params, goals):
         starts[2].follow(place, *_assignment(layer, starts[2].act(layers, params), goals, ("outgoing",)))
     for place, each in enumerate(orders):
         starts[3].follow(place, each, np.ones(each.shape))
-    for place, layer in enumerate(layers):
+    settled = _settled(layers, params.shape[1])
+    for place, (layer, entries) in enumerate(zip(layers, settled, strict=True)):
         if layer.scaling == "sign":
-            entering = (each[:, layer.incoming] for each in (goals, starts[3].act(layers, params)))
-            signs = np.where(np.einsum("fua,fua->fu", *entering) < 0, -1.0, 1.0)
+            here, there = (each[:, entries] for each in (goals, starts[3].act(layers, params)))
+            signs = np.where(np.einsum("fua,fua->fu", here, there) < 0, -1.0, 1.0)
             starts[3].follow(place, starts[3].none(layers, len(params)).orders[place], signs)
+    if max(len(layer.incoming) for layer in layers) <= ENUMERATED:
+        starts += _drawn(layers, len(params))
     best, most = starts[0], np.full(len(params), -np.inf)
     for start in starts:
         reached = _ascend(layers, start, params, goals)
@@ -160,6 +170,42 @@ def _descended(layers, params, goals):
         best, most = start.where(better, best), np.where(better, reached, most)
     gap = bounds - most
     return best, np.where(gap > _rounding(params, goals), gap, 0.0)
+
+
+def _settled(layers, size):
+    """Entries of each layer by which its signs can be told, those of odd layers before it being known.
+
+    What enters, or else what leaves, and belongs to no odd layer from this one on a second time.
+    """
+    odd = [layer for layer in layers if layer.scaling == "sign"]
+    left = np.bincount(np.concatenate([np.zeros(0, np.int64), *map(_both_sides, odd)]), minlength=size)
+    found = []
+    for layer in layers:
+        sides = [side[:, (left[side] == 1).all(axis=0)] for side in (layer.incoming, layer.outgoing)]
+        found.append(sides[0] if sides[0].size else sides[1])
+        if layer.scaling == "sign":
+            np.subtract.at(left, _both_sides(layer), 1)
+    return found
+
+
+def _both_sides(layer):
+    return np.concatenate([layer.incoming.ravel(), layer.outgoing.ravel()])
+
+
+def _drawn(layers, count):
+    """Random exchanges, the same for each fit, and the inverse of each, so that no end of a pair is preferred."""
+    random, found = np.random.default_rng(0), []
+    for _ in range(_DRAWS):
+        orders = [random.permutation(len(layer.incoming)) for layer in layers]
+        signs = [
+            random.choice([-1.0, 1.0], len(layer.incoming)) if layer.scaling == "sign" else np.ones(len(layer.incoming))
+            for layer in layers
+        ]
+        back = [np.argsort(each) for each in orders]
+        turned = [each[order] for each, order in zip(signs, back, strict=True)]
+        for one in ((orders, signs), (back, turned)):
+            found.append(Exchange(*([np.tile(each, (count, 1)) for each in side] for side in one)))
+    return found
 
 
 def _ascend(layers, exchange, params, goals):

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxland.landscape.matching.exchanges import Exchange, Layers, order_matrices, products
+from jaxland.networks.symmetry import UnitLayer
 
 # Tables of one state with another that are larger are not made: layers of six, of four odd units, are the largest.
 _LARGEST = 2**20
@@ -34,7 +35,7 @@ class Chain(NamedTuple):
 
 def chain_of(layers: Layers, size: int) -> Chain | None:
     """The chain that some layers are, or None where they are none or have too many states."""
-    counts = [factorial(len(each.incoming)) * (2 ** len(each.incoming)) ** (each.scaling == "sign") for each in layers]
+    counts = [state_count(each) for each in layers]
     if max((first * second for first, second in zip(counts, [*counts[1:], 1], strict=True)), default=1) > _LARGEST:
         return None
     belongs = np.bincount(
@@ -50,7 +51,7 @@ def chain_of(layers: Layers, size: int) -> Chain | None:
             _link(first.outgoing[:, ~leave], second.incoming[:, ~enter], size)
             for first, (_, leave), second, (enter, _) in zip(layers, alone, layers[1:], alone[1:], strict=False)
         ]
-        states = [_states(each) for each in layers]
+        states = [states_of(each) for each in layers]
         found = [each for each in links if each is not None]
         if len(found) == len(links):
             return Chain(own, found, [orders for orders, _ in states], [signs for _, signs in states])
@@ -72,7 +73,14 @@ def _link(leaving, entering, size):
     return leaving if same else None
 
 
-def _states(layer):
+def state_count(layer: UnitLayer) -> int:
+    """How many states a layer has."""
+    units = len(layer.incoming)
+    return factorial(units) * (2**units if layer.scaling == "sign" else 1)
+
+
+def states_of(layer: UnitLayer) -> tuple[Int[np.ndarray, "S U"], Float[np.ndarray, "S U"]]:
+    """Orders and signs of all states of a layer."""
     units = len(layer.incoming)
     orders = np.array(list(permutations(range(units))), np.int64)
     if layer.scaling != "sign":

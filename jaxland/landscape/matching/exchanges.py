@@ -14,7 +14,7 @@ from jaxland.networks.symmetry import UnitLayer
 Layers = Sequence[UnitLayer]
 
 # Up to so many units all orders are tried at once, which is faster than one assignment after the other.
-_ENUMERATED = 5
+ENUMERATED = 5
 
 
 class Exchange(NamedTuple):
@@ -66,7 +66,7 @@ class Exchange(NamedTuple):
 def assigned(gains: Float[np.ndarray, "F U U"]) -> Int[np.ndarray, "F U"]:
     """For each place the unit it gets where the sum of gains, [place, unit], is largest: linear assignments."""
     count, units = gains.shape[:2]
-    if units > _ENUMERATED:
+    if units > ENUMERATED:
         orders = [linear_sum_assignment(each, maximize=True)[1] for each in gains]
         return np.array(orders, np.int64).reshape(count, units)
     every = np.array(list(permutations(range(units))), np.int64)

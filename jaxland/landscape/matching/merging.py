@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from jaxland._short import in_short
 from jaxland.landscape.matching.alignment import ROUNDING, checked_fits, nearest
-from jaxland.landscape.matching.chains import chain_of
+from jaxland.landscape.matching.enumeration import search_of
 from jaxland.landscape.symmetrise import representatives
 from jaxland.networks import Network
 
@@ -54,21 +54,21 @@ def merge(network: Network, params: Float[np.ndarray, "F P"], *, exact: bool = T
         trouble = f"fits {', '.join(map(str, lost[:5]))} are not" if len(lost) else "there are none"
         raise ValueError(f"fits to merge must be finite, one at least; {trouble}. Leave out those that diverged.")
     layers = network.spec.symmetry.layers
-    chain = chain_of(layers, network.size) if exact else None
+    search = search_of(layers, network.size, exact=exact)
     members = representatives(network.spec.symmetry, params).params
-    members[1:] = nearest(layers, chain, members[1:], np.broadcast_to(members[0], members[1:].shape)).params
+    members[1:] = nearest(layers, search, members[1:], np.broadcast_to(members[0], members[1:].shape)).params
     for _ in range(_TURNS):
-        if not _turned(layers, chain, members):
+        if not _turned(layers, search, members):
             break
     return Merged(members.mean(axis=0, dtype=np.float64).astype(members.dtype), members)
 
 
-def _turned(layers, chain, members):
+def _turned(layers, search, members):
     """Matches each member to the mean of the others, in place; whether one moved."""
     wide, changed = members.astype(np.float64), False
     for place in range(len(members) if len(members) > 1 else 0):
         goal = (wide.sum(axis=0) - wide[place]) / (len(members) - 1)
-        moved = nearest(layers, chain, members[[place]], goal[None]).params[0]
+        moved = nearest(layers, search, members[[place]], goal[None]).params[0]
         gain = (moved.astype(np.float64) - wide[place]) @ goal
         if gain > ROUNDING * np.linalg.norm(goal) * np.linalg.norm(wide[place]):
             members[place], wide[place], changed = moved, moved, True

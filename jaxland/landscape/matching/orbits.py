@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxland._scaling import norm
 from jaxland._short import in_short
 from jaxland.landscape.distances import checked_pairs
 from jaxland.landscape.matching.alignment import blocks, checked, checked_fits, nearest
-from jaxland.landscape.matching.chains import chain_of
+from jaxland.landscape.matching.enumeration import search_of
 from jaxland.landscape.symmetrise import representatives
 from jaxland.networks import Network
 
@@ -26,6 +26,11 @@ class Matched(NamedTuple):
     at_least: Float[np.ndarray, "F"]
     """A lower bound of it; the same number where no exchange is nearer."""
 
+    @property
+    def exact(self) -> Bool[np.ndarray, "F"]:
+        """Whether no exchange is nearer. Where this is false `distance` may be large between equal networks."""
+        return self.distance == self.at_least
+
     __repr__ = in_short
 
 
@@ -36,6 +41,11 @@ class OrbitDistances(NamedTuple):
     """From above, of a match that was found; NaN where a fit is not finite."""
     at_least: Float[np.ndarray, "pairs"]
     """From below; the same number where no exchange is nearer."""
+
+    @property
+    def exact(self) -> Bool[np.ndarray, "pairs"]:
+        """Whether no exchange is nearer. Where this is false `distance` may be large between equal networks."""
+        return self.distance == self.at_least
 
     __repr__ = in_short
 
@@ -51,9 +61,9 @@ def match(
 
     The distance modulo symmetry is that of the representatives of least norm, at the best exchange of units and of the
     signs of odd ones; see `orbit_distances` for why. Fit and reference are brought to minimum energy, then aligned; see
-    `align` for which networks that is the nearest of all exchanges. For others `at_least` says how much nearer one
-    could be: linear assignments of each layer by itself, each weight between two layers free to take the place that
-    suits it best (Gilmore 1962, Lawler 1963). No function changes.
+    `align` for which networks that is the nearest of all exchanges; `exact` says so of each fit. For others `at_least`
+    says how much nearer one could be: linear assignments of each layer by itself, each weight between two layers free
+    to take the place that suits it best (Gilmore 1962, Lawler 1963). No function changes.
 
         matched = landscape.match(net, fits.params, problem.minimum)
         landscape.linear_barriers(evaluate, matched.params, matched.reference)
@@ -74,8 +84,8 @@ def match(
     finite = np.isfinite(found).all(axis=1)
     bounds = np.full((2, len(found)), np.nan)
     each = np.broadcast_to(goals, found.shape)[finite]
-    chain = chain_of(symmetry.layers, network.size) if exact else None
-    found[finite], bounds[:, finite] = _matched(symmetry.layers, chain, found[finite], each)
+    search = search_of(symmetry.layers, network.size, exact=exact)
+    found[finite], bounds[:, finite] = _matched(symmetry.layers, search, found[finite], each)
     return Matched(found, goals.reshape(reference.shape), *bounds)
 
 
@@ -91,9 +101,12 @@ def orbit_distances(
     shorter. The least distance of one vector to the scaling orbit of another is not symmetric, and that between two
     such orbits can be zero for networks that differ, since orbits come near to each other far out.
 
-    `distance` is exact, and `at_least` the same, where `align` is. Elsewhere both are bounds; they are the same for
-    (i, j) and (j, i) and whatever members of their orbits are given, up to rounding and ties of units. It is never more
-    than `pair_distances` of the symmetrised fits.
+    `distance` is exact, and `at_least` the same, where `align` is; `exact` says so of each pair. That is the least over
+    all exchanges and signs; scales are not searched, for each fit has one representative. Elsewhere both are bounds,
+    and two fits may be one network however far apart the upper one has them. They are the same for (i, j) and (j, i)
+    and whatever members of their orbits are given, up to rounding and ties of units; of odd units that are no chain
+    only the lower one is, for what `symmetrise` makes of two members may differ in signs. `distance` is never more than
+    `pair_distances` of the symmetrised fits.
 
     Args:
         network: declares its symmetry, see `declare_symmetry`.
@@ -108,19 +121,19 @@ def orbit_distances(
     pairs = checked_pairs(np.asarray(pairs), len(params))
     found = representatives(network.spec.symmetry, params).params
     layers = network.spec.symmetry.layers
-    chain = chain_of(layers, network.size) if exact else None
+    search = search_of(layers, network.size, exact=exact)
     bounds = np.full((2, len(pairs)), np.nan)
     there = np.asarray(np.isfinite(found).all(axis=1))
     finite = np.flatnonzero(there[pairs].all(axis=1))
     for some in blocks(len(finite), network.size):
         rows = finite[some]
-        bounds[:, rows] = _matched(layers, chain, found[pairs[rows, 1]], found[pairs[rows, 0]])[1]
+        bounds[:, rows] = _matched(layers, search, found[pairs[rows, 1]], found[pairs[rows, 0]])[1]
     return OrbitDistances(*bounds)
 
 
-def _matched(layers, chain, params, goals):
+def _matched(layers, search, params, goals):
     """Fits moved, and both bounds of their distances."""
-    result = nearest(layers, chain, params, goals)
+    result = nearest(layers, search, params, goals)
     distance = norm(result.params.astype(np.float64) - goals)
     # As shares of the distance, whose square might overflow.
     share = np.divide(result.slack, distance, out=np.zeros_like(distance), where=distance > 0)
