@@ -169,11 +169,11 @@ def _separated(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for each in names for name in each.split(",") if name)
 
 
-def _finish(work: Callable, out: Path, where: str = "") -> int:
+def _finish(work: Callable, out: Path, where: str = "", command: str = "resume") -> int:
     from jaxland.studies.claims import reasons, tally
 
     advice = "Finished shards, and finished parts of analyses, are kept. Go on with:"
-    outcome, code = _until_stopped(work, f"{advice}\n  jaxland resume {shlex.quote(str(out))}{where}")
+    outcome, code = _until_stopped(work, f"{advice}\n  jaxland {command} {shlex.quote(str(out))}{where}")
     if outcome is None:
         return code
     if outcome.claims:
@@ -300,7 +300,7 @@ def work(
 
     code = None if study is None else find_study(study)
     options: dict[str, Any] = {"threads": threads, "name": name, "lease": lease, "shard_timeout": shard_timeout}
-    return _finish(partial(work_on, directory, code, **options, say=_say), directory)
+    return _finish(partial(work_on, directory, code, **options, say=_say), directory, command="work")
 
 
 def _opened(directory: Path, study: str | None) -> tuple[Any, Any, Any]:

@@ -126,6 +126,10 @@ def _report_main(threads, rounds, say):
         say(_row(name, rates[name], rates[name] * flop / rates["peak, all"], rates["lanes, all"] / rates[name]))
     one, every = rates["peak, 1 thread"] / 1e9, rates["peak, all"] / 1e9
     say(f"\nMultiply-add peak: {one:.0f} GFLOP/s on one thread, {every:.0f} on {threads}.")
+    if max(rates["lanes, 1 thread"] / rates["peak, 1 thread"], rates["lanes, all"] / rates["peak, all"]) * flop > 1:
+        say(
+            "No program is faster than the peak: the machine was busy while that was measured. Take no share from here."
+        )
     limit = rates["mix, 1 thread"] / rates["peak, 1 thread"]
     say(f"The kernel's mix of instructions, with nothing to wait for, reaches {limit:.0%} of it.")
     say(f"After {_TRAINED:,} steps {_subnormal_share(MAIN.ensemble):.1%} of the optimizer's state is subnormal.")

@@ -87,7 +87,8 @@ def training_curves(
 
     Args:
         steps: at which they were taken.
-        traces: of the fits of each group, by its label; positive on a logarithmic axis.
+        traces: of the fits of each group, by its label; positive on a logarithmic axis. NaN where a fit has none, as
+            after it stopped: each step has the quantiles of those that are left.
         colors: of the groups, by label; the others take the next of the usual ones.
         ylabel: quantity and unit.
         xscale, yscale: kinds of the axes, as matplotlib names them.
@@ -97,7 +98,7 @@ def training_curves(
     """
     ax = own_axes(ax)
     for index, (name, values) in enumerate(traces.items()):
-        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+        low, middle, high = quartiles_of_known(values)
         color = color_of(name, index, colors)
         ax.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
         ax.plot(
@@ -113,6 +114,14 @@ def training_curves(
     ax.set(title=title, xlabel="step", ylabel=ylabel, xscale=xscale, yscale=yscale)
     ax.legend()
     return ax
+
+
+def quartiles_of_known(values: Float[np.ndarray, "F T"]) -> Float[np.ndarray, "3 T"]:
+    """Quartiles over the first axis of what is not NaN; NaN where nothing is."""
+    found = np.full((3, values.shape[1]), np.nan)
+    known = ~np.isnan(values).all(axis=0)
+    found[:, known] = np.nanquantile(values[:, known].astype(np.float64), [0.25, 0.5, 0.75], axis=0)
+    return found
 
 
 def _name_groups(ax, groups):

@@ -57,6 +57,10 @@ _STYLE: dict[str, Any] = {
 }
 
 
+# Fonts as journals take them; matplotlib's own choice, type 3, many refuse.
+_FONTS = {"pdf.fonttype": 42, "ps.fonttype": 42}
+
+
 class _Picture(Figure):
     """A figure that belongs to no window, that a notebook shows as a picture, and that keeps the look it was made in.
 
@@ -68,7 +72,7 @@ class _Picture(Figure):
         self._look: Any = {name: value for name, value in matplotlib.rcParams.items() if name in _STYLE}
 
     def savefig(self, *args: Any, **options: Any) -> None:
-        with matplotlib.rc_context(self._look):
+        with matplotlib.rc_context({**self._look, **_FONTS}):
             super().savefig(*args, **options)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:

@@ -33,7 +33,7 @@ class ClassificationScores(NamedTuple):
 
 def classification_scores(
     probabilities: Float[np.ndarray, "*M N C"],
-    labels: Shaped[np.ndarray, "N"],
+    labels: Shaped[np.ndarray, "N"] | Shaped[np.ndarray, "N 1"],
     *,
     bins: int = 15,
     strategy: Literal["uniform", "quantile"] = "uniform",
@@ -45,7 +45,7 @@ def classification_scores(
 
     Args:
         probabilities: of C classes at N points; those of M members, (M, N, C), are replaced with their mean.
-        labels: which class each point has, from 0 to C - 1.
+        labels: which class each point has, from 0 to C - 1; a column, as of `class_numbers`, will do.
         bins, strategy: of the calibration error, as in `reliability`.
 
     Raises:
@@ -80,7 +80,7 @@ def calibration_error(table: pd.DataFrame) -> float:
 
 def reliability(
     probabilities: Float[np.ndarray, "*M N C"],
-    labels: Shaped[np.ndarray, "N"],
+    labels: Shaped[np.ndarray, "N"] | Shaped[np.ndarray, "N 1"],
     *,
     bins: int = 15,
     strategy: Literal["uniform", "quantile"] = "uniform",
@@ -91,7 +91,7 @@ def reliability(
     Args:
         probabilities: of C classes at N points; those of M members, (M, N, C), are replaced with their mean. A single
             probability p of one of two classes is the pair (1 - p, p).
-        labels: which class each point has, from 0 to C - 1.
+        labels: which class each point has, from 0 to C - 1; a column, as of `class_numbers`, will do.
         bins: how many.
         strategy: `"uniform"` for bins of equal width from 0 to 1, `"quantile"` for about as many points in each, from
             the least sure to the most, and fewer bins where many are equally sure. A bin holds its lower bound, the
@@ -133,6 +133,8 @@ def reliability(
 
 def _means_and_labels(probabilities, labels) -> tuple[Float[np.ndarray, "N C"], Int[np.ndarray, "N"]]:
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:  # a column, as `class_numbers` makes and problems have
+        labels = labels[:, 0]
     if probabilities.ndim not in (2, 3) or labels.shape != probabilities.shape[-2:-1]:
         raise ValueError(
             "probabilities must have shape (members, points, classes) or (points, classes) and labels (points,); got "

@@ -149,3 +149,11 @@ def test_what_draws_is_given_one_axes_and_says_so():
     assert given(axes[0]) is axes[0]
     with pytest.raises(TypeError, match="one Axes"):
         given(figure)
+
+
+def test_fonts_of_a_pdf_are_such_as_journals_take():
+    figure, (ax,) = new_figure()
+    ax.set_title("words")
+    pdf = render(figure, "pdf")
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf

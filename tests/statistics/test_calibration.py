@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
+import jaxland as jl
 from jaxland.statistics import (
     calibration_error,
     classification_scores,
@@ -128,3 +129,10 @@ def test_levels_beyond_the_members_are_refused():
         interval_coverage(RNG.normal(size=(10, 5)), np.zeros(5), (0.5, 0.9))
     with pytest.raises(ValueError, match="levels must lie between 0 and 1; got 95"):
         interval_coverage(RNG.normal(size=(10, 5)), np.zeros(5), (95,))
+
+
+def test_labels_may_be_a_column_as_class_numbers_makes_them():
+    column = jl.problems.class_numbers(np.array(["a", "b", "b"]))
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    assert classification_scores(probabilities, column) == classification_scores(probabilities, column[:, 0])
+    pd.testing.assert_frame_equal(reliability(probabilities, column), reliability(probabilities, column[:, 0]))

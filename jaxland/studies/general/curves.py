@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from jaxland.plots import new_figure, training_curves
+from jaxland.plots.strips import quartiles_of_known
 from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
 from jaxland.training import Ensemble, choose_backend, train
@@ -29,12 +30,19 @@ def find(context: Context) -> Findings:
     curves = {name: _curves(context, name, ensembles[name]) for name in context.store.manifest.ensembles}
     frames = [_frame(name, *each) for name, each in curves.items()]
     figures = _figures(curves)
-    medians = "; ".join(
-        f"{name} {each['loss_median'].iloc[0]:.3g} to {each['loss_median'].iloc[-1]:.3g}"
-        for name, each in zip(curves, frames, strict=True)
-    )
+    medians = "; ".join(f"{name} {_told(each)}" for name, each in zip(curves, frames, strict=True))
     captions = dict.fromkeys(figures, f"Losses in training, from the first step to the last in the median: {medians}.")
     return Findings({"curves.csv": pd.concat(frames, ignore_index=True)}, figures, [], captions=captions)
+
+
+def _told(curve: pd.DataFrame) -> str:
+    known = curve[curve["loss_median"].notna()]
+    if known.empty:
+        return "has none"
+    first, last = known.iloc[0], known.iloc[-1]
+    some = last["fits"] < curve["fits"].max()
+    left = f" of the last {last['fits']:,} of {curve['fits'].max():,} fits, at step {last['step']:,}" if some else ""
+    return f"{first['loss_median']:.3g} to {last['loss_median']:.3g}{left}"
 
 
 def _curves(context: Context, name: str, ensemble: Ensemble) -> tuple[np.ndarray, np.ndarray]:
@@ -59,15 +67,15 @@ def _trained(context: Context, ensemble: Ensemble) -> np.ndarray:
 
 
 def _frame(name: str, steps: np.ndarray, losses: np.ndarray) -> pd.DataFrame:
-    with np.errstate(invalid="ignore"):
-        low, middle, high = np.quantile(losses.astype(np.float64), (0.25, 0.5, 0.75), axis=0)
-    columns = {"step": steps, "fits": len(losses), "loss_q25": low, "loss_median": middle, "loss_q75": high}
+    low, middle, high = quartiles_of_known(losses)
+    # Losses of those that stopped are NaN from then on.
+    left = (~np.isnan(losses)).sum(axis=0)
+    columns = {"step": steps, "fits": left, "loss_q25": low, "loss_median": middle, "loss_q75": high}
     return pd.DataFrame({"ensemble": name, **columns})
 
 
 def _figures(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Figure]:
-    sane = {name: (steps, losses[np.isfinite(losses).all(axis=1)]) for name, (steps, losses) in curves.items()}
-    drawn = [(name, each) for name, each in sane.items() if len(each[1])][:_DRAWN]
+    drawn = [(name, each) for name, each in curves.items() if np.isfinite(each[1]).any()][:_DRAWN]
     if not drawn:
         return {}
     columns = min(len(drawn), 4)
@@ -75,8 +83,9 @@ def _figures(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Figu
     for ax in axes[len(drawn) :]:
         ax.set_axis_off()
     for ax, (name, (steps, losses)) in zip(axes, drawn, strict=False):
-        scale = "log" if losses.min() > 0 else "linear"
-        training_curves(steps, {name: losses}, ylabel="loss", yscale=scale, ax=ax)
+        shown = np.where(np.isfinite(losses), losses, np.nan)
+        scale = "log" if np.nanmin(shown) > 0 else "linear"
+        training_curves(steps, {name: shown}, ylabel="loss", yscale=scale, ax=ax)
     return {"training": figure}
 
 
