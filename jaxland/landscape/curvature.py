@@ -95,7 +95,7 @@ def hessian_of(objective: Objective, at_many: Products | None = None) -> Curvatu
     Args:
         objective: scalar function of a flat vector, such as `problem.objective(network)`.
         at_many: products at many points, which `spectra`, `hessians` and `largest_eigenvalues` then use: the kernel of
-            `jl.training.hessian_products(network, problem)` is several times as fast as the objective's own.
+            `jl.training.hessian_products(network, problem)` is up to four times as fast as the objective's own.
     """
     return Curvature("hessian", objective, lambda params: jax.linearize(jax.grad(objective), params)[1], at_many)
 

@@ -69,10 +69,10 @@ class _Picture(Figure):
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
-        self._look: Any = {name: value for name, value in matplotlib.rcParams.items() if name in _STYLE}
+        self._look: Any = {name: value for name, value in matplotlib.rcParams.items() if name in _STYLE} | _FONTS
 
     def savefig(self, *args: Any, **options: Any) -> None:
-        with matplotlib.rc_context({**self._look, **_FONTS}):
+        with matplotlib.rc_context(self._look):
             super().savefig(*args, **options)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
