@@ -167,6 +167,7 @@ def test_a_configuration_that_hides_an_option(tmp_path, capsys):
         assert f"has a field {name!r}, which is an option of `jaxland run`" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_help_names_the_numbers_of_what_is_not_trained_by_default_in_a_line_and_takes_them(capsys, tmp_path):
     with pytest.raises(SystemExit):
         main(["run", "sawtooth", "--help"])
@@ -184,6 +185,7 @@ def test_help_names_the_numbers_of_what_is_not_trained_by_default_in_a_line_and_
     assert (config["optimizers"], config["adam"]["b1"]) == (["adam"], 0.8)
 
 
+@pytest.mark.slow
 def test_dry_run_tells_which_analyses_train_fits_of_their_own(tmp_path, capsys):
     assert main(["run", "placebo", "--fits", "8", "--steps", "5", "--dry-run", "--out", str(tmp_path / "s")]) == 0
     told = " ".join(capsys.readouterr().out.split())

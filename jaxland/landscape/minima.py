@@ -139,7 +139,7 @@ def _nearest(shown, known) -> tuple[np.ndarray, np.ndarray]:
 
 def _closest(known) -> float:
     """The distance of the nearest two of some rows."""
-    return min((_nearest(known[k : k + 1], known[:k])[0][0] for k in range(1, len(known))), default=np.inf)
+    return min((_nearest(known[:k], known[k : k + 1])[0].min() for k in range(1, len(known))), default=np.inf)
 
 
 def _descended(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -117,10 +117,11 @@ def training_curves(
 
 
 def quartiles_of_known(values: Float[np.ndarray, "F T"]) -> Float[np.ndarray, "3 T"]:
-    """Quartiles over the first axis of what is not NaN; NaN where nothing is."""
+    """Quartiles over the first axis of what is not NaN; NaN where nothing is, or between two that are infinite."""
     found = np.full((3, values.shape[1]), np.nan)
     known = ~np.isnan(values).all(axis=0)
-    found[:, known] = np.nanquantile(values[:, known].astype(np.float64), [0.25, 0.5, 0.75], axis=0)
+    with np.errstate(invalid="ignore"):
+        found[:, known] = np.nanquantile(values[:, known].astype(np.float64), [0.25, 0.5, 0.75], axis=0)
     return found
 
 

@@ -52,6 +52,7 @@ def test_minima_are_stationary_not_equal_and_all_counted(trained, found):
     assert np.median(np.array(apart)[found.label >= 0]) < 1e-2
 
 
+@pytest.mark.slow
 def test_those_recognised_by_their_outputs_are_where_newton_leads_them(trained, found, monkeypatch):
     monkeypatch.setattr(minima, "_FIRST", 64)
     quick = landscape.distinct_minima(*trained)

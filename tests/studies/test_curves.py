@@ -28,6 +28,10 @@ def test_quantiles_are_of_the_fits_that_are_left_and_say_how_many():
 def test_all_ensembles_with_a_loss_are_drawn_and_what_is_not_finite_is_left_out():
     diverged = LOSSES.copy()
     diverged[0, 3:] = np.inf
+    most = np.where(np.arange(7)[:, None] < 6, np.float32(np.inf), LOSSES)
+    told = curves._frame("b", STEPS, most)
+    assert told["fits"].tolist() == [7] * 5
+    assert not np.isfinite(told["loss_q75"]).any()
     figures = curves._figures(
         {"stopped": (STEPS, STOPPED), "diverged": (STEPS, diverged), "none": (STEPS, diverged * np.nan)}
     )

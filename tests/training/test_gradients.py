@@ -120,6 +120,7 @@ def test_products_with_the_hessian_are_those_of_nested_differentiation(case, whi
     np.testing.assert_allclose(slopes, (gradient * vectors).sum(axis=1), atol=1e-12 * np.abs(slopes).max())
 
 
+@pytest.mark.slow
 def test_products_are_made_by_a_kernel_alone_to_the_bit_and_in_single_precision(network, problem, points):
     vectors = np.random.default_rng(3).normal(size=points.shape)
     products = hessian_products(network, problem)
