@@ -53,9 +53,10 @@ def _wells(name):
     return network, jl.Problem(np.ones((2, 1)), np.array([[-1.0], [1.0]]), loss)
 
 
-@pytest.fixture(
-    scope="module", params=["the sharper the wider", pytest.param("as wide as they are", marks=pytest.mark.slow)]
-)
+SLOW_WELLS = [pytest.param(name, marks=pytest.mark.slow) for name in NARROW]
+
+
+@pytest.fixture(scope="module", params=SLOW_WELLS)
 def counted(request):
     network, problem = _wells(request.param)
     starts = np.random.default_rng(0).uniform(EDGES[0], EDGES[-1], (8_000, 1)).astype(np.float32)

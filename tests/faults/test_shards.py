@@ -118,6 +118,7 @@ def test_a_truncated_shard_is_found_set_aside_and_made_again(store, part):
     assert aside.read_bytes() == cut
 
 
+@pytest.mark.slow
 def test_four_kinds_of_damage_in_one_resume(tmp_path):
     def files(folder):
         return {path.relative_to(tmp_path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -230,6 +230,7 @@ def test_a_band_does_not_depend_on_those_beside_it():
             np.testing.assert_array_equal(getattr(alone, name), getattr(together, name)[chosen])
 
 
+@pytest.mark.slow
 def test_a_band_that_meets_nan_diverges_alone():
     bands = straight_bands(MINIMA[[0, 0, 0]], MINIMA[[2, 2, 2]], 9)
     broken = bands.copy()

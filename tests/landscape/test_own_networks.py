@@ -79,6 +79,7 @@ def test_the_points_are_the_same_functions(own, points):
     _same(landscape.outputs(network, points[:, to_own], X[:, None]), landscape.outputs(MLP, points, X[:, None]))
 
 
+@pytest.mark.slow
 def test_matching_and_barriers(own, points):
     network, to_own = own
     pairs = landscape.random_pairs(6, 8, seed=0)
@@ -97,6 +98,7 @@ def test_matching_and_barriers(own, points):
     _same(np.sort(np.abs(merged[0])), np.sort(np.abs(merged[1])), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_curvature(own, points):
     network, to_own = own
     here, there = points[:, to_own], points

@@ -121,6 +121,7 @@ def test_saddles_between_fits_of_a_network():
     assert saddles.loss.min() > minima.loss.min()
 
 
+@pytest.mark.slow
 def test_searches_that_lead_nowhere_and_bad_input():
     slope = saddle_points(lambda point: point.sum(), np.zeros((3, 2)))
     assert not len(slope.loss)

@@ -38,6 +38,7 @@ def table(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_clear_signal(table, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["--target", "y", "--inputs", "a", "b", "c", "--permutations", "99", "--out", str(out)]

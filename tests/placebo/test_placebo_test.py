@@ -173,6 +173,7 @@ def test_labels_drawn_from_a_distribution():
     assert result.distinct == np.inf
 
 
+@pytest.mark.slow
 def test_fits_that_diverge_count_as_the_worst_and_are_flagged():
     problem = _noise(20)
     everything = placebo_test(SMALL, problem, optax.sgd(1e6), steps=50, permutations=9, held_out=problem)
@@ -253,6 +254,7 @@ class _Spy:
         monkeypatch.setattr(fitting, "train_shard", counted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problems", [1, 2])
 def test_an_interrupted_test_goes_on_where_it_stopped(tmp_path, monkeypatch, problems):
     parts = [split(_noise(12, seed=seed)) for seed in range(problems)]

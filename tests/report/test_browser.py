@@ -329,6 +329,7 @@ def test_a_table_is_searched_and_read_by_pages(opened, study):
     assert count.text == "0 rows found of 641 rows"
 
 
+@pytest.mark.slow
 def test_cells_are_the_same_with_and_without_scripts(browser, page_file):
     cells = "return [...document.querySelectorAll('[data-table] td')].map(each => each.textContent)"
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
@@ -595,6 +596,7 @@ def test_claims_are_searched_and_sorted(opened):
     assert verdicts == sorted(verdicts, key=lambda text: text[2:])
 
 
+@pytest.mark.slow
 def test_the_contents_lead_to_the_sections(opened):
     links = opened.find_elements(By.CSS_SELECTOR, "nav a")
     assert len(links) > 15

@@ -61,6 +61,7 @@ def test_the_page_holds_both(study, other, compared):
     assert all(link.startswith("#") and link[1:] in page.ids for link in links)
 
 
+@pytest.mark.slow
 def test_verdicts_that_changed_are_counted(copy, tmp_path):
     changed = shutil.copytree(copy, tmp_path / "changed")
     text = (changed / "claims.csv").read_text()
@@ -78,6 +79,7 @@ def test_a_study_compared_with_itself_by_another_name_says_nothing_twice(copy):
     assert re.search(r"0 of \d+ verdicts are not the same\.", text)
 
 
+@pytest.mark.slow
 def test_texts_from_files_are_never_markup(hostile, study, tmp_path):
     attacked = Page(write_comparison(study, hostile, tmp_path / "page.html").read_text())
     assert "<script>window.hacked" in attacked.text
@@ -111,6 +113,7 @@ def test_bad_arguments(study, tmp_path):
         write_comparison(study, tmp_path)
 
 
+@pytest.mark.slow
 def test_another_study_is_no_obstacle(copy, study, tmp_path):
     manifest = json.loads((copy / "study.json").read_text())
     rewritten(copy, {**manifest, "study": "tomorrow", "title": "a title", "origin": {"module": "m", "name": "S"}})

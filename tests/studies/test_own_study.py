@@ -564,6 +564,7 @@ def test_analyses_of_its_own(tmp_path):
         jl.run(study, tmp_path / "s", fits=4, analyses={"stps": None})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "module"])
 def test_executors_give_the_same_bytes(tmp_path, file, kind):
     """Workers import a study's module, or execute its file."""

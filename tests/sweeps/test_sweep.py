@@ -110,6 +110,7 @@ def test_thousands_of_fits_are_a_call_a_network_and_optimizer():
     assert len({id(call.arguments["network"]) for call in plan}) == 3
 
 
+@pytest.mark.slow
 def test_factors_of_fit_and_of_one_optimizer_alone():
     design = pd.DataFrame(
         {
@@ -133,6 +134,7 @@ def test_factors_of_fit_and_of_one_optimizer_alone():
         np.testing.assert_allclose(found.table["loss"][place], alone.loss[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_function_may_be_given_what_another_takes_too():
     design = jl.grid(width=[2, 4], learning_rate=[0.1], seed=[3])
 

@@ -6,6 +6,7 @@ import sys
 import jax
 import numpy as np
 import optax
+import pytest
 
 import jaxland as jl
 from jaxland.execution import default_shard_fits
@@ -39,6 +40,7 @@ for first, second in zip(jax.tree.leaves(both), jax.tree.leaves(one), strict=Tru
 """
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_devices(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     subprocess.run([sys.executable, "-c", _TWO_DEVICES], check=True)

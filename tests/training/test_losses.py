@@ -118,6 +118,7 @@ def test_a_loss_is_one_function(given):
         Loss("either", **given)
 
 
+@pytest.mark.slow
 def test_levenberg_marquardt_takes_what_says_that_it_is_squares():
     given = {"start": START, "evaluations": 3}
     with pytest.raises(ValueError, match="squared errors only"):

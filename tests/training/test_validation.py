@@ -144,6 +144,7 @@ def test_a_share_is_set_aside_for_each_fit():
     np.testing.assert_array_equal(again.members(np.array([3])).x[0], members.x[3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["lanes", "xla"])
 def test_metrics(backend):
     rng = np.random.default_rng(3)

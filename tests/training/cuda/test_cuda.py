@@ -74,6 +74,7 @@ def test_kernels_compute_what_xla_does(device, optimizer, threads, tile):
     assert (result.diverged_step == -1).all()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_each_fit_has_its_own_numbers_and_data_and_may_diverge(device):
     rng = np.random.default_rng(0)
@@ -122,6 +123,7 @@ def test_bits_do_not_depend_on_place_block_or_how_steps_are_cut(device):
     np.testing.assert_array_equal(trainer.finish(group).params, all_fits.params[:8])
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_results_are_handed_over_without_a_copy(device, dtype):

@@ -233,6 +233,7 @@ def loop_settings(ensemble, tile=TILE):
     return {"lanes": lanes, "form": "loops", "tile": tile, "fused": target.fused, "kernel": VERSION}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_trainer_of_loops_agrees_with_xla(dtype):
     ensemble = ensemble_of("residual", OPTIMIZERS["adam"], dtype, trace_every=1)

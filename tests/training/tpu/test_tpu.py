@@ -71,6 +71,7 @@ def test_gradients_clipped_by_their_norm_equal_a_numpy_loop():
         np.testing.assert_allclose(tpu.params[fit], params, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_each_fit_has_its_own_numbers_and_data_and_may_diverge():
     rng = np.random.default_rng(0)
     inputs, targets = rng.normal(size=(2, 6, 4, 1))
