@@ -1,10 +1,21 @@
-"""Looking a name up in a registry, with a helpful refusal."""
+"""Names: looked up in a registry, with a helpful refusal, and those that columns of tables have."""
 
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
+
+NAMES_TAKEN = frozenset(
+    (
+        *("study", "ensemble", "fit", "status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step"),
+        *("params", "trace", "snapshots", "validation", "best_validation", "best_validation_step", "stopped_step"),
+        *("best_params", "config_hash", "versions", "device", "precision", "backend", "group"),
+    )
+)
+"""Columns of tables that say something else."""
+OWN = "own."
+"""Before names of what fits have of their own, where it is not clear."""
 
 
 def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T:

@@ -87,7 +87,7 @@ def test_the_page_on_sweeps_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     compared = sum(run(code, names) for code in blocks("docs/sweeps.md"))
-    assert compared >= 18
+    assert compared >= 20
 
 
 @pytest.mark.slow

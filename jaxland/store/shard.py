@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,17 +167,17 @@ def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
 
 
 def read_table(
-    shard: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()
+    shard: ShardFile, columns: list[str] | None = None, *, also: Callable[[str], bool] = lambda name: False
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The same as a table of Arrow, and what the file says of itself; raises as `read_shard` does.
 
     Args:
         shard, columns: as of `read_shard`.
-        optional: names to read besides where they are there.
+        also: says of a name whether it is read besides where it is there.
     """
     file, there, metadata = _opened(shard)
     columns = list(there if columns is None else columns)
-    columns += [name for name in optional if name in there]
+    columns += [name for name in there if also(name) and name not in columns]
     try:
         # Arrow's pools of threads can abort a process that ends soon after (apache/arrow#34314), so none is begun.
         table = file.read([*columns, "fit"], use_threads=False)

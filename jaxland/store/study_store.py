@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import chain, count
@@ -296,13 +296,21 @@ class StudyStore:
         folder = shard_path(self._folder(ensemble), start, stop, b"").parent
         return bool(listed(folder, f"{start:010d}-{stop:010d}-*.parquet"))
 
-    def commit_shard(self, ensemble: str, start: int, stop: int, arrays: dict[str, np.ndarray]) -> Path:
-        """Commits fits `start` to `stop - 1`; returns the file.
+    def commit_shard(
+        self,
+        ensemble: str,
+        start: int,
+        stop: int,
+        arrays: dict[str, np.ndarray],
+        alike: Mapping[str, float | str] | None = None,
+    ) -> Path:
+        """Commits fits `start` to `stop - 1`, and what tables say alike of all of them; returns the file.
 
         Raises:
             StoreError: it cannot be written.
         """
-        content = encode(arrays, {**self.identity(ensemble), "start": start, "stop": stop})
+        told = {"alike": dict(alike)} if alike else {}
+        content = encode(arrays, {**self.identity(ensemble), "start": start, "stop": stop, **told})
         path = shard_path(self._folder(ensemble), start, stop, content)
         commit(path, content, self.path)
         return path
@@ -337,10 +345,15 @@ class StudyStore:
         return shard
 
     def read_table(
-        self, ensemble: str, file: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()
+        self,
+        ensemble: str,
+        file: ShardFile,
+        columns: list[str] | None = None,
+        *,
+        also: Callable[[str], bool] = lambda name: False,
     ) -> tuple[pa.Table, dict[str, Any]]:
         """Reads one shard as `shard.read_table` does; raises as `read` does."""
-        table, metadata = read_table(file, columns, optional=optional)
+        table, metadata = read_table(file, columns, also=also)
         self._require_own(ensemble, file, metadata)
         self._require_shapes(ensemble, file, {field.name: _shape(field.type) for field in table.schema})
         return table, metadata

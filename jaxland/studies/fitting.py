@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxland._by_value import pickled
+from jaxland._names import OWN
 from jaxland.execution import (
     Executors,
     ShardTask,
@@ -31,6 +32,7 @@ from jaxland.studies.configuration import config_hash, from_json, to_json
 from jaxland.studies.finding import from_origin, origin_of, place_of
 from jaxland.studies.registry import STUDIES
 from jaxland.studies.study import Study
+from jaxland.studies.tables import AT_BEST
 from jaxland.studies.unfinished import Unfinished
 from jaxland.studies.worklog import worker_log, worker_name, write_line
 from jaxland.training import (
@@ -87,7 +89,22 @@ def ensembles_of(study: Study, config: Any) -> dict[str, Ensemble]:
                 f"{where}: {name!r} asks for snapshots or begins at another fit than 0, which no study directory "
                 "keeps; leave `snapshots` and `first` out, and take snapshots of some fits with jaxland.fit."
             )
+    _require_one_kind(where, found)
     return dict(found)
+
+
+def _require_one_kind(where: str, ensembles: Mapping[str, Ensemble]) -> None:
+    """Raises ValueError where a column of the table would hold numbers of one ensemble and text of another."""
+    kinds: dict[str, tuple[str, str]] = {}
+    for name, ensemble in ensembles.items():
+        for column, values in ensemble.own_columns(np.array([0])).items():
+            kind = {"b": "true or false", "U": "text", "O": "text"}.get(np.asarray(values).dtype.kind, "numbers")
+            other, before = kinds.setdefault(column, (name, kind))
+            if kind != before:
+                raise ValueError(
+                    f"{where}: columns[{column!r}] has {before} of {other!r} and {kind} of {name!r}; give one kind, or "
+                    "two names."
+                )
 
 
 def _check_counts(prepared: Mapping[str, "Prepared"], fits: int) -> None:
@@ -343,8 +360,8 @@ def train_shard(
         return
     keeper = Unfinished(store, task)
     try:
-        columns = _columns(prepared, task, keeper, threads, on_progress, stop)
-        patiently(lambda: store.commit_shard(*task, columns), pauses)
+        columns, alike = _columns(prepared, task, keeper, threads, on_progress, stop)
+        patiently(lambda: store.commit_shard(*task, columns, alike), pauses)
     except (OSError, StoreError):
         # Another worker may have made it meanwhile, and have cleared up what was kept on the way.
         if not store.holds(*task):
@@ -370,22 +387,35 @@ def _columns(
     threads: int | None,
     on_progress: Callable[[int], object],
     stop: threading.Event | None,
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What a shard holds, and what it says alike of all its fits."""
+    fits = np.arange(task.start, task.stop)
     trained = train_fits(
         prepared.trainer,
         prepared.ensemble,
-        np.arange(task.start, task.stop),
+        fits,
         keeper=keeper,
         threads=threads,
         on_progress=on_progress,
         stop=stop,
     )
     result = trained.result
-    arrays = {"fit": np.arange(task.start, task.stop), "status": status_names(result.diverged_step)}
+    arrays = {"fit": fits, "status": status_names(result.diverged_step)}
     names = ("initial_loss", "loss", "best_loss", "best_step", "diverged_step", "params")
     if prepared.ensemble.trace_every is not None:
         names = (*names, "trace")
-    return arrays | {name: getattr(result, name) for name in names} | columns_of(trained.judged)
+    arrays |= {name: getattr(result, name) for name in names} | columns_of(trained.judged)
+    if trained.judged is not None:
+        metrics = trained.judged.at_best(prepared.ensemble.validation_steps)
+        arrays |= {f"{AT_BEST}{name}": values for name, values in metrics.items()}
+    own = {name: np.asarray(values) for name, values in prepared.ensemble.own_columns(fits).items()}
+    arrays |= {f"{OWN}{name}": _storable(values) for name, values in own.items() if values.ndim}
+    return arrays, {name: values.item() for name, values in own.items() if not values.ndim}
+
+
+def _storable(values: np.ndarray) -> np.ndarray:
+    """Text of one width, and numbers that can be told from missing ones."""
+    return values.astype(str) if values.dtype.kind == "O" else values
 
 
 class WorkerRefused(StoreError):

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from jaxland._names import OWN
 from jaxland.store import ShardFile, StoreError, StudyStore, commit
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ FIT_COLUMNS = ("fit", "status", "initial_loss", "loss", "best_loss", "best_step"
 """What a shard holds of each fit, one number a fit."""
 JUDGED_COLUMNS = ("best_validation", "best_validation_step", "stopped_step")
 """What a shard holds besides of fits that were judged."""
+AT_BEST = "at_best."
+"""Before the names of metrics where validation was best, as `OWN` is before what `Ensemble.own_columns` has."""
 FORMATS = (".csv", ".parquet")
 _TABLES = 32
 """So many shards are written as one group of rows."""
@@ -53,7 +56,7 @@ def _in_schema(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
 
 def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     """The rows of a shard; text that they share is kept once."""
-    table, metadata = store.read_table(ensemble, file, list(FIT_COLUMNS), optional=JUDGED_COLUMNS)
+    table, metadata = store.read_table(ensemble, file, list(FIT_COLUMNS), also=_is_shown)
     note = metadata["provenance"]
     before = {"study": metadata["study"], "ensemble": ensemble}
     after = {"config_hash": metadata["config_hash"]}
@@ -61,14 +64,29 @@ def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     after["precision"] = _FORMATS[str(table.schema.field("loss").type)]
     after["backend"] = note["backends"][ensemble]["name"]
     columns: dict[str, Any] = {name: _same(value, len(table)) for name, value in before.items()}
-    columns |= {name: table.column(name) for name in table.column_names}
-    columns["status"] = columns["status"].dictionary_encode()
+    columns |= {_name_of(name): _told(table.column(name)) for name in table.column_names}
+    columns |= {name: _same(value, len(table)) for name, value in metadata.get("alike", {}).items()}
     columns |= {name: _same(value, len(table)) for name, value in after.items()}
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
+def _is_shown(name: str) -> bool:
+    return name in JUDGED_COLUMNS or name.startswith((AT_BEST, OWN))
+
+
+def _told(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.dictionary_encode() if pa.types.is_string(column.type) else column
+
+
+def _name_of(column: str) -> str:
+    """The name that a column of a shard has in tables."""
+    return f"best_{column.removeprefix(AT_BEST)}" if column.startswith(AT_BEST) else column.removeprefix(OWN)
+
+
 @lru_cache(maxsize=64)  # one shard says what the one before it said
-def _same(value: str, count: int) -> pa.DictionaryArray:
+def _same(value: str | float, count: int) -> pa.Array:
+    if not isinstance(value, str):
+        return pa.array(np.full(count, value))
     # From bytes, since Arrow imports pandas to look at Python's values.
     text = value.encode()
     ends = pa.py_buffer(np.array([0, len(text)], np.int32).tobytes())

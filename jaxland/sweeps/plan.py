@@ -26,8 +26,8 @@ _NUMBERS = ("init_scale",)
 _DATA = ("start", "inputs", "targets", "weights")
 _MADE_HERE = ("network", "problem", "optimizer", "fits", "first", "seeds", "hyperparameters", *_DATA)
 # How fits are trained, which is no factor; what else `fit` takes is one.
-_HOW = ("backend", "compress", "threads", "progress", "on_device", "keep_state")
-_FACTORS = tuple(name for name in inspect.signature(fit).parameters if name not in (*_MADE_HERE, *_HOW, _SEED))
+HOW = ("backend", "compress", "threads", "progress", "on_device", "keep_state")
+_FACTORS = tuple(name for name in inspect.signature(fit).parameters if name not in (*_MADE_HERE, *HOW, _SEED))
 # Arguments of `fit` that are one field of an ensemble.
 _JUDGED = {"validation": None, "validate_every": None, "metrics": None, "patience": None, "min_gain": 0.0}
 # Problems with fewer rows each, and of one shape, are trained together, each fit with its own data.
@@ -324,7 +324,7 @@ def _check_options(factors: Factors, options: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} is made of the design; what all fits have in common is a factor of one level.")
         if name in factors.columns and name != _SEED:
             raise TypeError(f"{name} is given twice: as an argument, and as a factor of the design.")
-        lookup("argument", name, dict.fromkeys((*_FACTORS, *_HOW, _SEED)))
+        lookup("argument", name, dict.fromkeys((*_FACTORS, *HOW, _SEED)))
     if not {"steps", "epochs"} & {*options, *factors.columns}:
         raise TypeError("give steps or epochs, or a factor of such a name.")
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, Integer
 
 from jaxland._asking import first_line, in_words, remedy_of, returned, shape_of
 from jaxland._by_value import ByValue
-from jaxland._names import near
+from jaxland._names import NAMES_TAKEN, OWN, near
 from jaxland._numbers import in_dtype, real_numbers, whole_number
 from jaxland._precision import get_dtype
 from jaxland._short import in_short
@@ -35,7 +35,8 @@ OptimizerFactory = Callable[..., optax.GradientTransformation]
 
 ByNumber = Callable[[Int[np.ndarray, "W"]], np.ndarray]
 """What some fits have, from their numbers: a pure function whose result has a row for each. It serves ensembles that
-can grow, where an array with a row for every fit cannot be given.
+can grow, where an array with a row for every fit cannot be given. Whether it is the same as when a study began is told
+by the first few fits, and by as many as an attribute `period` of it says, after which it repeats itself.
 
 It is no function of the step: a schedule belongs into the optimizer, as in
 `functools.partial(optax.sgd, learning_rate=schedule)`. Schedules of optax are refused here, of others only such as do
@@ -111,6 +112,8 @@ class Ensemble:
         first: the fit to which entry 0 of every per-fit array belongs.
         trace_every: keep the losses of steps 0, k, 2k, ... for this k; None keeps none.
         snapshots: steps whose parameters are kept.
+        columns: what tables say of each fit besides hyperparameters, by name: a number or text for all, one a fit
+            (F,), or a function of the fits' numbers. It decides nothing.
 
     Raises:
         TypeError, ValueError: a field out of range, naming the field, the value and the remedy.
@@ -136,6 +139,7 @@ class Ensemble:
     validation: Validation | None = None
     trace_every: int | None = None
     snapshots: tuple[int, ...] = ()
+    columns: Mapping[str, float | str | np.generic | np.ndarray | ByNumber] = field(default_factory=dict)
 
     __repr__ = in_short
 
@@ -155,6 +159,7 @@ class Ensemble:
             _require_argument(name, values)
         self._check_numbers()
         self._seeds_of(np.array([self.first]), np.array([0]))
+        self._check_columns()
         self._check_data()
         self._check_batches()
         self._count_steps()
@@ -234,6 +239,36 @@ class Ensemble:
     def optimizer_numbers(self) -> dict[str, Any]:
         """Those of the hyperparameters that the optimizer is made with."""
         return {name: value for name, value in self.hyperparameters.items() if name not in self.problem.numbers}
+
+    def own_columns(self, fits: Int[np.ndarray, "W"]) -> dict[str, Any]:
+        """What tables say of fits besides their losses: hyperparameters, what else is one number a fit, and `columns`.
+
+        Of each name a value for each of the fits, (W,), or one where all have the same. A hyperparameter that has the
+        name of a result, such as "loss", stands under "own.loss".
+        """
+        given = dict(self.hyperparameters)
+        others = {"seed": self.seeds, "init_scale": self.init_scale}
+        given |= {name: value for name, value in others.items() if callable(value) or np.ndim(value) == 1}
+        given = {f"{OWN}{name}" if name in NAMES_TAKEN else name: value for name, value in given.items()}
+        rows = fits - self.first
+        return {
+            name: _rows(name, value, fits) if callable(value) else np.asarray(value)[rows] if np.ndim(value) else value
+            for name, value in {**given, **self.columns}.items()
+        }
+
+    def _check_columns(self):
+        if not isinstance(self.columns, Mapping):
+            raise TypeError(f"columns must be numbers or texts by name, as in {{'width': 8}}; got {self.columns!r}.")
+        for name, value in self.columns.items():
+            if not isinstance(name, str) or name in NAMES_TAKEN:
+                raise ValueError(f"columns cannot have the name {name!r}, which tables use themselves; give another.")
+            _require_argument(f"columns[{name!r}]", value)
+            place = f"columns[{name!r}]"
+            told = np.asarray(_rows(place, value, np.arange(_PROBED) + self.first) if callable(value) else value)
+            if told.ndim > 1 or told.dtype.kind not in "biufU":
+                raise TypeError(
+                    f"{place} must be a number or a text, or one a fit with shape (fits,); got {in_words(told)}."
+                )
 
     def _check_optimizer(self):
         if not isinstance(self.hyperparameters, Mapping):
@@ -500,9 +535,10 @@ class Ensemble:
         Raises:
             ValueError: they disagree.
         """
+        columns = {f"columns[{name!r}]": values for name, values in self.columns.items()}
         lengths = {
             name: len(values)
-            for name, values in {**self._per_fit, "seeds": self.seeds}.items()
+            for name, values in {**self._per_fit, "seeds": self.seeds, **columns}.items()
             if values is not None and not callable(values) and np.ndim(values) > 0
         }
         deep = [name for name, value in self.hyperparameters.items() if len(self._shape(value)) > 1]

@@ -202,7 +202,7 @@ class Fits:
             "status": self.status,
             **{name: getattr(self, name) for name in measured},
             **self._judgements,
-            **self._own_numbers(),
+            **self.ensemble.own_columns(self.fit),
         }
         return pd.DataFrame(columns, index=range(len(self)))
 
@@ -212,25 +212,11 @@ class Fits:
         judged = self.judged
         if judged is None:
             return {}
-        steps = self.ensemble.validation_steps
-        best = np.searchsorted(steps, judged.best_validation_step)
-        rows = np.arange(len(self))
         return {
             "best_validation": judged.best_validation,
             "best_validation_step": judged.best_validation_step,
             "stopped_step": judged.stopped_step,
-            **{f"best_{name}": values[rows, best] for name, values in judged.metrics.items()},
-        }
-
-    def _own_numbers(self) -> dict[str, Any]:
-        """Hyperparameters, and what else is one number a fit."""
-        given = dict(self.ensemble.hyperparameters)
-        others = {"seed": self.ensemble.seeds, "init_scale": self.ensemble.init_scale}
-        given |= {name: value for name, value in others.items() if callable(value) or np.ndim(value) == 1}
-        rows = self.fit - self.ensemble.first
-        return {
-            name: value(self.fit) if callable(value) else np.asarray(value)[rows] if np.ndim(value) else value
-            for name, value in given.items()
+            **{f"best_{name}": values for name, values in judged.at_best(self.ensemble.validation_steps).items()},
         }
 
     def predict(
@@ -385,13 +371,14 @@ class Fits:
         arrays = {name: np.asarray(values) for name, values in self._arrays().items() if name != "fit"}
         arrays["status"] = self.status
         named = {name: (_dimensions(name, values), values) for name, values in arrays.items()}
+        own = self.ensemble.own_columns(self.fit)
         coordinates = {
             "fit": self.fit,
             "parameter": list(self.ensemble.network.entry_names),
             "step": self.ensemble.trace_steps,
             "snapshot_step": list(self.ensemble.snapshots),
             **({"validation_step": self.ensemble.validation_steps} if self.judged else {}),
-            **{name: ("fit", np.broadcast_to(value, len(self))) for name, value in self._own_numbers().items()},
+            **{name: ("fit", np.broadcast_to(value, len(self))) for name, value in own.items()},
         }
         return xr.Dataset(named, coordinates, self._origin())
 

@@ -42,6 +42,15 @@ class Judged(NamedTuple):
 
     __repr__ = in_short
 
+    def at_best(self, steps: Int[np.ndarray, "T"]) -> dict[str, Float[np.ndarray, "W"]]:
+        """The metrics of each fit where its loss of the validation was smallest, by name.
+
+        Args:
+            steps: the `validation_steps` of the ensemble.
+        """
+        best = np.searchsorted(steps, self.best_validation_step)
+        return {name: values[np.arange(len(best)), best] for name, values in self.metrics.items()}
+
 
 _NUMBERS = ("best_validation", "best_validation_step", "stopped_step")
 """Of a fit, one each."""

@@ -15,12 +15,12 @@ from jaxland._precision import get_dtype, numerics
 from jaxland._version import __version__
 from jaxland.training.calls import once
 from jaxland.training.devices import local_devices
-from jaxland.training.ensemble import Ensemble
+from jaxland.training.ensemble import ByNumber, Ensemble
 from jaxland.training.plain import PlainProgram
 from jaxland.training.trainer import Values
 
 PROBED = 16
-"""How many of its first fits a function of fits' numbers is known by."""
+"""How many of its first fits a function of fits' numbers is known by, at least."""
 # Points at which network and loss are known, if they can be evaluated there: their texts then say nothing of the data.
 _FEW = 2
 
@@ -104,7 +104,6 @@ def _drawing_text(ensemble: Ensemble) -> str:
 
 def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
     """Every array of numbers, and what it is of; a function of fits' numbers is known by what it gives the first."""
-    probed = np.arange(PROBED) + ensemble.first
     given = [("hyperparameters", ensemble.hyperparameters[name]) for name in sorted(ensemble.hyperparameters)]
     given += [("inputs", ensemble.problem.x), ("targets", ensemble.problem.y)]
     given += [("inputs", ensemble.inputs), ("targets", ensemble.targets)]
@@ -114,7 +113,7 @@ def _numbers(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
     more += [("validation", validation.x), ("validation", validation.y)] if validation else []
     given += [(name, value) for name, value in more if value is not None]
     for name, value in given:
-        value = value(probed) if callable(value) else value
+        value = value(probed_by(value) + ensemble.first) if callable(value) else value
         yield name, b"none" if value is None else np.ascontiguousarray(value, np.float64).tobytes()
 
 
@@ -135,8 +134,14 @@ def _seeds(ensemble: Ensemble) -> bytes:
     """What enters keys in place of fits' numbers, nothing where these do."""
     if ensemble.seeds is None:
         return b""
-    seeds = ensemble.seeds(np.arange(PROBED) + ensemble.first) if callable(ensemble.seeds) else ensemble.seeds
-    return np.ascontiguousarray(seeds, np.int64).tobytes()
+    seeds = ensemble.seeds
+    given = seeds(probed_by(seeds) + ensemble.first) if callable(seeds) else seeds
+    return np.ascontiguousarray(given, np.int64).tobytes()
+
+
+def probed_by(function: ByNumber) -> Int[np.ndarray, "W"]:
+    """The places, from the first fit on, at which a function of fits' numbers is looked at; see `ByNumber`."""
+    return np.arange(max(PROBED, getattr(function, "period", 0)))
 
 
 def _metric(ensemble: Ensemble, name: str) -> str:

@@ -23,11 +23,11 @@ from jaxland.networks import ACTIVATIONS, Activation, Network
 from jaxland.networks.mlp import MultilayerPerceptron
 from jaxland.problems import LOSSES, Loss, Penalty, Problem
 from jaxland.training.ensemble import Ensemble
-from jaxland.training.provenance import PROBED, fingerprint, fingerprint_parts, versions
+from jaxland.training.provenance import fingerprint, fingerprint_parts, probed_by, versions
 from jaxland.training.validation import Validation, is_split
 
 _HEADER, _FORMAT = "header", 1
-_PER_FIT = ("hyperparameters", "init_scale", "start", "inputs", "targets", "weights", "seeds")
+_PER_FIT = ("hyperparameters", "init_scale", "start", "inputs", "targets", "weights", "seeds", "columns")
 # None of their functions reads or writes files, as some of jax.numpy do: a file must not be able to call those.
 _LIBRARIES = (
     *("optax", "optax.contrib", "optax.losses", "jax.nn"),
@@ -46,8 +46,8 @@ class _Code(Exception):
 class _ByNumber:
     """What a function of fits' numbers gave for some of them."""
 
-    def __init__(self, fits: Int[np.ndarray, "W"], rows: np.ndarray):
-        self._fits, self._rows = fits, rows
+    def __init__(self, fits: Int[np.ndarray, "W"], rows: np.ndarray, period: int = 0):
+        self._fits, self._rows, self.period = fits, rows, period
 
     def __call__(self, fits: Int[np.ndarray, "W"]) -> np.ndarray:
         places = np.searchsorted(self._fits, fits).clip(0, len(self._fits) - 1)
@@ -72,17 +72,19 @@ def write(path: Path, ensemble: Ensemble, arrays: Mapping[str, np.ndarray], orig
         OSError: it cannot be written.
     """
     held = {f"fits/{name}": values for name, values in arrays.items()}
-    numbers = np.union1d(arrays["fit"], np.arange(PROBED) + ensemble.first)
+    numbers, first = arrays["fit"], ensemble.first
     encoded = {}
     for each in fields(ensemble):
         value, name = getattr(ensemble, each.name), each.name
+        if name == "columns" and not value:  # earlier versions know of none
+            continue
         if is_split(value):  # made again from the share
             value = None
         if isinstance(value, Validation):
             own = None if value.share is None else {"x": None, "y": None}
-            value = replace(value, **(own or {"x": _tabulated(value.x, numbers), "y": _tabulated(value.y, numbers)}))
+            value = replace(value, **(own or {name: _tabulated(getattr(value, name), numbers, first) for name in "xy"}))
         if name in _PER_FIT:
-            value = _tabulated(value, numbers)
+            value = _tabulated(value, numbers, first)
         try:
             encoded[name] = _encoded(f"ensemble/{name}", value, held)
         except _Code as found:
@@ -105,10 +107,14 @@ def _commit(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     commit(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
-def _tabulated(value: Any, numbers: Int[np.ndarray, "W"]) -> Any:
+def _tabulated(value: Any, numbers: Int[np.ndarray, "W"], first: int) -> Any:
     if isinstance(value, Mapping):
-        return {name: _tabulated(each, numbers) for name, each in value.items()}
-    return _ByNumber(numbers, np.asarray(value(numbers))) if callable(value) else value
+        return {name: _tabulated(each, numbers, first) for name, each in value.items()}
+    if not callable(value):
+        return value
+    function: Any = value
+    needed = np.union1d(numbers, probed_by(function) + first)
+    return _ByNumber(needed, np.asarray(function(needed)), getattr(function, "period", 0))
 
 
 def _encoded(place: str, value: Any, held: dict[str, np.ndarray]) -> Any:
@@ -124,7 +130,7 @@ def _encoded(place: str, value: Any, held: dict[str, np.ndarray]) -> Any:
         return {"array": place}
     if isinstance(value, _ByNumber):
         held[place], held[f"{place}/fits"] = value._rows, value._fits
-        return {"by_number": place}
+        return {"by_number": place, "period": value.period}
     if isinstance(value, Mapping):
         return {"mapping": {name: _encoded(f"{place}/{name}", each, held) for name, each in value.items()}}
     if type(value) in (tuple, list):
@@ -218,7 +224,7 @@ def _decoded(value: Any, held: Mapping[str, np.ndarray]) -> Any:
         array = held[value["array"]]
         return array if array.ndim else array.item()
     if "by_number" in value:
-        return _ByNumber(held[f"{value['by_number']}/fits"], held[value["by_number"]])
+        return _ByNumber(held[f"{value['by_number']}/fits"], held[value["by_number"]], value.get("period", 0))
     if "mapping" in value:
         return {name: _decoded(each, held) for name, each in value["mapping"].items()}
     if "tuple" in value:
