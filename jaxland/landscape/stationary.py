@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxland._precision import numerics
 from jaxland._scaling import norm
@@ -13,6 +13,13 @@ from jaxland._short import in_short
 from jaxland.landscape.curvature import Objective, hessian_of
 from jaxland.landscape.hessian import hessians
 
+# Why a start leads to no stationary point, in the order of `StationaryPoints.lost`.
+_LOST = (
+    "not finite: the start, or the loss or its curvature where the search ended",
+    "singular Hessian: a direction without curvature, as where units do nothing or two are alike; a penalty bends it",
+    "steps that stay long: a plateau, or a search that needs a better start",
+    "another index than asked for",
+)
 _EVALUATIONS = 400
 _POLISHING = 8
 
@@ -30,8 +37,15 @@ class StationaryPoints(NamedTuple):
     """L2 length of the last Newton step: how well the place is known."""
     starts: Int[np.ndarray, "M"]
     """How many of the starts led to the point."""
+    lost: Int[np.ndarray, "4"] = np.zeros(4, np.int64)
+    """How many starts led nowhere, by reason: see `why_lost`."""
 
     __repr__ = in_short
+
+    @property
+    def why_lost(self) -> dict[str, int]:
+        """Why starts led nowhere, and how many did; empty where all led somewhere."""
+        return {why: int(count) for why, count in zip(_LOST, self.lost, strict=True) if count}
 
 
 def stationary_points(
@@ -47,7 +61,7 @@ def stationary_points(
     draws to saddles as well as to minima; Newton steps finish. A point counts only if its last Newton step is short:
     a plateau, where gradient and curvature fade together, has small gradients too, but steps that stay long.
 
-    There may be more points than are found: those of starts elsewhere.
+    There may be more points than are found: those of starts elsewhere. Why some starts led nowhere, `why_lost` tells.
 
     Args:
         objective: scalar function of a flat vector, such as `problem.objective(network)`. The Hessian is computed in
@@ -126,8 +140,12 @@ def saddle_points(
         step *= np.minimum(1.0, longest / np.where(length > 0, length, 1.0))[:, None]
         points[moving] += step
         moving = moving[length > step_tolerance * longest]
-    found = _polished(objective, points[np.isfinite(points).all(axis=1)], extent, step_tolerance, apart)
-    return StationaryPoints(*(values[found.index == index] for values in found))
+    found = _polished(objective, points, extent, step_tolerance, apart)
+    right = found.index == index
+    lost = found.lost + np.array([0, 0, 0, found.starts[~right].sum()])
+    return StationaryPoints(
+        **{name: values[right] for name, values in found._asdict().items() if name != "lost"}, lost=lost
+    )
 
 
 def _uphill(slope, hessian, index, extent):
@@ -144,15 +162,20 @@ def _uphill(slope, hessian, index, extent):
 
 def _polished(objective, points, extent, step_tolerance, apart) -> StationaryPoints:
     """Those of some points that Newton steps confirm, each once, in the order of their losses."""
-    points, length = points.copy(), np.full(len(points), np.inf)
+    finite = np.isfinite(points).all(axis=1)
+    points, length = points[finite], np.full(int(finite.sum()), np.inf)
+    known, hessian = np.ones(len(points), bool), np.zeros((0, points.shape[1], points.shape[1]))
     with numerics("float64"):
         slopes = jax.jit(jax.vmap(jax.grad(objective)))
         for _ in range(_POLISHING if len(points) else 0):
-            step = _newton_step(np.asarray(slopes(points)), hessians(objective, points))
+            slope, hessian = np.asarray(slopes(points)), hessians(objective, points)
+            known = np.isfinite(slope).all(axis=1) & np.isfinite(hessian).all(axis=(1, 2))
+            step = _newton_step(slope, hessian)
             # A step that leads far away is none of a stationary point; leaving it out keeps all numbers finite.
             good = norm(step) < extent
             points[good] -= step[good]
             length = norm(step)
+            known &= np.isfinite(jax.vmap(objective)(jnp.asarray(points)))
         short = length < step_tolerance * extent
         kept, length = points[short], length[short]
         first, counts = _distinct(kept, length, apart * extent)
@@ -160,7 +183,9 @@ def _polished(objective, points, extent, step_tolerance, apart) -> StationaryPoi
     order = np.argsort(loss, kind="stable")
     first, counts, loss = first[order], counts[order], loss[order]
     values = np.linalg.eigvalsh(hessians(objective, kept[first]))
-    return StationaryPoints(kept[first], loss, (values < 0).sum(axis=1), values, length[first], counts)
+    flat = known & ~short & _singular(hessian)
+    lost = [(~finite).sum() + (~known).sum(), flat.sum(), (known & ~short & ~flat).sum(), 0]
+    return StationaryPoints(kept[first], loss, (values < 0).sum(axis=1), values, length[first], counts, np.array(lost))
 
 
 def _extent(starts) -> float:
@@ -198,6 +223,14 @@ def _newton_step(slope: Float[np.ndarray, "F P"], hessian: Float[np.ndarray, "F 
         found = np.einsum("fpe,fe->fp", vectors, along / values)
     step[finite] = np.where((size > 0)[:, None] & np.isfinite(found).all(axis=1)[:, None], found, np.inf)
     return step
+
+
+def _singular(hessian: Float[np.ndarray, "F P P"]) -> Bool[np.ndarray, "F"]:
+    """Whether an eigenvalue is zero to rounding."""
+    found, finite = np.zeros(len(hessian), bool), np.isfinite(hessian).all(axis=(1, 2))
+    size = np.abs(np.linalg.eigvalsh(hessian[finite]))
+    found[finite] = size.min(axis=1) <= size.max(axis=1) * hessian.shape[1] * np.finfo(float).eps
+    return found
 
 
 def _distinct(points, length, apart):

@@ -5,6 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from jaxland.networks import mlp
 from jaxland.placebo.config import TableSettings, TableTest
 from jaxland.placebo.design import Design
@@ -97,7 +99,7 @@ def _table_design(test: TableTest) -> TableDesign:
         name=file.stem,
     )
     design = Design(
-        network=mlp([len(data.inputs), *test.hidden, 1], test.activation),
+        network=mlp([len(data.inputs), *test.hidden, max(len(data.classes), 1)], test.activation),
         problems=(data.training,),
         held_out=() if data.held_out is None else (data.held_out,),
         optimizer=optimizer,
@@ -106,6 +108,7 @@ def _table_design(test: TableTest) -> TableDesign:
         starts=test.starts,
         groups=data.groups,
         seed=test.seed,
+        batch_size=test.batch_size,
     )
     return TableDesign(design, statistic, _heading(test, data, design))
 
@@ -115,13 +118,28 @@ def _heading(test: TableTest, data: TableProblem, design: Design) -> str:
     dropped = f", {data.dropped:,} left out for missing values" if data.dropped else ""
     names = ", ".join(data.inputs[:6]) + (", ..." if len(data.inputs) > 6 else "")
     rows = f"{test.target} from {len(data.inputs)} inputs ({names}); {len(data.training.x):,} rows, {held}{dropped}"
-    training = f"{test.optimizer} with rate {test.learning_rate:g}, {test.loss}, seed {test.seed}"
+    batches = "" if test.batch_size is None else f", {test.batch_size} rows a step"
+    loss = data.training.loss.name
+    training = f"{test.optimizer} with rate {test.learning_rate:g}{batches}, {loss}, seed {test.seed}"
     lines = [
         f"{Path(test.file).name}: {rows}" + ("" if test.within is None else f"; labels permuted within {test.within}"),
         f"{design.network.spec.name}, {design.network.size:,} parameters; {training}",
-        "inputs and labels are standardised: to predict the mean of the labels gives a squared error of about 1",
+        _plain_loss(data),
     ]
     return "\n".join(lines)
+
+
+def _plain_loss(data: TableProblem) -> str:
+    """What is to be had without looking at the inputs."""
+    if not data.classes:
+        return "inputs and labels are standardised: to predict the mean of the labels gives a squared error of about 1"
+    shares = np.bincount(data.training.y[:, 0].astype(np.int64)) / len(data.training.y)
+    shares = shares[shares > 0]
+    names = ", ".join(data.classes[:6]) + (", ..." if len(data.classes) > 6 else "")
+    return (
+        f"{len(data.classes)} classes ({names}), inputs standardised: to predict how frequent each is gives a loss of "
+        f"{-(shares * np.log(shares)).sum():.3g}"
+    )
 
 
 def find(context: Context) -> Findings:

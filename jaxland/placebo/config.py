@@ -28,6 +28,8 @@ class TableSettings:
     """Learning rate."""
     steps: int = 1000
     """Optimizer steps of each fit."""
+    batch_size: int | None = None
+    """Rows of a step; all by default."""
     starts: int = 4
     """Fits of each labelling, from initial parameters of their own; their median counts."""
     validation: float = 0.25
@@ -35,9 +37,9 @@ class TableSettings:
     statistic: str | None = None
     """What is compared: validation_loss (the default where rows are held out), training_loss (else),
     best_training_loss, training_improvement or validation_gap. Choose it beforehand."""
-    loss: str = "mean_squared_error"
-    """mean_squared_error, half_mean_squared_error, sum_squared_error, mean_sum_squared_error or
-    mean_absolute_error."""
+    loss: str = "auto"
+    """auto: mean_squared_error of numbers, softmax_cross_entropy of texts, which are classes. Or a name from
+    `jaxland.problems.LOSSES`, such as mean_absolute_error; softmax_cross_entropy takes numbers for classes, too."""
     drop_missing: bool = False
     """Leave out rows with missing values instead of refusing them."""
     seed: int = 0

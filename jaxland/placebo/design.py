@@ -36,6 +36,7 @@ class Design:
         groups: the group (N,) of each point, within which labels are permuted.
         seed: of initial parameters and labels.
         dtype: of training.
+        batch_size: points of a step, all by default. Start r takes the same batches with each labelling.
 
     Raises:
         TypeError, ValueError: a field out of range, naming the field, the value and the remedy.
@@ -52,6 +53,7 @@ class Design:
     groups: np.ndarray | None = None
     seed: int = 0
     dtype: str = "float32"
+    batch_size: int | None = None
 
     __repr__ = in_short
 
@@ -109,6 +111,7 @@ class Design:
             steps=self.steps,
             seed=self.seed,
             dtype=self.dtype,
+            batch_size=self.batch_size,
         )
 
     @property
@@ -149,7 +152,11 @@ class Design:
     def ensemble(self) -> Ensemble:
         """All fits. Of a single problem it is the same for any number of placebos."""
         inputs = None if len(self.problems) == 1 else self._inputs
-        return replace(self._plain, start=self._start, targets=self._targets, inputs=inputs)
+        seeds = None if self.batch_size is None else self._seeds
+        return replace(self._plain, start=self._start, targets=self._targets, inputs=inputs, seeds=seeds)
+
+    def _seeds(self, fits: Int[np.ndarray, "F"]) -> Int[np.ndarray, "F"]:
+        return self.places(fits)[2]
 
     def _start(self, fits: Int[np.ndarray, "F"]) -> Float[np.ndarray, "F P"]:
         return self.initial[self.places(fits)[2]]

@@ -45,6 +45,7 @@ def placebo_test(
     groups: np.ndarray | None = None,
     seed: int = 0,
     dtype: str = "float32",
+    batch_size: int | None = None,
     backend: str = "auto",
     threads: int | None = None,
     folder: Path | str | None = None,
@@ -82,6 +83,7 @@ def placebo_test(
         seed: start r is `network.init(fold_in(key(seed), r))`; placebo m is drawn by
             `numpy.random.default_rng([seed, 0, m])`.
         dtype: `"float32"` or `"float64"`.
+        batch_size: points of a step, all by default; start r takes the same batches with each labelling.
         backend: `"auto"`, or a name from `jaxland.training.BACKENDS`.
         threads: how many groups of fits are trained at a time; all processors by default.
         folder: a study directory that keeps the fits, to be read by `jaxland.open`; the same test with the same folder
@@ -111,6 +113,7 @@ def placebo_test(
         groups=groups,
         seed=seed,
         dtype=dtype,
+        batch_size=batch_size,
     )
     (result,) = placebo_tests(design, statistic, backend=backend, threads=threads, folder=folder, progress=progress)
     return result

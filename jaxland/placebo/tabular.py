@@ -18,7 +18,7 @@ from jaxland._scaling import deviation
 from jaxland._short import in_short
 from jaxland.placebo.labels import split
 from jaxland.placebo.separated import check_count, looks_like_a_number, read_separated
-from jaxland.problems import Problem
+from jaxland.problems import LOSSES, Loss, Problem, class_numbers
 
 # What pandas calls a column whose name is empty.
 _UNNAMED = re.compile(r"Unnamed: \d+")
@@ -41,6 +41,7 @@ class TableProblem(NamedTuple):
         groups: the group of each point trained on, None where there are no groups.
         inputs: names of the columns.
         dropped: rows left out because a value was missing.
+        classes: of labels that are such, by their numbers; none of labels that are numbers.
     """
 
     training: Problem
@@ -48,6 +49,7 @@ class TableProblem(NamedTuple):
     groups: np.ndarray | None
     inputs: tuple[str, ...]
     dropped: int
+    classes: tuple[str, ...] = ()
 
     __repr__ = in_short
 
@@ -79,15 +81,15 @@ def table_problem(
     inputs: Sequence[str] = (),
     within: str | None = None,
     validation: float = 0.25,
-    loss: str = "mean_squared_error",
+    loss: str = "auto",
     drop_missing: bool = False,
     seed: int = 0,
     name: str = "table",
 ) -> TableProblem:
     """Columns of a table as a problem, with some rows held out.
 
-    Inputs and labels are brought to mean 0 and standard deviation 1 over the rows trained on, which no permutation of
-    the labels changes.
+    Inputs, and labels that are numbers, are brought to mean 0 and standard deviation 1 over the rows trained on, which
+    no permutation of the labels changes. Labels that are texts are classes.
 
     Args:
         table: one row a point.
@@ -95,14 +97,16 @@ def table_problem(
         inputs: columns of inputs; by default all others, but for `within`.
         within: a column of groups within which labels may be permuted.
         validation: share of rows held out; 0 for none.
-        loss: name of an entry of `jaxland.problems.LOSSES`.
+        loss: name of an entry of `jaxland.problems.LOSSES`; "auto" is mean_squared_error of numbers, and
+            softmax_cross_entropy of texts.
         drop_missing: leave out rows with a missing value instead of refusing.
         seed: which rows are held out.
         name: of the problem.
 
     Raises:
-        ValueError: a column is unknown, holds text, has missing or infinite values or is constant; there are too few
-            rows; the share is not in [0, 1).
+        ValueError: a column is unknown, has missing or infinite values or is constant; an input holds text, or the
+            target where the loss is one of numbers; there are too few rows, or hardly two of a class; the share is not
+            in [0, 1).
     """
     if not 0 <= validation < 1:
         raise ValueError(f"validation must be a share in [0, 1); got {validation}.")
@@ -110,8 +114,11 @@ def table_problem(
     columns = [*inputs, target]
     used = table.loc[:, [*columns, *([within] if within else [])]]
     used, dropped = _without_missing(used, drop_missing)
-    values = np.column_stack([_numbers(used, column) for column in columns])
-    whole = Problem(values[:, :-1], values[:, -1], loss, name)
+    if loss == "auto":
+        loss = "softmax_cross_entropy" if _holds_classes(used, target) else "mean_squared_error"
+    x = np.column_stack([_numbers(used, column) for column in inputs])
+    y, classes = _labels(used, target, lookup("loss", loss, LOSSES))
+    whole = Problem(x, y, loss, name)
     if len(whole.x) < 2:
         raise ValueError(f"a test needs at least two rows; the table has {len(whole.x)}.")
     if validation:
@@ -119,9 +126,31 @@ def table_problem(
         training, held_out, rows = parts.training, parts.held_out, parts.training_points
     else:
         training, held_out, rows = whole, None, np.arange(len(whole.x))
-    scaled, held_out = _standardised(training, held_out, inputs, target)
+    scaled, held_out = _standardised(training, held_out, inputs, target, bool(classes))
     groups = None if within is None else pd.factorize(used[within])[0][rows]
-    return TableProblem(scaled, held_out, groups, inputs, dropped)
+    return TableProblem(scaled, held_out, groups, inputs, dropped, classes)
+
+
+def _holds_classes(table: pd.DataFrame, column: str) -> bool:
+    """Whether labels are texts, and no numbers written in another way."""
+    values = table[column].to_numpy(object)
+    return len(values) > 0 and isinstance(values[0], str) and not looks_like_a_number(values[0])
+
+
+def _labels(table: pd.DataFrame, target: str, loss: Loss) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What is to be learnt (N, 1), and the names of its classes, none of numbers."""
+    if loss.components != "labels":
+        return _numbers(table, target)[:, None], ()
+    found = table[target].astype(str) if _holds_classes(table, target) else _numbers(table, target)
+    classes = sorted(set(found))
+    if len(classes) > len(found) / 2:
+        raise ValueError(
+            f"column {target!r} has {len(classes):,} classes in {len(found):,} rows, hardly two of each, of which "
+            "nothing can be learnt. For numbers give a loss such as --loss mean_squared_error."
+        )
+    return class_numbers(list(found), classes), tuple(
+        each if isinstance(each, str) else f"{each:g}" for each in classes
+    )
 
 
 def _input_names(table, target, inputs, within) -> tuple[str, ...]:
@@ -176,7 +205,9 @@ def _numbers(table: pd.DataFrame, column: str) -> Float[np.ndarray, "N"]:
     return numbers
 
 
-def _standardised(training: Problem, held_out: Problem | None, inputs, target) -> tuple[Problem, Problem | None]:
+def _standardised(
+    training: Problem, held_out: Problem | None, inputs, target, classes: bool
+) -> tuple[Problem, Problem | None]:
     scales = []
     for values, names in ((training.x, inputs), (training.y, (target,))):
         mean, spread = values.mean(axis=0), deviation(values)
@@ -185,6 +216,8 @@ def _standardised(training: Problem, held_out: Problem | None, inputs, target) -
         if len(constant):
             raise ValueError(f"column {names[constant[0]]!r} has the same value in all {len(values)} rows trained on.")
         scales.append((mean, spread))
+    if classes:
+        scales[1] = (np.zeros(1), np.ones(1))
 
     def scaled(problem: Problem) -> Problem:
         x, y = ((each - mean) / scale for each, (mean, scale) in zip((problem.x, problem.y), scales, strict=True))

@@ -1,6 +1,6 @@
 """Whether an ensemble is as sure as it is right, of classes by their probabilities and of numbers by its spread."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
 from jaxland.statistics.checks import probability
-from jaxland.statistics.intervals import wilson_interval
+from jaxland.statistics.intervals import sample_interval, wilson_interval
 from jaxland.statistics.scores import in_parts, members_and_targets
 from jaxland.statistics.shares import binned_shares
 
@@ -29,6 +29,9 @@ class ClassificationScores(NamedTuple):
     confidence: float
     """Largest probability of a point."""
     points: int
+    intervals: Mapping[str, tuple[float, float]] = {}
+    """For nll, brier, confidence (Student's t) and accuracy (Wilson) of points drawn alike, which are independent. Two
+    predictors of the same points differ by less than these tell: compare them point by point."""
 
 
 def classification_scores(
@@ -37,6 +40,7 @@ def classification_scores(
     *,
     bins: int = 15,
     strategy: Literal["uniform", "quantile"] = "uniform",
+    level: float = 0.95,
 ) -> ClassificationScores:
     """Scores of the probabilities of an ensemble, or of one member.
 
@@ -46,29 +50,38 @@ def classification_scores(
     Args:
         probabilities: of C classes at N points; those of M members, (M, N, C), are replaced with their mean.
         labels: which class each point has, from 0 to C - 1; a column, as of `class_numbers`, will do.
-        bins, strategy: of the calibration error, as in `reliability`.
+        bins, strategy: of the calibration error, as in `reliability`. It has no interval: it is biased upwards by an
+            amount that depends on bins and points.
+        level: of the intervals.
 
     Raises:
-        ValueError: as `reliability`.
+        ValueError: as `reliability`, or the level is not between 0 and 1.
 
     References:
         Brier, Verification of forecasts expressed in terms of probability (1950).
         Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks (2017), eq. 3.
     """
+    probability("level", level)
     mean, labels = _means_and_labels(probabilities, labels)
     table = reliability(mean, labels, bins=bins, strategy=strategy)
     given = mean[np.arange(len(labels)), labels]
     with np.errstate(divide="ignore"):
-        nll = -np.log(given).mean()
+        nll = -np.log(given)
     # |p - e|^2 = |p|^2 - 2 p_label + 1 would cancel where predictions are good.
-    brier = ((mean - np.eye(mean.shape[1])[labels]) ** 2).sum(axis=1).mean()
+    brier = ((mean - np.eye(mean.shape[1])[labels]) ** 2).sum(axis=1)
+    right, sure = mean.argmax(axis=1) == labels, mean.max(axis=1)
+    intervals = {name: sample_interval(each, level) for name, each in (("brier", brier), ("confidence", sure))}
+    # Of a label that had probability zero nothing is known but that the mean is infinite.
+    intervals["nll"] = sample_interval(nll, level) if np.isfinite(nll).all() else (np.nan, np.inf)
+    intervals["accuracy"] = wilson_interval(int(right.sum()), len(right), level)
     return ClassificationScores(
-        nll=float(nll),
-        brier=float(brier),
+        nll=float(nll.mean()),
+        brier=float(brier.mean()),
         calibration_error=calibration_error(table),
-        accuracy=float((mean.argmax(axis=1) == labels).mean()),
-        confidence=float(mean.max(axis=1).mean()),
+        accuracy=float(right.mean()),
+        confidence=float(sure.mean()),
         points=len(labels),
+        intervals=intervals,
     )
 
 

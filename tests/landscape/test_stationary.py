@@ -139,3 +139,29 @@ def test_a_valley_whose_floor_is_a_line_is_no_error():
     ):
         assert np.isfinite(found.params).all()
         assert (found.loss < 1e-20).all()
+
+
+@pytest.mark.parametrize(
+    ("objective", "starts", "lost"),
+    [
+        (lambda v: jnp.sum(v**2), [[np.nan, 0.0], [0.5, 0.5], [np.inf, 1.0]], [2, 0, 0, 0]),
+        (lambda v: jnp.sum(jnp.where(v > 2, jnp.inf, v**2)), [[3.0, 3.0], [0.5, 0.5]], [1, 0, 0, 0]),
+        (lambda v: v[0] + jnp.exp(v[1]), [[0.0, 0.0], [1.0, 1.0]], [0, 2, 0, 0]),
+        (lambda v: -jnp.exp(-jnp.sum(v**2)), [[0.3, 0.1], [3.0, 3.0]], [0, 0, 1, 0]),
+    ],
+)
+def test_why_starts_lead_nowhere(objective, starts, lost):
+    found = stationary_points(objective, np.array(starts))
+    assert found.lost.tolist() == lost
+    assert found.starts.sum() + found.lost.sum() == len(starts)
+    assert list(found.why_lost.values()) == [count for count in lost if count]
+
+
+def test_saddles_of_another_index_are_counted_as_lost():
+    starts = np.random.default_rng(1).normal(size=(20, 2))
+    found = saddle_points(lambda v: v[0] ** 2 - v[1] ** 2 + v[1] ** 4, starts, 1)
+    assert len(found.loss) == 1
+    assert found.starts.sum() + found.lost.sum() == 20
+    # At a minimum there is no slope to follow.
+    bowl = saddle_points(lambda v: jnp.sum(v**2), np.zeros((2, 2)), 1)
+    assert bowl.lost.tolist() == [0, 0, 0, 2]

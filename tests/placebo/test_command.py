@@ -237,3 +237,16 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(table, tmp_path):
     parts = {path.name: path.read_bytes() for path in out.rglob("fits/*/*.parquet")}
     assert kept.items() <= parts.items()
     assert len(parts) == 40
+
+
+@pytest.mark.slow
+def test_texts_are_classes(tmp_path, capsys):
+    frame = pd.DataFrame({"a": RANDOM.normal(size=90), "b": RANDOM.normal(size=90)})
+    frame["kind"] = np.where(frame["a"] > 0.4, "high", np.where(frame["a"] < -0.4, "low", "mid"))
+    frame.to_csv(tmp_path / "kinds.csv", index=False)
+    asked = ["--target", "kind", "--permutations", "39", "--batch-size", "16", "--out", str(tmp_path / "out")]
+    assert main(["placebo", str(tmp_path / "kinds.csv"), *asked, *SMALL]) == 0
+    text = capsys.readouterr().out
+    assert "16 rows a step, softmax_cross_entropy" in text
+    assert "3 classes (high, low, mid), inputs standardised" in text
+    assert "p = 0.025: 0 of 39 placebos are as good" in text

@@ -393,3 +393,38 @@ def test_bad_sets_of_problems(changes, message):
     arguments = {"problems": (_noise(10), _noise(10, seed=1)), "held_out": (), "steps": 5, "permutations": 9}
     with pytest.raises(ValueError, match=message):
         Design(network=SMALL, optimizer=DESCENT, **{**arguments, **changes})
+
+
+def test_batches_are_those_of_the_start_whatever_the_labels():
+    """Each fit is that of `jl.fit` with its labels, and with the batches that its start has."""
+    problem = _noise(16)
+    shared = {"steps": 12, "batch_size": 5, "seed": 2}
+    result = placebo_test(SMALL, problem, DESCENT, permutations=3, starts=2, **shared)
+    design = Design(SMALL, (problem,), (), DESCENT, 12, 3, 2, seed=2)
+    for labelling in range(4):
+        own = jl.Problem(problem.x, design.labelling(0, labelling))
+        alone = jl.fit(SMALL, own, DESCENT, fits=2, start=starting_points(SMALL, 2, seed=2), **shared)
+        np.testing.assert_allclose(result.measures.training_loss[labelling], alone.loss, rtol=1e-5)
+    whole = placebo_test(SMALL, problem, DESCENT, permutations=3, starts=2, steps=12, seed=2)
+    assert (abs(whole.measures.training_loss / result.measures.training_loss - 1) > 1e-3).all()
+
+
+def test_classes_are_permuted_as_other_labels_are():
+    """Which class is decided by the input is found; which is not, is not; the loss is the cross-entropy of each."""
+    random = np.random.default_rng(2)
+    x = random.normal(size=(60, 2))
+    net, adam = jl.mlp([2, 3], "identity"), optax.adam(0.1)
+    classes = np.digitize(x[:, 0], [-0.5, 0.5])
+    shared = {"steps": 60, "permutations": 39}
+    found = placebo_test(net, jl.Problem(x, classes, "softmax_cross_entropy"), adam, **shared)
+    assert found.p_value.value == 1 / 40
+    nothing = placebo_test(net, jl.Problem(x, random.permutation(classes), "softmax_cross_entropy"), adam, **shared)
+    assert nothing.p_value.value > 0.05
+    shares = np.bincount(classes) / 60
+    assert (nothing.measures.training_loss <= -(shares * np.log(shares)).sum() + 1e-3).all()
+
+
+@pytest.mark.slow
+def test_p_values_of_noise_are_uniform_with_batches():
+    results = _tests_of_noise(SMALL, optax.adam(0.05), 2000, 24, 2, steps=60, permutations=19, batch_size=7)
+    _check_uniform(results, "validation_loss", (0.05, 0.2))

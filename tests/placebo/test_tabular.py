@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -80,7 +82,9 @@ def test_truth_values_are_numbers(table):
         ({"target": "y", "inputs": ("a", "sight")}, "unknown column 'sight'. Did you mean 'site'"),
         ({"target": "y", "within": "sit"}, "Did you mean 'site'"),
         ({"target": "y"}, r"column 'site' holds no numbers but .*, such as 'x'.*--inputs"),
-        ({"target": "site", "inputs": ("a",)}, "column 'site' holds no numbers"),
+        ({"target": "site", "inputs": ("a",), "loss": "huber"}, "column 'site' holds no numbers"),
+        ({"target": "site", "inputs": ("a", "site")}, "cannot be an input"),
+        ({"target": "y", "inputs": ("a",), "loss": "softmax_cross_entropy"}, "40 classes in 40 rows"),
         ({"target": "y", "inputs": ("a", "y")}, "is the target and cannot be an input"),
         ({"target": "y", "within": "y"}, "cannot name the groups"),
         ({"target": "y", "inputs": ("a", "a")}, "once each"),
@@ -147,3 +151,23 @@ def test_a_file_of_too_many_columns_is_not_read(tmp_path):
     pq.write_table(pa.table({str(number): [1, 2] for number in range(10_001)}), path)
     with pytest.raises(ValueError, match="10,001 columns"):
         read_table(path)
+
+
+def test_texts_are_classes_of_which_each_row_keeps_its_own(table):
+    table["kind"] = np.where(table["a"] > 0.3, "high", np.where(table["a"] < -0.3, "low", "mid"))
+    data = table_problem(table, "kind", inputs=("a", "b"), seed=3)
+    assert data.classes == ("high", "low", "mid")
+    assert data.training.loss.name == "softmax_cross_entropy"
+    assert data.held_out.y.shape == (10, 1)
+    for part in (data.training, data.held_out):
+        # Inputs are in other units, which keep their order: the classes still are where these say.
+        heights = [part.x[part.y[:, 0] == number, 0] for number in (1, 2, 0)]
+        assert all(low.max() < high.min() for low, high in pairwise(heights) if len(low) * len(high))
+
+
+def test_numbers_are_classes_where_the_loss_says_so(table):
+    table["kind"] = np.where(table["a"] > 0, 7, 3)
+    data = table_problem(table, "kind", inputs=("a",), loss="softmax_cross_entropy", validation=0)
+    assert data.classes == ("3", "7")
+    np.testing.assert_array_equal(data.training.y[:, 0], table["a"] > 0)
+    assert table_problem(table, "kind", inputs=("a",)).classes == ()

@@ -51,16 +51,38 @@ def test_scores_are_those_of_their_definitions():
     apart = [(places == k).sum() * abs(right[places == k].mean() - sure[places == k].mean()) for k in np.unique(places)]
     assert found.calibration_error == pytest.approx(sum(apart) / 300)
     assert (found.accuracy, found.confidence, found.points) == (right.mean(), pytest.approx(sure.mean()), 300)
-    assert classification_scores(MEAN, LABELS, bins=10) == pytest.approx(found)
+    alone = classification_scores(MEAN, LABELS, bins=10)
+    assert alone[:6] == pytest.approx(found[:6])
+    assert found.intervals["accuracy"] == pytest.approx(wilson_interval(int(right.sum()), 300))
+    each = -np.log(MEAN[np.arange(300), LABELS])
+    t = stats.ttest_1samp(each, 0).confidence_interval(0.95)
+    assert found.intervals["nll"] == pytest.approx((t.low, t.high))
+    narrow = classification_scores(MEAN, LABELS, level=0.5).intervals
+    for name, (low, high) in found.intervals.items():
+        assert low < narrow[name][0] < getattr(found, name) < narrow[name][1] < high
 
 
 def test_scores_of_predictions_that_are_certain():
     probabilities = np.eye(3)[[0, 1, 2, 0]]
     right = classification_scores(probabilities, np.array([0, 1, 2, 0]))
-    assert right == (0, 0, 0, 1, 1, 4)
+    assert right[:6] == (0, 0, 0, 1, 1, 4)
     wrong = classification_scores(probabilities, np.array([1, 1, 2, 0]))
     assert (wrong.nll, wrong.brier, wrong.accuracy) == (np.inf, 0.5, 0.75)
+    assert wrong.intervals["nll"][1] == np.inf
     assert wrong.calibration_error == 0.25
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """Points of three kinds, whose scores are known: the mean over all is."""
+    kinds = np.array([[0.7, 0.3], [0.5, 0.5], [0.9, 0.1]])
+    truth = np.mean([np.sum(p * -np.log(p)) for p in kinds])
+    inside = 0
+    for _ in range(300):
+        probabilities = kinds[RNG.integers(0, 3, 150)]
+        labels = (RNG.random(150) > probabilities[:, 0]).astype(int)
+        low, high = classification_scores(probabilities, labels, level=0.8).intervals["nll"]
+        inside += low < truth < high
+    assert stats.binomtest(inside, 300, 0.8).pvalue > 0.001
 
 
 def test_labels_drawn_from_the_probabilities_are_calibrated():
