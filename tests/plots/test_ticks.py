@@ -1,6 +1,5 @@
 """Ticks of logarithmic axes: some wherever the axis begins and whatever it spans, and never in each other's way."""
 
-import matplotlib
 import numpy as np
 import pytest
 from geometry import meeting, words
@@ -76,9 +75,7 @@ def test_axes_of_others_are_given_ticks_when_asked_and_ticks_that_were_chosen_st
     log_ticks(ax)
     assert isinstance(ax.yaxis.get_major_locator(), FixedLocator)
     assert isinstance(ax.yaxis.get_minor_locator(), NullLocator)
-    assert [f"{each:g}" for each in ax.get_xticks()] == ["2", "2.5", "3", "3.5", "4", "4.5", "5"] or len(
-        ax.get_xticks()
-    ) >= 2
+    assert [f"{each:g}" for each in ax.get_xticks()] == ["2", "2.5", "3", "3.5", "4", "4.5", "5"]
     linear, other = Figure().subplots(1, 2)
     other.set_xscale("log", base=2)
     before = other.xaxis.get_major_locator()
@@ -86,7 +83,6 @@ def test_axes_of_others_are_given_ticks_when_asked_and_ticks_that_were_chosen_st
     log_ticks(other)
     assert other.xaxis.get_major_locator() is before
     assert not isinstance(linear.xaxis.get_major_locator(), LogLocator)
-    assert matplotlib.rcParams["axes.formatter.min_exponent"] == 0
 
 
 @pytest.mark.parametrize("width", ["column", "page"])
