@@ -50,6 +50,30 @@ def run(code: str, names: dict) -> int:
     return compared
 
 
+def untold(words: str, code: str) -> list[str]:
+    """The numbers in words that code states nowhere, rounded as the words have them; a whole one may be in the code."""
+    stated: list[float] = []
+    asked = [abs(each.value) for each in ast.walk(ast.parse(code)) if isinstance(each, ast.Constant) and _counts(each)]
+    lines = code.splitlines()
+    for statement in ast.parse(code).body:
+        found = _stated(lines[(statement.end_lineno or 0) - 1][statement.end_col_offset or 0 :])
+        if isinstance(statement, ast.Expr) and found is not None and found[1] != _ABOUT:
+            numbers = np.asarray(found[0]).ravel()
+            stated += [abs(float(each)) for each in numbers if numbers.dtype.kind in "iuf"]
+    missing = []
+    for sign, number, share in re.findall(r"(?<![\w.])(-?)(\d[\d,]*(?:\.\d+)?)( ?%)?", words):
+        value, digits = float(number.replace(",", "")), len(number.partition(".")[2])
+        rounded = {round(each * (100 if share else 1), digits) for each in stated}
+        # A count is what it is: 0.6 is no 1.
+        if value not in (rounded if share or digits else {*stated, *asked}):
+            missing.append(f"{sign}{number}{share}")
+    return missing
+
+
+def _counts(constant: ast.Constant) -> bool:
+    return isinstance(constant.value, int) and not isinstance(constant.value, bool)
+
+
 def _stated(comment: str):
     about, literal = re.fullmatch(r"\s*(?:#\s*(about )?([^;]*).*)?", comment).groups()
     try:

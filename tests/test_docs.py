@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from documents import ROOT, blocks, run, script
+from documents import ROOT, blocks, run, script, untold
 from html_page import Page
 from PIL import Image
 
@@ -66,7 +66,7 @@ def test_the_page_on_trust_runs(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "values"), [("index", 7), ("million", 5), ("networks", 7), ("directory", 1)])
+@pytest.mark.parametrize(("page", "values"), [("index", 7), ("million", 5), ("networks", 8), ("directory", 1)])
 def test_a_short_page_runs(page, values, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
@@ -171,6 +171,29 @@ def test_pictures_of_a_page_are_drawn_by_it_told_in_words_and_small(page):
         # A column or a page of a journal, in 220 points an inch.
         with Image.open(drawn) as picture:
             assert picture.width in (748, 1540), (name, picture.size)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_numbers_told_of_a_picture_are_values_that_its_page_states(page):
+    """Which the tests that run the page compare with what comes out; counts may be those that its code asks for."""
+    before, *rest = re.split(r"(?=!\[.*\]\(pictures/)", page.read_text())
+    for part in rest:
+        told = re.match(r"!\[(.*)\]\(pictures/", part).group(1)
+        code = "\n".join(re.findall(r"```python\n(.*?)```", before, re.S))
+        assert untold(told, code) == [], told
+        before += part
+
+
+def test_a_number_of_a_picture_that_no_page_states_is_found():
+    code = "fits = jl.fit(steps=500, rate=0.25)\nfits.loss.min()  # 0.000496; sgd\nshare  # (0.561, 12)\n"
+    assert untold("500 steps to 0.0005, in 56 % and 12", code) == []
+    assert untold("501 steps to 0.0006, in 57 %, at a rate of 0.25 and 0", code) == [
+        "501",
+        "0.0006",
+        "57 %",
+        "0.25",
+        "0",
+    ]
 
 
 def test_every_picture_is_shown_on_a_page():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         duration_map,
         mark_stationary,
     )
+    from jaxland.plots.rows import distribution_rows, height_of_rows, training_rows
     from jaxland.plots.spectra import spectra_band, spectrum
     from jaxland.plots.strips import paired_strips, strips, training_curves
     from jaxland.plots.style import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         own_axes,
         panel_letters,
         render,
+        shared_legend,
         style,
     )
     from jaxland.plots.surfaces import (
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         surface_gallery,
         surface_paths,
     )
+    from jaxland.plots.ticks import log_ticks
     from jaxland.plots.trees import barrier_matrix, disconnectivity_graph, leaf_order
     from jaxland.plots.weights import weight_paths
 
@@ -69,15 +72,18 @@ __all__ = [
     "descent_path",
     "disconnectivity_graph",
     "distribution_bands",
+    "distribution_rows",
     "distributions",
     "duration_map",
     "error_curves",
     "explained_variance",
     "factor_curves",
     "fit_curve",
+    "height_of_rows",
     "in_three_dimensions",
     "leaf_order",
     "legend_below",
+    "log_ticks",
     "mark_stationary",
     "modality",
     "network_diagram",
@@ -97,6 +103,7 @@ __all__ = [
     "reliability_diagram",
     "render",
     "share_curves",
+    "shared_legend",
     "sharpness_curves",
     "spectra_band",
     "spectrum",
@@ -108,6 +115,7 @@ __all__ = [
     "surface_paths",
     "target_curve",
     "training_curves",
+    "training_rows",
     "tube",
     "variance_shares",
     "weight_paths",

@@ -23,7 +23,7 @@ def animate(
     *,
     kind: str = "gif",
     per_second: float = 10,
-    dots_per_inch: float = 120,
+    dots_per_inch: float = 160,
     hold: float = 2.0,
 ) -> bytes:
     """Draws a figure once for each frame and puts the pictures one after another.
@@ -34,7 +34,8 @@ def animate(
         frames: what `draw` is given, one after another.
         kind: `"gif"`, which repeats for ever, or `"mp4"`, which takes ffmpeg.
         per_second: frames a second.
-        dots_per_inch: of the pictures; smaller files with fewer.
+        dots_per_inch: of the pictures; smaller files with fewer. Figures of `new_figure(width="screen")` have at 160 as
+            many dots across as a page of the web shows, and text of 15 dots and more.
         hold: seconds for which a GIF shows its last frame.
 
     Returns:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from jaxland.plots.style import TARGET_COLOR, color_of, dash_of, own_axes
+from jaxland.plots.style import TARGET_COLOR, color_of, dash_of, legend_below, own_axes
 from jaxland.statistics import DipTest, Histogram
 
 if TYPE_CHECKING:
@@ -167,8 +167,7 @@ def modality(
     found = f"one mode: dip = {test.dip:.3g},\np = {p_value.value:.2g} ({p_value.low:.2g} to {p_value.high:.2g})"
     ax.plot([], [], " ", label=found)
     ax.set(title=title, xlabel=xlabel, ylabel="fits per bin")
-    ax.set_ylim(0, 1.5 * ax.get_ylim()[1])  # room for the legend
-    ax.legend(loc="upper left")
+    legend_below(ax)
     return ax
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from jaxland.plots.style import color_of, dash_of, legend_below, own_axes
+from jaxland.plots.ticks import log_ticks
 
 _MARKERS = "osv^D"
 
@@ -85,17 +86,9 @@ def _bound(spectra, zero):
     return float(zero * largest) or zero
 
 
-def _ticks(low, high, bound):
-    # Zero, and powers of ten that stand clear of it on either side.
-    powers = 10.0 ** np.arange(np.ceil(np.log10(2 * bound)), np.floor(np.log10(max(-low, high, 2 * bound))) + 1)
-    return [*-powers[::-1][powers[::-1] <= -low], 0.0, *powers[powers <= high]]
-
-
 def _finished(ax, bound, zero, title):
     ax.set_yscale("symlog", linthresh=bound, linscale=1)
-    low, high = ax.get_ylim()
-    ax.set_yticks(_ticks(low, high, bound))
-    ax.minorticks_off()
+    log_ticks(ax)
     ax.axhspan(-bound, bound, color="#888888", alpha=0.15, lw=0, label=f"within {zero:g} of the largest")
     ax.axhline(0, color="#444444", lw=0.6)
     ax.set(title=title, xlabel="rank, from the smallest", ylabel="eigenvalue")

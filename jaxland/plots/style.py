@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
 from string import ascii_lowercase
-from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -14,20 +13,25 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.transforms import ScaledTranslation
 
 from jaxland._names import lookup
+from jaxland.plots.fitting import break_legend, fit_figure, hang
+from jaxland.plots.ticks import log_ticks
 
 TARGET_COLOR = "#444444"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Those of Okabe and Ito (2008), which the colour-blind can tell apart, but for their yellow, faint on white."""
-COLUMN, PAGE = 3.4, 7.0
-"""Widths of a column and of a page of a journal, in inches: no figure need be made smaller there, nor its text."""
-_WIDTHS = {"column": COLUMN, "page": PAGE}
+COLUMN, PAGE, SCREEN = 3.4, 7.0, 5.2
+"""Widths of a column and of a page of a journal, in inches: no figure need be made smaller there, nor its text.
+
+And that of a film, which is looked at from farther off: as many dots show its text half as large again.
+"""
+_WIDTHS = {"column": COLUMN, "page": PAGE, "screen": SCREEN}
+_LEAST_WIDTH = 2.1
+"""Inches that axes need for their labels and themselves; where a row has fewer for each, some go below."""
+_MARGIN = 0.1
 _SMALLEST_HEIGHT, _SHAPE = 2.1, 0.74
 _TICKS, _NARROW = 6, 3.0
-_BELOW = 3.0
-"""Points between an axis and the legend below it."""
 _SHOWN = 100
 """Points an inch of a figure in a notebook."""
 _DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)))
@@ -71,6 +75,12 @@ class _Picture(Figure):
         super().__init__(*args, **options)
         self._look: Any = {name: value for name, value in matplotlib.rcParams.items() if name in _STYLE} | _FONTS
 
+    def draw(self, renderer: Any) -> None:
+        for ax in self.axes:
+            log_ticks(ax)
+        fit_figure(self)
+        super().draw(renderer)
+
     def savefig(self, *args: Any, **options: Any) -> None:
         with matplotlib.rc_context(self._look):
             super().savefig(*args, **options)
@@ -104,8 +114,9 @@ def new_figure(
     Args:
         columns: how many axes in a row.
         rows: how many rows.
-        width: of each of the axes, in inches; or `"column"` or `"page"`, of a journal, which the whole figure fills. By
-            default one of the axes fills a column, and several side by side fill a page.
+        width: of each of the axes, in inches; or `"column"` or `"page"` of a journal, or `"screen"`, which the whole
+            figure fills. By default one of the axes fills a column, and several side by side fill a page. Where a row
+            of so many leaves each less than 2.1 inches, it is broken into several; the order of the axes is the same.
         height: of each of the axes, in inches; by default three quarters of their width, and enough for their text.
         projection: of the axes, such as `"3d"`; flat by default.
         letters: whether each of several axes gets one.
@@ -113,14 +124,22 @@ def new_figure(
     Raises:
         ValueError: the width is neither a number nor one of these.
     """
+    if width is None:
+        width = "column" if columns == 1 else "page"
+    lines, wanted = 1, columns
     if isinstance(width, str):
-        width = lookup("width", width, _WIDTHS) / columns
-    elif width is None:
-        width = COLUMN if columns == 1 else PAGE / columns
+        whole = lookup("width", width, _WIDTHS)
+        lines = ceil(columns / max(int(whole / _LEAST_WIDTH), 1))
+        columns = ceil(columns / lines)
+        width = whole / columns
     height = height or max(_SHAPE * width, _SMALLEST_HEIGHT)
-    figure = _Picture(figsize=(width * columns, height * rows), layout="constrained")
+    figure = _Picture(figsize=(width * columns, height * rows * lines), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(figure.subplots(rows, columns, squeeze=False, subplot_kw={"projection": projection}).ravel())
+    grid = figure.subplots(rows * lines, columns, squeeze=False, subplot_kw={"projection": projection})
+    each_row = grid.reshape(rows, lines * columns)
+    for ax in each_row[:, wanted:].ravel():
+        ax.remove()
+    axes = list(each_row[:, :wanted].ravel())
     for ax in axes:
         # Labels of more ticks would meet on axes so small.
         ax.xaxis.get_major_locator().set_params(nbins=_TICKS if width > _NARROW else _TICKS - 2)
@@ -165,34 +184,42 @@ def legend_below(ax: Axes, *, ncols: int = 1, **options: Any) -> Legend:
 
     Args:
         ax: with its labels, whose height is taken as it is now: that in points stays, however small the axes become.
+            Where those of `new_figure` are broken into lines when they are drawn, the legend goes down with them.
         ncols: columns of entries; fewer where the place of the axes in the figure is too narrow for them, and in one
             column entries are broken into lines.
         options: further arguments of `ax.legend`.
     """
-    labels = ax.xaxis.get_tightbbox()
-    down = (ax.bbox.y0 - labels.y0) * 72 / ax.figure.dpi if labels is not None else 0.0
-    place = ax.transAxes + ScaledTranslation(0, -(max(down, 0) + _BELOW) / 72, ax.figure.dpi_scale_trans)
-    # The pad would be added to the distance, in units of the text.
-    anchored = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": place, "borderaxespad": 0}
-    spec, width = ax.get_subplotspec(), ax.figure.bbox.width
-    room = width / spec.get_gridspec().ncols * len(spec.colspan) if spec is not None else width
     for columns in range(ncols, 0, -1):
-        legend = ax.legend(**anchored, ncols=columns, **options)
+        legend = ax.legend(loc="upper center", ncols=columns, **options)
+        room = hang(legend, ax)
         if legend.get_window_extent().width <= room:
             return legend
-    _break_lines(legend, room)
+    break_legend(legend, room)
     return legend
 
 
-def _break_lines(legend: Legend, room: float) -> None:
-    frame = legend.get_window_extent().width - max(each.get_window_extent().width for each in legend.get_texts())
-    for each in legend.get_texts():
-        share = (room - frame) / each.get_window_extent().width
-        # A formula may have blanks, and cannot be broken there.
-        if share < 1 and "$" not in (text := each.get_text()):
-            # Lines of about one length: a last word alone would be lost.
-            even = len(text) / ceil(1 / share) + 5
-            each.set_text(fill(text, max(int(min(share * len(text), even)), 1)))
+def shared_legend(figure: Figure, ax: Axes, *, ncols: int = 4) -> Legend:
+    """Gives a figure of several panels one legend, below all of them, and grows the figure by its height.
+
+    Args:
+        figure: with panels of which each shows the same groups.
+        ax: the panel whose entries it has; the legends of all panels are taken away.
+        ncols: columns of entries; fewer where the figure is too narrow, and in one column entries are broken.
+    """
+    entries = ax.get_legend_handles_labels()
+    for panel in figure.axes:
+        if (own := panel.get_legend()) is not None:
+            own.remove()
+    room = figure.bbox.width - figure.dpi * _MARGIN
+    for columns in range(min(ncols, len(entries[0])), 0, -1):
+        legend = figure.legend(*entries, loc="outside lower center", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= room:
+            break
+        legend.remove()
+    break_legend(legend, room)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + legend.get_window_extent().height / figure.dpi)
+    return legend
 
 
 def color_of(label: str, index: int, colors: Mapping[str, str] | None) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from jaxland.plots.style import dash_of, legend_below, new_figure, own_axes
+from jaxland.plots.style import PAGE, dash_of, legend_below, new_figure, own_axes
 
 # Grows evenly in lightness, so that what is higher is lighter in grey too.
 _COLORMAP = "viridis"
@@ -175,7 +175,7 @@ def surface_gallery(
     """
     columns = min(columns, len(losses))
     rows = -(-len(losses) // columns)
-    figure, axes = new_figure(columns, rows=rows, width="page", height=1.25 + 0.7 / rows, letters=False)
+    figure, axes = new_figure(columns, rows=rows, width=PAGE / columns, height=1.25 + 0.7 / rows, letters=False)
     for index, (ax, loss, title) in enumerate(zip(axes, losses, titles, strict=False)):
         low, high = _bounds(loss)
         told = f"{title}\n{low:.4g} to {high:.4g}"
@@ -309,7 +309,7 @@ def descent_contours(
     Returns:
         The figure, and what draws it at a place of `steps`: both are what `animate` takes.
     """
-    figure, (ax, curves) = new_figure(2, height=3.1)
+    figure, (ax, curves) = new_figure(2, width="screen", height=2.9)
     surface_contours(a, b, loss, ax=ax, zlabel=zlabel, **options)
     ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
     shown = np.asarray(steps)

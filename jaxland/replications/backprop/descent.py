@@ -184,8 +184,8 @@ def _table(ways: dict[str, Descent]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _draw(context: Context, name: str, way: Descent, grid: int = 121):
-    figure, (left, right) = new_figure(2)
+def _draw(context: Context, name: str, way: Descent, grid: int = 121, width: str = "page"):
+    figure, (left, right) = new_figure(2, width=width)
     title = f"{name[0]}: from ({_STARTS[name][0]:g}, {_STARTS[name][1]:g}) at rate {_RATES[name]:g}"
     draw_map(context, WEIGHTS, _WINDOWS[name], grid, title=title, ax=left)
     limits = (left.get_xlim(), left.get_ylim())
@@ -212,7 +212,7 @@ def _outside(way: Descent, window: Window) -> float:
 
 
 def _animation(context: Context, name: str, way: Descent) -> bytes:
-    figure, _, right, (line, _, end) = _draw(context, name, way, grid=81)
+    figure, _, right, (line, _, end) = _draw(context, name, way, grid=81, width="screen")
     curve = right.lines[0]
     right.plot(*curve.get_data(), lw=1.0, alpha=0.25, color=curve.get_color())  # all of it, from the first picture on
     (dot,) = right.plot([], [], "o", color="#111111", mec="white", ms=6, zorder=5, clip_on=False)
@@ -228,7 +228,7 @@ def _animation(context: Context, name: str, way: Descent) -> bytes:
         dot.set_data([max(epoch, 1)], [loss])
         text.set_text(f"epoch {epoch:>9,}\nloss  {loss:9.2e}")
 
-    return animate(figure, draw, places.tolist(), per_second=8, dots_per_inch=110)
+    return animate(figure, draw, places.tolist(), per_second=8)
 
 
 def _rates_figure(rates, orbits, final, bounds, loss) -> Figure:

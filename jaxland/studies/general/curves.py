@@ -1,19 +1,22 @@
 """The losses of some fits in training."""
 
 from dataclasses import dataclass, replace
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxland.plots import new_figure, training_curves
+from jaxland.plots import height_of_rows, new_figure, shared_legend, training_curves, training_rows
 from jaxland.plots.strips import quartiles_of_known
 from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
+from jaxland.studies.general.shown import PANELS, ROWS, medians_of
 from jaxland.training import Ensemble, choose_backend, train
 
 _POINTS = 200  # of a curve, about
-_DRAWN = 12  # ensembles; the table has all
+_COLUMNS, _HEIGHT = 3, 1.75
+_NAME = 34  # letters of a title in a line
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,17 @@ def find(context: Context) -> Findings:
     curves = {name: _curves(context, name, ensembles[name]) for name in context.store.manifest.ensembles}
     frames = [_frame(name, *each) for name, each in curves.items()]
     figures = _figures(curves)
-    medians = "; ".join(f"{name} {_told(each)}" for name, each in zip(curves, frames, strict=True))
-    captions = dict.fromkeys(figures, f"Losses in training, from the first step to the last in the median: {medians}.")
+    captions = dict.fromkeys(figures, _caption(dict(zip(curves, frames, strict=True))))
     return Findings({"curves.csv": pd.concat(frames, ignore_index=True)}, figures, [], captions=captions)
+
+
+def _caption(curves: dict[str, pd.DataFrame]) -> str:
+    if len(curves) <= PANELS:
+        medians = "; ".join(f"{name} {_told(each)}" for name, each in curves.items())
+        return f"Losses in training, from the first step to the last in the median: {medians}."
+    known = {name: each["loss_median"].dropna() for name, each in curves.items()}
+    ends = {name: float(each.iloc[-1]) for name, each in known.items() if len(each)}
+    return f"Median losses in training, at the last step {medians_of(ends, {})}."
 
 
 def _told(curve: pd.DataFrame) -> str:
@@ -75,18 +86,53 @@ def _frame(name: str, steps: np.ndarray, losses: np.ndarray) -> pd.DataFrame:
 
 
 def _figures(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Figure]:
-    drawn = [(name, each) for name, each in curves.items() if np.isfinite(each[1]).any()][:_DRAWN]
+    drawn = [(name, each) for name, each in curves.items() if np.isfinite(each[1]).any()][:ROWS]
     if not drawn:
         return {}
-    columns = min(len(drawn), 4)
-    figure, axes = new_figure(columns, rows=-(-len(drawn) // columns))
-    for ax in axes[len(drawn) :]:
-        ax.set_axis_off()
-    for ax, (name, (steps, losses)) in zip(axes, drawn, strict=False):
-        shown = np.where(np.isfinite(losses), losses, np.nan)
-        scale = "log" if np.nanmin(shown) > 0 else "linear"
-        training_curves(steps, {name: shown}, ylabel="loss", yscale=scale, ax=ax)
-    return {"training": figure}
+    shown = {name: (steps, np.where(np.isfinite(losses), losses, np.nan)) for name, (steps, losses) in drawn}
+    scale = "log" if all(np.nanmin(losses) > 0 for _, losses in shown.values()) else "linear"
+    return {"training": (_panels if len(shown) <= PANELS else _rows)(shown, scale)}
+
+
+def _rows(shown: dict[str, tuple[np.ndarray, np.ndarray]], scale: str) -> Figure:
+    figure, (ax,) = new_figure(width="page", height=height_of_rows(shown) + 0.4)
+    medians = {name: (steps, quartiles_of_known(losses)[1]) for name, (steps, losses) in shown.items()}
+    training_rows(medians, scale=scale, ax=ax)
+    return figure
+
+
+def _panels(shown: dict[str, tuple[np.ndarray, np.ndarray]], scale: str) -> Figure:
+    """One for each ensemble; all have the same axis of losses, so that they can be compared."""
+    columns = min(len(shown), _COLUMNS)
+    lines = max(len(wrap(name, _NAME)) for name in shown)
+    height = None if len(shown) <= 2 else _HEIGHT + 0.13 * lines
+    rows = -(-len(shown) // columns)
+    figure, axes = new_figure(columns, rows=rows, height=height, letters=False)
+    for ax in axes[len(shown) :]:
+        ax.remove()
+    limits = _limits([losses for _, losses in shown.values()], scale)
+    for place, (ax, (name, (steps, losses))) in enumerate(zip(axes, shown.items(), strict=False)):
+        training_curves(steps, {name: losses}, ylabel="loss", yscale=scale, title=name, ax=ax)
+        ax.set_ylim(limits)
+        ax.set_ylabel("loss" if place % columns == 0 else "")
+        ax.set_xlabel("step" if place + columns >= len(shown) else "")
+        ax.tick_params(labelleft=place % columns == 0)
+        # Names tell the panels; what line and band are is told once.
+        (line, band) = ax.lines[0], ax.collections[0]
+        line.set_label("median")
+        band.set_label("middle half of the fits")
+    shared_legend(figure, axes[0])
+    return figure
+
+
+def _limits(losses: list[np.ndarray], scale: str) -> tuple[float, float]:
+    quartiles = [quartiles_of_known(each) for each in losses]
+    low, high = (float(pick([pick(each) for each in quartiles])) for pick in (np.nanmin, np.nanmax))
+    if scale == "log":
+        pad = max((high / low) ** 0.05, 1.01)
+        return low / pad, high * pad
+    pad = 0.05 * (high - low) or 0.01 * max(abs(high), 1e-12)
+    return low - pad, high + pad
 
 
 ANALYSIS = Analysis(find, quick=CurveSettings(), paper=CurveSettings(fits=512))

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.figure import Figure
 
 from jaxland.landscape import outputs, pair_distances, random_pairs, symmetrise
-from jaxland.plots import compared_histograms, new_figure
+from jaxland.plots import compared_histograms, distribution_rows, height_of_rows, new_figure, shared_legend
 from jaxland.statistics import Histogram
 from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
+from jaxland.studies.general.shown import FEW, ROWS, medians_of
 
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 2000
-_DRAWN = 12  # ensembles; the table has all
 _LABELS = {
     "parameters": "L2 distance of parameters",
     "symmetrised": "L2 distance of symmetrised parameters",
@@ -39,12 +40,10 @@ def find(context: Context) -> Findings:
     found = {name: _distances(context, name) for name in context.store.manifest.ensembles}
     rows = [_row(name, kind, values) for name, each in found.items() for kind, values in each.items()]
     kinds = {kind: {name: each[kind] for name, each in found.items() if kind in each} for kind in _LABELS}
-    kinds = {kind: dict(list(groups.items())[:_DRAWN]) for kind, groups in kinds.items()}
-    drawn = {kind: groups for kind, groups in kinds.items() if groups}
+    drawn = {kind: dict(list(groups.items())[:ROWS]) for kind, groups in kinds.items() if groups}
     if not drawn:
         return Findings({"distances.csv": pd.DataFrame(rows)} if rows else {}, {}, [])
-    medians = "; ".join(f"{row['ensemble']} {row['distance']} {row['q50']:.3g}" for row in rows)
-    captions = {"distances": f"Distances of random pairs of fits, medians: {medians}."}
+    captions = {"distances": f"Distances of random pairs of fits, medians: {_told(kinds)}."}
     return Findings({"distances.csv": pd.DataFrame(rows)}, {"distances": _figure(drawn)}, [], captions=captions)
 
 
@@ -80,12 +79,31 @@ def _row(name: str, kind: str, values: Float[np.ndarray, "pairs"]) -> dict:
     return {"ensemble": name, "distance": kind, "pairs": len(values), **quantiles, "largest": values.max()}
 
 
-def _figure(kinds: dict[str, dict[str, Float[np.ndarray, "pairs"]]]):
-    figure, axes = new_figure(len(kinds))
+def _told(kinds: dict[str, dict[str, Float[np.ndarray, "pairs"]]]) -> str:
+    words = []
+    for kind, groups in kinds.items():
+        medians = {name: float(np.median(values)) for name, values in groups.items()}
+        if medians:
+            told = medians_of(medians, {name: f"{median:.3g}" for name, median in medians.items()})
+            words.append(f"of {kind} {told}")
+    return ". ".join(words)
+
+
+def _figure(kinds: dict[str, dict[str, Float[np.ndarray, "pairs"]]]) -> Figure:
+    names = list(dict.fromkeys(name for groups in kinds.values() for name in groups))
+    many = len(names) > FEW
+    figure, axes = new_figure(len(kinds), width="page", height=height_of_rows(names) if many else None)
     for ax, (kind, groups) in zip(axes, kinds.items(), strict=True):
+        if many:
+            rows = {name: groups.get(name, np.zeros(0)) for name in names}
+            written = ax is axes[0]
+            distribution_rows(rows, xlabel=_LABELS[kind], title=f"Pairs: {kind}", names=written, ax=ax)
+            continue
         high = max(float(values.max()) for values in groups.values()) or 1.0
         histograms = {name: Histogram.spanning(0.0, 1.001 * high, _BINS).add(values) for name, values in groups.items()}
         compared_histograms(histograms, title=f"Pairs of fits: {kind}", xlabel=_LABELS[kind], ax=ax)
+    # Those of parameters are of every ensemble that is drawn.
+    shared_legend(figure, axes[0])
     return figure
 
 

@@ -5,16 +5,24 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.figure import Figure
 
-from jaxland.plots import compared_histograms, distributions, new_figure
+from jaxland.plots import (
+    compared_histograms,
+    distribution_rows,
+    distributions,
+    height_of_rows,
+    new_figure,
+    shared_legend,
+)
 from jaxland.statistics import Histogram, wilson_interval
 from jaxland.store import StudyStore
 from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
+from jaxland.studies.general.shown import FEW, ROWS, medians_of
 
 _LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 2000
-_DRAWN = 12  # ensembles; the table has all
 
 
 def find(context: Context) -> Findings:
@@ -22,12 +30,14 @@ def find(context: Context) -> Findings:
     names = context.store.manifest.ensembles
     losses = {name: _losses(context.store, name) for name in names}
     table = pd.DataFrame([_row(name, *losses[name]) for name in names])
-    finite = dict([(name, good) for name, (good, _) in losses.items() if len(good)][:_DRAWN])
+    finite = {name: good for name, (good, _) in losses.items() if len(good)}
     if not finite:
         return Findings({"losses.csv": table}, {}, [])
-    medians = "; ".join(f"{name} {np.median(values):.3g} ({len(values):,} fits)" for name, values in finite.items())
-    captions = {"losses": f"Losses after training of the fits that did not diverge, medians: {medians}."}
-    return Findings({"losses.csv": table}, {"losses": _figure(finite)}, [], captions=captions)
+    medians = {name: float(np.median(values)) for name, values in finite.items()}
+    told = medians_of(medians, {name: f"{medians[name]:.3g} ({len(values):,} fits)" for name, values in finite.items()})
+    captions = {"losses": f"Losses after training of the fits that did not diverge, medians: {told}."}
+    figure = _figure(dict(list(finite.items())[:ROWS]))
+    return Findings({"losses.csv": table}, {"losses": figure}, [], captions=captions)
 
 
 def _losses(store: StudyStore, ensemble: str) -> tuple[Float[np.ndarray, "F"], int]:
@@ -51,8 +61,13 @@ def _row(name: str, good: Float[np.ndarray, "F"], diverged: int) -> dict:
     }
 
 
-def _figure(losses: Mapping[str, Float[np.ndarray, "F"]]):
+def _figure(losses: Mapping[str, Float[np.ndarray, "F"]]) -> Figure:
     logarithmic = all(values[0] > 0 for values in losses.values())
+    scale = "log" if logarithmic else "linear"
+    if len(losses) > FEW:
+        figure, (ax,) = new_figure(width="page", height=height_of_rows(losses))
+        distribution_rows(losses, xlabel="loss after training", xscale=scale, title="Losses", ax=ax)
+        return figure
     shown = {name: np.log10(values) if logarithmic else values for name, values in losses.items()}
     label = "loss after training" + (", logarithm to base 10" if logarithmic else "")
     low, high = min(values[0] for values in shown.values()), max(values[-1] for values in shown.values())
@@ -61,7 +76,8 @@ def _figure(losses: Mapping[str, Float[np.ndarray, "F"]]):
     figure, (left, right) = new_figure(2)
     histograms = {name: edges.add(values) for name, values in shown.items()}
     compared_histograms(histograms, title="Losses", xlabel=label, ax=left)
-    distributions(losses, xlabel="loss after training", xscale="log" if logarithmic else "linear", ax=right)
+    distributions(losses, xlabel="loss after training", xscale=scale, ax=right)
+    shared_legend(figure, right)
     return figure
 
 
