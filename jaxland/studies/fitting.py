@@ -30,6 +30,7 @@ from jaxland.store import MANIFEST, Manifest, StoreError, StudyStore
 from jaxland.studies.configuration import config_hash, from_json, to_json
 from jaxland.studies.finding import from_origin, origin_of, place_of
 from jaxland.studies.registry import STUDIES
+from jaxland.studies.speed import note_shard
 from jaxland.studies.study import Study
 from jaxland.studies.unfinished import Unfinished
 from jaxland.studies.worklog import worker_log, worker_name, write_line
@@ -341,7 +342,8 @@ def train_shard(
     if store.holds(*task):
         on_progress((task.stop - task.start) * prepared.ensemble.steps)
         return
-    keeper = Unfinished(store, task)
+    keeper, began = Unfinished(store, task), time.monotonic()
+    whole = not keeper.state()
     try:
         columns = _columns(prepared, task, keeper, threads, on_progress, stop)
         patiently(lambda: store.commit_shard(*task, columns), pauses)
@@ -349,6 +351,8 @@ def train_shard(
         # Another worker may have made it meanwhile, and have cleared up what was kept on the way.
         if not store.holds(*task):
             raise
+    else:
+        note_shard(store.path, task, time.monotonic() - began, whole)
     keeper.forget()
 
 

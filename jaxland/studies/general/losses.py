@@ -11,33 +11,48 @@ from jaxland.statistics import Histogram, wilson_interval
 from jaxland.store import StudyStore
 from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
+from jaxland.studies.tables import judged_summary
+from jaxland.training.judgements import VALIDATION
 
 _LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 2000
 _DRAWN = 12  # ensembles; the table has all
+_VALIDATION = "smallest validation loss"
 
 
 def find(context: Context) -> Findings:
-    """Quantiles and the share that diverged; histogram and distribution function of the final losses."""
+    """Quantiles and the share that diverged; histogram and distribution function of the final losses, and of the
+    smallest validation losses where fits were judged."""
     names = context.store.manifest.ensembles
     losses = {name: _losses(context.store, name) for name in names}
-    table = pd.DataFrame([_row(name, *losses[name]) for name in names])
-    finite = dict([(name, good) for name, (good, _) in losses.items() if len(good)][:_DRAWN])
-    if not finite:
-        return Findings({"losses.csv": table}, {}, [])
-    medians = "; ".join(f"{name} {np.median(values):.3g} ({len(values):,} fits)" for name, values in finite.items())
-    captions = {"losses": f"Losses after training of the fits that did not diverge, medians: {medians}."}
-    return Findings({"losses.csv": table}, {"losses": _figure(finite)}, [], captions=captions)
+    tables = {"losses.csv": pd.DataFrame([_row(name, good, diverged) for name, (good, _, diverged) in losses.items()])}
+    judged = judged_summary(context.store)
+    if not judged.empty:
+        tables["validation.csv"] = judged
+    figures, captions = {}, {}
+    final = {name: good for name, (good, _, _) in losses.items()}
+    smallest = {name: found for name, (_, found, _) in losses.items()}
+    for stem, what, values in (("losses", "loss after training", final), ("validation", _VALIDATION, smallest)):
+        finite = dict([(name, each) for name, each in values.items() if len(each)][:_DRAWN])
+        if not finite:
+            continue
+        medians = "; ".join(f"{name} {np.median(each):.3g} ({len(each):,} fits)" for name, each in finite.items())
+        told = what.replace("loss", "losses").capitalize()
+        captions[stem] = f"{told} of the fits that did not diverge, medians: {medians}."
+        figures[stem] = _figure(finite, what)
+    return Findings(tables, figures, [], captions=captions)
 
 
-def _losses(store: StudyStore, ensemble: str) -> tuple[Float[np.ndarray, "F"], int]:
-    """The final losses of the fits that did not diverge, in order, and how many did."""
-    good, diverged = [np.zeros(0)], 0
-    for shard in store.stream(ensemble, ["loss", "diverged_step"]):
+def _losses(store: StudyStore, ensemble: str) -> tuple[Float[np.ndarray, "F"], Float[np.ndarray, "V"], int]:
+    """The final and the smallest validation losses of the fits that did not diverge, in order, and how many did."""
+    good, judged, diverged = [np.zeros(0)], [np.zeros(0)], 0
+    for shard in store.stream(ensemble, ["loss", "diverged_step"], optional=[VALIDATION]):
         kept = shard.arrays["diverged_step"] < 0
         good.append(shard.arrays["loss"][kept].astype(np.float64))
+        found = shard.arrays.get(VALIDATION, np.zeros(len(kept), np.float32) + np.inf)[kept].astype(np.float64)
+        judged.append(found[np.isfinite(found)])
         diverged += int((~kept).sum())
-    return np.sort(np.concatenate(good)), diverged
+    return np.sort(np.concatenate(good)), np.sort(np.concatenate(judged)), diverged
 
 
 def _row(name: str, good: Float[np.ndarray, "F"], diverged: int) -> dict:
@@ -51,17 +66,17 @@ def _row(name: str, good: Float[np.ndarray, "F"], diverged: int) -> dict:
     }
 
 
-def _figure(losses: Mapping[str, Float[np.ndarray, "F"]]):
+def _figure(losses: Mapping[str, Float[np.ndarray, "F"]], what: str):
     logarithmic = all(values[0] > 0 for values in losses.values())
     shown = {name: np.log10(values) if logarithmic else values for name, values in losses.items()}
-    label = "loss after training" + (", logarithm to base 10" if logarithmic else "")
+    label = what + (", logarithm to base 10" if logarithmic else "")
     low, high = min(values[0] for values in shown.values()), max(values[-1] for values in shown.values())
     pad = max(high - low, 1e-6 * max(abs(low), abs(high)), np.finfo(float).tiny)
     edges = Histogram.spanning(low - pad / 100, high + pad / 100, _BINS)
     figure, (left, right) = new_figure(2)
     histograms = {name: edges.add(values) for name, values in shown.items()}
     compared_histograms(histograms, title="Losses", xlabel=label, ax=left)
-    distributions(losses, xlabel="loss after training", xscale="log" if logarithmic else "linear", ax=right)
+    distributions(losses, xlabel=what, xscale="log" if logarithmic else "linear", ax=right)
     return figure
 
 
