@@ -218,9 +218,9 @@ def _print_plan(plan, out: Path, analyses: Mapping[str, Any], config: Any) -> No
         fits[task.ensemble] = fits.get(task.ensemble, 0) + task.stop - task.start
     print(f"{out}: {len(plan.tasks)} shards to train, {plan.net_steps:.3g} net-steps, {plan.storage / 1e6:.1f} MB")
     for name, rate in plan.rate.items():
-        print(
-            f"  {name}: {fits.get(name, 0):,} fits at {rate:.3g} net-steps/s, measured on {available_threads()} cores"
-        )
+        once = f", and {plan.once[name]:.1f} s once to begin" if plan.once[name] >= 0.05 else ""
+        measured = f"measured on {available_threads()} cores"
+        print(f"  {name}: {fits.get(name, 0):,} fits at {rate:.3g} net-steps/s{once}, {measured}")
     print(f"about {_duration(plan.seconds)} of training; nothing was written")
     if analyses:
         print(wrapped(f"Then come the analyses, whose time is not in this: {', '.join(analyses)}."))

@@ -17,6 +17,7 @@ from jaxland.store import Manifest, StoreError, StudyStore
 from jaxland.studies import STUDIES, Claim
 from jaxland.studies.commands import Command, read_commands
 from jaxland.studies.request import stored_request
+from jaxland.studies.speed import Speed, read_speed
 
 SAMPLE = 4000  # fits drawn one by one, all ensembles together
 _NAMED = 4  # of a list of files, in a sentence
@@ -41,10 +42,12 @@ class Contents:
         analyses: settings of those that were asked for, by name.
         claims: with their verdicts; None where there are none to be read.
         figures, tables: in order.
+        figures_left_out: names of those for which the page has no room.
         others: names of further files of the analysis.
         notices: what is missing or wrong.
         analyse: the command that makes claims, figures and tables.
         commands: that were carried out in the directory, as far as they were noted.
+        speed: how fast the fits were trained.
         picked: some fits of each ensemble, to be shown one by one.
     """
 
@@ -56,11 +59,13 @@ class Contents:
     analyses: dict[str, dict[str, Any]]
     claims: list[Claim] | None
     figures: list[Figure]
+    figures_left_out: list[str]
     tables: list[Table]
     others: list[str]
     notices: list[Notice]
     analyse: str
     commands: list[Command]
+    speed: Speed
     picked: dict[str, Any]
 
 
@@ -74,7 +79,7 @@ def read_contents(directory: Path | str) -> Contents:
     title, source = _about(store.manifest)
     names = store.manifest.ensembles
     ensembles = {name: read_losses(store, name, SAMPLE // max(len(names), 1)) for name in names}
-    figures, broken_figures = read_figures(store.path)
+    figures, broken_figures, figures_left_out = read_figures(store.path)
     tables, broken_tables, others = read_tables(store.path)
     resume, analyse = (f"jaxland {command} {shlex.quote(str(directory))}" for command in ("resume", "analyse"))
     notices = _of_the_fits(store, ensembles, resume)
@@ -93,11 +98,13 @@ def read_contents(directory: Path | str) -> Contents:
         analyses=stored_request(store),
         claims=claims,
         figures=figures,
+        figures_left_out=figures_left_out,
         tables=tables,
         others=others,
         notices=notices + of_the_analysis,
         analyse=analyse,
         commands=commands,
+        speed=read_speed(store),
         picked=picked,
     )
 

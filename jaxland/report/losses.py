@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from jaxland.report.measures import LOSS, VALIDATION, Measure
 from jaxland.statistics import Histogram
 from jaxland.store import DamagedShard, ShardFile, StudyStore, missing_ranges
+from jaxland.training.judgements import COLUMNS as JUDGED
+from jaxland.training.judgements import NUMBERS, judgements
 
 COLUMNS = ["fit", "status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step"]
-BINS_PER_DECADE = 2000  # 0.1 % of the loss a bin
-_DECADES = (-46, 39)  # what float32 can hold
 _SEED = 0
 
 
@@ -22,29 +23,57 @@ class EnsembleLosses:
     Attributes:
         fits: stored and readable fits.
         diverged: those whose loss is not finite.
+        stopped: those that validation stopped early; None where none of the fits were judged.
         missing: ranges (start, stop) of the fits asked for that are not stored or not readable.
         damaged: names of damaged shards.
-        log_loss: histogram of the base-10 logarithms of the losses above zero.
-        best_fit, best_loss: the smallest loss, and whose it is; -1 and NaN without a finite loss.
-        worst_fit, worst_loss: the largest finite one, likewise.
+        measured: losses and what validation found of the fits that did not diverge, by column.
+        best: what the best fit has of these, by column; empty where there is none.
         sample: random rows of the table.
     """
 
     fits: int
     diverged: int
+    stopped: int | None
     missing: list[tuple[int, int]]
     damaged: list[str]
-    log_loss: Histogram
-    best_fit: int
-    best_loss: float
-    worst_fit: int
-    worst_loss: float
+    measured: dict[str, Measure]
+    best: dict[str, float]
     sample: pd.DataFrame
+
+    @property
+    def ranked_by(self) -> Measure:
+        """What the best fit is the least of: the smallest validation loss where there is one, else the loss."""
+        return _ranking(self.measured)
+
+    @property
+    def log_loss(self) -> Histogram:
+        """Histogram of the base-10 logarithms of the losses above zero."""
+        return self.measured[LOSS].log
 
     @property
     def off_axis(self) -> int:
         """Fits whose loss is finite and in no bin: zero, negative, or beyond what float32 can hold."""
-        return self.fits - self.diverged - int(self.log_loss.counts.sum())
+        return self.measured[LOSS].off_axis
+
+    @property
+    def best_fit(self) -> int:
+        """Whose loss is the smallest; -1 without a finite one."""
+        return self.measured[LOSS].least_fit
+
+    @property
+    def best_loss(self) -> float:
+        """The smallest; NaN without a finite one."""
+        return self.measured[LOSS].least
+
+    @property
+    def worst_fit(self) -> int:
+        """Whose finite loss is the largest, -1 without any."""
+        return self.measured[LOSS].largest_fit
+
+    @property
+    def worst_loss(self) -> float:
+        """The largest finite one, NaN without any."""
+        return self.measured[LOSS].largest
 
     @property
     def median(self) -> float:
@@ -53,31 +82,44 @@ class EnsembleLosses:
 
     def quantile(self, probability: float) -> float:
         """Any quantile, likewise."""
-        return float("nan") if self.off_axis else float(10 ** self.log_loss.quantile(probability))
+        return self.measured[LOSS].quantile(probability)
+
+
+def _ranking(measured: dict[str, Measure]) -> Measure:
+    return measured.get(VALIDATION, measured[LOSS])
 
 
 @dataclass
 class _Reduction:
     fits: int = 0
     diverged: int = 0
-    log_loss: Histogram = field(
-        default_factory=lambda: Histogram.spanning(*_DECADES, (_DECADES[1] - _DECADES[0]) * BINS_PER_DECADE)
-    )
-    best_fit: int = -1
-    best_loss: float = float("nan")
-    worst_fit: int = -1
-    worst_loss: float = float("nan")
+    stopped: int | None = None
+    measured: dict[str, Measure] = field(default_factory=lambda: {LOSS: Measure(LOSS)})
+    best: dict[str, float] = field(default_factory=dict)
 
-    def add(self, arrays: dict[str, np.ndarray]) -> None:
-        good = arrays["diverged_step"] < 0
-        fit, loss = arrays["fit"][good], arrays["loss"][good].astype(np.float64)
+    def add(self, rows: dict[str, np.ndarray]) -> None:
+        good = rows["diverged_step"] < 0
         self.fits += len(good)
         self.diverged += int((~good).sum())
-        self.log_loss = self.log_loss.add(np.log10(loss[loss > 0]))
-        if len(loss) and not loss.min() >= self.best_loss:
-            self.best_fit, self.best_loss = int(fit[loss.argmin()]), float(loss.min())
-        if len(loss) and not loss.max() <= self.worst_loss:
-            self.worst_fit, self.worst_loss = int(fit[loss.argmax()]), float(loss.max())
+        if "stopped_step" in rows:
+            self.stopped = (self.stopped or 0) + int((rows["stopped_step"] >= 0).sum())
+        for column in (LOSS, *measured_columns(rows)):
+            self.measured.setdefault(column, Measure(column)).add(rows["fit"][good], rows[column][good])
+        place = np.flatnonzero(rows["fit"] == _ranking(self.measured).least_fit)
+        if len(place):
+            self.best = {column: float(rows[column][place[0]]) for column in self.measured}
+
+
+def measured_columns(rows: dict[str, np.ndarray] | pd.DataFrame) -> list[str]:
+    """The columns of what validation found that fits are compared by: its loss and metrics."""
+    own = {*COLUMNS, *NUMBERS[1:]}
+    return [column for column in rows if column not in own]
+
+
+def rows_of_shard(store: StudyStore, ensemble: str, shard: ShardFile) -> dict[str, np.ndarray]:
+    """What the page tells of each fit of a shard, by column; raises DamagedShard."""
+    arrays = store.read(ensemble, shard, COLUMNS, optional=JUDGED).arrays
+    return {name: arrays[name] for name in COLUMNS} | judgements(arrays)
 
 
 def read_losses(store: StudyStore, ensemble: str, sample: int) -> EnsembleLosses:
@@ -95,13 +137,13 @@ def read_losses(store: StudyStore, ensemble: str, sample: int) -> EnsembleLosses
     for shard in shards:
         end = begin + shard.stop - shard.start
         try:
-            arrays = store.read(ensemble, shard, COLUMNS).arrays
+            told = rows_of_shard(store, ensemble, shard)
         except DamagedShard:
             damaged.append(shard.path.name)
         else:
             readable.append(shard)
-            reduction.add(arrays)
-            rows.append(pd.DataFrame(arrays).iloc[chosen[(chosen >= begin) & (chosen < end)] - begin])
+            reduction.add(told)
+            rows.append(pd.DataFrame(told).iloc[chosen[(chosen >= begin) & (chosen < end)] - begin])
         begin = end
     return EnsembleLosses(
         **vars(reduction),

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 WHOLE_ROWS = 24  # tables up to here are shown whole without scripts
 FIRST_ROWS = 8  # of a longer one
-LIMIT = 100_000  # characters of a table that the page holds, about
+LIMIT = 60_000  # characters of a table that the page holds, about
+TOTAL = 600_000  # characters of all of them
 _FOLDERS = ("analysis", "analyses")
 
 
@@ -41,27 +42,29 @@ def read_tables(directory: Path) -> tuple[list[Table], list[str], list[str]]:
         if path.is_file() and not path.name.startswith(".")
     ]
     tables, broken, others = [], [], []
+    limit = min(LIMIT, TOTAL // max(sum(path.suffix == ".csv" for path in paths), 1))
     for path in paths:
         name = path.relative_to(directory).as_posix()
         if path.suffix != ".csv":
             others.append(name)
-        elif table := _read(path, name):
+        elif table := _read(path, name, limit):
             tables.append(table)
         else:
             broken.append(name)
     return tables, broken, others
 
 
-def _read(path, name):
+def _read(path, name, limit):
     try:
         with open(path, newline="", encoding="utf-8") as file:
             lines = csv.reader(file)
             columns = next(lines, [])
             rows, size = [], 0
             for row in lines:
+                row = [rounded(cell) for cell in row]
                 rows.append(row)
                 size += sum(map(len, row)) + len(row)
-                if size > LIMIT and len(rows) > WHOLE_ROWS:
+                if size > limit and len(rows) > WHOLE_ROWS:
                     break
             total = len(rows) + sum(1 for _ in lines)
     except (OSError, ValueError, csv.Error):
@@ -72,12 +75,18 @@ def _read(path, name):
 
 
 _FRACTION = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_SHORT = 6  # characters, which hold no more than five digits
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|[+-]?inf")
 
 
 def is_number(text: str) -> bool:
     """Whether a cell holds a number; an empty one does."""
     return not text or _NUMBER.fullmatch(text.strip().lower()) is not None
+
+
+def rounded(text: str) -> str:
+    """A cell as the page holds it: fractions to five digits, as they are shown, everything else as it is."""
+    return f"{float(text):.5g}" if len(text) > _SHORT and _FRACTION.fullmatch(text) else text
 
 
 def shown(text: str) -> str:

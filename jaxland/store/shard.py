@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,33 +152,34 @@ def read_metadata(shard: ShardFile) -> dict[str, Any]:
     return _opened(shard)[-1]
 
 
-def read_shard(shard: ShardFile, columns: list[str] | None = None) -> Shard:
+def read_shard(shard: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()) -> Shard:
     """Reads and verifies a shard.
 
     Args:
         shard: from `list_shards`.
         columns: names to read; all by default.
+        optional: as of `read_table`.
 
     Raises:
         DamagedShard: the file is not what its name says.
         StoreError: it was written by a newer jaxland, or may be sound and cannot be read.
     """
-    table, metadata = read_table(shard, columns)
+    table, metadata = read_table(shard, columns, optional=optional)
     return Shard({name: _array(table.column(name)) for name in table.column_names}, metadata)
 
 
 def read_table(
-    shard: ShardFile, columns: list[str] | None = None, *, also: Callable[[str], bool] = lambda name: False
+    shard: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The same as a table of Arrow, and what the file says of itself; raises as `read_shard` does.
 
     Args:
         shard, columns: as of `read_shard`.
-        also: says of a name whether it is read besides where it is there.
+        optional: names to read besides where they are there, or patterns of such, as `metric.*`.
     """
     file, there, metadata = _opened(shard)
     columns = list(there if columns is None else columns)
-    columns += [name for name in there if also(name) and name not in columns]
+    columns += [name for name in there if name not in columns and any(fnmatchcase(name, each) for each in optional)]
     try:
         # Arrow's pools of threads can abort a process that ends soon after (apache/arrow#34314), so none is begun.
         table = file.read([*columns, "fit"], use_threads=False)

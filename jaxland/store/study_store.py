@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import chain, count
@@ -332,28 +332,25 @@ class StudyStore:
             del values[name]
         return {**values, "ensemble": ensemble}
 
-    def read(self, ensemble: str, file: ShardFile, columns: list[str] | None = None) -> Shard:
-        """Reads one shard.
+    def read(
+        self, ensemble: str, file: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()
+    ) -> Shard:
+        """Reads one shard as `shard.read_shard` does.
 
         Raises:
             DamagedShard: it is not what its name says, or belongs to another study.
             StoreError: its fits have another shape than those of a shard of the ensemble that was read before.
         """
-        shard = read_shard(file, columns)
+        shard = read_shard(file, columns, optional=optional)
         self._require_own(ensemble, file, shard.metadata)
         self._require_shapes(ensemble, file, {name: each.shape[1:] for name, each in shard.arrays.items()})
         return shard
 
     def read_table(
-        self,
-        ensemble: str,
-        file: ShardFile,
-        columns: list[str] | None = None,
-        *,
-        also: Callable[[str], bool] = lambda name: False,
+        self, ensemble: str, file: ShardFile, columns: list[str] | None = None, *, optional: Sequence[str] = ()
     ) -> tuple[pa.Table, dict[str, Any]]:
         """Reads one shard as `shard.read_table` does; raises as `read` does."""
-        table, metadata = read_table(file, columns, also=also)
+        table, metadata = read_table(file, columns, optional=optional)
         self._require_own(ensemble, file, metadata)
         self._require_shapes(ensemble, file, {field.name: _shape(field.type) for field in table.schema})
         return table, metadata
@@ -380,10 +377,12 @@ class StudyStore:
         found = {name: metadata.get(name) for name in own}
         return [] if found == own else _differences(own, found, _FITS)
 
-    def stream(self, ensemble: str, columns: list[str] | None = None) -> Iterator[Shard]:
+    def stream(
+        self, ensemble: str, columns: list[str] | None = None, *, optional: Sequence[str] = ()
+    ) -> Iterator[Shard]:
         """Reads an ensemble a shard at a time, in order; raises as `read` does."""
         for file in self.shards(ensemble):
-            yield self.read(ensemble, file, columns)
+            yield self.read(ensemble, file, columns, optional=optional)
 
     def quarantine(self, path: Path) -> Path:
         """Moves a damaged shard aside, so that its fits count as missing; returns where it went.

@@ -18,10 +18,11 @@ from jaxland.studies.context import Findings
 from jaxland.studies.helping import helpers
 from jaxland.studies.request import Wanted, remember
 from jaxland.studies.shared_parts import context_of, forget_pieces
+from jaxland.studies.speed import read_speed
 from jaxland.studies.statements import coverage
 from jaxland.studies.study import Outcome, Study
 from jaxland.studies.summary import summary_text
-from jaxland.studies.tables import ensemble_summary, write_table
+from jaxland.studies.tables import ensemble_summary, judged_summary, write_table
 from jaxland.studies.unfinished import forget_all
 from jaxland.studies.worklog import LEASES, worker_name
 
@@ -95,7 +96,8 @@ def make_analyses(
         notes += findings.notes
         captions |= findings.captions
     forget_pieces(leases)
-    summary = summary_text(study, store, analyses, ensemble_summary(store), claims, notes)
+    found = ensemble_summary(store), judged_summary(store), read_speed(store)
+    summary = summary_text(study, store, analyses, *found, claims, notes)
     return Outcome(store.path, claims, files + _write_whole(store, study, claims, summary, captions), tuple(notes))
 
 

@@ -36,9 +36,13 @@ def describe(directory: Path, ensembles: "Mapping[str, Ensemble]") -> None:
 
 
 def _described(ensemble: "Ensemble") -> dict[str, Any]:
-    from jaxland.networks.mlp import MultilayerPerceptron  # loads JAX, which whoever reads does without
+    # They load JAX, which whoever reads does without.
+    from jaxland.networks.mlp import MultilayerPerceptron
+    from jaxland.training.validation import is_split
 
     told: dict[str, Any] = {"steps": ensemble.steps, "trace_every": ensemble.trace_every}
+    if ensemble.validation is not None:
+        told["validate_every"] = ensemble.validation_every
     network = getattr(ensemble.network.apply, "__self__", None)
     if not isinstance(network, MultilayerPerceptron) or (network.widths[0], network.widths[-1]) != (1, 1):
         return told
@@ -48,11 +52,15 @@ def _described(ensemble: "Ensemble") -> dict[str, Any]:
         "output_activation": network.output_activation.name,
         "bias": network.bias,
     }
-    if ensemble.inputs is None:
+    # Of a share that each fit sets aside all points are told: they are those of the problem.
+    apart = is_split(ensemble.inputs)
+    if ensemble.inputs is None or apart:
         x = ensemble.problem.x[:, 0]
         told["range"] = [float(x.min()), float(x.max())]
-        if ensemble.targets is None and ensemble.problem.y.shape[1] == 1 and len(x) <= _POINTS:
-            told |= {"x": x.tolist(), "y": ensemble.problem.y[:, 0].tolist()} | _squares(ensemble)
+        own = ensemble.targets is not None and not is_split(ensemble.targets)
+        if not own and ensemble.problem.y.shape[1] == 1 and len(x) <= _POINTS:
+            told |= {"x": x.tolist(), "y": ensemble.problem.y[:, 0].tolist()}
+            told |= {"apart": True} if apart else _squares(ensemble)
     return told
 
 

@@ -1,8 +1,8 @@
 """Running a study: train what is missing, analyse, draw, judge, write."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from jaxland.studies.helping import helpers
 from jaxland.studies.options import RunOptions
 from jaxland.studies.request import Wanted, check_wanted, remember
 from jaxland.studies.study import Outcome, Study, study_of_values
-from jaxland.training import Ensemble, available_threads, one_call
+from jaxland.training import Ensemble, Interrupted, one_call, train_fits
 
 
 class Plan(NamedTuple):
@@ -30,9 +30,10 @@ class Plan(NamedTuple):
     Attributes:
         tasks: shards to be trained.
         net_steps: optimizer steps to be taken, all fits together.
-        rate: measured net-steps per second of each ensemble, all threads.
+        rate: measured net-steps per second of each ensemble, all threads, with all that a fit costs besides.
         seconds: estimated time of training.
         storage: bytes the shards will take.
+        once: seconds of `seconds` that each ensemble takes however many fits there are.
     """
 
     tasks: list[ShardTask]
@@ -40,6 +41,7 @@ class Plan(NamedTuple):
     rate: dict[str, float]
     seconds: float
     storage: int
+    once: dict[str, float]
 
 
 class Request(NamedTuple):
@@ -196,12 +198,17 @@ def plan_with(request: Request, options: RunOptions) -> Plan:
         manifest = _manifest(request, options, prepared, recorded)
     shard_fits = options.shard_fits or (recorded and recorded.shard_fits) or shard_size(manifest.fits, prepared)
     tasks = plan_shards(StudyStore.missing_for(out, manifest), shard_fits)
-    rate = {name: measure_rate(each, options.threads) for name, each in prepared.items()}
+    asked = {task.ensemble for task in tasks}
+    pace = {
+        name: measure_pace(each, min(shard_fits, manifest.fits), options.threads) for name, each in prepared.items()
+    }
+    rate, once = {name: each.rate for name, each in pace.items()}, {name: each.once for name, each in pace.items()}
     steps = {name: each.ensemble.steps for name, each in prepared.items()}
     net_steps = sum((task.stop - task.start) * steps[task.ensemble] for task in tasks)
     seconds = sum((task.stop - task.start) * steps[task.ensemble] / rate[task.ensemble] for task in tasks)
+    seconds += sum(once[name] for name in asked)
     storage = sum((task.stop - task.start) * _bytes_per_fit(prepared[task.ensemble].ensemble) for task in tasks)
-    return Plan(tasks, net_steps, rate, seconds, storage)
+    return Plan(tasks, net_steps, rate, seconds, storage, once)
 
 
 def make_request(study: Any, config: Any, out: Path | str | None) -> Request:
@@ -276,31 +283,67 @@ def _bytes_per_fit(ensemble: Ensemble) -> int:
     return numbers * np.dtype(ensemble.dtype).itemsize + 48
 
 
-_FIRST_STEPS = 2048
+_LONG = 5
+"""Fits that take so many times what is measured for are not trained to their end."""
 
 
-def measure_rate(prepared: Prepared, threads: int | None = None, seconds: float = 0.25) -> float:
-    """Net-steps per second of an ensemble on all threads, from a short run whose results are thrown away."""
-    ensemble, trainer = prepared.ensemble, prepared.trainer
-    members = ensemble.members(np.arange(trainer.width))
-    piece = min(64, ensemble.steps)
+class Pace(NamedTuple):
+    """How fast fits of an ensemble are trained here.
 
-    def work() -> float:
-        group, left = trainer.advance(trainer.begin(members), piece), ensemble.steps - piece
-        began, done = time.perf_counter(), 0
+    Attributes:
+        rate: net-steps per second on all threads, with all that fits and shards cost besides: start, validation, end.
+        once: seconds that the first of them take longer, as programs are compiled then.
+    """
+
+    rate: float
+    once: float
+
+
+def measure_pace(prepared: Prepared, shard: int, threads: int | None = None, seconds: float = 0.25) -> Pace:
+    """Trains a shard as a run would, and throws it away: time and again where it is short, else some of its steps.
+
+    Args:
+        prepared: the ensemble and its backend.
+        shard: how many fits a shard has, with each of which some work begins anew.
+        threads: of the run.
+        seconds: to be measured for, about.
+    """
+    first = _timed(prepared, shard, threads, seconds)
+    if first.left:
+        return Pace(first.rate, 0.0)
+    again: list[float] = []
+    while sum(again) < seconds:
+        again.append(_timed(prepared, shard, threads).whole)
+    each = sum(again) / len(again)
+    return Pace(shard * prepared.ensemble.steps / each, max(first.whole - each, 0.0))
+
+
+class _Timed(NamedTuple):
+    """Seconds that some fits took; net-steps a second after the first of them, where not all were taken."""
+
+    whole: float
+    rate: float
+    left: bool
+
+
+def _timed(prepared: Prepared, fits: int, threads: int | None, seconds: float | None = None) -> _Timed:
+    """Trains fits; where `seconds` are given, no longer than some times that after their first steps."""
+    stop, times, done = threading.Event(), [time.perf_counter()], [0]
+
+    def look(net_steps: int) -> None:
+        times.append(time.perf_counter())
+        done.append(done[-1] + net_steps)
+        if seconds is not None and times[-1] - times[1] > _LONG * seconds:
+            stop.set()
+
+    try:
+        train_fits(prepared.trainer, prepared.ensemble, np.arange(fits), threads=threads, on_progress=look, stop=stop)
+    except Interrupted:
         # The first steps may take longer than those that follow, of which there are more.
-        while left > max(piece, ensemble.steps - _FIRST_STEPS) and time.perf_counter() - began < seconds:
-            group, left = trainer.advance(group, piece), left - piece
-        began = time.perf_counter()
-        while time.perf_counter() - began < seconds:
-            if left < piece:
-                group, left = trainer.begin(members), ensemble.steps
-            group, left, done = trainer.advance(group, piece), left - piece, done + piece
-        return done * trainer.width / (time.perf_counter() - began)
-
-    count = threads or available_threads()
-    with ThreadPoolExecutor(count) as pool:
-        return sum(future.result() for future in [pool.submit(work) for _ in range(count)])
+        from_here = next(place for place, each in enumerate(times) if place and each - times[1] >= (seconds or 0))
+        from_here = min(from_here, len(times) - 2)
+        return _Timed(0.0, (done[-1] - done[from_here]) / (times[-1] - times[from_here]), True)
+    return _Timed(time.perf_counter() - times[0], 0.0, False)
 
 
 def _recorded(out: Path | str) -> Manifest | None:

@@ -31,6 +31,7 @@ from jaxland.store import MANIFEST, Manifest, StoreError, StudyStore
 from jaxland.studies.configuration import config_hash, from_json, to_json
 from jaxland.studies.finding import from_origin, origin_of, place_of
 from jaxland.studies.registry import STUDIES
+from jaxland.studies.speed import note_shard
 from jaxland.studies.study import Study
 from jaxland.studies.tables import AT_BEST
 from jaxland.studies.unfinished import Unfinished
@@ -49,6 +50,7 @@ from jaxland.training import (
     train_fits,
     versions,
 )
+from jaxland.training.judgements import judgements
 
 _RUNNING = ".running-"
 WAY_OUT = "Put it at the top level of a file or a package, where workers find it themselves"
@@ -358,7 +360,8 @@ def train_shard(
     if store.holds(*task):
         on_progress((task.stop - task.start) * prepared.ensemble.steps)
         return
-    keeper = Unfinished(store, task)
+    keeper, began = Unfinished(store, task), time.monotonic()
+    whole = not keeper.state()
     try:
         columns, alike = _columns(prepared, task, keeper, threads, on_progress, stop)
         patiently(lambda: store.commit_shard(*task, columns, alike), pauses)
@@ -366,6 +369,8 @@ def train_shard(
         # Another worker may have made it meanwhile, and have cleared up what was kept on the way.
         if not store.holds(*task):
             raise
+    else:
+        note_shard(store.path, task, time.monotonic() - began, whole)
     keeper.forget()
 
 
@@ -405,9 +410,8 @@ def _columns(
     if prepared.ensemble.trace_every is not None:
         names = (*names, "trace")
     arrays |= {name: getattr(result, name) for name in names} | columns_of(trained.judged)
-    if trained.judged is not None:
-        metrics = trained.judged.at_best(prepared.ensemble.validation_steps)
-        arrays |= {f"{AT_BEST}{name}": values for name, values in metrics.items()}
+    found = judgements(columns_of(trained.judged))
+    arrays |= {f"{AT_BEST}{name}": values for name, values in found.items() if name not in arrays}
     own = {name: np.asarray(values) for name, values in prepared.ensemble.own_columns(fits).items()}
     arrays |= {f"{OWN}{name}": _storable(values) for name, values in own.items() if values.ndim}
     return arrays, {name: values.item() for name, values in own.items() if not values.ndim}

@@ -8,7 +8,13 @@ import pandas as pd
 from jaxland.store import StudyStore
 from jaxland.studies.claims import Claim, reasons, tally
 from jaxland.studies.configuration import to_json, unused_settings
+from jaxland.studies.speed import Speed
 from jaxland.studies.study import Study
+
+_JUDGED = (
+    "Those are after training. Fits were also judged on points held out, and are ranked by their smallest validation "
+    "loss; metrics are those in its step, and diverged fits are left out."
+)
 
 
 def summary_text(
@@ -16,10 +22,12 @@ def summary_text(
     store: StudyStore,
     analyses: Mapping[str, Any],
     ensembles: pd.DataFrame,
+    judged: pd.DataFrame,
+    speed: Speed,
     claims: Sequence[Claim],
     notes: Sequence[str] = (),
 ) -> str:
-    """What was run, on what, what was found, its losses, and every claim with its verdict."""
+    """What was run, on what, what was found, its losses, what validation found, and every claim with its verdict."""
     manifest = store.manifest
     provenance = manifest.provenance
     backends = ", ".join(f"{name}: {provenance['backends'][name]['name']}" for name in manifest.ensembles)
@@ -39,8 +47,28 @@ def summary_text(
         "",
         markdown_table(ensembles),
         "",
+        *([] if judged.empty else [_JUDGED, "", markdown_table(judged), ""]),
+        *speed_lines(speed, provenance),
     ]
     return "\n".join([*lines, claims_text(claims)])
+
+
+def speed_lines(speed: Speed, provenance: Mapping[str, Any]) -> list[str]:
+    """How fast it was trained, on what; of all that a summary tells this alone is not the same in another run."""
+    rows = [
+        {
+            "ensemble": name,
+            "backend": provenance["backends"][name]["name"],
+            "fits": rate.fits,
+            "net-steps": f"{rate.net_steps:.4g}",
+            "seconds": f"{rate.seconds:.4g}",
+            "net-steps/s": f"{rate.per_second:.3g}",
+        }
+        for name, rate in speed.ensembles.items()
+        if rate.fits
+    ]
+    table = [markdown_table(pd.DataFrame(rows)), ""] if rows else []
+    return ["## Speed", "", f"{speed.told} On {provenance['device']}, {provenance['precision']}.", "", *table]
 
 
 def claims_text(claims: Sequence[Claim]) -> str:

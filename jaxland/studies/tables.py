@@ -14,16 +14,17 @@ import pyarrow.parquet as pq
 
 from jaxland._names import OWN
 from jaxland.store import ShardFile, StoreError, StudyStore, commit
+from jaxland.training.judgements import COLUMNS, NUMBERS, VALIDATION, judgements
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIT_COLUMNS = ("fit", "status", "initial_loss", "loss", "best_loss", "best_step", "diverged_step")
 """What a shard holds of each fit, one number a fit."""
-JUDGED_COLUMNS = ("best_validation", "best_validation_step", "stopped_step")
-"""What a shard holds besides of fits that were judged."""
 AT_BEST = "at_best."
-"""Before the names of metrics where validation was best, as `OWN` is before what `Ensemble.own_columns` has."""
+"""Before the names that tables have for metrics where validation was best, as `OWN` is before what
+`Ensemble.own_columns` has."""
+_SHOWN = (*NUMBERS, f"{AT_BEST}*", f"{OWN}*")
 FORMATS = (".csv", ".parquet")
 _TABLES = 32
 """So many shards are written as one group of rows."""
@@ -56,7 +57,7 @@ def _in_schema(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
 
 def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     """The rows of a shard; text that they share is kept once."""
-    table, metadata = store.read_table(ensemble, file, list(FIT_COLUMNS), also=_is_shown)
+    table, metadata = store.read_table(ensemble, file, list(FIT_COLUMNS), optional=_SHOWN)
     note = metadata["provenance"]
     before = {"study": metadata["study"], "ensemble": ensemble}
     after = {"config_hash": metadata["config_hash"]}
@@ -70,20 +71,16 @@ def arrow_table(store: StudyStore, ensemble: str, file: ShardFile) -> pa.Table:
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _is_shown(name: str) -> bool:
-    return name in JUDGED_COLUMNS or name.startswith((AT_BEST, OWN))
-
-
 def _told(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.dictionary_encode() if pa.types.is_string(column.type) else column
 
 
 def _name_of(column: str) -> str:
     """The name that a column of a shard has in tables."""
-    return f"best_{column.removeprefix(AT_BEST)}" if column.startswith(AT_BEST) else column.removeprefix(OWN)
+    return column.removeprefix(AT_BEST).removeprefix(OWN)
 
 
-@lru_cache(maxsize=64)  # one shard says what the one before it said
+@lru_cache(maxsize=64, typed=True)  # one shard says what the one before it said
 def _same(value: str | float, count: int) -> pa.Array:
     if not isinstance(value, str):
         return pa.array(np.full(count, value))
@@ -162,6 +159,41 @@ def ensemble_summary(store: StudyStore) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame([_summary_row(store, ensemble) for ensemble in store.manifest.ensembles])
+
+
+def judged_summary(store: StudyStore) -> "pd.DataFrame":
+    """Quantiles of what validation found, a row for its loss and for each metric of each ensemble that was judged, and
+    what the fit of the smallest validation loss has of it; no row where none was. Diverged fits are left out.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([row for name in store.manifest.ensembles for row in _judged_rows(store, name)])
+
+
+def _judged_rows(store: StudyStore, ensemble: str) -> list[dict[str, Any]]:
+    parts = []
+    for shard in store.stream(ensemble, ["fit", "diverged_step"], optional=COLUMNS):
+        if found := judgements(shard.arrays):
+            good = shard.arrays["diverged_step"] < 0
+            parts.append({name: values[good] for name, values in {"fit": shard.arrays["fit"], **found}.items()})
+    if not parts:
+        return []
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    losses = columns[VALIDATION]
+    best = int(np.argmin(losses)) if np.isfinite(losses).any() else None
+    rows = []
+    for name in (VALIDATION, *(name for name in columns if name not in ("fit", *NUMBERS))):
+        values = columns[name][np.isfinite(columns[name])]
+        quantiles = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]) if len(values) else np.full(5, np.nan)
+        levels = dict(zip(("least", "lower quartile", "median", "upper quartile", "largest"), quantiles, strict=True))
+        of_best = (
+            {} if best is None else {"of the best fit": columns[name][best], "which is": int(columns["fit"][best])}
+        )
+        what = "smallest validation loss" if name == VALIDATION else f"{name.removeprefix('best_')} in its step"
+        rows.append({"ensemble": ensemble, "what": what, **levels, **of_best})
+    return [
+        {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()} for row in rows
+    ]
 
 
 def _summary_row(store, ensemble):

@@ -18,7 +18,8 @@ from jaxland.training.checkpoint import Checkpoint, named, part_of
 from jaxland.training.continuation import train_on
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.group import Trained
-from jaxland.training.judging import METRIC, Judged, columns_of, judged_of
+from jaxland.training.judgements import METRIC, judgements
+from jaxland.training.judging import Judged, columns_of, judged_of
 from jaxland.training.prediction import Prediction, Transform, followed, outputs, summarise
 from jaxland.training.provenance import device, fingerprint, status_names, versions
 from jaxland.training.saved import read, write
@@ -201,23 +202,10 @@ class Fits:
             "fit": self.fit,
             "status": self.status,
             **{name: getattr(self, name) for name in measured},
-            **self._judgements,
+            **judgements(columns_of(self.judged)),
             **self.ensemble.own_columns(self.fit),
         }
         return pd.DataFrame(columns, index=range(len(self)))
-
-    @property
-    def _judgements(self) -> dict[str, np.ndarray]:
-        """What the table says of validation: where it was best, where a fit stopped, and the metrics of its best."""
-        judged = self.judged
-        if judged is None:
-            return {}
-        return {
-            "best_validation": judged.best_validation,
-            "best_validation_step": judged.best_validation_step,
-            "stopped_step": judged.stopped_step,
-            **{f"best_{name}": values for name, values in judged.at_best(self.ensemble.validation_steps).items()},
-        }
 
     def predict(
         self, x: Any, *, quantiles: Sequence[float] = (0.05, 0.5, 0.95), transform: Transform | None = None

@@ -19,6 +19,7 @@ from jaxland._precision import numerics
 from jaxland._short import in_short
 from jaxland.training.devices import host_device
 from jaxland.training.ensemble import Ensemble, Members
+from jaxland.training.judgements import METRIC, NUMBERS
 
 
 class Judged(NamedTuple):
@@ -42,27 +43,12 @@ class Judged(NamedTuple):
 
     __repr__ = in_short
 
-    def at_best(self, steps: Int[np.ndarray, "T"]) -> dict[str, Float[np.ndarray, "W"]]:
-        """The metrics of each fit where its loss of the validation was smallest, by name.
-
-        Args:
-            steps: the `validation_steps` of the ensemble.
-        """
-        best = np.searchsorted(steps, self.best_validation_step)
-        return {name: values[np.arange(len(best)), best] for name, values in self.metrics.items()}
-
-
-_NUMBERS = ("best_validation", "best_validation_step", "stopped_step")
-"""Of a fit, one each."""
-METRIC = "metric."
-"""Before the names of metrics, where they stand beside other columns."""
-
 
 def columns_of(judged: Judged | None) -> dict[str, np.ndarray]:
     """What was found as columns with a row for each fit, to be stored."""
     if judged is None:
         return {}
-    named = {name: getattr(judged, name) for name in (*_NUMBERS, "validation", "best_params")}
+    named = {name: getattr(judged, name) for name in (*NUMBERS, "validation", "best_params")}
     return {**named, **{f"{METRIC}{name}": values for name, values in judged.metrics.items()}}
 
 
@@ -71,7 +57,7 @@ def names_of_columns(ensemble: Ensemble) -> list[str]:
     if ensemble.validation is None:
         return []
     metrics = [f"{METRIC}{name}" for name in ensemble.validation.metrics]
-    return [*_NUMBERS, "validation", "best_params", *metrics]
+    return [*NUMBERS, "validation", "best_params", *metrics]
 
 
 def judged_of(columns: Mapping[str, np.ndarray]) -> Judged | None:
@@ -79,7 +65,7 @@ def judged_of(columns: Mapping[str, np.ndarray]) -> Judged | None:
     if "validation" not in columns:
         return None
     metrics = {name.removeprefix(METRIC): values for name, values in columns.items() if name.startswith(METRIC)}
-    return Judged(**{name: columns[name] for name in (*_NUMBERS, "validation", "best_params")}, metrics=metrics)
+    return Judged(**{name: columns[name] for name in (*NUMBERS, "validation", "best_params")}, metrics=metrics)
 
 
 _STOPPED = "stopped."

@@ -34,7 +34,7 @@ def _save(directory, stem, kinds=("svg", "png"), points=10):
 )
 def test_captions_come_from_names(tmp_path, stem, label, title):
     _save(tmp_path, stem)
-    (figure,), broken = read_figures(tmp_path)
+    (figure,), broken, _ = read_figures(tmp_path)
     assert (figure.label, figure.title, figure.description, broken) == (label, title, "", [])
 
 
@@ -42,7 +42,7 @@ def test_a_file_says_more_than_its_name(tmp_path):
     _save(tmp_path, "figure-11-x", ["png"])
     words = {"Title": "Spectra of 512 minima", "Description": "Dense, < 1 s.", "Date": None}
     _figure().savefig(tmp_path / "figures" / "figure-11-x.svg", metadata=words)
-    (figure,), _ = read_figures(tmp_path)
+    (figure,), *_ = read_figures(tmp_path)
     assert (figure.label, figure.title, figure.description) == (
         "Figure 11",
         "Spectra of 512 minima",
@@ -84,7 +84,8 @@ def test_pictures_are_lighter_and_look_the_same(tmp_path):
         axis.plot(np.random.default_rng(0).random((60, 4)))
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "a.png").write_bytes(render(figure, "png"))
-    ((_, _, _, _, image),), _ = read_figures(tmp_path)
+    (figure,), *_ = read_figures(tmp_path)
+    image = figure.image
     before = PIL.Image.open(tmp_path / "figures" / "a.png").convert("RGB")
     after = PIL.Image.open(io.BytesIO(image.content)).convert("RGB")
     assert image.kind == "image/webp"
@@ -96,8 +97,11 @@ def test_a_very_broad_picture_is_narrowed_and_says_its_own_size(tmp_path):
     (tmp_path / "figures").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (100, 4096, 3), np.uint8)
     PIL.Image.fromarray(noise).save(tmp_path / "figures" / "a.png")
-    ((*_, image),), _ = read_figures(tmp_path)
-    assert PIL.Image.open(io.BytesIO(image.content)).size == (2048, 50)
+    (figure,), *_ = read_figures(tmp_path)
+    image = figure.image
+    width, height = PIL.Image.open(io.BytesIO(image.content)).size
+    assert 500 < width <= 2048  # noise is heavy
+    assert height == pytest.approx(width * 100 / 4096, abs=1)
     assert (image.width, image.height) == (4096, 100)
 
 
@@ -106,7 +110,8 @@ def test_what_can_be_seen_through_is_white(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (50, 50, 4), np.uint8)
     pixels[:25, :, 3] = 0
     PIL.Image.fromarray(pixels).save(tmp_path / "figures" / "a.png")
-    ((*_, image),), _ = read_figures(tmp_path)
+    (figure,), *_ = read_figures(tmp_path)
+    image = figure.image
     assert (np.asarray(PIL.Image.open(io.BytesIO(image.content)).convert("RGB"))[:25] == 255).all()
 
 
@@ -115,7 +120,8 @@ def test_a_picture_that_cannot_be_decoded_is_left_to_the_browser(tmp_path):
     path = tmp_path / "figures" / "a.png"
     content = path.read_bytes()
     path.write_bytes(content[:200] + content[-20:])
-    ((*_, image),), broken = read_figures(tmp_path)
+    (figure,), broken, _ = read_figures(tmp_path)
+    image = figure.image
     assert (image.kind, image.content, broken) == ("image/png", path.read_bytes(), [])
 
 
@@ -125,17 +131,17 @@ def test_a_broken_file_is_named_and_the_other_one_shown(tmp_path):
     folder = tmp_path / "figures"
     for name in ("a.svg", "b.svg", "b.png"):
         (folder / name).write_bytes((folder / name).read_bytes()[:-20])
-    shown, broken = read_figures(tmp_path)
+    shown, broken, _ = read_figures(tmp_path)
     assert [(figure.path, figure.image.kind) for figure in shown] == [("figures/a", "image/webp")]
     assert sorted(broken) == ["figures/a.svg", "figures/b.png", "figures/b.svg"]
 
 
 def test_other_files_and_no_files(tmp_path):
-    assert read_figures(tmp_path) == ([], [])
+    assert read_figures(tmp_path) == ([], [], [])
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "notes.txt").write_text("x")
     (tmp_path / "figures" / ".tmp-1.svg").write_text("x")
-    assert read_figures(tmp_path) == ([], [])
+    assert read_figures(tmp_path) == ([], [], [])
 
 
 def test_an_animation_is_a_figure(tmp_path):
@@ -144,9 +150,9 @@ def test_an_animation_is_a_figure(tmp_path):
     frame = PIL.Image.new("P", (30, 20))
     frame.save(folder / "figure-05-descent.gif", save_all=True, append_images=[frame])
     (folder / "figure-06-broken.gif").write_bytes((folder / "figure-05-descent.gif").read_bytes()[:-1])
-    (figure,), broken = read_figures(tmp_path)
+    (figure,), broken, _ = read_figures(tmp_path)
     assert (figure.label, figure.title) == ("Figure 5", "Descent")
-    assert (figure.image.kind, figure.image.width, figure.image.height) == ("image/gif", 30, 20)
+    assert (figure.image.moves, figure.image.width, figure.image.height) == (True, 30, 20)
     assert broken == ["figures/figure-06-broken.gif"]
 
 
@@ -156,7 +162,7 @@ def test_an_analysis_says_what_its_figures_show(tmp_path):
     _figure().savefig(folder / "losses.png")
     _figure().savefig(folder / "knots.png")
     (folder / "captions.json").write_text('{"losses": "Half of 64 losses lie below 0.1.", "knots": 3}')
-    figures, broken = read_figures(tmp_path)
+    figures, broken, _ = read_figures(tmp_path)
     assert not broken
     assert [(each.title, each.description) for each in figures] == [
         ("Knots", ""),
@@ -164,3 +170,73 @@ def test_an_analysis_says_what_its_figures_show(tmp_path):
     ]
     (folder / "captions.json").write_text("[")
     assert {each.description for each in read_figures(tmp_path)[0]} == {""}
+
+
+def _animation(path, size, frames=3):
+    rng = np.random.default_rng(frames)
+    pictures = [PIL.Image.fromarray(rng.integers(0, 255, (size, size), np.uint8)) for _ in range(frames)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=[100, 200, 300][:frames], loop=0)
+
+
+def test_an_animation_still_moves_and_takes_less_room(tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    frames = []
+    for place in range(8):
+        pixels = np.full((200, 300), 255, np.uint8)
+        pixels[::4, ::3] = np.arange(100) * (place + 1) % 256
+        frames.append(PIL.Image.fromarray(pixels))
+    times = [100 + 20 * place for place in range(8)]
+    frames[0].save(folder / "way.gif", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    (figure,), broken, left_out = read_figures(tmp_path)
+    assert (figure.image.kind, figure.still, broken, left_out) == ("image/webp", False, [], [])
+    assert len(figure.image.content) < (folder / "way.gif").stat().st_size
+    contents = (folder / "way.gif").read_bytes(), figure.image.content
+    before, after = (PIL.Image.open(io.BytesIO(content)) for content in contents)
+    assert before.n_frames == after.n_frames == 8
+    for place in range(8):
+        before.seek(place)
+        after.seek(place)
+        np.testing.assert_array_equal(np.asarray(before.convert("RGB")), np.asarray(after.convert("RGB")))
+        after.load()
+        assert after.info["duration"] == times[place]
+
+
+def test_heavy_figures_weigh_no_more_than_they_may_and_none_is_lost(tmp_path, monkeypatch):
+    """Noise, which no format makes light, at a tenth of the true limits."""
+    monkeypatch.setattr(figures, "LIMIT", 120_000)
+    monkeypatch.setattr(figures, "_HEAVIEST", 40_000)
+    monkeypatch.setattr(figures, "_LEAST", 12_000)
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    for place in range(8):
+        PIL.Image.fromarray(noise).save(folder / f"figure-{place}-noise.png")
+    PIL.Image.new("RGB", (40, 30)).save(folder / "plain.png")
+    found = read_figures(tmp_path)
+    weights = [len(figure.image.uri) for figure in found.figures]
+    assert (len(weights), found.left_out) == (9, [])
+    assert 60_000 < sum(weights) <= 120_000
+    assert max(weights) <= 40_000
+    for figure in found.figures:
+        PIL.Image.open(io.BytesIO(figure.image.content)).load()
+
+
+def test_what_there_is_no_room_for_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "LIMIT", 60_000)
+    for place in range(3):
+        _save(tmp_path, f"figure-{place}-a", ["png"])
+    _animation(tmp_path / "figures" / "figure-9-way.gif", 200)
+    found = read_figures(tmp_path)
+    assert [figure.path for figure in found.figures] == ["figures/figure-0-a", "figures/figure-1-a"]
+    assert found.left_out == ["figures/figure-2-a", "figures/figure-9-way"]
+
+
+def test_an_animation_that_is_too_heavy_stands_still(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "LIMIT", 60_000)
+    (tmp_path / "figures").mkdir()
+    _animation(tmp_path / "figures" / "way.gif", 300)
+    (figure,), *rest = read_figures(tmp_path)
+    assert (figure.still, figure.image.moves, figure.image.kind, rest) == (True, False, "image/webp", [[], []])
+    assert len(figure.image.uri) <= 60_000
+    assert PIL.Image.open(io.BytesIO(figure.image.content)).n_frames == 1

@@ -5,6 +5,7 @@ import pytest
 
 from jaxland.report.charts import charts
 from jaxland.report.losses import COLUMNS, EnsembleLosses, read_losses
+from jaxland.report.measures import Measure
 from jaxland.store import Manifest, StudyStore, configuration_hash
 
 PROVENANCE = {"versions": "", "device": "", "precision": "float32", "backends": {}}
@@ -116,7 +117,7 @@ def test_losses_that_all_diverged_are_not_drawn(tmp_path):
 def _series(losses: EnsembleLosses, name):
     drawn = charts({"momentum": losses})
     json.dumps(drawn, allow_nan=False)
-    (series,) = drawn[name]["series"]
+    (series,) = (drawn["histogram"]["measures"][0] if name == "histogram" else drawn[name])["series"]
     return series
 
 
@@ -163,7 +164,7 @@ def test_points_are_the_sample(tmp_path):
 
 def test_diverged_fits_stand_above_all_others(tmp_path):
     losses = read_losses(_store(tmp_path / "s", _table(300)), "momentum", 100)
-    row = charts({"momentum": losses})["scatter"]["row"]
+    row = charts({"momentum": losses})["scatter"]["upright"][0]["row"]
     assert np.isfinite(row)
     assert row > losses.worst_loss
 
@@ -177,7 +178,8 @@ def test_an_ensemble_that_diverged_altogether_is_among_the_points(tmp_path):
         "adam": read_losses(_store(tmp_path / "a", _table(300), ensemble="adam"), "adam", 100),
     }
     drawn = charts(ensembles)
-    assert [(each["name"], each["look"]) for each in drawn["histogram"]["series"]] == [("adam", 1)]
+    (measure,) = drawn["histogram"]["measures"]
+    assert [(each["name"], each["look"]) for each in measure["series"]] == [("adam", 1)]
     assert [(each["name"], each["look"]) for each in drawn["scatter"]["series"]] == [("sgd", 0), ("adam", 1)]
     assert drawn["scatter"]["series"][0]["status"] == ["diverged"] * 16
     assert drawn["scatter"]["series"][0]["loss"] == [None] * 16
@@ -189,6 +191,87 @@ def test_losses_near_the_largest_number_are_drawn(tmp_path):
     table["loss"][0], table["diverged_step"][0] = 1e305, -1
     table["loss"][1], table["diverged_step"][1] = np.nan, 3
     losses = read_losses(_store(tmp_path / "s", table), "momentum", 100)
-    row = charts({"momentum": losses})["scatter"]["row"]
+    row = charts({"momentum": losses})["scatter"]["upright"][0]["row"]
     assert np.isfinite(row)
     assert row >= 1e305
+
+
+def _judged(fits, seed=0):
+    """The same fits judged five times, with a metric of few values."""
+    rng, table = np.random.default_rng(seed), _table(fits)
+    validation = (10 ** rng.normal(-1, 0.5, (fits, 5))).astype(np.float32)
+    validation[::7, 3:] = np.nan  # they stopped
+    validation[5] = np.inf
+    best = np.argmin(np.where(np.isfinite(validation), validation, np.inf), axis=1)
+    return table | {
+        "best_validation": np.where(np.isfinite(validation), validation, np.inf).min(axis=1),
+        "best_validation_step": (10 * best).astype(np.int32),
+        "stopped_step": np.where(np.arange(fits) % 7, -1, 20).astype(np.int32),
+        "validation": validation,
+        "best_params": table["params"],
+        "metric.accuracy": (rng.integers(0, 31, (fits, 5)) / 30).astype(np.float32),
+    }
+
+
+def test_what_validation_found_is_reduced_as_losses_are(tmp_path):
+    table = _judged(1000)
+    losses = read_losses(_store(tmp_path / "s", table), "momentum", 100)
+    good = np.flatnonzero((table["diverged_step"] < 0) & np.isfinite(table["best_validation"]))
+    best, rows = table["best_validation"][good], table["best_validation_step"] // 10
+    accuracy = table["metric.accuracy"][np.arange(1000), rows]
+    assert losses.ranked_by.column == "best_validation"
+    assert losses.stopped == (table["stopped_step"] >= 0).sum()
+    assert losses.ranked_by.least == best.min()
+    winner = losses.ranked_by.least_fit
+    assert table["best_validation"][winner] == best.min()
+    assert losses.ranked_by.quantile(0.5) == pytest.approx(np.median(best), rel=0.002)
+    metric = losses.measured["best_accuracy"]
+    kept = accuracy[table["diverged_step"] < 0]
+    assert (metric.count, metric.least, metric.largest) == (len(kept), kept.min(), kept.max())
+    assert metric.quantile(0.25) == pytest.approx(np.quantile(kept, 0.25), abs=0.002)
+    assert not metric.is_logarithmic
+    own = {name: table[name][winner] for name in ("loss", "best_validation")}
+    assert losses.best == pytest.approx({**own, "best_accuracy": accuracy[winner]}, nan_ok=True)
+    np.testing.assert_array_equal(losses.sample["best_accuracy"], accuracy[losses.sample["fit"]])
+
+
+def test_what_validation_found_can_be_counted_and_drawn(tmp_path):
+    table = _judged(1000)
+    drawn = charts({"momentum": read_losses(_store(tmp_path / "s", table), "momentum", 100)})
+    json.dumps(drawn, allow_nan=False)
+    measures = drawn["histogram"]["measures"]
+    assert [each["column"] for each in measures] == ["best_validation", "loss", "best_accuracy"]
+    assert [each["scale"] for each in measures] == ["log", "log", "linear"]
+    counts = [sum(count for _, _, count in each["series"][0]["bins"]) for each in measures]
+    good = table["diverged_step"] < 0
+    assert counts == [(good & np.isfinite(table["best_validation"])).sum(), good.sum(), good.sum()]
+    assert [each["column"] for each in drawn["scatter"]["upright"]] == ["best_validation", "loss", "best_accuracy"]
+    assert "best_validation_step" in [each["column"] for each in drawn["scatter"]["axes"]]
+
+
+def test_a_plain_ensemble_beside_a_judged_one_keeps_its_losses(tmp_path):
+    judged = read_losses(_store(tmp_path / "a", _judged(100), ensemble="adam"), "adam", 50)
+    plain = read_losses(_store(tmp_path / "b", _table(100), ensemble="sgd"), "sgd", 50)
+    measures = charts({"sgd": plain, "adam": judged})["histogram"]["measures"]
+    found = {each["column"]: [series["name"] for series in each["series"]] for each in measures}
+    assert found == {"loss": ["sgd", "adam"], "best_validation": ["adam"], "best_accuracy": ["adam"]}
+    assert next(iter(found)) == "loss"
+    assert plain.stopped is None
+
+
+@pytest.mark.parametrize("parts", [1, 7, 50])
+def test_numbers_of_any_range_are_counted_in_equal_bins(parts):
+    """Nothing is known of them before; each is counted within a two-thousandth of the range they turn out to have."""
+    values = np.random.default_rng(0).normal(0, np.repeat([1e-3, 1, 1e6], 700))
+    measure = Measure("best_anything")
+    for some in np.array_split(np.arange(len(values)), parts):
+        measure.add(some, values[some])
+    found = measure.equal
+    assert found.counts.sum() == len(values)
+    assert (found.smallest, found.largest) == (values.min(), values.max())
+    width = np.diff(found.edges)[0]
+    assert width <= np.ptp(values) / 1000
+    counted = np.cumsum(found.counts)
+    for edge in (500, 2000, 2100, 3000):
+        low, high = ((values < found.edges[edge] + shift * width).sum() for shift in (-1, 1))
+        assert low <= (counted[edge - 1] if edge else 0) <= high

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import optax
 import pandas as pd
+import PIL.Image
 import pytest
 from forged import rewritten
 from html_page import Page
@@ -21,6 +22,7 @@ import jaxland as jl
 from jaxland.report import write_report
 from jaxland.report.citation import citation
 from jaxland.report.page import SCRIPTS
+from jaxland.report.tables import rounded
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies import NoSettings
 
@@ -69,9 +71,23 @@ def test_the_tally_counts_verdicts_and_signs_stand_beside_colours(copy):
     text = Page((copy / "report.html").read_text().split('<section id="figures"')[0]).text
     assert [text.count(sign) for sign in ("✓ agrees", "✗ differs", "○ not tested")] == [
         agree + 1,
-        differ + 1,
+        2 * differ + 1,  # those that differ are told at once, too
         untested + 1,
     ]
+
+
+def test_all_claims_are_folded_before_the_figures(copy):
+    """Of many that differ the first are told, and where the others are; not one is lost."""
+    text = (copy / "claims.csv").read_text().replace(",not tested,", ",differs,").replace(",agrees,", ",differs,")
+    (copy / "claims.csv").write_text(text)
+    html = write_report(copy).read_text()
+    claims = html[html.index('<section id="claims"') : html.index('<section id="figures"')]
+    before, folded = claims.split("<details", 1)
+    judged = (pd.read_csv(copy / "claims.csv").verdict == "differs").sum()
+    assert folded.count('id="claim-') >= judged > 6
+    assert before.count('href="#claim-') == 5
+    assert f"{judged - 4} more that differ" in Page(before).text
+    assert "<table" not in before
 
 
 def test_figures_lead_to_the_claims_about_them(study, page_file):
@@ -151,6 +167,21 @@ def test_the_page_is_light(page_file, page):
     assert len(text) - figures - len(data) < 250_000
 
 
+def test_a_page_of_many_heavy_things_is_no_heavier_than_it_may_be(copy):
+    """Whatever lies in a directory: 1.2 MB of pictures, 0.8 MB of numbers, 0.3 MB of all else, and its claims."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (300, 400, 3), np.uint8)
+    for place in range(30):
+        PIL.Image.fromarray(noise).save(copy / "figures" / f"figure-{20 + place}-noise.png")
+    numbers = pd.DataFrame(rng.normal(size=(3000, 12)))
+    for place in range(12):
+        numbers.to_csv(copy / "analysis" / f"heavy-{place}.csv", index=False)
+    page = _page(copy)
+    assert (copy / "report.html").stat().st_size < 2.3e6 + 3 * (copy / "claims.csv").stat().st_size
+    assert len(page.named("img")) == 39
+    assert "the file has the rest" in page.text
+
+
 def test_every_table_is_in_the_page_whole(study, page):
     (text,) = [text for attributes, text in page.programs if "type" in attributes]
     tables = _data(text)["tables"]
@@ -158,7 +189,8 @@ def test_every_table_is_in_the_page_whole(study, page):
     for path, table in tables.items():
         with open(study / path, newline="") as file:
             columns, *rows = csv.reader(file)
-        assert (table["columns"], table["rows"], table["total"]) == (columns, rows, len(rows))
+        cells = [[rounded(cell) for cell in column] for column in zip(*rows, strict=True)]
+        assert (table["columns"], table["cells"], table["total"]) == (columns, cells, len(rows))
 
 
 def test_headings_go_down_a_step_at_a_time_and_tables_have_captions(page):
@@ -176,7 +208,7 @@ def test_numbers_do_not_break(page_file):
 
 
 def test_commands_and_their_time_are_told(copy):
-    (copy / "logs").mkdir()
+    (copy / "logs").mkdir(exist_ok=True)
     line = {"began": "2026-01-02 03:04:05 UTC", "seconds": 200, "version": "9.9", "ended": "done"}
     lines = [{**line, "command": command} for command in ("jaxland run <b>x</b>", "jaxland analyse x")]
     lines.append({"id": "1", "began": "2026-01-03 00:00:00 UTC", "version": "9.9", "command": "jaxland work x"})

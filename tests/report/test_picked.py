@@ -7,7 +7,9 @@ import pytest
 
 import jaxland as jl
 from jaxland.landscape import outputs, piecewise_linear, spectra
+from jaxland.report import picked as picked_fits
 from jaxland.report.losses import read_losses
+from jaxland.report.packed import weight
 from jaxland.report.picked import RANDOM, SPECTRA, pick
 from jaxland.store import StudyStore
 from jaxland.studies.described import NETWORKS
@@ -33,6 +35,10 @@ def _picked(path, **changes):
     return picked["ensembles"]
 
 
+def _named(picked):
+    return {rank[which] for rank in picked["ranks"] for which in ("least", "median", "largest")}
+
+
 def _drawn(picked):
     """Outputs as the page draws them: the second differences summed, between the bounds of each fit."""
     shape = len(picked["fit"]), len(picked["x"])
@@ -46,10 +52,12 @@ def test_best_median_and_worst_are_among_random_ones(trained):
     path, study = trained
     (picked,) = _picked(path)
     table = study.table("adam").set_index("fit")
-    assert picked["named"]["best"] == table["loss"].idxmin()
-    assert picked["named"]["worst"] == table["loss"].idxmax()
-    assert table["loss"][picked["named"]["median"]] == pytest.approx(table["loss"].median(), rel=0.02)
-    assert set(picked["named"].values()) <= set(picked["fit"])
+    (rank,) = picked["ranks"]
+    assert rank["column"] == "loss"
+    assert rank["least"] == table["loss"].idxmin()
+    assert rank["largest"] == table["loss"].idxmax()
+    assert table["loss"][rank["median"]] == pytest.approx(table["loss"].median(), rel=0.02)
+    assert _named(picked) <= set(picked["fit"])
     assert RANDOM <= len(picked["fit"]) <= RANDOM + 3
     assert picked["fit"] == sorted(set(picked["fit"]))
     assert picked["loss"] == [float(f"{loss:.6g}") for loss in table["loss"][picked["fit"]]]
@@ -86,12 +94,12 @@ def test_spectra_are_those_of_the_fits_they_are_shown_with(trained):
     path, study = trained
     (picked,) = _picked(path)
     fits = np.array(picked["fit"])[picked["curved"]]
-    assert set(picked["named"].values()) <= set(fits.tolist())
+    assert _named(picked) <= set(fits.tolist())
     assert SPECTRA <= len(fits) <= SPECTRA + 3
     found = np.frombuffer(base64.b64decode(picked["eigenvalues"]), "<f4").reshape(len(fits), -1)
     objective = jl.Problem(X, np.abs(X)).objective(jl.mlp([1, 8, 8, 1]))
     expected = spectra(objective, study.params("adam")[fits].astype(np.float64)).eigenvalues
-    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, rtol=3e-4, atol=1e-6 * np.abs(expected).max())
 
 
 def test_losses_on_the_way_are_those_that_are_stored(trained):
@@ -99,7 +107,7 @@ def test_losses_on_the_way_are_those_that_are_stored(trained):
     (picked,) = _picked(path)
     trace = np.frombuffer(base64.b64decode(picked["losses"]), "<f4").reshape(len(picked["fit"]), -1)
     assert picked["steps"] == [0, 20, 40, 60]
-    np.testing.assert_array_equal(trace, study.trace("adam")[picked["fit"]])
+    np.testing.assert_allclose(trace, study.trace("adam")[picked["fit"]], rtol=3e-4)
 
 
 @pytest.mark.parametrize(
@@ -187,8 +195,25 @@ def test_fits_that_diverged_have_no_function_and_no_name(tmp_path):
     assert sum(gone) > 0
     assert [loss is None for loss in picked["loss"]] == gone
     assert all(type(low) is type(high) for low, high in zip(picked["low"], picked["high"], strict=True))
-    named = [fit for fit in picked["named"].values() if fit >= 0]
+    named = [fit for fit in _named(picked) if fit >= 0]
     assert not any(gone[picked["fit"].index(fit)] for fit in named)
+
+
+def test_what_would_be_too_heavy_is_left_out_and_named(trained, monkeypatch):
+    path, _ = trained
+    store = StudyStore.open(path)
+    losses = {"adam": read_losses(store, "adam", 4000)}
+    whole = pick(store, losses)
+    assert whole["left_out"] == []
+    monkeypatch.setattr(picked_fits, "LIMIT", weight(whole["ensembles"]) - weight(whole["ensembles"][0]["knots"]) // 2)
+    less = pick(store, losses)
+    assert less["left_out"] == ["knots"]
+    assert "knots" not in less["ensembles"][0]
+    assert less["ensembles"][0]["outputs"] == whole["ensembles"][0]["outputs"]
+    monkeypatch.setattr(picked_fits, "LIMIT", 0)
+    (bare,) = pick(store, losses)["ensembles"]
+    assert bare["loss"] == whole["ensembles"][0]["loss"]
+    assert {"outputs", "losses", "eigenvalues"}.isdisjoint(bare)
 
 
 def test_without_fits_there_is_nothing_to_pick(trained):

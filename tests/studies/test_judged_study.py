@@ -87,6 +87,32 @@ def test_what_was_found_is_read_back(finished):
     assert stored.fits("plain").judged is None
 
 
+def test_the_best_fits_are_those_of_the_smallest_validation_loss(tmp_path):
+    """As they were then; of an ensemble without a validation, of the smallest loss. Summary and analysis agree."""
+
+    def ensembles(config):
+        return {name: each for name, each in _ensembles(config).items() if name != "noisy"}
+
+    study = Study("judged", Config, ensembles)
+    path = jl.run(
+        study, Config(), tmp_path / "s", fits=32, shard_fits=16, analyses=wanted(study, ("best", "losses"))
+    ).path
+    best = pd.read_csv(path / "analysis/best.csv")
+    fits = jl.open(path, study).fits("lanes")
+    order = np.argsort(fits.judged.best_validation, kind="stable")[:20]
+    found = best[best["ensemble"] == "lanes"]
+    np.testing.assert_array_equal(found["fit"], order)
+    np.testing.assert_allclose(found["best_accuracy"], fits.table["best_accuracy"][order], rtol=1e-6)
+    np.testing.assert_allclose(found["energy"], (fits.best_params[order].astype(float) ** 2).sum(axis=1), rtol=1e-6)
+    plain = best[best["ensemble"] == "plain"]
+    np.testing.assert_array_equal(plain["fit"], np.argsort(jl.open(path, study).fits("plain").loss, kind="stable")[:20])
+    assert plain["best_validation"].isna().all()
+    judged = pd.read_csv(path / "analysis/validation.csv").set_index("what")
+    assert judged["which is"].tolist() == [order[0]] * 2
+    assert judged.loc["accuracy in its step", "median"] == pytest.approx(np.median(fits.table["best_accuracy"]))
+    assert "ranked by their smallest validation loss" in (path / "summary.md").read_text()
+
+
 @pytest.mark.slow
 def test_the_table_says_where_fits_stopped(finished, tmp_path):
     table = jl.open(finished, STUDY).table()

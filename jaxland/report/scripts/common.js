@@ -86,5 +86,7 @@ const bytesOf = (text) => Uint8Array.from(atob(text), (character) => character.c
 const unpack = async () => {
   const packed = new Blob([bytesOf(document.getElementById("data").textContent)]);
   const stream = packed.stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  const data = JSON.parse(await new Response(stream).text());
+  for (const table of Object.values(data.tables)) table.rows = (table.cells[0] ?? []).map((_, row) => table.cells.map((column) => column[row]));
+  return data;
 };

@@ -15,21 +15,28 @@ const outputsOf = (ensemble, index) => {
   });
 };
 
-const traceOf = (ensemble, index) => {
-  const count = ensemble.steps.length;
-  const view = new DataView(ensemble.traced.buffer, 4 * index * count, 4 * count);
-  return ensemble.steps.map((_, at) => view.getFloat32(4 * at, true));
+// Numbers of the fit in a row, of which there are so many: losses on the way.
+const rowOf = (bytes, count, index) => {
+  const view = new DataView(bytes.buffer, 4 * index * count, 4 * count);
+  return Array.from({ length: count }, (_, at) => view.getFloat32(4 * at, true));
 };
 
 // The spectrum of the fit in a row of an ensemble, where the page holds it.
 const spectrumOf = (ensemble, index) => {
   const row = ensemble.curved?.indexOf(index) ?? -1;
   if (row < 0) return null;
-  const count = ensemble.spectra.byteLength / 4 / ensemble.curved.length;
-  const view = new DataView(ensemble.spectra.buffer, 4 * row * count, 4 * count);
-  const found = Array.from({ length: count }, (_, at) => view.getFloat32(4 * at, true));
+  const found = rowOf(ensemble.spectra, ensemble.spectra.byteLength / 4 / ensemble.curved.length, row);
   return found.every(Number.isFinite) ? found : null;
 };
+
+const judgedFacts = (fit) =>
+  fit.best_validation === undefined
+    ? []
+    : [
+        ["smallest validation loss", fit.best_validation === null ? "none" : `${told(fit.best_validation)} at step ${fit.best_validation_step}`],
+        ...metricsOf(fit).map((name) => [`${name.slice(5)} there`, told(fit[name])]),
+        ["trained", fit.stopped_step < 0 ? "to the end" : `until it was stopped at step ${fit.stopped_step}`],
+      ];
 
 class Picker {
   constructor(place, fits, tables) {
@@ -37,19 +44,26 @@ class Picker {
     for (const each of this.ensembles) {
       if (each.outputs) each.bytes = bytesOf(each.outputs);
       if (each.losses) each.traced = bytesOf(each.losses);
+      if (each.judged) each.judgedBytes = bytesOf(each.judged);
+      each.metricBytes = Object.entries(each.metrics ?? {}).map(([name, text]) => [name, bytesOf(text)]);
       if (each.eigenvalues) each.spectra = bytesOf(each.eigenvalues);
     }
-    this.names = make("select", { id: "picked-ensemble", onchange: () => this.start() });
+    this.names = make("select", { id: "picked-ensemble", onchange: () => this.begin() });
     this.names.append(...this.ensembles.map((each, index) => make("option", { value: index }, each.name)));
     this.number = make("input", { type: "number", min: 0, id: "picked-fit", list: "fits-to-pick", onchange: () => this.ask() });
     this.list = make("datalist", { id: "fits-to-pick" });
     this.said = make("p", { class: "note", "aria-live": "polite" });
     const label = (text, input) => make("label", {}, `${text} `, input);
-    const bar = make("div", { class: "tools" }, label("ensemble", this.names), label("fit", this.number), this.list);
-    for (const name of ["best", "median", "worst"]) {
-      bar.append(button(name, () => this.pick(this.ensemble.fit.indexOf(this.ensemble.named[name])), { "data-pick": name }));
-    }
+    this.ranked = make("select", { id: "picked-rank", onchange: () => this.start() });
+    this.ranking = label("ranked by", this.ranked);
+    const bar = make("div", { class: "tools" }, label("ensemble", this.names), this.ranking, label("fit", this.number), this.list);
+    this.named = ["least", "median", "largest"].map((which) => {
+      const pressed = button("", () => this.pick(this.ensemble.fit.indexOf(this.rank[which])));
+      pressed.dataset.which = which;
+      return pressed;
+    });
     bar.append(
+      ...this.named,
       button("‹ previous", () => this.pick(this.index - 1)),
       button("next ›", () => this.pick(this.index + 1)),
       button("any", () => this.pick(Math.floor(Math.random() * this.ensemble.fit.length))),
@@ -57,13 +71,14 @@ class Picker {
     this.facts = make("dl", { class: "facts" });
     this.functions = this.chart("function", "What it computes");
     this.training = this.chart("trace", "Its loss in training");
+    this.metrics = this.chart("metrics", "Its metrics in training");
     this.knots = this.chart("knots", "Where it bends, and by how much");
     this.spectrum = this.chart("spectrum", "Its spectrum, the curvature of its loss");
     this.rows = make("div", { class: "rows" });
-    this.charts = [this.functions, this.knots, this.training, this.spectrum];
+    this.charts = [this.functions, this.knots, this.training, this.metrics, this.spectrum];
     this.pair = make("div", { class: "pair" }, ...this.charts.map((each) => each.parentElement));
     place.replaceChildren(bar, this.said, this.facts, this.pair, this.rows);
-    this.start();
+    this.begin();
   }
 
   chart(id, title) {
@@ -76,8 +91,22 @@ class Picker {
     return this.ensembles[this.names.value];
   }
 
+  get rank() {
+    return this.ensemble.ranks[this.ranked.value];
+  }
+
+  // Of another ensemble: it may be ranked by other numbers.
+  begin() {
+    this.ranked.replaceChildren(...this.ensemble.ranks.map(({ label }, index) => make("option", { value: index }, label)));
+    this.ranking.hidden = this.ensemble.ranks.length < 2;
+    this.start();
+  }
+
+  // Which of small and large is better is known of losses alone.
   start() {
-    this.pick(this.ensemble.fit.indexOf(this.ensemble.named.best));
+    const names = this.rank.metric ? { least: "least", median: "median", largest: "largest" } : { least: "best", median: "median", largest: "worst" };
+    for (const pressed of this.named) pressed.textContent = pressed.dataset.pick = names[pressed.dataset.which];
+    this.pick(this.ensemble.fit.indexOf(this.rank[this.rank.metric ? "largest" : "least"]));
   }
 
   ask() {
@@ -95,6 +124,7 @@ class Picker {
     const which = this.ensembles.findIndex((each) => each.name === name);
     if (which < 0) return;
     this.names.value = which;
+    this.begin();
     this.number.value = fit;
     this.ask();
     document.getElementById("fit").scrollIntoView();
@@ -103,14 +133,16 @@ class Picker {
   pick(index, said = false) {
     const { ensemble } = this;
     this.index = (Math.max(index, -1) + ensemble.fit.length) % ensemble.fit.length;
-    const fit = Object.fromEntries(FIELDS.map((name) => [name, ensemble[name][this.index]]));
+    const fit = fitAt(ensemble, this.index);
+    const then = fit.best_validation === undefined ? "" : ", at its smallest validation loss";
+    for (const each of [this.functions, this.knots, this.spectrum]) each.previousElementSibling.textContent = `${each.dataset.title}${then}`;
     const without = ensemble.curved && !ensemble.curved.includes(this.index) ? " The page holds no spectrum of this one." : "";
     if (!said) this.said.textContent = `${counted(ensemble.fit.length, "fit")} of ${ensemble.name} to choose from.${without}`;
     this.number.value = fit.fit;
     this.list.replaceChildren(...ensemble.fit.map((number) => make("option", { value: number })));
-    for (const pressed of this.place.querySelectorAll("[data-pick]")) {
-      pressed.disabled = !ensemble.fit.includes(ensemble.named[pressed.dataset.pick]);
-      pressed.setAttribute("aria-pressed", String(ensemble.named[pressed.dataset.pick] === fit.fit));
+    for (const pressed of this.named) {
+      pressed.disabled = !ensemble.fit.includes(this.rank[pressed.dataset.which]);
+      pressed.setAttribute("aria-pressed", String(this.rank[pressed.dataset.which] === fit.fit));
     }
     const fact = (name, text) => make("div", {}, make("dt", {}, name), make("dd", {}, text));
     this.facts.replaceChildren(
@@ -119,10 +151,12 @@ class Picker {
       fact("loss before training", told(fit.initial_loss)),
       fact("loss after training", told(fit.loss)),
       fact("best loss", fit.best_loss === null ? "none" : `${told(fit.best_loss)} at step ${fit.best_step}`),
+      ...judgedFacts(fit).map(([name, text]) => fact(name, text)),
     );
     this.drawFunction(ensemble, fit);
     this.drawKnots(ensemble, fit);
     this.drawTrace(ensemble, fit);
+    this.drawMetrics(ensemble, fit);
     this.drawSpectrum(ensemble, fit);
     this.pair.hidden = this.charts.every((each) => each.parentElement.hidden);
     this.drawRows(ensemble, fit);
@@ -145,7 +179,7 @@ class Picker {
     });
     const data = (ensemble.data?.x ?? []).map((x, at) => ({ x, y: ensemble.data.y[at], text: () => [] }));
     const series = [
-      { name: "data", look: -1, kind: "points", size: 1.8, mute: true, marks: data },
+      { name: ensemble.apart ? "points, some held out" : "data", look: -1, kind: "points", size: 1.8, mute: true, marks: data },
       { name: `fit ${fit.fit}`, look: Number(this.names.value), kind: "line", marks: line },
     ].filter((each) => each.marks.length);
     const rows = line.map(({ x, y }) => [x, y]);
@@ -165,16 +199,36 @@ class Picker {
     this.plot(this.knots, { x, y, series }, ["x", "change_of_slope"], rows, `fit-${fit.fit}-knots.csv`);
   }
 
+  // Lines over the steps; what a fit has no number of, as after it stopped, is left out.
   drawTrace(ensemble, fit) {
-    const marks = (ensemble.losses ? traceOf(ensemble, this.index) : []).map((loss, at) => {
-      const step = ensemble.steps[at];
-      const good = Number.isFinite(loss) && loss > 0;
-      return { x: step, y: good ? loss : null, loss, text: () => [`step ${step}`, `loss ${rounded(loss, 5)}`] };
+    const look = Number(this.names.value);
+    const line = (name, dashed, steps, values) => ({
+      name,
+      look,
+      dashed,
+      kind: "line",
+      marks: values.map((value, at) => ({ x: steps[at], y: value > 0 && Number.isFinite(value) ? value : null, value, text: () => [name, `step ${steps[at]}`, rounded(value, 4)] })),
     });
-    const series = [{ name: "loss", look: Number(this.names.value), kind: "line", marks }];
-    const rows = marks.map(({ x, loss }) => [x, loss]);
-    const y = { label: "loss", scale: "log" };
-    this.plot(this.training, { x: { label: "step" }, y, series }, ["step", "loss"], rows, `fit-${fit.fit}-losses.csv`);
+    const series = [];
+    if (ensemble.losses) series.push(line("training loss", false, ensemble.steps, rowOf(ensemble.traced, ensemble.steps.length, this.index)));
+    if (ensemble.judged) series.push(line("validation loss", true, ensemble.judged_steps, rowOf(ensemble.judgedBytes, ensemble.judged_steps.length, this.index)));
+    const rows = series.flatMap(({ name, marks }) => marks.filter(({ value }) => !Number.isNaN(value)).map(({ x, value }) => [name, x, value]));
+    this.plot(this.training, { x: { label: "step" }, y: { label: series.length === 1 ? series[0].name : "loss", scale: "log" }, series }, ["what", "step", "loss"], rows, `fit-${fit.fit}-losses.csv`);
+  }
+
+  drawMetrics(ensemble, fit) {
+    const series = ensemble.metricBytes.map(([name, bytes], at) => ({
+      name,
+      look: (Number(this.names.value) + at) % 8,
+      kind: "line",
+      marks: rowOf(bytes, ensemble.judged_steps.length, this.index).map((value, index) => {
+        const step = ensemble.judged_steps[index];
+        return { x: step, y: Number.isFinite(value) ? value : null, value, text: () => [name, `step ${step}`, rounded(value, 4)] };
+      }),
+    }));
+    const rows = series.flatMap(({ name, marks }) => marks.filter(({ y }) => y !== null).map(({ x, y }) => [name, x, y]));
+    const label = series.length === 1 ? series[0].name : "metric";
+    this.plot(this.metrics, { x: { label: "step" }, y: { label }, series }, ["metric", "step", "value"], rows, `fit-${fit.fit}-metrics.csv`);
   }
 
   // On an axis that is linear near zero: eigenvalues that small are rounding.

@@ -20,6 +20,27 @@ const addCopies = () => {
   }
 };
 
+// What is folded is shown to who asks for a place within it, chooses verdicts, or prints the page.
+const addFolds = () => {
+  const unfold = () => {
+    const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let fold = place?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    if (place?.closest("details")) place.scrollIntoView();
+  };
+  window.addEventListener("hashchange", unfold);
+  unfold();
+  const claims = document.querySelector("#claims details.folded");
+  document.querySelector("#claims .tally")?.addEventListener("change", () => claims && (claims.open = true));
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details.folded:not([open])")];
+    for (const fold of closed) fold.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const fold of closed) fold.open = false;
+  });
+};
+
 // A claim may be left out of the list by its verdict or by a search: who asks for it sees all.
 const addClaimLinks = () => {
   for (const link of document.querySelectorAll('a[href^="#claim-"]')) {
@@ -28,6 +49,7 @@ const addClaimLinks = () => {
       if (search) search.value = "";
       search?.dispatchEvent(new Event("input"));
       document.getElementById("show-all")?.click();
+      document.getElementById(link.hash.slice(1))?.closest("details")?.setAttribute("open", "");
     });
   }
 };

@@ -84,6 +84,7 @@ const SYMBOLS = [
 ];
 const CROSS = (x, y, r) => `M${x - r} ${y - r}l${2 * r} ${2 * r}M${x - r} ${y + r}l${2 * r} ${-2 * r}`;
 const symbolOf = (series) => (series.crossed ? CROSS : SYMBOLS[Math.max(series.look, 0) % SYMBOLS.length]);
+const kindOf = (series) => (series.dashed ? `${series.kind} dashed` : series.kind);
 const lookOf = (series) => (series.look < 0 ? "plain" : `look-${series.look % 8}`);
 
 // options: x and y (label, scale, least, range, suffix), series (name, look, kind, marks), dragging ("zoom" or "brush"),
@@ -116,7 +117,7 @@ class Plot {
     for (const [index, series] of this.series.entries()) {
       const mark = draw("svg", { width: 14, height: 14, class: lookOf(series), "aria-hidden": "true" });
       const shape = { bars: "M1 1h12v12h-12z", line: "M0 7h14" }[series.kind] ?? symbolOf(series)(7, 7, 4);
-      mark.append(draw("path", { d: shape, class: series.kind }));
+      mark.append(draw("path", { d: shape, class: kindOf(series) }));
       const press = () => {
         this.hidden[this.hidden.has(index) ? "delete" : "add"](index);
         entry.setAttribute("aria-pressed", String(!this.hidden.has(index)));
@@ -194,7 +195,7 @@ class Plot {
     if (series.kind === "line") {
       const way = series.marks.map((mark) => (mark.y === null ? "" : `${h.at(mark.x).toFixed(2)} ${v.at(mark.y).toFixed(2)}`));
       const d = way.map((at, index) => at && `${index && way[index - 1] ? "L" : "M"}${at}`).join("");
-      group.append(draw("path", { class: "line", d }));
+      group.append(draw("path", { class: kindOf(series), d }));
     }
     for (const mark of series.marks) {
       if (series.kind === "bars") {

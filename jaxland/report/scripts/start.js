@@ -7,6 +7,7 @@ const start = async () => {
   addCopies();
   addPictures();
   addClaimLinks();
+  addFolds();
   sortWritten();
   searchClaims();
   if (!document.getElementById("data")) return;

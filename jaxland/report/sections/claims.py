@@ -11,24 +11,57 @@ from jaxland.studies.claims import reasons
 from jaxland.studies.criteria import VERDICTS
 
 _SIGNS = {"agrees": "✓", "differs": "✗", "undecided": "?", "not tested": "○"}
+_TOLD = 4  # claims that differ are told at the top
 _HEAD = ("where", "claim", "source", "measured", "verdict")
 
 
 def claims(contents: Contents) -> Section:
-    """The tally, by which the list can be narrowed, why some were not tested, and every claim with its verdict."""
+    """The tally, by which the list can be narrowed, the claims that differ in a line each, and folded every claim with
+    its verdict and why some were not tested: figures come before what takes screens to read."""
     if contents.claims is None:
         return empty_section("claims", "Claims", contents)
     link = _linker(contents.figures)
     judged = [claim for claim in contents.claims if claim.verdict]
     rows = [_claim(number, claim, link) for number, claim in enumerate(judged, 1)]
     table = sorted_table(_HEAD, rows, "claims of the source and what was measured", class_="claims")
+    own = [claim for claim in contents.claims if not claim.verdict]
     why = [element("li", reason) for reason in reasons(judged)]
-    parts = [*_tally(judged), *([element("ul", *why)] if why else []), table]
-    return section("claims", "Claims", *parts, *_own([claim for claim in contents.claims if not claim.verdict]))
+    inside = [*([element("ul", *why)] if why else []), table]
+    folded = _folded(f"{_counted(len(judged), 'claim')}, each with what was measured", *inside)
+    parts = [*_tally(judged), *_differing(judged), folded] if judged else []
+    return section("claims", "Claims", *parts, *_own(own))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"All {count} {what}s"
+
+
+def _folded(title: str, *inside: Markup) -> Markup:
+    """A browser unfolds it by itself for a search in the page and for a link that leads into it."""
+    return element("details", element("summary", title), *inside, class_="folded")
+
+
+def _differing(judged: list[Claim]) -> list[Markup]:
+    """Claims that differ, the first of them, each with what was measured."""
+    differ = [(number, claim) for number, claim in enumerate(judged, 1) if claim.verdict == "differs"]
+    items = [
+        element(
+            "li",
+            badge(claim.verdict),
+            " ",
+            element("a", unbroken(_statement(claim)), href=f"#claim-{number}"),
+            unbroken(f": measured {claim.measured}"),
+        )
+        for number, claim in differ[:_TOLD]
+    ]
+    if len(differ) > _TOLD:
+        more = element("a", f"{len(differ) - _TOLD} more that differ", href=f"#claim-{differ[_TOLD][0]}")
+        items.append(element("li", "and ", more))
+    return [element("ul", *items, class_="apart")] if items else []
 
 
 def _own(measurements: list[Claim]) -> list[Markup]:
-    """What was measured that no source states, apart from the claims."""
+    """What was measured that no source states, apart from the claims, folded."""
     if not measurements:
         return []
     rows = [
@@ -41,7 +74,8 @@ def _own(measurements: list[Claim]) -> list[Markup]:
     ]
     title = "Measurements of our own"
     table = sorted_table(("measurement", "measured"), rows, title.lower(), class_="claims")
-    return [element("div", element("h3", title), table, id="own-measurements")]
+    folded = _folded(f"{_counted(len(measurements), 'measurement')} of our own", table)
+    return [element("div", folded, id="own-measurements")]
 
 
 def _told(claim: Claim) -> list[Markup]:

@@ -62,12 +62,12 @@ def _settings(first: Contents, second: Contents) -> Section:
 def _losses(first: Contents, second: Contents, drawings: list[str]) -> Section:
     rows = []
     for name, each in ensembles_of_both(first, second).items():
-        values = [each.quantile(share) for share in _QUANTILES.values()]
-        rows.append([name, f"{each.fits:,}", f"{each.diverged:,}", *("" if v != v else f"{v:.4g}" for v in values)])
-    note = element(
-        "p", "After training, of the fits that did not diverge; quantiles are exact to 0.1 %.", class_="note"
-    )
-    table = plain_table(["ensemble", "fits", "diverged", *_QUANTILES], rows, "quantiles of the losses")
+        for measure in each.measured.values():
+            values = [measure.quantile(share) for share in _QUANTILES.values()]
+            told = ["" if v != v else f"{v:.4g}" for v in values]
+            rows.append([name, f"{each.fits:,}", f"{each.diverged:,}", measure.label, *told])
+    note = element("p", "Of the fits that did not diverge; quantiles are exact to 0.1 %.", class_="note")
+    table = plain_table(["ensemble", "fits", "diverged", "what", *_QUANTILES], rows, "quantiles of the losses")
     return section("losses", "Losses", note, table, *(place(name, "Losses of all fits", "") for name in drawings))
 
 

@@ -6,7 +6,10 @@ from jaxland.report.markup import Markup, anchor, element
 from jaxland.report.sections.claims import claims_of
 from jaxland.report.sections.section import Section, empty_section, section, unbroken
 
-_NOTE = "Pictures are of 2,048 points across and 256 colours at most here; the files of the study hold more."
+_NOTE = (
+    "Pictures are of 2,048 points across and 256 colours at most here, and of less where they would be heavy; the "
+    "files of the study hold more."
+)
 _WIDE = 2.2  # a figure broader than this for its height has a row to itself
 
 
@@ -19,7 +22,13 @@ def figures(contents: Contents) -> Section:
         "div", *(_figure(each, claims_of(each, contents.claims)) for each in contents.figures), class_="figures"
     )
     note = [element("p", _NOTE, class_="note")] if any(f.image.kind == "image/webp" for f in contents.figures) else []
-    return section("figures", "Figures", *note, grid, entries=entries)
+    left = contents.figures_left_out
+    rest = (
+        [element("p", f"Left out, since the page would be too heavy: {', '.join(left)}.", class_="note")]
+        if left
+        else []
+    )
+    return section("figures", "Figures", *note, grid, *rest, entries=entries)
 
 
 def name_of(figure: Figure) -> str:
@@ -30,6 +39,8 @@ def name_of(figure: Figure) -> str:
 def _figure(figure: Figure, about: Markup) -> Markup:
     label = [element("b", f"{figure.label}."), " "] if figure.label else []
     description = [element("p", unbroken(figure.description))] if figure.description else []
+    if figure.still:
+        description.append(element("p", "Its first picture; the animation would be too heavy here.", class_="note"))
     return element(
         "figure",
         sheet(figure),

@@ -4,6 +4,15 @@ from jaxland.report.contents import Contents
 from jaxland.report.markup import element
 from jaxland.report.sections.section import Section, section
 
+_WORDS = {
+    "knots": "knots",
+    "eigenvalues": "spectra",
+    "metrics": "metrics in training",
+    "judged": "validation losses in training",
+    "losses": "losses in training",
+    "outputs": "what fits compute",
+}
+
 
 def fit(contents: Contents) -> list[Section]:
     """The place where a fit is shown that is picked by its number or in the chart; none without fits."""
@@ -13,7 +22,8 @@ def fit(contents: Contents) -> list[Section]:
     shown = ["its losses"]
     shown += ["what it computes"] if any("outputs" in each for each in picked) else []
     shown += ["where it bends (its knots)"] if any("knots" in each for each in picked) else []
-    shown += ["its loss in training"] if any("losses" in each for each in picked) else []
+    shown += ["its loss in training"] if any("losses" in each or "judged" in each for each in picked) else []
+    shown += ["its metrics in training"] if any(each.get("metrics") for each in picked) else []
     shown += ["what the tables tell of it"]
     counts = ", ".join(f"{len(each['fit']):,} of {each['name']}" for each in picked)
     note = (
@@ -24,5 +34,17 @@ def fit(contents: Contents) -> list[Section]:
     if curved:
         of = "each" if curved == sum(len(each["fit"]) for each in picked) else f"{curved:,} of them"
         note += f" Of {of} also the spectrum: the eigenvalues of the Hessian of its loss, in float64."
+    ranks = [each["ranks"][0] for each in picked]
+    if len(picked[0]["ranks"]) > 1 or len({rank["label"] for rank in ranks}) > 1:
+        by = {rank["label"] for rank in ranks}
+        note += (
+            f" Best and worst are told by the {' or the '.join(sorted(by, reverse=True))}, unless you choose another."
+        )
+    if not any("outputs" in each for each in picked):
+        note += " What a fit computes is drawn for networks of one input and one output that jaxland.mlp made."
+    gone = contents.picked.get("left_out", [])
+    if gone:
+        words = ", ".join(_WORDS[name] for name in gone)
+        note += f" Left out, since the page would be too heavy: {words}; the directory holds what they are made of."
     without = element("noscript", element("p", "To pick a fit needs JavaScript.", class_="empty"))
     return [section("fit", "One fit", element("p", note), without, element("div", id="picked"))]

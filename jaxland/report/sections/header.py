@@ -1,12 +1,17 @@
 """The top of the page."""
 
 from jaxland.report.contents import Contents, Notice
+from jaxland.report.losses import EnsembleLosses
 from jaxland.report.markup import Markup, element
+from jaxland.report.measures import VALIDATION
 from jaxland.report.sections.section import command
 from jaxland.report.words import duration
 from jaxland.studies import Claim
 from jaxland.studies.commands import Command
+from jaxland.studies.speed import Speed
 from jaxland.studies.summary import tally
+
+_FEW = 3  # ensembles whose best fits are told at the top
 
 
 def header(contents: Contents) -> Markup:
@@ -47,11 +52,36 @@ def _facts(contents: Contents) -> dict[str, str]:
         "ensembles": ", ".join(ensembles),
         "fits": f"{done:,}" if done == asked else f"{done:,} of {asked:,}",
         "diverged": f"{sum(each.diverged for each in ensembles.values()):,}",
+        **_best(ensembles),
         **claims,
         "trained on": f"{provenance.get('device', 'unknown')}, {provenance.get('precision', '')}".removesuffix(", "),
+        "net-steps a second": _rate(contents.speed),
         **_dated(contents.commands),
         "with": str(provenance.get("versions", "")).partition(",")[0],
     }
+
+
+def _best(ensembles: dict[str, EnsembleLosses]) -> dict[str, str]:
+    """The smallest validation loss, and the metrics of the fit that has it; nothing where there are many ensembles."""
+    judged = {name: each for name, each in ensembles.items() if VALIDATION in each.best}
+    if not 0 < len(judged) <= _FEW:
+        return {}
+    told = []
+    for name, losses in judged.items():
+        metrics = [
+            f"{column.removeprefix('best_')} {losses.best[column]:.4g}"
+            for column, measure in losses.measured.items()
+            if measure.is_metric
+        ]
+        words = ", ".join([f"{losses.best[VALIDATION]:.4g}", *metrics])
+        told.append(f"{words} ({name})" if len(ensembles) > 1 else words)
+    return {"smallest validation loss": "; ".join(told)}
+
+
+def _rate(speed: Speed) -> str:
+    """In all where one machine trained; "" where it is not known of all fits, as the page says elsewhere."""
+    known = speed.machines == 1 and speed.whole.fits == speed.fits
+    return f"{speed.whole.per_second:.3g}" if known and speed.whole.seconds else ""
 
 
 def _dated(commands: list[Command]) -> dict[str, str]:

@@ -55,10 +55,17 @@ def _histogram_note(contents: Contents) -> str:
     }
     words = [f"{count:,} {what}" for what, count in left_out.items() if count]
     rest = f" Not drawn: {', and '.join(words)}." if words else ""
+    rest += _judged_note(contents)
     return (
         f"All {sum(each.fits for each in ensembles):,} stored fits are counted.{rest} Point at a bar for its numbers; "
         "drag across to mark losses, which are then told apart below; press a name to hide an ensemble."
     )
+
+
+def _judged_note(contents: Contents) -> str:
+    if all(each.stopped is None for each in contents.ensembles.values()):
+        return ""
+    return " What is counted can be chosen: losses after training, and what validation found."
 
 
 def _scatter_note(contents: Contents) -> str:

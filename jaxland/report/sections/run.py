@@ -14,15 +14,60 @@ from jaxland.studies.configuration import unused_settings
 
 _GAPS = 6  # ranges of missing fits that are listed
 _HEAD = ["ensemble", "backend", "asked for", "done", "missing", "diverged", "best loss", "of fit", "median loss"]
+_LEVELS = {"least": 0.0, "lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75, "largest": 1.0}
 
 
 def fits(contents: Contents) -> Section:
-    """Done, missing and diverged fits of each ensemble, and their losses in short."""
+    """Done, missing and diverged fits of each ensemble, their losses in short, and what validation found."""
+    judged = {name: each for name, each in contents.ensembles.items() if each.stopped is not None}
     rows = [_row(name, each, contents.manifest) for name, each in contents.ensembles.items()]
+    head = [*_HEAD, "stopped early"] if judged else _HEAD
+    rows = [
+        [*row, _stopped(each)] if judged else row for row, each in zip(rows, contents.ensembles.values(), strict=True)
+    ]
     note = element("p", "Losses are those after training; diverged fits have none. Medians are exact to 0.1 %.")
     return section(
-        "fits", "Fits", plain_table(_HEAD, rows, "fits of each ensemble"), element("div", note, class_="note")
+        "fits",
+        "Fits",
+        plain_table(head, rows, "fits of each ensemble"),
+        element("div", note, class_="note"),
+        *_judged(judged),
+        element("p", _speed(contents), class_="note"),
     )
+
+
+def _speed(contents: Contents) -> str:
+    """How fast they were trained, each ensemble where there are several."""
+    known = {name: rate for name, rate in contents.speed.ensembles.items() if rate.fits}
+    each = "; ".join(f"{name} {rate.per_second:.3g} a second" for name, rate in known.items())
+    return contents.speed.told + (f" Net-steps of each: {each}." if len(known) > 1 else "")
+
+
+def _stopped(losses: EnsembleLosses) -> str:
+    return "" if losses.stopped is None else f"{losses.stopped:,}"
+
+
+def _judged(ensembles: dict[str, EnsembleLosses]) -> list[Markup]:
+    """Losses and metrics on the points that were held out, and what the best fit has of them."""
+    if not ensembles:
+        return []
+    rows = []
+    for name, losses in ensembles.items():
+        for column, measure in losses.measured.items():
+            spread = [_told(measure.quantile(level)) for level in _LEVELS.values()]
+            fit = str(losses.ranked_by.least_fit) if losses.best else ""
+            rows.append([name, measure.short, *spread, _told(losses.best.get(column, math.nan)), fit])
+    head = ["ensemble", "what", *_LEVELS, "of the best fit", "which is"]
+    told = (
+        "Fits are judged on points held out, and ranked by their smallest validation loss, of which the best fit has "
+        "the smallest. Metrics are those then, in its step; the training loss is that at the end. Diverged fits are "
+        "left out."
+    )
+    return [
+        element("h3", "On the points held out"),
+        plain_table(head, rows, "what validation found"),
+        element("div", element("p", told), class_="note"),
+    ]
 
 
 def _row(name: str, losses: EnsembleLosses, manifest: Manifest) -> list[str]:
@@ -36,12 +81,16 @@ def _row(name: str, losses: EnsembleLosses, manifest: Manifest) -> list[str]:
         f"{losses.fits:,}",
         f"{missing:,} ({', '.join(gaps)})" if missing else "0",
         f"{losses.diverged:,}",
-        *(["", "", ""] if losses.best_fit < 0 else [f"{losses.best_loss:.4g}", str(losses.best_fit), _median(losses)]),
+        *(
+            ["", "", ""]
+            if losses.best_fit < 0
+            else [f"{losses.best_loss:.4g}", str(losses.best_fit), _told(losses.median)]
+        ),
     ]
 
 
-def _median(losses):
-    return "" if math.isnan(losses.median) else f"{losses.median:.4g}"
+def _told(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4g}"
 
 
 def _backend(manifest: Manifest, name: str) -> dict[str, Any]:

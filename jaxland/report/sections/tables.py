@@ -12,7 +12,7 @@ def tables(contents: Contents) -> Section:
     """Every table, its beginning where it is long and no script turns its pages, and the names of other files."""
     if not contents.tables and not contents.others:
         return empty_section("tables", "Tables", contents)
-    note = element("p", "Fractions are rounded to five digits; the files hold more.", class_="note")
+    note = element("p", "Fractions are rounded to five digits, in downloads too; the files hold more.", class_="note")
     others = [element("p", "Further files: ", ", ".join(contents.others), ".")] if contents.others else []
     grid = element("div", *map(_table, contents.tables), class_="tables")
     entries = [(anchor(table.path), table.path) for table in contents.tables]

@@ -1,10 +1,11 @@
 """The best fits of each ensemble."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import softmax
 
 from jaxland.landscape import outputs
@@ -12,6 +13,9 @@ from jaxland.plots import all_fits, new_figure, predictions
 from jaxland.studies.analysis import Analysis
 from jaxland.studies.context import Context, Findings
 from jaxland.training import Ensemble
+from jaxland.training.judgements import COLUMNS as JUDGED
+from jaxland.training.judgements import LOSS, VALIDATION, judgements
+from jaxland.training.validation import is_split
 
 _DRAWN = 8  # fits
 _ENSEMBLES = 12
@@ -25,37 +29,64 @@ class BestSettings:
     """Fits of each ensemble."""
 
 
+class _Best(NamedTuple):
+    """The best fits of an ensemble, the best first: their table, their parameters, and by what they are ranked."""
+
+    table: pd.DataFrame
+    params: Float[np.ndarray, "F P"]
+    by: str
+
+    @property
+    def told(self) -> str:
+        """The range of what they are ranked by, in words."""
+        what = "smallest validation losses" if self.by == VALIDATION else "losses"
+        values = self.table[self.by].to_numpy()[:_DRAWN]
+        return f"{what} {values[0]:.3g} to {values[-1]:.3g}"
+
+
 def find(context: Context) -> Findings:
-    """Their numbers, losses and energies, and what they compute."""
+    """Their numbers, losses, metrics and energies, and what they compute.
+
+    They are ranked by the smallest validation loss where fits were judged, and are those of that step; else by the
+    loss after training.
+    """
     tables, figures, captions = {}, {}, {}
     found = {name: _best(context, name) for name in context.store.manifest.ensembles}
-    frames = [_frame(name, *each) for name, each in found.items()]
-    tables["best.csv"] = pd.concat(frames, ignore_index=True)
-    for name, (_, loss, params) in list(found.items())[:_ENSEMBLES]:
+    tables["best.csv"] = pd.concat([each.table for each in found.values()], ignore_index=True)
+    for name, best in list(found.items())[:_ENSEMBLES]:
         ensemble = context.ensembles[name]
-        if len(params) and ensemble.inputs is None and ensemble.targets is None:
-            figures[f"best-{name}"] = _figure(name, ensemble, params[:_DRAWN])
-            best = loss[:_DRAWN]
-            told = f"What the best {len(best)} fits of {name} compute, losses {best[0]:.3g} to {best[-1]:.3g}."
-            captions[f"best-{name}"] = told
-    return Findings(tables, figures, [], captions=captions)
+        own = any(v is not None and not is_split(v) for v in (ensemble.inputs, ensemble.targets))
+        if len(best.params) and not own:
+            figures[f"best-{name}"] = _figure(name, ensemble, best.params[:_DRAWN])
+            one = ensemble.problem.x.shape[1] == ensemble.problem.y.shape[1] == 1
+            many = f"{min(len(best.params), _DRAWN)} fits of {name} compute" if one else f"fit of {name} computes"
+            then = " in the step of their smallest validation loss" if best.by == VALIDATION else ""
+            captions[f"best-{name}"] = f"What the best {many}{then}; of the best, {best.told}."
+    ranked = [name for name, each in found.items() if each.by == VALIDATION]
+    notes = [
+        f"the best fits of {', '.join(ranked)} are those of the smallest validation loss, as they were in its step"
+    ]
+    return Findings(tables, figures, [], notes=notes if ranked else [], captions=captions)
 
 
-def _best(context: Context, name: str) -> tuple[Int[np.ndarray, "F"], Float[np.ndarray, "F"], Float[np.ndarray, "F P"]]:
-    """Numbers, losses and parameters of the best fits, the best first; a shard at a time."""
-    fit, loss, params = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, context.ensembles[name].network.size))
-    for shard in context.store.stream(name, ["fit", "loss", "diverged_step", "params"]):
-        good = (shard.arrays["diverged_step"] < 0) & np.isfinite(shard.arrays["loss"])
-        fit = np.concatenate([fit, shard.arrays["fit"][good]])
-        loss = np.concatenate([loss, shard.arrays["loss"][good]])
-        order = np.argsort(loss, kind="stable")[: context.settings.fits]
-        params = np.concatenate([params, shard.arrays["params"][good]])[order]
-        fit, loss = fit[order], loss[order]
-    return fit, loss, params.astype(np.float64)
-
-
-def _frame(name: str, fit, loss, params) -> pd.DataFrame:
-    return pd.DataFrame({"ensemble": name, "fit": fit, "loss": loss, "energy": (params**2).sum(axis=1)})
+def _best(context: Context, name: str) -> _Best:
+    """A shard at a time."""
+    kept: list[pd.DataFrame] = []
+    params, by = np.zeros((0, context.ensembles[name].network.size)), LOSS
+    columns = ["fit", "loss", "diverged_step", "params"]
+    for shard in context.store.stream(name, columns, optional=(*JUDGED, "best_params")):
+        judged = judgements(shard.arrays)
+        by = VALIDATION if judged else LOSS
+        rows = {"fit": shard.arrays["fit"], **judged, LOSS: shard.arrays["loss"]}
+        good = (shard.arrays["diverged_step"] < 0) & np.isfinite(rows[by])
+        vectors = shard.arrays["best_params" if judged else "params"][good]
+        table = pd.concat([*kept, pd.DataFrame({column: values[good] for column, values in rows.items()})])
+        order = np.argsort(table[by].to_numpy(), kind="stable")[: context.settings.fits]
+        params, kept = np.concatenate([params, vectors])[order], [table.iloc[order]]
+    table = kept[0] if kept else pd.DataFrame({"fit": np.zeros(0, np.int64), LOSS: np.zeros(0)})
+    table = table.reset_index(drop=True).assign(energy=(params.astype(np.float64) ** 2).sum(axis=1))
+    table.insert(0, "ensemble", name)
+    return _Best(table, params.astype(np.float64), by)
 
 
 def _figure(name: str, ensemble: Ensemble, params: Float[np.ndarray, "F P"]):
