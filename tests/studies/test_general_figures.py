@@ -45,7 +45,7 @@ def _distances(names):
 
 
 FIGURES = {
-    "losses": lambda names: losses._figure(_losses(names)),
+    "losses": lambda names: losses._figure(_losses(names), "loss"),
     "training": lambda names: curves._figures(_curves(names))["training"],
     "distances": lambda names: distances._figure(_distances(names)),
 }
@@ -68,7 +68,7 @@ def test_figures_can_be_read_with_few_ensembles_and_with_many(figure, count, lon
 
 def test_rows_are_the_ensembles_in_order_and_their_medians():
     found = _losses(_names(6, False))
-    (ax,) = losses._figure(found).axes
+    (ax,) = losses._figure(found, "loss").axes
     assert [label.get_text() for label in ax.get_yticklabels()] == list(found)
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     medians = [line for line in ax.lines if line.get_marker() == "o"]
@@ -100,7 +100,7 @@ def test_ensembles_beyond_those_that_are_drawn_are_told():
         f"the first {ROWS} are drawn")  # fmt: skip
     few = dict(list(medians.items())[:2])
     assert medians_of(few, {"adam-0": "1 (8 fits)", "adam-1": "2"}) == "adam-0 1 (8 fits); adam-1 2"
-    (ax,) = losses._figure(dict(list(_losses(names).items())[:ROWS])).axes
+    (ax,) = losses._figure(dict(list(_losses(names).items())[:ROWS]), "loss").axes
     assert len(ax.get_yticks()) == ROWS
 
 
