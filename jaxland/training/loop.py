@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,19 @@ from jaxland._precision import numerics
 from jaxland.training.checkpoint import Checkpoint, Keeper
 from jaxland.training.ensemble import Ensemble
 from jaxland.training.group import Job, Trained, train_group
-from jaxland.training.judging import metrics_of
+from jaxland.training.judging import Measure, metrics_of
 from jaxland.training.trainer import GroupResult, Resumes, Trainer, require_resumes
+
+# A trainer that trains shard after shard of a study has compiled network and loss once; so it has what measures them.
+_MEASURES: WeakKeyDictionary[Trainer, tuple[Ensemble, Measure]] = WeakKeyDictionary()
+
+
+def _measure(trainer: Trainer, ensemble: Ensemble) -> Measure:
+    known = _MEASURES.get(trainer)
+    if known is None or known[0] is not ensemble:
+        known = _MEASURES[trainer] = ensemble, metrics_of(ensemble, trainer.width)
+    return known[1]
+
 
 # Each worker has so many turns at least, so that none is idle for long while another is at its last.
 _ROUNDS = 4
@@ -84,7 +96,7 @@ def train_fits(
 
     places = _places(trainer, fits, threads or trainer.workers)
     workers = min(threads or trainer.workers, len(places))
-    measure = metrics_of(ensemble, trainer.width)
+    measure = _measure(trainer, ensemble)
     job = Job(trainer, ensemble, report, stop, on_device, measure, checkpoint, keep_state, keeper)
     idle: SimpleQueue[int] = SimpleQueue()
     for worker in range(workers):

@@ -1,5 +1,6 @@
 """Bands on surfaces whose saddles are known, and the geometry of bands against loops."""
 
+import itertools
 import threading
 from dataclasses import replace
 from functools import cache
@@ -7,13 +8,16 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.integrate import solve_ivp
 
+import jaxland as jl
 from jaxland import mlp
 from jaxland.landscape.neb import (
     NebSettings,
     arc_lengths,
+    energies_of,
     gaps,
     interpolate,
     refine,
@@ -439,3 +443,37 @@ def test_a_smooth_band_that_stalls_is_not_kinked():
     found = relax(gradients_of(mueller_brown), bands, settings)
     assert found.reason[0] == "stalled"
     assert found.bounce[0] == 0
+
+
+def test_no_image_goes_farther_in_a_step_than_the_share_of_a_gap():
+    """Whatever the forces are."""
+    seen = []
+
+    def watched(points):
+        seen.append(points.copy())
+        return gradients_of(lambda point: 1e6 * jnp.sum(jnp.abs(point[1:])) + point[0])(points)
+
+    start = straight_bands(np.zeros((1, 3)), np.array([[3.0, 0.0, 0.0]]), 21)
+    start[:, 1:-1, 1] = 0.7
+    relax(watched, start, NebSettings(steps=20, longest_move=0.3, climb_after=None))
+    bands = [each for each in seen if len(each) == 19][1:]
+    moves = [np.linalg.norm(later - earlier, axis=1).max() for earlier, later in itertools.pairwise(bands)]
+    assert 0 < max(moves) <= 0.3 * 3.0 / 20 * (1 + 1e-9)
+
+
+@pytest.mark.slow
+def test_short_moves_lead_to_lower_paths_on_the_surface_of_a_relu_network():
+    """From W_f to fits of the sawtooth: images that go as far as half a gap and more end up higher, for good."""
+    problem = jl.problems.sawtooth()
+    network = jl.mlp([1, 5, 5, 5, 5, 5, 1], activation="relu")
+    fits = jl.fit(network, problem, optax.sgd(0.01, momentum=0.9), fits=4, steps=5_000)
+    canonical = jl.symmetrise(network, fits.params.astype(float), x=problem.x).params
+    minimum = jl.symmetrise(network, problem.minimum[None], x=problem.x).params[0]
+    evaluate, start = jl.training.gradients(network, problem), straight_bands(minimum, canonical, 30)
+    means, heights = {}, {}
+    for share in (0.2, 2.0):
+        found = relax(evaluate, start, NebSettings(spring_constant=1.6, bend=0.0, longest_move=share), threads=2)
+        means[share] = found.energies.mean(axis=1)
+        heights[share] = energies_of(evaluate, interpolate(found.images, 9)).max(axis=1)
+    assert (means[0.2] < means[2.0]).sum() >= 3
+    assert np.median(heights[0.2]) < np.median(heights[2.0])

@@ -137,3 +137,21 @@ def test_fits_are_saved_with_what_was_found(tmp_path):
     assert again.best_params.tobytes() == fits.best_params[[1, 4]].tobytes()
     pd.testing.assert_frame_equal(again.table, fits[[1, 4]].table)
     assert again.at_best.params.tobytes() == again.best_params.tobytes()
+
+
+def test_metrics_are_traced_once_for_all_shards(tmp_path):
+    traced = []
+
+    def told(prediction, y):
+        traced.append(1)
+        return accuracy(prediction, y)
+
+    judged = Validation(share=0.3, metrics={"told": told})
+    ensemble = jl.Ensemble(jl.mlp([3, 4, 3]), PROBLEM, optax.sgd(0.3), steps=2, validation=judged)
+    study = Study("told", jl.studies.NoSettings, lambda _: {"sgd": ensemble}, analyses={})
+    counts = []
+    for name, fits in (("three", 48), ("six", 96)):
+        traced.clear()
+        jl.run(study, jl.studies.NoSettings(), tmp_path / name, fits=fits, shard_fits=16)
+        counts.append(len(traced))
+    assert counts[0] >= counts[1] > 0

@@ -50,7 +50,8 @@ class NebSettings:
         patience: a band has stalled when over so many steps neither its mean energy nor its highest has fallen by
             `progress`, nor its largest force by a tenth.
         progress: the share of the difference between its highest and lowest energies that counts as a fall.
-        longest_move: most an image may move in a step, in units of length.
+        longest_move: most an image may move in a step, as a share of the gap between images on the straight line. On
+            rough surfaces images that go farther end up in valleys beside each other, which no later step mends.
     """
 
     steps: int = 10_000
@@ -60,7 +61,7 @@ class NebSettings:
     climb_after: int | Literal["settled"] | None = "settled"
     patience: int = 500
     progress: float = 1e-3
-    longest_move: float = 0.05
+    longest_move: float = 0.2
 
     def __post_init__(self):
         for name in ("steps", "patience", "tolerance", "spring_constant", "longest_move"):
@@ -329,7 +330,11 @@ def _accepted(settings: NebSettings, units: _Units, state: _State, ends, end_ene
     found = forces(images, every, slopes, top & judged.climbing)
     spring = settings.spring_constant * units.force / units.length
     move = steps(images, every, found, top & judged.climbing, _known(curvature), spring, settings.bend)
-    return _move(judged, move, settings.longest_move * units.length)
+    return _move(judged, move, _longest(settings, units, state.trial))
+
+
+def _longest(settings: NebSettings, units: _Units, inner) -> Float[Array, ""]:
+    return settings.longest_move * units.length / (len(inner) + 1)
 
 
 # How much an image remembers from step to step of the largest curvature it has met.
@@ -348,7 +353,7 @@ def _curvature(settings: NebSettings, units: _Units, state: _State, slopes) -> F
     size = partial(jnp.linalg.norm, axis=1)
     met = over(size(slopes - state.slopes), size(state.trial - state.inner))
     between = over(size(jnp.diff(slopes, axis=0)), size(jnp.diff(state.trial, axis=0)))
-    first = jnp.maximum(jnp.max(between, initial=0.0), jnp.max(size(slopes)) / (settings.longest_move * units.length))
+    first = jnp.maximum(jnp.max(between, initial=0.0), jnp.max(size(slopes)) / _longest(settings, units, slopes))
     return jnp.where(jnp.isnan(state.energies).any(), first, jnp.maximum(_MEMORY * state.curvature, met))
 
 
