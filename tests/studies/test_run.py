@@ -11,7 +11,7 @@ import jaxland as jl
 from jaxland.execution import ShardTask
 from jaxland.store import StoreError, StudyStore
 from jaxland.studies import ShardWork, analyse, from_json, open_study, study_status, to_json
-from jaxland.studies.engine import make_request, measure_rate
+from jaxland.studies.engine import make_request, measure_pace
 from jaxland.studies.fitting import Prepared, manifest_of, prepare, train_missing
 from jaxland.training import Ensemble, choose_backend
 
@@ -141,7 +141,7 @@ def test_the_rate_of_a_traced_ensemble_is_measured_within_its_steps():
     x = np.linspace(-1, 1, 8)
     ensemble = Ensemble(jl.mlp([1, 2, 1]), jl.Problem(x, x), optax.adam(0.01), steps=5, trace_every=1)
     trainer, explanation = choose_backend(ensemble, "lanes")
-    assert measure_rate(Prepared(ensemble, trainer, explanation), threads=2, seconds=0.01) > 0
+    assert measure_pace(Prepared(ensemble, trainer, explanation), 16, threads=2, seconds=0.01).rate > 0
     group = trainer.advance(trainer.begin(ensemble.members(np.arange(trainer.width))), 3)
     with pytest.raises(ValueError, match="the trace ends at step 5; 3 more after 3 are too many"):
         trainer.advance(group, 3)
