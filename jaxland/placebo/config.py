@@ -1,11 +1,14 @@
 """What decides a placebo test of a table. Nothing that computes is imported."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 NAME = "placebo_test"
 """Of this study, and of one whose design is given as a value."""
 TITLE = "where the real labels stand among the placebos"
 """Of the only analysis."""
+Statistics = Literal["training_loss", "best_training_loss", "training_improvement", "validation_loss", "validation_gap"]
+"""Names of what labellings can be compared by, the entries of `jaxland.placebo.STATISTICS`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class TableSettings:
     """Fits of each labelling, from initial parameters of their own; their median counts."""
     validation: float = 0.25
     """Share of the rows that are held out; 0 for none."""
-    statistic: str | None = None
+    statistic: Statistics | None = None
     """What is compared: validation_loss (the default where rows are held out), training_loss (else),
     best_training_loss, training_improvement or validation_gap. Choose it beforehand."""
     loss: str = "auto"

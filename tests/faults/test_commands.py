@@ -24,6 +24,7 @@ RUN = ["run", small_study.__file__, "--names", "adam", "--steps", "700", "--fits
 PAGE, TABLE = "report.html", "table.csv"
 # What says when and by whom, and what was set aside.
 ASIDE = ("quarantine", "leases", "logs")
+SUMMARY = "summary.md"
 
 
 def _lose_a_shard(path):
@@ -81,15 +82,21 @@ def finished(tmp_path_factory):
     return path, calls
 
 
+def _content(path):
+    """What a directory holds, but for what it says of time."""
+    found = content(path, ASIDE)
+    return found | ({SUMMARY: small_study.summary_of(path).encode()} if SUMMARY in found else {})
+
+
 @pytest.fixture
 def faulty(finished, tmp_path, capsys, monkeypatch):
     """Puts one fault into one command, and goes on after it."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power is lost
-    path, expected = tmp_path / "s", content(finished[0], ASIDE)
+    path, expected = tmp_path / "s", _content(finished[0])
 
     def require_right(name, told):
         """Of a command that said to have done what it was asked, before anything else is done."""
-        found = content(path, ASIDE)
+        found = _content(path)
         asked = {each: value for each, value in expected.items() if name != "run" or each not in (PAGE, TABLE)}
         if name == "report" and found != asked:
             # It shows what can be read, and says what it leaves out.
@@ -125,7 +132,7 @@ def faulty(finished, tmp_path, capsys, monkeypatch):
         shutil.rmtree(path / "logs")
         shutil.copytree(finished[0] / "logs", path / "logs")
         assert main(COMMANDS["report"][1](path)) == 0
-        assert content(path, ASIDE) == expected
+        assert _content(path) == expected
         assert code == errno.EIO or not (path / "quarantine").exists()
         return ended
 
@@ -306,8 +313,8 @@ def test_fits_that_vanish_while_others_are_trained(tmp_path, capsys, monkeypatch
 
     whole = StudyStore.commit_shard
 
-    def commit_and_lose(store, ensemble, start, stop, arrays):
-        found = whole(store, ensemble, start, stop, arrays)
+    def commit_and_lose(store, ensemble, start, *others):
+        found = whole(store, ensemble, start, *others)
         if start:
             shutil.rmtree(found.parent)
         return found

@@ -1,6 +1,7 @@
 """The placebo test against least squares, enumeration and its own definition: known answers."""
 
 from itertools import permutations
+from typing import get_args
 
 import numpy as np
 import optax
@@ -10,6 +11,7 @@ from scipy import stats
 
 import jaxland as jl
 from jaxland.placebo import STATISTICS, Design, placebo_test, placebo_tests, split
+from jaxland.placebo.config import Statistics
 from jaxland.store import StoreError
 from jaxland.studies import fitting
 from jaxland.training import starting_points
@@ -422,6 +424,10 @@ def test_classes_are_permuted_as_other_labels_are():
     assert nothing.p_value.value > 0.05
     shares = np.bincount(classes) / 60
     assert (nothing.measures.training_loss <= -(shares * np.log(shares)).sum() + 1e-3).all()
+
+
+def test_statistics_are_offered_by_the_command_as_they_are():
+    assert get_args(Statistics) == tuple(STATISTICS)
 
 
 @pytest.mark.slow

@@ -50,7 +50,8 @@ def captions(config: SawtoothConfig, analysis: SawtoothAnalysis) -> dict[str, st
         return "; ".join(f"{LABELS[name]} {words(each)}" for name, each in drawn.items())
 
     result |= {
-        "figure-02-one-fit": f"The first fits are smooth where f is not; turns of all fits, in the median: "
+        "figure-02-one-fit": f"The first fits beside f, which turns {len(target.knots) - 2} times; turns of all fits, "
+        "in the median: "
         f"{told(lambda each: f'{each.turns.quantile(0.5):.0f}')}.",
         "figure-03-mean-and-deviation": "Mean and standard deviation of the fits' outputs; the mean holds of the wave: "
         f"{told(lambda each: f'{each.sample.wave.mean():.1%}')}.",
