@@ -59,9 +59,9 @@ def look_at(browser, address, width=1400, scheme="light"):
 
 
 def requests(browser):
-    """Addresses asked for since the page was opened, data within the page left out."""
+    """Addresses asked for since the page was opened, but for data within the page and the browser's own pages."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     addresses = [
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     ]
-    return [address for address in addresses if not address.startswith(("data:", "blob:"))]
+    return [address for address in addresses if not address.startswith(("data:", "blob:", "chrome:"))]

@@ -98,7 +98,7 @@ def test_dry_run_writes_nothing(table, tmp_path, monkeypatch, capsys):
         (["--target", "z"], "unknown column 'z'"),
         (["--target", "y", "--optimizer", "adm"], "unknown optimizer 'adm'. Did you mean 'adam'"),
         (["--target", "y", "--activation", "rely"], "Did you mean 'relu'"),
-        (["--target", "y", "--statistic", "loss"], "unknown statistic 'loss'"),
+        (["--target", "y", "--statistic", "loss"], "invalid choice 'loss'"),
         (["--target", "y", "--statistic", "validation_gap", "--validation", "0"], "needs points held out"),
         (["--target", "y", "--permutations", "0"], "permutations must be a positive integer"),
         (["--target", "y", "--hidden", "0"], "widths must be"),

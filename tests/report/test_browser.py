@@ -637,7 +637,7 @@ def test_verdicts_can_be_chosen(browser, copy):
     assert not browser.find_element(By.ID, "show-undecided").is_enabled()  # of which there is none
 
 
-@pytest.mark.parametrize("width", _WIDTHS)
+@pytest.mark.parametrize("width", [1400, *(pytest.param(width, marks=pytest.mark.slow) for width in _WIDTHS[1:])])
 def test_figures_come_early_and_claims_unfold_for_who_asks(browser, copy, width):
     """Within two screens of a desk and three of a phone; a claim that is asked for is seen, and on paper all are."""
     text = (copy / "claims.csv").read_text().replace(",not tested,", ",differs,", 9)

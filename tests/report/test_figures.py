@@ -202,6 +202,7 @@ def test_an_animation_still_moves_and_takes_less_room(tmp_path):
         assert after.info["duration"] == times[place]
 
 
+@pytest.mark.slow
 def test_heavy_figures_weigh_no_more_than_they_may_and_none_is_lost(tmp_path, monkeypatch):
     """Noise, which no format makes light, at a tenth of the true limits."""
     monkeypatch.setattr(figures, "LIMIT", 120_000)

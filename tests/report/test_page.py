@@ -167,6 +167,7 @@ def test_the_page_is_light(page_file, page):
     assert len(text) - figures - len(data) < 250_000
 
 
+@pytest.mark.slow
 def test_a_page_of_many_heavy_things_is_no_heavier_than_it_may_be(copy):
     """Whatever lies in a directory: 1.2 MB of pictures, 0.8 MB of numbers, 0.3 MB of all else, and its claims."""
     rng = np.random.default_rng(0)

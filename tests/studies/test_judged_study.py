@@ -87,6 +87,7 @@ def test_what_was_found_is_read_back(finished):
     assert stored.fits("plain").judged is None
 
 
+@pytest.mark.slow
 def test_the_best_fits_are_those_of_the_smallest_validation_loss(tmp_path):
     """As they were then; of an ensemble without a validation, of the smallest loss. Summary and analysis agree."""
 
