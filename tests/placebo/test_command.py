@@ -98,7 +98,6 @@ def test_dry_run_writes_nothing(table, tmp_path, monkeypatch, capsys):
         (["--target", "z"], "unknown column 'z'"),
         (["--target", "y", "--optimizer", "adm"], "unknown optimizer 'adm'. Did you mean 'adam'"),
         (["--target", "y", "--activation", "rely"], "Did you mean 'relu'"),
-        (["--target", "y", "--statistic", "loss"], "invalid choice 'loss'"),
         (["--target", "y", "--statistic", "validation_gap", "--validation", "0"], "needs points held out"),
         (["--target", "y", "--permutations", "0"], "permutations must be a positive integer"),
         (["--target", "y", "--hidden", "0"], "widths must be"),
@@ -112,6 +111,15 @@ def test_wrong_arguments(table, tmp_path, monkeypatch, capsys, arguments, messag
     assert main(["placebo", str(table), *arguments]) == 2
     assert message in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
+
+
+def test_a_statistic_that_is_none(table, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["placebo", str(table), "--target", "y", "--statistic", "loss"])
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "invalid choice 'loss'" in told
+    assert "'validation_gap'" in told
 
 
 def test_a_file_that_is_not_there(tmp_path, capsys):
