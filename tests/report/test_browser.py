@@ -484,6 +484,7 @@ def test_a_fit_is_picked_in_the_chart(opened):
     assert f"{fit[1]} of {fit[2]}" in opened.find_element(By.CSS_SELECTOR, "#picked .facts").text
 
 
+@pytest.mark.slow
 def test_what_tables_tell_of_a_fit_stands_beside_it(browser, copy):
     rows = [f"{name},{fit},{fit / 7},{'word' * fit}" for name in ("momentum", "adadelta") for fit in range(3)]
     (copy / "analysis" / "spectra.csv").write_text("\n".join(["ensemble,fit,lowest,note", *rows]))
@@ -496,6 +497,7 @@ def test_what_tables_tell_of_a_fit_stands_beside_it(browser, copy):
     assert "lowest\n0.28571\nnote\nwordword" in text
 
 
+@pytest.mark.slow
 def test_losses_on_the_way_are_drawn_where_they_are_stored(browser, tmp_path):
     x = np.linspace(-1, 1, 8)
     ensemble = jl.Ensemble(
