@@ -687,6 +687,7 @@ def judged(tmp_path_factory):
     return path, jl.open(path, study), write_report(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", _WIDTHS)
 def test_what_validation_found_is_shown_and_ranks(browser, judged, width):
     _, study, page = judged
