@@ -8,7 +8,8 @@ than `relax` allows, or for 1,000 steps; it is left out where it is not installe
 one loss and gradient of one image. CPU seconds are without compilation, of the calculator of ASE too.
 
 The bands of the sawtooth are BANDS (100) of 50 images from its global minimum to fits of 20,000 steps of momentum, with
-the default settings, until each converges, stalls or is found to lie on kinks.
+the default settings, until each converges, stalls or is found to lie on kinks. How far an image may go in a step is
+compared on a smooth surface, where only the number of steps depends on it, and on eight of these bands.
 """
 
 import sys
@@ -20,7 +21,7 @@ import optax
 
 import jaxland as jl
 from jaxland.bench.report import processor
-from jaxland.landscape import Bands, NebSettings, relax, straight_bands
+from jaxland.landscape import Bands, NebSettings, energies_of, interpolate, relax, straight_bands
 from jaxland.problems import gradients_of
 from jaxland.training import available_threads, gradients
 
@@ -34,6 +35,10 @@ except ImportError:
 
 IMAGES = 50
 ASE_STEPS = 1_000
+MOVES = (0.2, 2.5)
+"""Gaps that an image may go at most in a step: the default, and what is as good on a smooth surface."""
+FEW = 8
+"""Bands of the sawtooth that are relaxed with each of them."""
 
 
 def known() -> dict:
@@ -129,8 +134,24 @@ def _force(evaluate, result: Bands) -> float:
     return NebSettings().tolerance * float(np.clip(own, unit / 30, unit))
 
 
+def moves() -> None:
+    """Prints the steps to known saddles, by how far an image may go in one."""
+    print("\nSteps on Mueller and Brown's surface, both saddles and the lower one, moves of so many gaps at most:\n")
+    print(f"| images | {' | '.join(map(str, MOVES))} |\n|---|{'---|' * len(MOVES)}")
+    surfaces = list(known().values())[:2]
+    for images in (7, 15, 51, 101):
+        told = []
+        for share in MOVES:
+            neb, found = NebSettings(longest_move=share), []
+            for objective, start, stop, _ in surfaces:
+                band = straight_bands(np.array([start]), np.array([stop]), images)
+                found.append(relax(gradients_of(objective), band, neb))
+            told.append(", ".join(f"{each.steps[0]} ({each.reason[0]})" for each in found))
+        print(f"| {images} | {' | '.join(told)} |", flush=True)
+
+
 def sawtooth(count: int) -> None:
-    """Prints how long the bands of the sawtooth take, and how they end."""
+    """Prints how long the bands of the sawtooth take, how they end, and how high they are with longer moves."""
     problem = jl.problems.sawtooth()
     network = problem.network
     params = jl.fit(network, problem, optax.sgd(0.01, momentum=0.9), fits=count, steps=20_000, seed=0).params
@@ -150,12 +171,20 @@ def sawtooth(count: int) -> None:
     print(f"{result.steps.sum():,} steps, {seconds:.0f} s, {used:.0f} CPU s on {available_threads()} threads.")
     print(f"Medians: {np.median(result.steps):,.0f} steps, residual {np.median(result.residual):.1e}, bounce")
     print(f"{np.median(result.bounce):.2f}, highest image {100 * np.median(above):.1f} % above the fit.")
+    for share in MOVES:
+        found = relax(evaluate, bands[:FEW], NebSettings(longest_move=share), threads=available_threads())
+        highest = energies_of(evaluate, interpolate(found.images, 9)).max(axis=1)
+        print(
+            f"Moves of {share} gaps, {len(found.steps)} bands, medians: {np.median(found.steps):,.0f} steps, mean loss "
+            f"{np.median(found.energies.mean(axis=1)):.5f}, highest on the band {np.median(highest):.5f}."
+        )
 
 
 def main() -> None:
     """Measures and prints tables in Markdown."""
     print(f"{processor()}; {jl.training.versions()}; float64")
     saddles()
+    moves()
     sawtooth(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
 
 

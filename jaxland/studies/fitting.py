@@ -100,7 +100,7 @@ def _require_one_kind(where: str, ensembles: Mapping[str, Ensemble]) -> None:
     kinds: dict[str, tuple[str, str]] = {}
     for name, ensemble in ensembles.items():
         for column, values in ensemble.own_columns(np.array([0])).items():
-            kind = {"b": "true or false", "U": "text", "O": "text"}.get(np.asarray(values).dtype.kind, "numbers")
+            kind = {"b": "true or false", "U": "text"}.get(np.asarray(values).dtype.kind, "numbers")
             other, before = kinds.setdefault(column, (name, kind))
             if kind != before:
                 raise ValueError(
@@ -413,13 +413,8 @@ def _columns(
     found = judgements(columns_of(trained.judged))
     arrays |= {f"{AT_BEST}{name}": values for name, values in found.items() if name not in arrays}
     own = {name: np.asarray(values) for name, values in prepared.ensemble.own_columns(fits).items()}
-    arrays |= {f"{OWN}{name}": _storable(values) for name, values in own.items() if values.ndim}
+    arrays |= {f"{OWN}{name}": values for name, values in own.items() if values.ndim}
     return arrays, {name: values.item() for name, values in own.items() if not values.ndim}
-
-
-def _storable(values: np.ndarray) -> np.ndarray:
-    """Text of one width, and numbers that can be told from missing ones."""
-    return values.astype(str) if values.dtype.kind == "O" else values
 
 
 class WorkerRefused(StoreError):

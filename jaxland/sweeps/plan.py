@@ -47,13 +47,17 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
     problems: tuple[Problem, ...]
 
-    def check(self) -> None:
-        """Raises what `fit` would raise for the ensemble, before any work."""
-        names = {each.name for each in fields(Ensemble)} - {"validation"}
+    @property
+    def of_ensemble(self) -> dict[str, Any]:
+        """The arguments as fields of an ensemble, how many fits there are and how they are trained left out."""
+        names = {each.name for each in fields(Ensemble)}
         judged = {name: self.arguments.get(name, value) for name, value in _JUDGED.items()}
         given = {name: value for name, value in self.arguments.items() if name in names}
-        validation = validation_of(*judged.values())
-        Ensemble(**given, validation=validation)
+        return {**given, "validation": validation_of(*judged.values())}
+
+    def check(self) -> None:
+        """Raises what `fit` would raise for the ensemble, before any work."""
+        validation = Ensemble(**self.of_ensemble).validation
         if validation is not None:
             for problem in self.problems:
                 require_apart(problem, validation)

@@ -14,10 +14,7 @@ from jaxland.networks import Network
 from jaxland.problems import Problem
 from jaxland.sweeps.plan import HOW, Call, calls, name_of, read_design
 from jaxland.training.ensemble import Ensemble, OptimizerFactory
-from jaxland.training.validation import validation_of
 
-# Arguments of `fit` about a validation, by their names in `validation_of`.
-_JUDGED = {"given": "validation", "every": "validate_every", "metrics": "metrics", "patience": "patience"}
 # What names of ensembles, which are folders, may have, and how long they may be.
 _UNFIT, _LONGEST = re.compile(r"[^A-Za-z0-9_.-]+"), 100
 
@@ -42,8 +39,8 @@ def ensembles(
     Rows of one network, problem and optimizer are an ensemble, as they are a group of `sweep`. Of the C rows that one
     has, fit i is that of row i modulo C, and its start has the number i // C: it enters the fit's key in place of its
     own, so that rows are compared start by start, and stands in the column `seed`. Each factor is a column of the
-    tables of the study. So C times as many fits are S starts of each row, and of an ensemble of fewer rows they are
-    more starts.
+    tables of the study. All ensembles of a study have as many fits: C * S of them are S starts of each row, and more
+    starts in an ensemble of fewer rows.
 
     Args:
         design, network, problem, optimizer, steps, static: as of `sweep`. The design has no factor `seed`, since starts
@@ -101,18 +98,13 @@ class _Starts:
 
 
 def _ensemble(call: Call, levels: Mapping[str, Any]) -> Ensemble:
-    count, given = len(call.rows), {**call.arguments}
-    for name in ("fits", "first"):
-        given.pop(name, None)
-    judged = {argument: given.pop(name) for argument, name in _JUDGED.items() if name in given}
-    judged |= {"min_gain": given.pop("min_gain")} if "min_gain" in given else {}
+    count, given = len(call.rows), call.of_ensemble
     for name in ("inputs", "targets", "init_scale"):
         if name in given and (callable(given[name]) or np.ndim(given[name]) > 0):
             given[name] = _InTurn(given[name], count)
     given["hyperparameters"] = {name: _InTurn(values, count) for name, values in given["hyperparameters"].items()}
     columns = {name: _InTurn(v, count) if isinstance(v, np.ndarray) else v for name, v in levels.items()}
-    validation = validation_of(judged.pop("given", None), **judged)
-    return Ensemble(**{**given, "seeds": _Starts(count), "validation": validation, "columns": columns})
+    return Ensemble(**{**given, "seeds": _Starts(count), "columns": columns})
 
 
 def _levels(design: pd.DataFrame, rows: Int[np.ndarray, "W"]) -> dict[str, Any]:

@@ -249,21 +249,28 @@ class Ensemble:
         given = dict(self.hyperparameters)
         others = {"seed": self.seeds, "init_scale": self.init_scale}
         given |= {name: value for name, value in others.items() if callable(value) or np.ndim(value) == 1}
-        given = {f"{OWN}{name}" if name in NAMES_TAKEN else name: value for name, value in given.items()}
+        taken = self._names_taken
+        given = {f"{OWN}{name}" if name in taken else name: value for name, value in given.items()}
         rows = fits - self.first
         return {
             name: _rows(name, value, fits) if callable(value) else np.asarray(value)[rows] if np.ndim(value) else value
             for name, value in {**given, **self.columns}.items()
         }
 
+    @property
+    def _names_taken(self) -> frozenset[str]:
+        """Columns of tables that say something else: results, and metrics at the best validation."""
+        metrics = self.validation.metrics if self.validation else {}
+        return NAMES_TAKEN | {f"best_{name}" for name in metrics}
+
     def _check_columns(self):
         if not isinstance(self.columns, Mapping):
             raise TypeError(f"columns must be numbers or texts by name, as in {{'width': 8}}; got {self.columns!r}.")
         for name, value in self.columns.items():
-            if not isinstance(name, str) or name in NAMES_TAKEN:
+            if not isinstance(name, str) or name in self._names_taken:
                 raise ValueError(f"columns cannot have the name {name!r}, which tables use themselves; give another.")
-            _require_argument(f"columns[{name!r}]", value)
             place = f"columns[{name!r}]"
+            _require_argument(place, value)
             told = np.asarray(_rows(place, value, np.arange(_PROBED) + self.first) if callable(value) else value)
             if told.ndim > 1 or told.dtype.kind not in "biufU":
                 raise TypeError(

@@ -1,7 +1,6 @@
 """What fits differ in stands in the tables of their study, and what it does to the losses is found."""
 
 import inspect
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -96,6 +95,12 @@ def test_columns_that_cannot_be_are_refused(columns, message):
         _ensemble(optimizer=optax.adam(0.1), columns=columns)
 
 
+def test_metrics_keep_their_columns():
+    judged = jl.training.Validation(X + 0.01, np.sin(3 * X), metrics={"off": lambda p, y: abs(p - y).mean(axis=1)})
+    with pytest.raises(ValueError, match="cannot have the name 'best_off'"):
+        _ensemble(optimizer=optax.adam(0.1), validation=judged, columns={"best_off": 1.0})
+
+
 def test_columns_have_a_row_a_fit_and_one_kind(tmp_path):
     with pytest.raises(ValueError, match="lengths differ"):
         _ensemble(hyperparameters={"learning_rate": np.ones(4)}, columns={"width": np.ones(3)})
@@ -148,6 +153,10 @@ def test_losses_over_factors_are_those_of_a_table_worked_out_otherwise(monkeypat
     assert summary.index[0] == (0.1, "a")
     assert f"{summary['loss_median'].iloc[0]:.3g}, is that of rate 0.1, kind a (50 fits)" in found.captions["factors"]
     assert len(found.figures["factors"].axes) == 2
+    # Of one of three fits a loss is known, so that none of the two levels has a median.
+    few = pd.DataFrame({"kind": ["a", "b"] * 3, "loss": [1.0, 2.0, *[np.inf] * 4], "diverged_step": [-1, -1, *[0] * 4]})
+    told = _found(few, monkeypatch, ["kind"]).captions["factors"]
+    assert "Of none of 2 combinations has half of the fits a finite one." in told
 
 
 def test_many_numbers_are_drawn_together_and_tables_end_somewhere(monkeypatch):
@@ -163,6 +172,6 @@ def test_many_numbers_are_drawn_together_and_tables_end_somewhere(monkeypatch):
 
 
 def test_nothing_is_said_of_fits_that_differ_in_nothing(tmp_path):
-    ensemble = _ensemble(optimizer=partial(optax.adam, learning_rate=0.1))
+    ensemble = _ensemble(hyperparameters={"learning_rate": 0.1})
     outcome = jl.run({"a": ensemble}, tmp_path / "own", fits=4, analyses={"factors": jl.studies.NoSettings()})
     assert not [path for path in outcome.files if "factors" in path.name]

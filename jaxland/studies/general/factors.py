@@ -23,16 +23,16 @@ _STARTS = "seed"
 
 def find(context: Context) -> Findings:
     """Quantiles of the losses for each combination of levels, and a picture of them for each factor."""
-    factors = _factors(context)
+    named = _factors(context)
+    table = _table(context.store, named) if named else pd.DataFrame()
+    factors = [name for name in named if _count(table, name) > 1]
     if not factors:
         return Findings({}, {}, [])
-    table = _table(context.store, factors)
-    factors = [name for name in factors if _count(table, name) > 1]
     value = "best_validation" if "best_validation" in table else "loss"
     summary = _summary(table, factors, value)
     notes = [] if len(summary) <= _ROWS else [f"factors.csv has the first {_ROWS:,} of {len(summary):,} combinations."]
     figures, captions = {}, {}
-    if factors and np.isfinite(table[value]).any():
+    if np.isfinite(table[value]).any():
         figures["factors"] = _figure(table, factors[:_DRAWN], value)
         captions["factors"] = _told(summary, factors, value)
     return Findings({"factors.csv": summary.head(_ROWS)}, figures, [], notes=notes, captions=captions)
@@ -58,9 +58,7 @@ def _table(store: StudyStore, factors: Sequence[str]) -> pd.DataFrame:
 
 def _summary(table: pd.DataFrame, factors: Sequence[str], value: str) -> pd.DataFrame:
     """One row a combination of levels, the best first."""
-    grouped = table.groupby(list(factors), dropna=False, observed=True, sort=False) if factors else None
-    if grouped is None:
-        return pd.DataFrame({"fits": [len(table)]})
+    grouped = table.groupby(list(factors), dropna=False, observed=True, sort=False)
     counts = grouped.agg(fits=(value, "size"), diverged=("diverged_step", lambda steps: int((steps >= 0).sum())))
     levels = {"q25": 0.25, "median": 0.5, "q75": 0.75}
     # Values of fits, not between two, one of which may be infinite.
@@ -75,10 +73,12 @@ def _told(summary: pd.DataFrame, factors: Sequence[str], value: str) -> str:
     best = summary.iloc[0]
     there = {name: best[name] for name in factors if not pd.isna(best[name])}
     at = ", ".join(f"{name} {each:.3g}" if _is_number(each) else f"{name} {each}" for name, each in there.items())
-    what = value.replace("_", " ")
+    what, median = value.replace("_", " "), best[f"{value}_median"]
+    shown = f"The {what} over each factor, median and middle half of the fits at its levels, whatever the others are."
+    if np.isnan(median):
+        return f"{shown} Of none of {len(summary):,} combinations has half of the fits a finite one."
     return (
-        f"The {what} over each factor, median and middle half of the fits at its levels, whatever the others are. The "
-        f"lowest median of {len(summary):,} combinations, {best[f'{value}_median']:.3g}, is that of {at} "
+        f"{shown} The lowest median of {len(summary):,} combinations, {median:.3g}, is that of {at} "
         f"({best['fits']:,} fits)."
     )
 
