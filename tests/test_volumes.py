@@ -124,6 +124,7 @@ def test_units_that_are_equal_or_nothing_leave_fewer_copies():
     assert found == [48, 24, 6, 1, 24]
 
 
+@pytest.mark.slow
 def test_verdicts_and_the_page_are_those_of_the_committed_minima():
     minima = pd.read_csv(FOLDER / "minima.csv")
     committed = pd.read_csv(FOLDER / "verdicts.csv")

@@ -99,6 +99,7 @@ def test_empirical_fisher_is_the_second_moment_of_the_gradients_of_single_points
     np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_hessian_and_gauss_newton_agree_where_the_network_is_linear_and_where_data_are_fitted():
     linear = jl.mlp([2, 3], "tanh")
     problem = jl.Problem(X, LABELS, "softmax_cross_entropy")

@@ -169,6 +169,7 @@ def test_traces_are_exact_with_as_many_products_as_parameters(method, exact):
     assert found.standard_error == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_better_estimates_of_the_trace_are_unbiased_better_and_know_their_error(method, exact):
     estimates, plain = (

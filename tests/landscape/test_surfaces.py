@@ -314,6 +314,7 @@ def test_a_trajectory_in_a_plane_is_seen_whole():
     np.testing.assert_allclose(found.plane.distances(trajectory), 0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_true_against_in_plane_loss():
     network = NETWORKS["softplus"]
     objective = jl.Problem(X, Y).objective(network)

@@ -628,6 +628,7 @@ def test_nothing_sticks_out_of_the_window(browser, page_file, width):
     assert max(rights) <= width
 
 
+@pytest.mark.slow
 def test_verdicts_can_be_chosen(browser, copy):
     text = (copy / "claims.csv").read_text().replace(",not tested,", ",differs,", 2)
     (copy / "claims.csv").write_text(text)
@@ -710,6 +711,7 @@ def test_what_validation_found_is_shown_and_ranks(browser, judged, width):
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_validation_on_the_way_is_drawn(browser, judged):
     _, study, page = judged
     _opened(browser, page)
@@ -789,6 +791,7 @@ def _luminance(colour):
     return linear @ [0.2126, 0.7152, 0.0722]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(browser, copy, scheme):
     """Contrast of at least 4.5 to 1 for all text, in charts too, and of 3 to 1 for what is drawn, on light and dark

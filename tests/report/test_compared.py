@@ -73,6 +73,7 @@ def test_verdicts_that_changed_are_counted(copy, tmp_path):
     assert "Settings, versions and devices are the same." in page.text
 
 
+@pytest.mark.slow
 def test_a_study_compared_with_itself_by_another_name_says_nothing_twice(copy):
     text = Page(write_comparison(copy, copy).read_text()).text
     assert "study (1) and study (2)" in text
@@ -102,6 +103,7 @@ def test_studies_without_fits_and_analyses_are_compared(copy, study, tmp_path):
     assert not [attributes for attributes in nothing.named("div") if attributes.get("class") == "chart"]
 
 
+@pytest.mark.slow
 def test_the_same_directories_give_the_same_bytes(study, other, compared, tmp_path):
     assert write_comparison(study, other, tmp_path / "again.html").read_bytes() == compared.read_bytes()
 

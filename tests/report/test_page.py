@@ -76,6 +76,7 @@ def test_the_tally_counts_verdicts_and_signs_stand_beside_colours(copy):
     ]
 
 
+@pytest.mark.slow
 def test_all_claims_are_folded_before_the_figures(copy):
     """Of many that differ the first are told, and where the others are; not one is lost."""
     text = (copy / "claims.csv").read_text().replace(",not tested,", ",differs,").replace(",agrees,", ",differs,")
@@ -208,6 +209,7 @@ def test_numbers_do_not_break(page_file):
         assert f'<span class="whole">{number}</span>' in text
 
 
+@pytest.mark.slow
 def test_commands_and_their_time_are_told(copy):
     (copy / "logs").mkdir(exist_ok=True)
     line = {"began": "2026-01-02 03:04:05 UTC", "seconds": 200, "version": "9.9", "ended": "done"}

@@ -38,6 +38,7 @@ def _bimodal(random, size):
     return np.where(_planted(random, size, size, (0.5, 0.27, 0.82)) < -0.6, 1.5, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "draw", [lambda random: _planted(random, 24, 24, (0.3, 0.15, 0.55)), lambda random: _bimodal(random, 24)]
 )

@@ -88,6 +88,7 @@ def test_status_counts_the_diverged(tmp_path):
     assert json.loads(json.dumps(state)) == state
 
 
+@pytest.mark.slow
 def test_an_executor_of_processes_gives_the_same_study(finished, tmp_path):
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context

@@ -161,6 +161,7 @@ def test_points_of_each_fit_are_its_own(backend, own):
 WIDE = jl.mlp([20, 40, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [jl.mlp([20, 3, 3]), WIDE], ids=["straight", "loops"])
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_lanes_agrees_with_xla_where_rows_are_transposed(network, dtype):

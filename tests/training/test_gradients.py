@@ -104,6 +104,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["lanes", "xla"])
 @pytest.mark.parametrize("case", CASES)
 def test_products_with_the_hessian_are_those_of_nested_differentiation(case, which):
